@@ -1,0 +1,92 @@
+"""The one gradient loop: raise an objective inside a space, no farther than a radius.
+
+Everything that differs between the gradient attacks is an argument of `climb`.
+"""
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.norms import per_row
+from advaug.objectives import Objective
+from advaug.spaces.protocol import Space
+
+
+class Attack(Protocol):
+    """attack(objective, seed, space, radius, generator) -> x, of the seed's shape."""
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor: ...
+
+
+def slope(
+    objective: Objective, x: Float[Tensor, "batch *shape"]
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *shape"]]:
+    """The objective and its gradient in each row; nothing is left behind in any parameter."""
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        value = objective(x)
+        (gradient,) = torch.autograd.grad(value.sum(), x)
+    return value.detach(), gradient
+
+
+def climb(
+    objective: Objective,
+    seed: Float[Tensor, "batch *shape"],
+    space: Space,
+    radius: Float[Tensor, " batch"],
+    *,
+    steps: int,
+    step: float,
+    momentum: float = 0.0,
+    start: Float[Tensor, "batch *shape"] | None = None,
+    stop_at: float | None = None,
+) -> Float[Tensor, "batch *shape"]:
+    """Steepest ascent with projection, x <- project(x + step * steepest(pull, x, radius)).
+
+    Parameters
+    ----------
+    steps, step
+        How many steps, and the length of one as a share of the radius.
+    momentum
+        pull <- momentum * pull + gradient / ||gradient||_1 (Dong et al., CVPR 2018).
+    start
+        Where to begin; the seed itself by default.
+    stop_at
+        Rows whose objective has reached this value leave the loop with the move they have.
+
+    Returns
+    -------
+    Tensor (batch, *shape). A row whose gradient is not finite comes out as NaN.
+    """
+    x = seed if start is None else start
+    pull = torch.zeros_like(seed)
+    broken = torch.zeros_like(radius)
+    done, rows = x.clone(), None
+    for _ in range(steps):
+        value, gradient = slope(objective, x)
+        if stop_at is not None:
+            going = value < stop_at
+            rows = going.nonzero()[:, 0] if rows is None else rows[going]
+            x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
+            radius, broken, objective = radius[going], broken[going], objective.take(going)
+            if not len(rows):
+                return done
+        broken = broken + 0 * gradient.flatten(1).sum(1)
+        if momentum:
+            size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
+            pull = momentum * pull + gradient / per_row(size, gradient)
+        else:
+            pull = gradient
+        x = space.project(x + step * space.steepest(pull, x, radius), seed, radius)
+        if rows is not None:
+            done[rows] = x + per_row(broken, x)
+    return x + per_row(broken, x) if rows is None else done

@@ -1,0 +1,96 @@
+"""Lengths of moves, and the two things an attack needs of a length.
+
+`steepest` is the longest gain per unit of length (the dual norm's direction), `project` the way
+back into the ball; `standard_normal` and `ball` turn uniform noise into moves of any norm.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+NORMS = (math.inf, 2.0, 1.0)
+
+
+def per_row(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
+    """`values` shaped to broadcast over the rows of `like`."""
+    return values.view(-1, *(1,) * (like.dim() - 1))
+
+
+def length(move: Float[Tensor, "batch *shape"], norm: float) -> Float[Tensor, " batch"]:
+    """Length of each row's move, in norm inf, 2 or 1."""
+    return torch.linalg.vector_norm(move.flatten(1), ord=norm, dim=1)
+
+
+def steepest(gradient: Float[Tensor, "batch *shape"], norm: float) -> Float[Tensor, "batch *shape"]:
+    """The move of length 1 that gains most on `gradient`: its gain is the dual norm.
+
+    inf: sign(g).  2: g / ||g||.  1: all of it on the coordinate of largest |g|.  A row without
+    gradient does not move.
+    """
+    if norm == math.inf:
+        return torch.sign(gradient)
+    flat = gradient.flatten(1)
+    largest, where = flat.abs().max(dim=1, keepdim=True)
+    tiny = torch.finfo(flat.dtype).tiny
+    if norm == 2:
+        flat = flat / largest.clamp_min(tiny)
+        unit = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(tiny)
+    elif norm == 1:
+        unit = torch.zeros_like(flat).scatter(1, where, flat.gather(1, where).sign())
+    else:
+        raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
+    return unit.view_as(gradient)
+
+
+def project(
+    move: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"], norm: float
+) -> Float[Tensor, "batch *shape"]:
+    """The nearest move that is no longer than `radius` (L1: Duchi et al., ICML 2008)."""
+    if norm == math.inf:
+        reach = per_row(radius, move)
+        return torch.maximum(torch.minimum(move, reach), -reach)
+    if norm == 2:
+        scale = radius / length(move, 2).clamp_min(torch.finfo(move.dtype).tiny)
+        return move * per_row(scale.clamp_max(1), move)
+    if norm != 1:
+        raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
+    flat = move.flatten(1)
+    ordered = flat.abs().sort(dim=1, descending=True).values
+    excess = ordered.cumsum(1) - radius[:, None]
+    rank = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=flat.dtype)
+    kept = (ordered * rank > excess).sum(1, keepdim=True).clamp_min(1)
+    cut = (excess.gather(1, kept - 1) / kept).clamp_min(0)
+    return (flat.sign() * (flat.abs() - cut).clamp_min(0)).view_as(move)
+
+
+def standard_normal(noise: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Uniform noise in [0, 1) as standard normal values."""
+    edge = torch.finfo(noise.dtype).eps
+    return torch.erfinv((2 * noise - 1).clamp(edge - 1, 1 - edge)) * math.sqrt(2)
+
+
+def ball(
+    noise: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"], norm: float
+) -> Float[Tensor, "batch *shape"]:
+    """Moves spread over the ball of `radius` (inf: uniform; 2 and 1: uniform direction)."""
+    if norm == math.inf:
+        return (2 * noise - 1) * per_row(radius, noise)
+    direction = standard_normal(noise)
+    size = length(direction, norm).clamp_min(torch.finfo(noise.dtype).tiny)
+    # The first coordinate's noise is used twice, for the length too: one draw a coordinate
+    # keeps a row's draw the same whatever the batch.
+    share = noise.flatten(1)[:, 0] ** (1 / noise[0].numel())
+    return direction * per_row(radius * share / size, noise)
+
+
+def draw(
+    like: Float[Tensor, "batch *shape"], generator: torch.Generator
+) -> Float[Tensor, "batch *shape"]:
+    """Uniform noise for each cell, the same rows whatever the batch or the device.
+
+    Drawn on the generator's own device in row order, then moved.
+    """
+    noise = torch.rand(like.shape, generator=generator, device=generator.device)
+    return noise.to(device=like.device, dtype=like.dtype)

@@ -1,0 +1,94 @@
+"""What an attack raises: one number a row, from a model's logits.
+
+An objective is called with rows and returns one value each; `take` keeps some of its rows, so
+that a loop can drop those that are done. Targeted or not is said here and nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
+
+
+class Objective(Protocol):
+    """(batch, *shape) -> (batch,), to be raised."""
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+    def take(self, rows: Tensor, /) -> Self:
+        """The same objective for some of the rows."""
+        ...
+
+
+def margin(
+    logits: Float[Tensor, "batch classes"], label: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """How surely a row is its label: the label's logit less the best other one."""
+    own = logits.gather(1, label[:, None])
+    others = logits.scatter(1, label[:, None], -torch.inf)
+    return own[:, 0] - others.amax(1)
+
+
+def log_odds(
+    logits: Float[Tensor, "batch classes"], label: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """log(p / (1 - p)) of the label.
+
+    Its gradient points where the cross-entropy's does, row by row ((1 - p) times as long), but
+    does not vanish when the model is sure: a loop over it cannot stall on saturated logits.
+    """
+    own = logits.gather(1, label[:, None])
+    others = logits.scatter(1, label[:, None], -torch.inf)
+    return own[:, 0] - others.logsumexp(1)
+
+
+@dataclass(frozen=True)
+class Odds:
+    """Raise the odds against `label` (untargeted) or for it (targeted): FGSM's objective."""
+
+    logits: Logits
+    label: Tensor
+    targeted: bool = False
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        value = log_odds(self.logits(x), self.label)
+        return value if self.targeted else -value
+
+    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+        return replace(self, label=self.label[rows])
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The same on the margin: above 0 exactly where the prediction has left (reached) `label`."""
+
+    logits: Logits
+    label: Tensor
+    targeted: bool = False
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        value = margin(self.logits(x), self.label)
+        return value if self.targeted else -value
+
+    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+        return replace(self, label=self.label[rows])
+
+
+@dataclass(frozen=True)
+class Level:
+    """Bring the label's margin to `level`: 0 is reached, below 0 is the distance to it."""
+
+    logits: Logits
+    label: Tensor
+    level: Tensor
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return -(margin(self.logits(x), self.label) - self.level).abs()
+
+    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+        return replace(self, label=self.label[rows], level=self.level[rows])

@@ -1,0 +1,8 @@
+"""Where valid rows live: each space moves, projects, snaps and measures its own kind of row."""
+
+from advaug.spaces.box import Box
+from advaug.spaces.product import Product
+from advaug.spaces.protocol import Space
+from advaug.spaces.simplex import Simplex
+
+__all__ = ["Box", "Product", "Simplex", "Space"]

@@ -1,0 +1,126 @@
+"""Numbers between bounds: pixels, signals, numeric columns.
+
+A coordinate may be frozen (`free`), lie on a grid (`grid`: whole steps from the seed), or be
+held by another one (`holder`: while that one is 1, the value is missing and stays so).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug import norms
+
+
+@dataclass(frozen=True)
+class Box:
+    """Bounds, norm and freedom of a block of numbers.
+
+    Parameters
+    ----------
+    lower, upper : Tensor, broadcastable to (*shape)
+        Bounds. A seed outside of them widens them for its own row: it is never moved by force.
+    norm : inf, 2 or 1
+        The ball's norm.
+    free : bool Tensor (*shape), optional
+        Which coordinates may move.
+    grid : Tensor (*shape), optional
+        Distance between neighbouring values; 0 where every value is valid.
+    holder : int Tensor (*shape), optional
+        For each coordinate of a flat row the coordinate that says (by 1) that it is missing;
+        -1 where there is none.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    norm: float = math.inf
+    free: Tensor | None = None
+    grid: Tensor | None = None
+    holder: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Self:
+        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **tensors)
+
+    def _freed(
+        self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        """The move without what may not move."""
+        if self.free is not None:
+            move = move * self.free
+        if self.holder is not None:
+            held = (x[:, self.holder.clamp_min(0)] > 0.5) & (self.holder >= 0)
+            move = move.masked_fill(held, 0.0)
+        return move
+
+    def _bounded(
+        self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        x = torch.maximum(x, torch.minimum(self.lower, seed))
+        return torch.minimum(x, torch.maximum(self.upper, seed))
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch *shape"],
+        x: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch *shape"]:
+        unit = norms.steepest(self._freed(gradient, x), self.norm)
+        return unit * norms.per_row(radius, unit)
+
+    def project(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch *shape"]:
+        # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
+        return self._bounded(seed + norms.project(x - seed, radius, self.norm), seed)
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        return self._bounded(seed + self._freed(norms.ball(noise, radius, self.norm), seed), seed)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        """Whole steps from the seed, up or down by chance so that the mean stays.
+
+        A row that this would carry out of the ball goes towards the seed instead.
+        """
+        if self.grid is None:
+            return x
+        grid = torch.where(self.grid > 0, self.grid, 1.0)
+        steps = (x - seed) / grid
+        rounded = self._bounded(seed + (steps + noise).floor() * grid, seed)
+        shorter = seed + steps.trunc() * grid
+        rounded = torch.where(self.grid > 0, rounded, x)
+        shorter = torch.where(self.grid > 0, shorter, x)
+        outside = norms.per_row(norms.length(rounded - seed, self.norm) > radius * (1 + 1e-6), x)
+        return torch.where(outside, shorter, rounded)
+
+    def distance(
+        self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, " batch"]:
+        return norms.length(x - seed, self.norm)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch *shape"],
+        other: Float[Tensor, "batch *shape"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch *shape"]:
+        # What is missing in either row stays as the seed has it.
+        way = self._freed(self._freed(other - seed, seed), other)
+        return seed + norms.per_row(share, seed) * way

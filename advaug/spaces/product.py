@@ -1,0 +1,92 @@
+"""A whole table row: numbers and categories side by side in one flat tensor.
+
+Each part keeps its own space, unit and budget; the product only splits and joins.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.spaces.protocol import Space
+
+
+@dataclass(frozen=True)
+class Product:
+    """Rows are (batch, width): the parts' rows, flattened, one after the other.
+
+    Parameters
+    ----------
+    parts : tuple of Space
+    shapes : tuple of shapes
+        The shape of a row in each part.
+    """
+
+    parts: tuple[Space, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, parts=tuple(part.to(device) for part in self.parts))
+
+    def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
+        widths = [torch.Size(shape).numel() for shape in self.shapes]
+        blocks = x.split(widths, dim=1)
+        return [block.reshape(-1, *shape) for block, shape in zip(blocks, self.shapes, strict=True)]
+
+    def _each(
+        self, work: Callable[..., Tensor], *rows: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        """`work(part, *blocks)` for each part, joined to whole rows."""
+        blocks = zip(self.parts, *(self._split(x) for x in rows), strict=True)
+        return torch.cat([work(*block).flatten(1) for block in blocks], dim=1)
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch width"],
+        x: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, g, x: part.steepest(g, x, radius), gradient, x)
+
+    def project(
+        self,
+        x: Float[Tensor, "batch width"],
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, s: part.project(x, s, radius), x, seed)
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, s, u: part.sample(s, radius, u), seed, noise)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch width"],
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, s, u: part.snap(x, s, radius, u), x, seed, noise)
+
+    def distance(
+        self, x: Float[Tensor, "batch width"], seed: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, " batch"]:
+        """Lengths of the parts added up: standard deviations and flips."""
+        pairs = zip(self.parts, self._split(x), self._split(seed), strict=True)
+        return torch.stack([part.distance(x, s) for part, x, s in pairs]).sum(0)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch width"],
+        other: Float[Tensor, "batch width"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, s, o: part.mix(s, o, share), seed, other)

@@ -1,0 +1,42 @@
+"""The face every space shows: seven small operations on batches of rows.
+
+Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
+batch it is cut into. A radius of infinity means: no ball, only validity.
+"""
+
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+
+class Space(Protocol):
+    """Tensors are (batch, *shape); `radius` is (batch,), in the space's own units."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same space on another device."""
+        ...
+
+    def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:
+        """The move of length `radius` from x that gains most on `gradient`."""
+        ...
+
+    def project(self, x: Tensor, seed: Tensor, radius: Tensor) -> Tensor:
+        """Back to a valid point within `radius` of the seed."""
+        ...
+
+    def sample(self, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:
+        """A random valid point within `radius` of the seed."""
+        ...
+
+    def snap(self, x: Tensor, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:
+        """A point that can be decoded, unbiased around x, within `radius` of the seed."""
+        ...
+
+    def distance(self, x: Tensor, seed: Tensor) -> Tensor:
+        """(batch,): how far x lies from the seed."""
+        ...
+
+    def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        """The point at `share` (batch,) of the way from the seed to the other row."""
+        ...
