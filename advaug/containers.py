@@ -1,0 +1,240 @@
+"""The user's rows, whatever holds them: read as columns, copied, edited, joined, handed back.
+
+The only room that knows pandas, polars (through narwhals), scipy's sparse matrices or lists.
+New rows are always copies of the user's own rows in which single cells were edited.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+Frame = nw.DataFrame[Any]
+Series = nw.Series[Any]
+
+
+def kind_of_container(X: Any) -> str:
+    """'array', 'sparse', 'frame' or 'list'; TypeError for what none of them is."""
+    if isinstance(X, np.ndarray):
+        return "array"
+    if sparse.issparse(X):
+        return "sparse"
+    if isinstance(X, list | tuple):
+        return "list"
+    if nw.dependencies.is_into_dataframe(X):
+        return "frame"
+    raise TypeError(
+        f"cannot read rows from {type(X).__name__}: pass a numpy array, a pandas or polars "
+        "frame, a scipy sparse matrix or a list of rows"
+    )
+
+
+def as_array(X: Any) -> np.ndarray[Any, Any]:
+    """A list, sparse matrix or array as an array that torch and pandas can read."""
+    if sparse.issparse(X):
+        X = X.toarray()
+    X = np.asarray(X)
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: pass the real and imaginary parts as columns")
+    if X.dtype.kind == "f" and X.dtype.itemsize not in (4, 8):
+        X = X.astype(np.float64)
+    return X.astype(X.dtype.newbyteorder("="), copy=False)
+
+
+def open_table(X: Any) -> Frame:
+    """The rows as a frame to read; a 2-d array becomes one without a copy."""
+    if kind_of_container(X) == "frame":
+        if isinstance(X, pd.DataFrame):
+            if not X.columns.is_unique:
+                twice = X.columns[X.columns.duplicated()][0]
+                raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
+            packed = [c for c in X.columns if isinstance(X[c].dtype, pd.SparseDtype)]
+            X = X.astype({c: X[c].dtype.subtype for c in packed}) if packed else X
+        return nw.from_native(X, eager_only=True)
+    array = as_array(X)
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead. Reshape your data using "
+            "array.reshape(-1, 1) if it has a single feature or array.reshape(1, -1) if it "
+            "contains a single sample."
+        )
+    frame = pd.DataFrame(array, copy=False)
+    return nw.from_native(frame.infer_objects() if array.dtype == object else frame)
+
+
+def close_table(X: Any, rows: Frame) -> Any:
+    """Rows edited by us, in the container and dtypes of X."""
+    native = rows.to_native()
+    kind = kind_of_container(X)
+    if kind == "frame":
+        if isinstance(X, pd.DataFrame):
+            native = native.astype({c: t for c, t in X.dtypes.items() if t != native[c].dtype})
+        return native
+    array = native.to_numpy()
+    if kind == "list":
+        return array.tolist()
+    if kind == "sparse":
+        return X.__class__(array.astype(X.dtype, copy=False))
+    return array.astype(X.dtype, copy=False)
+
+
+def count(X: Any) -> int:
+    """How many rows."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
+    """Some rows, in the same container."""
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return X.take(rows)
+    if isinstance(X, np.ndarray) or sparse.issparse(X):
+        return X[rows]
+    if isinstance(X, list | tuple):
+        return [X[row] for row in rows]
+    return nw.from_native(X, eager_only=True, allow_series=True)[rows].to_native()
+
+
+def join(X: Any, batches: Iterable[Any], parents: np.ndarray[Any, Any]) -> Any:
+    """X first, as it was, then the new rows.
+
+    `parents` are the rows that the new ones were copied from. A pandas index goes on counting
+    if it holds integers; any other index repeats the parent's label.
+    """
+    if isinstance(X, np.ndarray):
+        # Written in place, so that no second copy of the new rows is ever held.
+        joined = np.empty((len(X) + len(parents), *X.shape[1:]), X.dtype)
+        joined[: len(X)] = X
+        at = len(X)
+        for batch in batches:
+            joined[at : at + len(batch)] = batch
+            at += len(batch)
+        return joined
+    batches = list(batches)
+    if isinstance(X, list | tuple):
+        return [*X, *(row for batch in batches for row in batch)]
+    if sparse.issparse(X):
+        return sparse.vstack([X, *batches], format=X.format, dtype=X.dtype)
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return pd.concat([X, *batches]).set_axis(longer_index(X.index, parents), axis=0)
+    if nw.dependencies.is_into_series(X):
+        series = [nw.from_native(s, series_only=True).to_frame() for s in (X, *batches)]
+        return nw.concat(series)[:, 0].to_native()
+    return nw.concat([nw.from_native(b) for b in (X, *batches)]).to_native()
+
+
+def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
+    """The index with a label for each new row."""
+    if isinstance(index, pd.RangeIndex):
+        stop = index.stop + len(parents) * index.step
+        return pd.RangeIndex(index.start, stop, index.step, name=index.name)
+    if pd.api.types.is_integer_dtype(index.dtype) and len(index):
+        new = np.arange(len(parents)) + int(index.max()) + 1
+        return index.append(pd.Index(new, dtype=index.dtype, name=index.name))
+    return index.append(index.take(parents))
+
+
+# Columns ----------------------------------------------------------------------------------
+
+
+def kind_of_column(column: Series) -> str:
+    """'number', 'integer', 'boolean', 'moment', 'text' or 'category'."""
+    dtype = column.dtype
+    if dtype == nw.Boolean:
+        return "boolean"
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_float() or dtype == nw.Decimal:
+        return "number"
+    if dtype in (nw.Datetime, nw.Date, nw.Duration):
+        return "moment"
+    if dtype == nw.String:
+        return "text"
+    if dtype in (nw.Categorical, nw.Enum, nw.Object):
+        return "category"
+    values = column.to_numpy()
+    return {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}.get(
+        values.dtype.kind, "category"
+    )
+
+
+def missing(column: Series) -> np.ndarray[Any, Any]:
+    """Which cells hold nothing (null or NaN)."""
+    null = column.is_null().to_numpy().astype(bool)
+    return null | column.is_nan().fill_null(False).to_numpy() if column.dtype.is_float() else null
+
+
+def numbers(column: Series) -> np.ndarray[Any, Any]:
+    """A numeric, boolean or moment column as float64, NaN where missing."""
+    if kind_of_column(column) != "moment":
+        return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    values = column.to_numpy()
+    return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
+
+
+def levels(column: Series) -> tuple[Series, np.ndarray[Any, Any]]:
+    """The column's distinct values, most frequent first (ties by first sight), and their counts."""
+    codes, _ = pd.factorize(objects(column))
+    there = np.flatnonzero(codes >= 0)
+    _, first, counts = np.unique(codes[there], return_index=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return column[there[first][order]], counts[order]
+
+
+def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
+    """Position of each cell among the known levels; -1 where missing, -2 where unknown."""
+    found = pd.Index(objects(known)).get_indexer(pd.Index(objects(column)))
+    return np.where(missing(column), -1, np.where(found < 0, -2, found))
+
+
+def objects(column: Series) -> np.ndarray[Any, Any]:
+    """The cells as Python objects, None where missing."""
+    values = np.asarray(column.to_numpy(), dtype=object)
+    values = np.where(missing(column), None, values)
+    try:
+        pd.factorize(values)
+    except TypeError as error:
+        raise TypeError(
+            f"column {column.name!r} holds values that cannot be compared ({error}): "
+            "make them text or numbers, or drop the column"
+        ) from error
+    return values
+
+
+def shift(
+    column: Series,
+    rows: np.ndarray[Any, Any],
+    by: np.ndarray[Any, Any],
+    low: Any,
+    high: Any,
+) -> Series:
+    """The column with `by` added to the cells at `rows`, in its own dtype and within bounds.
+
+    None of the cells may be missing. Whole numbers beyond 2**53 keep every digit: what is added
+    is cut to the room that is left, never the sum.
+    """
+    cells = column[rows].to_numpy()
+    if cells.dtype.kind == "b":
+        new = cells ^ (np.abs(by) > 0.5)
+    elif cells.dtype.kind in "iuMm":
+        own = cells.view(np.int64) if cells.dtype.kind in "Mm" else cells
+        down, up = own - own.dtype.type(low), own.dtype.type(high) - own
+        step = np.clip(np.rint(by), -down.astype(np.float64), up.astype(np.float64))
+        new = (own + step.astype(np.int64).astype(own.dtype)).view(cells.dtype)
+    else:
+        new = np.clip(cells.astype(np.float64) + by, low, high).astype(cells.dtype)
+    return column.scatter(rows, like(column, new))
+
+
+def like(column: Series, values: np.ndarray[Any, Any]) -> Series:
+    """Values as a series of the column's own dtype."""
+    dtype = column.dtype
+    backend = nw.get_native_namespace(column)
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
+        series = nw.new_series(column.name, values, backend=backend)
+        return series.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+    if dtype == nw.Unknown:
+        return nw.new_series(column.name, values, backend=backend)
+    return nw.new_series(column.name, values, dtype, backend=backend)

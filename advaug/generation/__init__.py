@@ -1,0 +1,29 @@
+"""Seeds in, accepted rows out: recipes, batches, retraction and provenance."""
+
+from advaug.generation.engine import RECORD, Grown, generate
+from advaug.generation.pool import Pool
+from advaug.generation.recipes import (
+    RECIPES,
+    Boundary,
+    Harden,
+    Interpolate,
+    Match,
+    Plan,
+    Recipe,
+    Translate,
+)
+
+__all__ = [
+    "RECIPES",
+    "RECORD",
+    "Boundary",
+    "Grown",
+    "Harden",
+    "Interpolate",
+    "Match",
+    "Plan",
+    "Pool",
+    "Recipe",
+    "Translate",
+    "generate",
+]

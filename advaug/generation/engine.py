@@ -1,0 +1,157 @@
+"""One loop from plan to accepted rows: start, attack, snap, judge, retract.
+
+Rows go fold by fold, so that each is attacked and judged by members that never saw its parent:
+one half of them is attacked, the other half is the jury.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.attacks import Attack
+from advaug.generation.pool import Pool
+from advaug.generation.recipes import Plan, Recipe
+from advaug.norms import draw
+from advaug.objectives import Logits, margin
+from advaug.surrogates.ensemble import Committee
+from advaug.validity import Bench
+
+RETREATS = (1.0, 0.5, 0.25)  # shares of the way from home at which a refused row is tried again
+
+# The columns of a record: numbers beside each synthetic row.
+RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability", "kept")
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A batch of accepted rows: encoded, with parent and mate (places in the pool)."""
+
+    x: Float[Tensor, "batch *shape"]
+    parent: Int[Tensor, " batch"]
+    mate: Int[Tensor, " batch"]
+    record: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Two streams of chance, each used once a batch: a row is the same in any batch size."""
+
+    attack: torch.Generator
+    snap: torch.Generator
+
+
+def generate(
+    pool: Pool,
+    recipe: Recipe,
+    label: int,
+    count: int,
+    *,
+    attack: Attack | None,
+    attacked: Callable[[Tensor], Tensor] | None,
+    bench: Bench | None,
+    radius: float | None,
+    batch_size: int,
+    device: torch.device | str,
+    generator: torch.Generator,
+) -> Iterator[Grown]:
+    """Batches of new rows of a class, `count` in all.
+
+    Parameters
+    ----------
+    attack : the attack, or None for no move at all.
+    attacked : the user's own model on encoded rows; by default half of the committee.
+    bench : the judge, or None to keep every row.
+    radius : a radius for all rows instead of the recipe's own.
+    """
+    plan = recipe.plan(pool, label, count, generator)
+    if radius is not None:
+        plan = replace(plan, radius=torch.full((count,), float(radius)))
+    seeds = torch.randint(2**62, (2,), generator=generator).tolist()
+    streams = Streams(*(torch.Generator().manual_seed(seed) for seed in seeds))
+    margins = pool.margins(label)
+    fold = pool.committee.fold_of_row[plan.parent]
+    for one in fold.unique().tolist():
+        fighters, jury = pool.committee.strangers(one).to(device).halves()
+        work = Work(
+            pool, recipe, label, attack, attacked or fighters.logits, jury, bench, streams, device
+        )
+        for rows in (fold == one).nonzero()[:, 0].split(batch_size):
+            yield work.grow(plan.take(rows), margins)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one batch needs beside its plan."""
+
+    pool: Pool
+    recipe: Recipe
+    label: int
+    attack: Attack | None
+    attacked: Logits
+    jury: Committee
+    bench: Bench | None
+    streams: Streams
+    device: torch.device | str
+
+    def grow(self, plan: Plan, margins: Float[Tensor, " kept"]) -> Grown:
+        """Start, attack, then snap and judge at ever shorter shares of the way from home."""
+        space, x = self.pool.space.to(self.device), self.pool.x
+        parent, mate, home = (x[k].to(self.device) for k in (plan.parent, plan.mate, plan.home))
+        share, radius = plan.share.to(self.device), plan.radius.to(self.device)
+        start = space.mix(parent, mate, share)
+        moved = self._attack(plan, start, radius)
+        noise = draw(parent, self.streams.snap)
+        # Only a row that starts at its parent has a ball to stay in once it is snapped.
+        reach = torch.where(share > 0, torch.inf, radius)
+
+        best = home.clone()
+        record = {name: torch.ones(len(home), device=self.device) for name in RECORD}
+        waiting = torch.arange(len(home), device=self.device)
+        for kept in (*RETREATS, 0.0):
+            back = torch.full_like(share[waiting], 1 - kept)
+            tried = space.mix(moved[waiting], home[waiting], back) if kept < 1 else moved
+            tried = space.snap(tried, parent[waiting], reach[waiting], noise[waiting])
+            tried = home[waiting] if kept == 0 else tried
+            keeps, facts = self._judged(tried)
+            keeps = keeps | (kept == 0)
+            facts["kept"] = torch.full_like(facts["p_value"], kept)
+            for name, values in facts.items():
+                record[name][waiting[keeps]] = values[keeps]
+            best[waiting[keeps]] = tried[keeps]
+            waiting = waiting[~keeps]
+            if not len(waiting):
+                break
+        went_home = (record["kept"] == 0).cpu()
+        origin = torch.where(went_home, plan.home, plan.parent)
+        record["distance"] = space.distance(best, x[origin].to(self.device))
+        record["margin_before"] = margins[origin]
+        return Grown(
+            x=best.cpu(),
+            parent=origin,
+            mate=torch.where(went_home | (plan.mate == plan.parent), -1, plan.mate),
+            record={name: values.cpu() for name, values in record.items()},
+        )
+
+    def _attack(self, plan: Plan, start: Tensor, radius: Tensor) -> Tensor:
+        if self.attack is None:
+            return start
+        label = torch.full((len(start),), self.label, device=self.device)
+        there = replace(plan, level=plan.level.to(self.device))
+        objective = self.recipe.objective(self.attacked, label, there)
+        space = self.pool.space.to(self.device)
+        return self.attack(objective, start, space, radius, self.streams.attack)
+
+    def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        flat = x.flatten(1)
+        members = self.jury.member_logits(flat)
+        label = torch.full((len(x),), self.label, device=x.device)
+        probability = members.softmax(-1).mean(0)[:, self.label]
+        facts = {"margin_after": margin(members.mean(0), label), "probability": probability}
+        if self.bench is None:
+            facts["p_value"] = torch.full_like(probability, torch.nan)
+            return torch.ones_like(probability, dtype=torch.bool), facts
+        verdict = self.bench.to(self.device).verdict(flat, probability)
+        return verdict.keeps, facts | {"p_value": verdict.p_value}

@@ -1,0 +1,79 @@
+"""The rows that generation starts from, encoded, with what the committee thinks of them.
+
+Big classes are represented by a random sample, so that cost and memory stay bounded.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.neighbours import nearest
+from advaug.objectives import margin
+from advaug.spaces import Space
+from advaug.surrogates.ensemble import Committee, held_out_logits
+
+MOST_ROWS = 10_000  # of each class
+
+
+def sample_of_classes(y: Int[Tensor, " rows"], generator: torch.Generator) -> Int[Tensor, " kept"]:
+    """At most MOST_ROWS random rows of each class, in the rows' own order."""
+    kept = []
+    for label in y.unique():
+        rows = (y == label).nonzero()[:, 0]
+        kept.append(rows[torch.randperm(len(rows), generator=generator)[:MOST_ROWS]])
+    return torch.cat(kept).sort().values
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee."""
+
+    x: Float[Tensor, "kept *shape"]
+    y: Int[Tensor, " kept"]
+    rows: Int[Tensor, " kept"]
+    space: Space
+    committee: Committee
+
+    @cached_property
+    def flat(self) -> Float[Tensor, "kept width"]:
+        """The rows as vectors."""
+        return self.x.flatten(1)
+
+    @cached_property
+    def logits(self) -> Float[Tensor, "kept classes"]:
+        """Held-out logits: no member has seen the row it speaks of."""
+        return held_out_logits(self.committee, self.flat)
+
+    def margins(self, label: int) -> Float[Tensor, " kept"]:
+        """Held-out margin of every row for a label."""
+        return margin(self.logits, torch.full_like(self.y, label))
+
+    def auc(self, label: int) -> float:
+        """Area under the ROC curve of the held-out margins, label against the rest."""
+        own = self.y == label
+        rank = torch.empty_like(self.margins(label))
+        rank[self.margins(label).argsort()] = torch.arange(1.0, len(rank) + 1, device=rank.device)
+        positives, negatives = own.sum(), (~own).sum()
+        wins = rank[own].sum() - positives * (positives + 1) / 2
+        return float(wins / (positives * negatives))
+
+    def of(self, label: int) -> Int[Tensor, " own"]:
+        """Places of a class in the pool."""
+        return (self.y == label).nonzero()[:, 0]
+
+    def enemies(
+        self, label: int, k: int = 1
+    ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
+        """For each row of the class distance and place of the nearest rows of other classes."""
+        others = (self.y != label).nonzero()[:, 0]
+        distance, place = nearest(self.flat[self.of(label)], self.flat[others], k)
+        return distance, others[place]
+
+    def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
+        """For each row of the class distance and place of its nearest kin."""
+        own = self.of(label)
+        distance, place = nearest(self.flat[own], self.flat[own], k, skips_self=True)
+        return distance, own[place]

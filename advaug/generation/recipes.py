@@ -1,0 +1,256 @@
+"""Recipes: which rows to start from, how far they may go, and what the attack is to raise.
+
+A recipe plans; it moves nothing itself. Every plan names a home, a real row of the target class:
+a row that the judge refuses is drawn back towards it.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.attacks import FGSM, PGD, Attack
+from advaug.generation.pool import Pool
+from advaug.norms import standard_normal
+from advaug.objectives import Level, Logits, Objective, Odds
+from advaug.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One line a row; places are places in the pool.
+
+    The start is `share` of the way from `parent` to `mate`; `level` is the margin that recipes
+    with a target margin aim at.
+    """
+
+    parent: Int[Tensor, " rows"]
+    mate: Int[Tensor, " rows"]
+    share: Float[Tensor, " rows"]
+    home: Int[Tensor, " rows"]
+    radius: Float[Tensor, " rows"]
+    level: Float[Tensor, " rows"]
+
+    def take(self, rows: Int[Tensor, " some"]) -> Self:
+        """Some lines of the plan."""
+        return replace(self, **{name: column[rows] for name, column in vars(self).items()})
+
+
+class Recipe(Protocol):
+    """Seeds, target and objective together."""
+
+    norm: float
+    attack: Attack | None
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        """Where `count` new rows of the class come from."""
+        ...
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        """What the attack raises for the rows of a plan."""
+        ...
+
+
+def evenly(own: Int[Tensor, " own"], count: int, generator: torch.Generator) -> Tensor:
+    """`count` rows in random order, each of the class as often as any other, give or take one."""
+    rounds = math.ceil(count / len(own))
+    order = [own[torch.randperm(len(own), generator=generator)] for _ in range(rounds)]
+    return torch.cat(order)[:count]
+
+
+def uniform(count: int, generator: torch.Generator) -> Float[Tensor, " count"]:
+    return torch.rand(count, generator=generator)
+
+
+def position(own: Int[Tensor, " own"], rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    """Where each of `rows` stands among the ordered places `own`."""
+    return torch.searchsorted(own, rows)
+
+
+def one_of(places: Int[Tensor, "rows k"], generator: torch.Generator) -> Int[Tensor, " rows"]:
+    """One of the k places of each row, by chance."""
+    pick = (uniform(len(places), generator) * places.shape[1]).long()
+    return places.gather(1, pick[:, None])[:, 0]
+
+
+def alone(parent: Tensor, radius: Tensor) -> Plan:
+    """A plan that starts at the parents themselves."""
+    nothing = torch.zeros(len(parent))
+    return Plan(parent, parent, nothing, parent, radius, nothing)
+
+
+@dataclass
+class Interpolate(Settings):
+    """No attack: a random point between a row and one of its nearest kin (Chawla et al., JAIR
+    2002). What is left where there is nothing to learn, and a control."""
+
+    neighbours: int = 5
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        plan = alone(evenly(own, count, generator), torch.zeros(count))
+        if len(own) < 2:
+            return plan
+        kin = pool.kin(label, self.neighbours)[1][position(own, plan.parent)]
+        return replace(plan, mate=one_of(kin, generator), share=uniform(count, generator))
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label)
+
+
+@dataclass
+class Harden(Settings):
+    """Rows of the class moved a little against their own label, which they keep.
+
+    The textbook form of adversarial training (Goodfellow, Shlens, Szegedy. ICLR 2015), with a
+    radius that is a share of the distance to the nearest row of another class.
+    """
+
+    reach: float = 0.25
+    norm: float = math.inf
+    attack: Attack | None = None
+
+    def __post_init__(self) -> None:
+        self.attack = self.attack or FGSM()
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        parent = evenly(own, count, generator)
+        gap = pool.enemies(label)[0][:, 0]
+        width = pool.flat.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
+        return alone(parent, self.reach * gap[position(own, parent)] / math.sqrt(width))
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label)
+
+
+@dataclass
+class Translate(Settings):
+    """Rows of other classes carried into the class by a targeted attack.
+
+    M2m (Kim, Jeong, Shin. M2m: imbalanced classification via major-to-minor translation. CVPR
+    2020), but accepted by members that were not attacked. A refused row is drawn towards its
+    nearest real row of the class.
+    """
+
+    reach: float = 1.0
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def __post_init__(self) -> None:
+        self.attack = self.attack or PGD(steps=10, step=0.15, random_start=False)
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        others = (pool.y != label).nonzero()[:, 0]
+        parent = evenly(others, count, generator)
+        own = pool.of(label)
+        used, where = parent.unique(return_inverse=True)
+        distance, place = _nearest_of(pool, used, own)
+        home = own[place][where]
+        return replace(alone(parent, self.reach * distance[where]), home=home, mate=parent)
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label, targeted=True)
+
+
+def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    from advaug.neighbours import nearest
+
+    distance, place = nearest(pool.flat[rows], pool.flat[own], 1)
+    return distance[:, 0], place[:, 0]
+
+
+@dataclass
+class Match(Settings):
+    """Interpolants moved to the margins that real rows of the class have, held out.
+
+    Most start between two rows of the class that are about as near to its border (the levels of
+    ProWSyn: Barua, Islam, Murase. PAKDD 2013), some between a row and a near row of another
+    class; each then climbs to the held-out margin of a random row of the class, a little easier.
+
+    Parameters
+    ----------
+    easier : float
+        By how many standard deviations of the class's margins the target is raised.
+    crossing : float
+        Share of the rows that start between the classes.
+    levels : int
+        How many levels of nearness to the border.
+    """
+
+    easier: float = 0.75
+    crossing: float = 0.2
+    levels: int = 5
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def __post_init__(self) -> None:
+        self.attack = self.attack or PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        plan = self._starts(pool, label, count, generator)
+        margins = pool.margins(label)[pool.of(label)]
+        targets = margins[(uniform(count, generator) * len(margins)).long()]
+        return replace(plan, level=targets + self.easier * margins.std(correction=0))
+
+    def _starts(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        gap, enemy = pool.enemies(label, 3)
+        level = (gap[:, 0].argsort().argsort() * self.levels) // len(own)
+        weight = torch.exp(-level.double())[level.argsort()]  # as often as its level asks
+        order = level.argsort()
+        parent = order[torch.multinomial(weight, count, True, generator=generator)]
+        mate = order[_same_level(level[order], level[parent], generator)]
+        typical = pool.kin(label, 5)[0].mean(1).median() if len(own) > 1 else gap[:, 0].median()
+        crosses = uniform(count, generator) < self.crossing
+        return Plan(
+            parent=own[parent],
+            mate=torch.where(crosses, one_of(enemy[parent], generator), own[mate]),
+            share=uniform(count, generator) * torch.where(crosses, 0.9, 1.0),
+            home=own[parent],
+            radius=gap[parent, 0].minimum(typical),
+            level=torch.zeros(count),
+        )
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Level(logits, label, plan.level)
+
+
+def _same_level(
+    ordered: Int[Tensor, " own"], wanted: Int[Tensor, " rows"], generator: torch.Generator
+) -> Int[Tensor, " rows"]:
+    """A random place of the wanted level in an ordered list of levels."""
+    first = torch.searchsorted(ordered, wanted)
+    last = torch.searchsorted(ordered, wanted, right=True)
+    return first + (uniform(len(wanted), generator) * (last - first)).long()
+
+
+@dataclass
+class Boundary(Match):
+    """Interpolants of which half climb to small margins: rows beside the class's border.
+
+    After boundary-supporting samples (Heo, Lee, Yun, Choi. Knowledge distillation with
+    adversarial samples supporting decision boundary. AAAI 2019).
+    """
+
+    spread: float = 1.0
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        plan = self._starts(pool, label, count, generator)
+        stays = uniform(count, generator) < 0.5
+        level = self.spread * standard_normal(uniform(count, generator)).abs()
+        return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
+
+
+RECIPES: dict[str, type[Recipe]] = {
+    "interpolate": Interpolate,
+    "harden": Harden,
+    "translate": Translate,
+    "match": Match,
+    "boundary": Boundary,
+}
