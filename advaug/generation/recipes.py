@@ -14,6 +14,7 @@ from torch import Tensor
 
 from advaug.attacks import FGSM, PGD, Attack
 from advaug.generation.pool import Pool
+from advaug.neighbours import nearest
 from advaug.norms import standard_normal
 from advaug.objectives import Level, Logits, Objective, Odds
 from advaug.settings import Settings
@@ -159,8 +160,6 @@ class Translate(Settings):
 
 
 def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    from advaug.neighbours import nearest
-
     distance, place = nearest(pool.flat[rows], pool.flat[own], 1)
     return distance[:, 0], place[:, 0]
 

@@ -97,6 +97,7 @@ class Simplex:
         drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
         strength = self._moved(x, seed) * self._moved(drawn, seed)
         kept = self._strongest(strength) | per_row(radius, strength).isinf()
+        kept = kept & (drawn * self.reachable).any(-1)
         return torch.where(kept[..., None], drawn, seed)
 
     def distance(

@@ -245,7 +245,7 @@ def balanced_rows(
     for member, fold in enumerate(fold_of_member):
         seen = fold_of_row != fold
         pools = [((y == label) & seen).nonzero()[:, 0] for label in y.unique()]
-        pools = [pool for pool in pools if len(pool)]
+        pools = [pool for pool in pools if len(pool)] or [torch.arange(len(y))]
         for k, pool in enumerate(pools):
             slots = drawn[:, member, k :: len(pools)]
             slots.copy_(pool[torch.randint(len(pool), slots.shape, generator=generator)])

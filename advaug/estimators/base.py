@@ -1,0 +1,95 @@
+"""What both estimators share: checked rows, chosen settings, a clone that shares torch modules."""
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names, _check_n_features
+from torch import nn
+
+from advaug import containers
+from advaug.adapters import ADAPTERS, Adapter, adapter_for
+from advaug.attacks import ATTACKS, Attack
+from advaug.surrogates import Ensemble
+
+SHARED_CONSTRAINTS: dict[str, list[Any]] = {
+    "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
+    "surrogate": [StrOptions({"auto"}), HasMethods("fit"), nn.Module],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "device": [str, torch.device],
+    "random_state": ["random_state"],
+}
+
+
+class SharesModules:
+    """scikit-learn's `clone` copies what it does not know; a user's net is handed on instead."""
+
+    def __sklearn_clone__(self) -> Self:
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        copies = {
+            name: value if isinstance(value, nn.Module) else clone(value, safe=False)
+            for name, value in params.items()
+        }
+        twin = type(self)(**copies)
+        for kept in ("_metadata_request", "_sklearn_output_config"):
+            if hasattr(self, kept):
+                setattr(twin, kept, clone(getattr(self, kept), safe=False))
+        return twin
+
+
+def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X as it came, checked as scikit-learn would: shape, size, features, no complex numbers."""
+    kind = containers.kind_of_container(X) if not hasattr(X, "__array_interface__") else "array"
+    if kind == "frame":
+        if not containers.count(X) or not X.shape[1]:
+            raise ValueError(
+                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
+                f"(shape={X.shape}) while a minimum of 1 is required."
+            )
+    else:
+        checked = check_array(
+            X, accept_sparse=True, dtype=None, ensure_all_finite="allow-nan", allow_nd=True
+        )
+        X = X if kind == "list" else checked
+    if reset or np.ndim(X) <= 2:
+        _check_n_features(estimator, X, reset=reset)
+    _check_feature_names(estimator, X, reset=reset)
+    return X
+
+
+def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
+    """The adapter named, given, or found by looking at X."""
+    if not isinstance(adapter, str):
+        return adapter
+    return adapter_for(X) if adapter == "auto" else ADAPTERS[adapter]()
+
+
+def choose_attack(attack: str | Attack) -> Attack:
+    """The attack named or given; a class instead of an instance is refused."""
+    if isinstance(attack, type):
+        raise TypeError(f"attack must be an instance: write attack={attack.__name__}()")
+    return ATTACKS[attack]() if isinstance(attack, str) else attack
+
+
+def choose_ensemble(surrogate: Any) -> Ensemble:
+    """The settings of the committee: the user's, or the default where there is none."""
+    return surrogate if hasattr(surrogate, "fit") else Ensemble()
+
+
+def new_generator(random_state: np.random.RandomState) -> torch.Generator:
+    """The one torch generator of a call; torch's own stays untouched."""
+    return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
+
+
+def refuse_wrong_classes(logits: torch.Tensor, n_classes: int) -> None:
+    """ValueError if the user's net does not speak of the classes in y."""
+    if logits.dim() != 2 or logits.shape[1] != n_classes:
+        raise ValueError(
+            f"surrogate gives logits of shape {tuple(logits.shape)} for {len(logits)} rows, "
+            f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
+            + (" (or one)" if n_classes == 2 else "")
+        )

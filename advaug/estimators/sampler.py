@@ -1,0 +1,373 @@
+"""The over-sampler: an imbalanced-learn sampler whose new rows an attack has placed.
+
+It reads the user's container, lets `generation` grow rows of each class that asks for some, and
+hands the container back with its own rows first and untouched.
+"""
+
+import warnings
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_sampling_strategy, check_target_type
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from advaug import constraints as rules
+from advaug import containers
+from advaug.adapters import Coding
+from advaug.devices import resolve
+from advaug.estimators.base import (
+    SHARED_CONSTRAINTS,
+    SharesModules,
+    check_rows,
+    choose_adapter,
+    choose_attack,
+    choose_ensemble,
+    new_generator,
+    refuse_wrong_classes,
+)
+from advaug.generation import RECIPES, RECORD, Grown, Interpolate, Match, Pool, Recipe, generate
+from advaug.generation.pool import sample_of_classes
+from advaug.surrogates import Frozen, frozen
+from advaug.validity import Judge
+
+FEWEST = 6  # rows of a class that a committee can learn from
+LEAST_AUC = 0.6  # under it the committee has learnt nothing that an attack could use
+
+
+class Order(NamedTuple):
+    """What is to be grown for one class."""
+
+    label: int
+    count: int
+    name: str
+    recipe: Recipe
+
+
+class AdversarialOverSampler(SharesModules, BaseOverSampler):
+    """Over-sample with rows that an adversarial attack has placed and a jury has accepted.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn; counts are exact.
+    recipe : {"auto", "match", "boundary", "harden", "translate", "interpolate"} or a recipe
+        Where new rows start and what the attack raises; "auto" is "match".
+    attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
+        How they move; "auto" is the recipe's own. "noise" is the control.
+    radius : "auto" or float > 0
+        How far: in the adapter's units (robust standard deviations for tables), length by the
+        recipe's norm. "auto" is chosen row by row.
+    adapter : {"auto", "tabular", "image"} or an adapter
+        Reads the container; "auto" looks at it.
+    surrogate : "auto", `Ensemble` or torch module
+        What is attacked: a cross-fitted committee of small nets, or your own net (shared, never
+        copied) from rows to logits. The jury is always a committee.
+    judge : "auto", None or `Judge`
+        Which rows are kept. A refused row is drawn back towards a real one of its class.
+    constraints : callable or list of callables, optional
+        Each from rows (your container) to one bool a row. A synthetic row that breaks a rule
+        which its parent keeps becomes a copy of the parent.
+    batch_size : int, default=4096
+        Rows at once on the device; no row depends on it.
+    device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
+    random_state : int, RandomState or None
+    verbose : int, default=0
+        Above 0 shows a progress bar.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict of class -> number of new rows
+    parent_indices_ : ndarray (rows out,): arange(n), then each synthetic row's parent
+    synthetic_mask_ : ndarray of bool (rows out,)
+    sample_weight_ : ndarray (rows out,): 1, and the jury's probability for synthetic rows
+    provenance_ : DataFrame, a line for each synthetic row: parent, mate (second parent, -1 where
+        there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
+        kept (share of the move that the jury left), retracted, breaks_rule
+    surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
+    surrogate_, adapter_ : what was attacked, and the learnt coding
+    n_features_in_, feature_names_in_
+
+    Notes
+    -----
+    A class of fewer than 6 rows is interpolated between its rows, a single row is repeated, with
+    one warning. Of a class with more than 10 000 rows a random sample is used as parents.
+
+    References
+    ----------
+    Kim, Jeong, Shin. M2m: imbalanced classification via major-to-minor translation. CVPR 2020.
+    Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> X_new, y_new = AdversarialOverSampler(random_state=0).fit_resample(X, y)
+    >>> int((y_new == 0).sum()) == int((y_new == 1).sum())
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],
+        "recipe": [StrOptions({"auto", *RECIPES}), HasMethods(["plan", "objective"])],
+        "attack": [StrOptions({"auto", "fgsm", "pgd", "mifgsm", "noise"}), callable],
+        "radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "judge": [StrOptions({"auto"}), HasMethods("fit"), None],
+        "constraints": [callable, list, tuple, None],
+        "verbose": ["verbose"],
+        **SHARED_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        recipe: Any = "auto",
+        attack: Any = "auto",
+        radius: Any = "auto",
+        adapter: Any = "auto",
+        surrogate: Any = "auto",
+        judge: Any = "auto",
+        constraints: Any = None,
+        batch_size: int = 4096,
+        device: Any = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.recipe = recipe
+        self.attack = attack
+        self.radius = radius
+        self.adapter = adapter
+        self.surrogate = surrogate
+        self.judge = judge
+        self.constraints = constraints
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
+        X = check_rows(self, X, reset=True)
+        if y is None:
+            raise ValueError("AdversarialOverSampler requires y to be passed, but it is None")
+        target = containers.labels(y)
+        check_classification_targets(target)
+        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
+        check_consistent_length(range(containers.count(X)), target)
+        return X, target, binarize_y
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """X and y with new rows below their own.
+
+        Parameters
+        ----------
+        X : ndarray (n, features), (n, h, w) or (n, channels, h, w), pandas or polars frame,
+            scipy sparse matrix, or list of rows
+        y : labels in any container, or one-vs-all columns
+
+        Returns
+        -------
+        X, y : the same containers and dtypes, longer; the first n rows are the user's own.
+        """
+        self._validate_params()
+        return self._fit_resample(X, y)
+
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        rows, target, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, target, self._sampling_type
+        )
+        classes, codes = np.unique(target, return_inverse=True)
+        generator = new_generator(check_random_state(self.random_state))
+        pool, coding = self._learn(rows, torch.from_numpy(codes), generator)
+        orders = self._orders(pool, classes)
+
+        growing = Growing(rows, coding, pool, self.constraints)
+        total = sum(order.count for order in orders)
+        batches = (
+            growing.finish(grown, order)
+            for order in orders
+            for grown in self._grow(order, pool, coding, generator)
+        )
+        with tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug") as bar:
+            # Parents are known once a batch is done, so frames are joined at the end and
+            # arrays written as they come: either way each row is copied once.
+            X_out, parents = growing.join(X, counted(batches, bar), total)
+        asked = np.repeat([order.label for order in orders], [order.count for order in orders])
+        example = np.unique(codes, return_index=True)[1][asked.astype(int)]
+        y_out = containers.join(y, [containers.take(y, example)], parents)
+        self._remember(growing, pool, coding, classes, parents, len(codes))
+        return X_out, y_out
+
+    def _learn(self, X: Any, codes: Tensor, generator: torch.Generator) -> tuple[Pool, Coding]:
+        """Coding of all rows; committee on at most 10 000 of each class."""
+        coding = choose_adapter(self.adapter, X).fit(X)
+        kept = sample_of_classes(codes, generator)
+        x = coding.encode(containers.take(X, kept.numpy()))
+        y = codes[kept]
+        if not x[0].numel():
+            raise ValueError("X has no column that can be learnt from: all of them are frozen text")
+        ensemble = choose_ensemble(self.surrogate)
+        device = resolve(self.device)
+        n_classes = int(codes.max()) + 1
+        committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
+        norm = getattr(self._recipe(), "norm", 2.0)
+        return Pool(x, y, kept, coding.space(norm), committee), coding
+
+    def _recipe(self) -> Recipe:
+        if not isinstance(self.recipe, str):
+            return self.recipe
+        return Match() if self.recipe == "auto" else RECIPES[self.recipe]()
+
+    def _orders(self, pool: Pool, classes: Any) -> list[Order]:
+        """How many rows of each class by which recipe: small and unlearnable classes fall back."""
+        self.surrogate_auc_, orders, small = {}, [], []
+        name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
+        name = "match" if name == "auto" else name
+        for label, value in enumerate(classes):
+            count = int(self.sampling_strategy_.get(value, 0))
+            if not count:
+                continue
+            own = len(pool.of(label))
+            auc = pool.auc(label)
+            self.surrogate_auc_[value] = auc
+            if own < FEWEST:
+                small.append(f"{value!r} ({own} rows)")
+            if own < FEWEST or auc < LEAST_AUC:
+                orders.append(Order(label, count, "interpolate", Interpolate()))
+            else:
+                orders.append(Order(label, count, name, self._recipe()))
+        if small:
+            warnings.warn(
+                f"too few rows to learn from in class {', '.join(small)}: interpolated between "
+                "them, or repeated; give the class more rows or leave it out of "
+                "sampling_strategy",
+                UserWarning,
+                stacklevel=4,
+            )
+        return orders
+
+    def _grow(
+        self, order: Order, pool: Pool, coding: Coding, generator: torch.Generator
+    ) -> Iterator[Grown]:
+        is_plain = isinstance(order.recipe, Interpolate)
+        attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
+        judge = Judge() if isinstance(self.judge, str) else self.judge
+        bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
+        settings = {
+            "attack": None if is_plain else attack,
+            "bench": None if is_plain else bench,
+            "radius": None if self.radius == "auto" else self.radius,
+            "batch_size": self.batch_size,
+            "device": resolve(self.device),
+            "generator": generator,
+        }
+        if not isinstance(self.surrogate, nn.Module):
+            yield from generate(
+                pool, order.recipe, order.label, order.count, attacked=None, **settings
+            )
+            return
+        net = Frozen(self.surrogate)
+        refuse_wrong_classes(net.logits(coding.native(pool.x[:2])), pool.logits.shape[1])
+        with frozen(self.surrogate):
+            yield from generate(
+                pool,
+                order.recipe,
+                order.label,
+                order.count,
+                attacked=lambda x: net.logits(coding.native(x)),
+                **settings,
+            )
+
+    def _remember(
+        self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, parents: Any, n: int
+    ) -> None:
+        self.parent_indices_ = np.concatenate([np.arange(n), parents])
+        self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
+        columns = growing.columns()
+        columns["label"] = classes[columns["label"]]
+        self.provenance_ = containers.table(columns)
+        self.sample_weight_ = np.concatenate([np.ones(n), columns["probability"]])
+        is_module = isinstance(self.surrogate, nn.Module)
+        self.surrogate_ = Frozen(self.surrogate) if is_module else pool.committee
+        self.adapter_ = coding
+
+
+class Growing:
+    """Accepted rows on their way into the user's container, and what is written down of them."""
+
+    def __init__(self, X: Any, coding: Coding, pool: Pool, constraints: Any) -> None:
+        self.X, self.coding, self.pool, self.constraints = X, coding, pool, constraints
+        self.records: list[dict[str, Any]] = []
+
+    def finish(self, grown: Grown, order: Order) -> Any:
+        """The batch decoded on copies of its parents; what breaks a rule becomes its parent."""
+        parent = self.pool.rows[grown.parent].numpy()
+        rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
+        new = self.coding.decode(x, seed, rows)
+        bad = rules.broken(self.constraints, rows, new, len(parent))
+        if bad.any():
+            x = x.clone()
+            x[torch.from_numpy(bad)] = seed[torch.from_numpy(bad)]
+            new = self.coding.decode(x, seed, rows)
+        record = {name: grown.record[name].numpy().copy() for name in RECORD}
+        record["kept"][bad] = record["distance"][bad] = 0
+        record["margin_after"][bad] = record["margin_before"][bad]
+        mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
+        self.records.append(
+            {
+                "parent": parent,
+                "mate": mate,
+                "recipe": np.full(len(parent), order.name, dtype=object),
+                "label": np.full(len(parent), order.label),
+                **record,
+                "retracted": record["kept"] < 1,
+                "breaks_rule": bad,
+            }
+        )
+        return new
+
+    def columns(self) -> dict[str, Any]:
+        """The records' columns over all batches."""
+        names = ["parent", "mate", "recipe", "label", *RECORD, "retracted", "breaks_rule"]
+        whole = {"parent", "mate", "label"}
+        return {
+            name: np.concatenate([record[name] for record in self.records])
+            if self.records
+            else np.empty(0, dtype=int if name in whole else float)
+            for name in names
+        }
+
+    def join(self, X: Any, batches: Iterator[Any], total: int) -> tuple[Any, Any]:
+        """X and the batches in one container, and the parents of the new rows."""
+        if isinstance(X, np.ndarray):
+            joined = containers.join(X, batches, np.empty(total, dtype=int))
+            return joined, self.columns()["parent"]
+        done = list(batches)
+        parents = self.columns()["parent"]
+        return containers.join(X, done, parents), parents
+
+
+def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:
+    """The batches, each told to the progress bar."""
+    for batch in batches:
+        bar.update(containers.count(batch))
+        yield batch

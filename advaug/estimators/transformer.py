@@ -1,0 +1,216 @@
+"""The transformer: as many rows as it gets, each moved against a model.
+
+`when="always"` is a stress test in a pipeline, `when="fit"` augmentation while training.
+"""
+
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+from torch import Tensor, nn
+
+from advaug import containers
+from advaug.attacks import ATTACKS
+from advaug.devices import resolve
+from advaug.estimators.base import (
+    SHARED_CONSTRAINTS,
+    SharesModules,
+    check_rows,
+    choose_adapter,
+    choose_attack,
+    choose_ensemble,
+    new_generator,
+    refuse_wrong_classes,
+)
+from advaug.norms import draw
+from advaug.objectives import Margin, Odds
+from advaug.surrogates import Frozen, frozen
+
+
+class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Adversarial copies of the rows.
+
+    Parameters
+    ----------
+    attack : {"fgsm", "pgd", "mifgsm", "noise"} or an attack, default="fgsm"
+    radius : float > 0, default=0.3
+        Largest move, in the adapter's units: robust standard deviations of a column for
+        tables, black to white for images.
+    norm : {inf, 2, 1}, default=inf
+        Norm of the radius.
+    when : {"always", "fit"}, default="always"
+        "always": `transform` returns adversarial copies. "fit": `fit_transform` does, against
+        the true labels, and `transform` returns X as it is.
+    surrogate : "auto", `Ensemble` or torch module
+        The attacked model: a committee of small nets trained on X and y, or your own net
+        (shared, never copied) from rows to logits; then y is not needed.
+    adapter : {"auto", "tabular", "image"} or an adapter
+    batch_size : int, default=4096
+    device : str or torch.device, default="auto"
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+
+    References
+    ----------
+    Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from advaug import AdversarialTransformer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> moved = AdversarialTransformer(radius=0.1, random_state=0).fit(X, y).transform(X)
+    >>> moved.shape
+    (150, 4)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "attack": [StrOptions(set(ATTACKS)), callable],
+        "radius": [Interval(Real, 0, None, closed="neither")],
+        "norm": [Options(Real, {np.inf, 2, 1})],
+        "when": [StrOptions({"always", "fit"})],
+        **SHARED_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        *,
+        attack: Any = "fgsm",
+        radius: float = 0.3,
+        norm: float = np.inf,
+        when: str = "always",
+        surrogate: Any = "auto",
+        adapter: Any = "auto",
+        batch_size: int = 4096,
+        device: Any = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.attack = attack
+        self.radius = radius
+        self.norm = norm
+        self.when = when
+        self.surrogate = surrogate
+        self.adapter = adapter
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = not isinstance(self.surrogate, nn.Module)
+        tags.non_deterministic = self.when == "fit"
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the coding and, unless a net is given, the committee.
+
+        Parameters
+        ----------
+        X : rows in any container that the sampler takes too
+        y : labels (n,), needed unless `surrogate` is a torch module
+        """
+        self._validate_params()
+        choose_attack(self.attack)
+        X = check_rows(self, X, reset=True)
+        coding = choose_adapter(self.adapter, X).fit(X)
+        if isinstance(self.surrogate, nn.Module):
+            surrogate = Frozen(self.surrogate)
+            if y is not None:
+                self.classes_ = np.unique(self._target(X, y))
+                logits = surrogate.logits(coding.native(coding.encode(X[:2])))
+                refuse_wrong_classes(logits, len(self.classes_))
+        else:
+            target = self._target(X, y)
+            self.classes_, codes = np.unique(target, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"y must hold at least 2 classes, got 1 class ({self.classes_[0]!r})"
+                )
+            device = resolve(self.device)
+            generator = new_generator(check_random_state(self.random_state))
+            x = coding.encode(X).flatten(1).to(device)
+            ensemble = choose_ensemble(self.surrogate)
+            labels = torch.from_numpy(codes)
+            surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
+        self.surrogate_, self.adapter_ = surrogate, coding
+        return self
+
+    def _target(self, X: Any, y: Any) -> Any:
+        if y is None:
+            raise ValueError(
+                "AdversarialTransformer requires y to be passed, but the target y is None: pass "
+                "labels, or a torch module as surrogate"
+            )
+        target = column_or_1d(containers.labels(y), warn=True)
+        check_classification_targets(target)
+        check_consistent_length(range(containers.count(X)), target)
+        return target
+
+    def transform(self, X: Any, y: Any = None) -> Any:
+        """Adversarial copies of X (`when="always"`), or X itself (`when="fit"`).
+
+        Parameters
+        ----------
+        X : rows as in fit
+        y : labels (n,), optional
+            What the moves go against; by default the model's own predictions.
+
+        Returns
+        -------
+        The same container, dtypes and index. A row that could not be moved equals its own.
+        """
+        check_is_fitted(self, "adapter_")
+        X = check_rows(self, X, reset=False)
+        return self._moved(X, y) if self.when == "always" else X
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
+        self.fit(X, y)
+        return self._moved(X, y if self.when == "fit" else None)
+
+    def _moved(self, X: Any, y: Any) -> Any:
+        seed = self.adapter_.encode(X)
+        model = self.surrogate_
+        labels = None
+        if y is not None:
+            labels = torch.from_numpy(np.searchsorted(self.classes_, self._target(X, y)))
+        if isinstance(model, Frozen):
+            with frozen(model.module):
+                moved = self._attacked(
+                    seed, labels, lambda x: model.logits(self.adapter_.native(x))
+                )
+        else:
+            committee = model.to(resolve(self.device))
+            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)))
+        return self.adapter_.decode(moved, seed, X)
+
+    def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Any) -> Tensor:
+        device = resolve(self.device)
+        space = self.adapter_.space(float(self.norm)).to(device)
+        random_state = check_random_state(self.random_state)
+        walk, snap = new_generator(random_state), new_generator(random_state)
+        attack = choose_attack(self.attack)
+        goal = Odds if getattr(attack, "stop_at", None) is None else Margin
+        moved = []
+        for rows in torch.arange(len(seed)).split(self.batch_size):
+            x = seed[rows].to(device)
+            with torch.no_grad():
+                label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
+            radius = torch.full((len(x),), float(self.radius), device=device)
+            y = attack(goal(logits, label), x, space, radius, walk)
+            moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
+        return torch.cat(moved)

@@ -1,0 +1,390 @@
+"""What does an attack cost beside the plain loop that a good engineer writes by hand?
+
+FGSM and PGD on two small nets, equal work for all: the same rows, steps and step length, no random
+start, the whole batch at once, one process, one thread. All rivals take turns within a round, and
+a ratio is always to the hand-written loop of the same round.
+
+    python benchmarks/attacks.py --rounds 15
+
+Seconds are CPU seconds; on cuda wall seconds, synchronised. torchattacks' L2 attack takes images
+only, so everyone gets (rows, 1, 1, 30) and the MLP begins with Flatten. Foolbox is asked by `run`,
+which spares it the check of success; ART takes numpy arrays and batch_size = all rows.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import argparse
+import gc
+import json
+import math
+import platform
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from sklearn.datasets import load_digits, make_classification
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, interpolate
+
+from advaug.attacks import FGSM, PGD
+from advaug.objectives import Margin, Odds
+from advaug.spaces import Box
+from advaug.surrogates import Frozen
+
+SEED = 0
+BY_HAND, OURS, DROPPING = "by hand", "advaug", "advaug, stop_at=0"
+PACKAGES = [
+    *("adversarial-robustness-toolbox", "advaug", "foolbox", "numpy", "scikit-learn", "torch"),
+    "torchattacks",
+]
+
+
+@dataclass
+class Task:
+    """One row of the table: `step` is a share of the radius, FGSM is one step of all of it."""
+
+    name: str
+    net: nn.Module
+    x: Tensor
+    y: Tensor
+    radius: float
+    norm: float = math.inf
+    steps: int = 40
+    step: float = 1 / 30
+
+    @property
+    def is_fgsm(self) -> bool:
+        return self.steps == 1
+
+    @property
+    def stride(self) -> float:
+        return self.step * self.radius
+
+
+Attack = Callable[[], Tensor]
+
+# ---------------------------------------------------------------- the rivals
+
+
+def by_hand(task: Task) -> Attack:
+    """The honest loop: gradients on the inputs only, parameters as the user has them."""
+    net, seed, y, radius, stride = task.net, task.x, task.y, task.radius, task.stride
+
+    def gradient_at(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_(True)
+        return torch.autograd.grad(cross_entropy(net(x), y, reduction="sum"), x)[0]
+
+    def fgsm() -> Tensor:
+        return (seed + radius * gradient_at(seed).sign()).clamp(0, 1)
+
+    def pgd_inf() -> Tensor:
+        x = seed
+        for _ in range(task.steps):
+            move = x + stride * gradient_at(x).sign() - seed
+            x = (seed + move.clamp(-radius, radius)).clamp(0, 1)
+        return x
+
+    def pgd_2() -> Tensor:
+        x = seed
+        for _ in range(task.steps):
+            gradient = gradient_at(x)
+            size = gradient.flatten(1).norm(dim=1).clamp_min(1e-30).view(-1, 1, 1, 1)
+            move = x + stride * gradient / size - seed
+            size = move.flatten(1).norm(dim=1).clamp_min(1e-30).view(-1, 1, 1, 1)
+            x = (seed + move * (radius / size).clamp_max(1)).clamp(0, 1)
+        return x
+
+    if task.is_fgsm:
+        return fgsm
+    return pgd_inf if task.norm == math.inf else pgd_2
+
+
+def ours(task: Task) -> Attack:
+    """advaug through its public pieces."""
+    attack = FGSM() if task.is_fgsm else PGD(task.steps, task.step, random_start=False)
+    return from_pieces(task, attack, Odds)
+
+
+def ours_dropping(task: Task) -> Attack:
+    """The same, but a row leaves the loop at its first success."""
+    attack = PGD(task.steps, task.step, random_start=False, stop_at=0.0)
+    return from_pieces(task, attack, Margin)
+
+
+def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
+    lower, upper = torch.zeros_like(task.x[0]), torch.ones_like(task.x[0])
+    generator = torch.Generator().manual_seed(SEED)
+
+    def moved() -> Tensor:
+        return attack(
+            objective(Frozen(task.net).logits, task.y),
+            task.x,
+            Box(lower, upper, task.norm),
+            torch.full((len(task.x),), task.radius, device=task.x.device),
+            generator,
+        )
+
+    return moved
+
+
+def torchattacks(task: Task) -> Attack:
+    import torchattacks
+
+    if task.is_fgsm:
+        attack = torchattacks.FGSM(task.net, eps=task.radius)
+    else:
+        make = torchattacks.PGD if task.norm == math.inf else torchattacks.PGDL2
+        attack = make(task.net, task.radius, task.stride, task.steps, random_start=False)
+    return lambda: attack(task.x, task.y)
+
+
+def foolbox(task: Task) -> Attack:
+    import foolbox
+
+    model = foolbox.PyTorchModel(task.net, bounds=(0, 1), device=task.x.device)
+    if task.is_fgsm:
+        attack = foolbox.attacks.LinfFastGradientAttack(random_start=False)
+    else:
+        make = foolbox.attacks.LinfPGD if task.norm == math.inf else foolbox.attacks.L2PGD
+        attack = make(abs_stepsize=task.stride, steps=task.steps, random_start=False)
+    return lambda: attack.run(model, task.x, task.y, epsilon=task.radius)
+
+
+def art(task: Task) -> Attack:
+    from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
+    x, y = task.x.cpu().numpy(), task.y.cpu().numpy()
+    classifier = PyTorchClassifier(
+        task.net,
+        nn.CrossEntropyLoss(),
+        input_shape=x.shape[1:],
+        nb_classes=int(y.max()) + 1,
+        clip_values=(0.0, 1.0),
+        device_type="gpu" if task.x.is_cuda else "cpu",
+    )
+    common = {"norm": task.norm, "eps": task.radius, "batch_size": len(x)}
+    if task.is_fgsm:
+        attack = FastGradientMethod(classifier, **common)
+    else:
+        attack = ProjectedGradientDescentPyTorch(
+            classifier, eps_step=task.stride, max_iter=task.steps, verbose=False, **common
+        )
+    return lambda: torch.from_numpy(attack.generate(x, y)).to(task.x.device)
+
+
+RIVALS: dict[str, Callable[[Task], Attack]] = {
+    BY_HAND: by_hand,
+    OURS: ours,
+    "torchattacks": torchattacks,
+    "Foolbox": foolbox,
+    "ART": art,
+    DROPPING: ours_dropping,
+}
+
+# ---------------------------------------------------------------- rows and nets
+
+
+def trained(net: nn.Module, x: Tensor, y: Tensor, steps: int) -> nn.Module:
+    """A few steps of Adam: sure of most rows, but not so sure that cross-entropy is flat."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (256,))
+        optimizer.zero_grad(set_to_none=True)
+        cross_entropy(net(x[rows]), y[rows]).backward()
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return net.eval()
+
+
+def mlp_rows() -> tuple[nn.Module, Tensor, Tensor]:
+    """Two classes of 30 numbers in [0, 1]; 10 000 rows that the MLP has not seen."""
+    x, y = make_classification(12_000, 30, n_informative=12, class_sep=1.5, random_state=SEED)
+    x = (x - x.min(0)) / (x.max(0) - x.min(0))
+    x, y = torch.tensor(x, dtype=torch.float32).view(-1, 1, 1, 30), torch.tensor(y)
+    hidden = [nn.Linear(30, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()]
+    net = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(128, 2))
+    return trained(net, x[10_000:], y[10_000:], 150), x[:10_000], y[:10_000]
+
+
+def cnn_rows() -> tuple[nn.Module, Tensor, Tensor]:
+    """scikit-learn's digits, enlarged to 28 x 28; 500 that the CNN has not seen."""
+    x, y = load_digits(return_X_y=True)
+    small = torch.tensor(x / 16, dtype=torch.float32).view(-1, 1, 8, 8)
+    x, y = interpolate(small, size=(28, 28), mode="bilinear"), torch.tensor(y)
+    convolutions = [nn.Conv2d(1, 16, 5, 2), nn.ReLU(), nn.Conv2d(16, 32, 3, 2), nn.ReLU()]
+    net = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(32 * 5 * 5, 10))
+    return trained(net, x[500:], y[500:], 150), x[:500], y[:500]
+
+
+def tasks_on(device: str) -> list[Task]:
+    torch.manual_seed(SEED)
+    mlp, cnn = mlp_rows(), cnn_rows()
+    tasks = []
+    for name, (net, x, y), rows, radii in (
+        ("MLP 30-128-128-2, 1 000 rows", mlp, 1_000, (0.03, 0.12)),
+        ("MLP 30-128-128-2, 10 000 rows", mlp, 10_000, (0.03, 0.12)),
+        ("CNN 1x28x28, 500 rows", cnn, 500, (0.1, 1.2)),
+    ):
+        given = (net.to(device), x[:rows].to(device), y[:rows].to(device))
+        tasks.append(Task(f"FGSM, {name}", *given, radii[0], steps=1, step=1.0))
+        tasks.append(Task(f"PGD Linf 40, {name}", *given, radii[0]))
+        tasks.append(Task(f"PGD L2 40, {name}", *given, radii[1], norm=2))
+    return tasks
+
+
+# ---------------------------------------------------------------- the clock
+
+
+def seconds(attack: Attack, calls: int, on_cuda: bool) -> float:
+    """CPU seconds of a call; on cuda wall seconds."""
+    clock = time.perf_counter if on_cuda else time.process_time
+    wait = torch.cuda.synchronize if on_cuda else lambda: None
+    wait()
+    start = clock()
+    for _ in range(calls):
+        attack()
+    wait()
+    return (clock() - start) / calls
+
+
+def known_rivals(task: Task) -> dict[str, Attack]:
+    """Each rival with a net of its own, so that no gradient left behind reaches another."""
+    attacks = {}
+    for name, make in RIVALS.items():
+        if name == DROPPING and task.is_fgsm:
+            continue
+        try:
+            attacks[name] = make(Task(**{**vars(task), "net": deepcopy(task.net)}))
+        except ImportError as error:
+            print(f"{name} is left out: {error}")
+    return attacks
+
+
+def judged(task: Task, x: Tensor) -> dict[str, float]:
+    """Accuracy on the moved rows, and the mean length of the moves."""
+    with torch.no_grad():
+        right = (task.net(x).argmax(1) == task.y).float().mean()
+    move = torch.linalg.vector_norm((x - task.x).flatten(1), ord=task.norm, dim=1)
+    return {"accuracy": float(right), "move": float(move.mean())}
+
+
+def measure(task: Task, rounds: int, least_s: float) -> dict[str, Any]:
+    """All rivals on one task: what they reach, and their seconds in each round."""
+    attacks, on_cuda = known_rivals(task), task.x.is_cuda
+    found = {name: judged(task, attack()) for name, attack in attacks.items()}  # warms up as well
+    accuracies = [result["accuracy"] for result in found.values()]
+    if max(accuracies) - min(accuracies) > 0.01:
+        raise AssertionError(f"{task.name}: expected equal work and accuracy, got {found}")
+    calls = math.ceil(least_s / seconds(attacks[BY_HAND], 1, on_cuda))
+    times: dict[str, list[float]] = {name: [] for name in attacks}
+    names = list(attacks)
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(seconds(attacks[name], calls, on_cuda))
+    for name, result in found.items():
+        ratios = [a / b for a, b in zip(times[name], times[BY_HAND], strict=True)]
+        result |= {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
+        result["seconds"] = median(times[name])
+    clean = judged(task, task.x)["accuracy"]
+    setting = {"task": task.name, "radius": task.radius, "clean_accuracy": clean, "calls": calls}
+    return setting | {"results": found, "times": times}
+
+
+# ---------------------------------------------------------------- the report
+
+
+def table(rows: list[dict[str, Any]], names: list[str], cell: Callable[[dict], str]) -> str:
+    lines = [["", *names], ["---"] * (len(names) + 1)]
+    for row in rows:
+        results = row["results"]
+        lines.append([row["task"], *(cell(results[n]) if n in results else "" for n in names)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def dropping_table(rows: list[dict[str, Any]]) -> str:
+    """What it brings to drop rows at their first success."""
+    head = ["", "time / advaug", "time / by hand", "accuracy", "of advaug", "move", "of advaug"]
+    lines = [head, ["---"] * len(head)]
+    for row in (row for row in rows if DROPPING in row["results"]):
+        drop, full = row["results"][DROPPING], row["results"][OURS]
+        pairs = zip(row["times"][DROPPING], row["times"][OURS], strict=True)
+        values = [median(a / b for a, b in pairs), drop["median"]]
+        values += [result[key] for key in ("accuracy", "move") for result in (drop, full)]
+        lines.append([row["task"], *(f"{value:.3f}" for value in values)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def markdown(results: dict[str, Any]) -> str:
+    rows, machine = results["rows"], results["machine"]
+    names = [name for name in RIVALS if any(name in row["results"] for row in rows)]
+    rivals = [name for name in names if name not in (BY_HAND, DROPPING)]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    ratio = "{median:.2f} ({min:.2f}-{max:.2f})"
+    return "\n\n".join(
+        [
+            f"# {results['clock']}, as a ratio to the hand-written loop",
+            f"Median of {results['rounds']} rounds (least-most), rivals by turns within a round. "
+            f"{machine['device']}, one thread, {machine['platform']}, "
+            f"Python {machine['python']}, {versions}.",
+            table(rows, rivals, lambda result: ratio.format(**result)),
+            "## Accuracy on the moved rows: the proof of equal work",
+            table(rows, names, lambda result: f"{result['accuracy']:.3f}"),
+            "## Rows dropped at their first success (`stop_at=0`, objective `Margin`)",
+            dropping_table(rows),
+        ]
+    )
+
+
+def machine(device: str) -> dict[str, Any]:
+    versions = {d.name: d.version for d in distributions() if d.name in PACKAGES}
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    system = {"platform": platform.platform(), "device": name, "cpus": os.cpu_count()}
+    return system | {"python": platform.python_version(), "versions": dict(sorted(versions.items()))}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--least", type=float, default=0.2, help="seconds by hand in each round")
+    parser.add_argument("--only", default="", help="tasks whose name holds this")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/attacks.json"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    torch.set_num_threads(1)
+    results: dict[str, Any] = {
+        "machine": machine(args.device),
+        "clock": "Wall seconds" if args.device == "cuda" else "CPU seconds",
+        "seed": SEED,
+        "rounds": args.rounds,
+        "rows": [],
+    }
+    for task in tasks_on(args.device):
+        if args.only in task.name:
+            gc.collect()
+            gc.freeze()  # or a full collection falls on whoever is next
+            results["rows"].append(measure(task, args.rounds, args.least))
+            print(markdown(results | {"rows": results["rows"][-1:]}).split("\n\n", 2)[2], "\n")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(results, indent=1) + "\n")
+    args.out.with_suffix(".md").write_text(markdown(results) + "\n")
+    print(markdown(results))
+
+
+if __name__ == "__main__":
+    main()
