@@ -26,6 +26,8 @@ def kind_of_container(X: Any) -> str:
         return "list"
     if nw.dependencies.is_into_dataframe(X):
         return "frame"
+    if hasattr(X, "__array__"):
+        return "array"
     raise TypeError(
         f"cannot read rows from {type(X).__name__}: pass a numpy array, a pandas or polars "
         "frame, a scipy sparse matrix or a list of rows"

@@ -39,7 +39,7 @@ class TabularAdapter(Settings):
     >>> from advaug.adapters import TabularAdapter
     >>> X = pd.DataFrame({"age": [30, 41, 52, 28], "job": ["a", "b", "a", "b"]})
     >>> TabularAdapter(frozen=["age"]).fit(X).encode(X).shape
-    torch.Size([4, 3])
+    torch.Size([4, 5])
     """
 
     frozen: Any = ()

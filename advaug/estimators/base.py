@@ -43,7 +43,7 @@ class SharesModules:
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as it came, checked as scikit-learn would: shape, size, features, no complex numbers."""
-    kind = containers.kind_of_container(X) if not hasattr(X, "__array_interface__") else "array"
+    kind = containers.kind_of_container(X)
     if kind == "frame":
         if not containers.count(X) or not X.shape[1]:
             raise ValueError(

@@ -167,7 +167,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
         X = check_rows(self, X, reset=True)
         if y is None:
-            raise ValueError("AdversarialOverSampler requires y to be passed, but it is None")
+            raise ValueError("requires y to be passed, but the target y is None: pass the labels")
         target = containers.labels(y)
         check_classification_targets(target)
         target, binarize_y = check_target_type(target, indicate_one_vs_all=True)

@@ -180,6 +180,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
         self.fit(X, y)
+        X = check_rows(self, X, reset=False)
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:

@@ -5,6 +5,7 @@ trained without one fold of the rows: for those it is an honest judge and a fair
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import torch
@@ -104,7 +105,7 @@ class Ensemble(Settings):
     >>> from advaug.surrogates import Ensemble
     >>> x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0).long()
-    >>> committee = Ensemble(steps=50).fit(x, y, 2, torch.Generator().manual_seed(0))
+    >>> committee = Ensemble().fit(x, y, 2, torch.Generator().manual_seed(0))
     >>> bool(((committee.logits(x).argmax(1) == y).float().mean() > 0.9))
     True
     """
@@ -112,9 +113,9 @@ class Ensemble(Settings):
     repeats: int = 4
     folds: int = 3
     hidden: int = 48
-    steps: int = 200
+    steps: int = 100
     batch: int = 128
-    rate: float = 4e-3
+    rate: float = 6e-3
     decay: float = 1e-2
     smoothing: float = 0.05
     noise: float = 0.1
@@ -144,7 +145,7 @@ class Ensemble(Settings):
     ) -> tuple[Tensor, ...]:
         sizes = [width, self.hidden, self.hidden, classes]
         weights: list[Tensor] = []
-        for into, out in zip(sizes, sizes[1:], strict=False):
+        for into, out in pairwise(sizes):
             bound = into**-0.5
             for shape in ((members, into, out), (members, 1, out)):
                 draw = torch.rand(shape, generator=generator) * 2 - 1

@@ -1,0 +1,130 @@
+"""The meta device has no data: an operation that meets a tensor left on the CPU fails there."""
+
+import math
+
+import pytest
+import torch
+
+from advaug.attacks import FGSM, MIFGSM, PGD, Noise
+from advaug.norms import NORMS
+from advaug.objectives import Level, Margin, Odds
+from advaug.spaces import Box, Product, Simplex
+from advaug.surrogates import Committee, Frozen
+
+ATTACKS = [FGSM(), PGD(), PGD(random_start=False), MIFGSM(), Noise(), Noise(fills_ball=True)]
+OBJECTIVES = {
+    "odds": Odds,
+    "margin": Margin,
+    "level": lambda logits, label: Level(logits, label, torch.ones_like(label) / 2),
+}
+POSITIONS, LEVELS = 2, 3
+WIDTH = POSITIONS * LEVELS
+
+
+def box(norm, **fields):
+    return Box(torch.zeros(WIDTH), torch.ones(WIDTH), norm=norm, **fields)
+
+
+def simplex():
+    every = torch.ones(POSITIONS, LEVELS, dtype=torch.bool)
+    return Simplex(every, ~every)
+
+
+FULL = {
+    "free": torch.tensor([True] * 5 + [False]),
+    "grid": torch.full((WIDTH,), 0.1),
+    "holder": torch.tensor([5, -1, -1, -1, -1, -1]),
+}
+SPACES = {
+    **{f"box {norm}": (box(norm), (WIDTH,)) for norm in NORMS},
+    **{f"full box {norm}": (box(norm, **FULL), (WIDTH,)) for norm in NORMS},
+    "simplex": (simplex(), (POSITIONS, LEVELS)),
+    "product": (
+        Product((box(2.0, **FULL), simplex()), ((WIDTH,), (POSITIONS, LEVELS))),
+        (2 * WIDTH,),
+    ),
+}
+every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=str)
+every_space = pytest.mark.parametrize("name", SPACES)
+every_objective = pytest.mark.parametrize("objective", OBJECTIVES)
+
+
+def rows_of(space, shape):
+    """Five valid rows."""
+    generator = torch.Generator().manual_seed(3)
+    numbers = torch.rand((5, WIDTH), generator=generator)
+    levels = torch.nn.functional.one_hot(
+        torch.randint(LEVELS, (5, POSITIONS), generator=generator), LEVELS
+    ).float()
+    if isinstance(space, Product):
+        return torch.cat([numbers, levels.flatten(1)], 1)
+    return levels if isinstance(space, Simplex) else numbers
+
+
+def run(attack, name, objective, mlp, device):
+    """An attack with everything on a device."""
+    space, shape = SPACES[name]
+    seed = rows_of(space, shape).to(device)
+    label = torch.tensor([0, 1, 2, 0, 1], device=device)
+    net = mlp(math.prod(shape), 8, 3).to(device)
+    radius = torch.full((5,), 0.3, device=device)
+    goal = OBJECTIVES[objective](Frozen(net).logits, label)
+    return attack(goal, seed, space.to(device), radius, torch.Generator().manual_seed(0))
+
+
+@every_attack
+@every_space
+def test_an_attack_runs_wholly_on_the_meta_device(attack, name, mlp):
+    x = run(attack, name, "odds", mlp, "meta")
+    assert x.device.type == "meta"
+    assert x.shape == (5, *SPACES[name][1])
+
+
+@every_objective
+def test_an_objective_runs_wholly_on_the_meta_device(objective, mlp):
+    assert run(FGSM(), "box inf", objective, mlp, "meta").device.type == "meta"
+
+
+@every_attack
+@every_space
+def test_an_attack_gives_the_same_on_every_device(attack, name, mlp, device):
+    x = run(attack, name, "margin", mlp, device)
+    assert x.device.type == device
+    torch.testing.assert_close(x.cpu(), run(attack, name, "margin", mlp, "cpu"), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["meta", None])
+@every_space
+def test_snap_mix_and_distance_run_wholly_on_a_device(place, name, device):
+    space, shape = SPACES[name]
+    place = place or device
+    seed = rows_of(space, shape)
+    other, noise = seed.flip(0), torch.rand(seed.shape, generator=torch.Generator().manual_seed(1))
+    args = [tensor.to(place) for tensor in (seed, other, torch.full((5,), 0.5), noise)]
+
+    def results(space, seed, other, share, noise):
+        mixed = space.mix(seed, other, share)
+        yield mixed
+        yield space.snap(mixed, seed, share, noise)
+        yield space.distance(mixed, seed)
+
+    for result in results(space.to(place), *args):
+        assert result.device.type == place
+    if place != "meta":
+        expected = results(space, seed, other, torch.full((5,), 0.5), noise)
+        for one, two in zip(results(space.to(place), *args), expected, strict=True):
+            torch.testing.assert_close(one.cpu(), two)
+
+
+def test_a_committee_is_attacked_wholly_on_the_meta_device():
+    committee = Committee(
+        weights=(torch.ones(2, WIDTH, 3), torch.zeros(2, 1, 3)),
+        center=torch.zeros(WIDTH),
+        scale=torch.ones(WIDTH),
+        fold_of_member=torch.tensor([0, 1]),
+        fold_of_row=torch.zeros(5, dtype=torch.long),
+    ).to("meta")
+    seed, radius = torch.zeros(5, WIDTH, device="meta"), torch.ones(5, device="meta")
+    objective = Odds(committee.logits, torch.zeros(5, dtype=torch.long, device="meta"))
+    x = PGD()(objective, seed, box(2.0).to("meta"), radius, torch.Generator())
+    assert x.device.type == "meta"

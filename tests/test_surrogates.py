@@ -1,0 +1,322 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from advaug.objectives import Odds, log_odds
+from advaug.surrogates import Committee, Ensemble, Frozen, frozen
+from advaug.surrogates.ensemble import (
+    AdamW,
+    balanced_rows,
+    held_out_logits,
+    one_cycle,
+    stratified_folds,
+)
+
+SMALL = Ensemble(repeats=2, folds=3, hidden=16, steps=150, batch=48, rate=0.02)
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def fit(settings, x, y, seed=0):
+    return settings.fit(x, y, int(y.max()) + 1, source(seed))
+
+
+def same(a, b):
+    pairs = zip(a.weights, b.weights, strict=True)
+    tensors = ("center", "scale", "fold_of_member", "fold_of_row")
+    return all(torch.equal(one, two) for one, two in pairs) and all(
+        torch.equal(getattr(a, name), getattr(b, name)) for name in tensors
+    )
+
+
+@pytest.fixture(scope="module")
+def exclusive_or():
+    """Rows whose class no straight line tells, and a committee trained on them."""
+    x = torch.randn((240, 2), generator=source(1))
+    x = torch.where(x.abs() < 0.2, 0.2, x)
+    y = (x.prod(1) > 0).long()
+    return x, y, fit(SMALL, x, y)
+
+
+# ---------------------------------------------------------------- folds and batches
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_folds_deal_every_class_out_evenly(folds):
+    y = torch.tensor([0] * 31 + [1] * 8 + [2] * 2)[torch.randperm(41, generator=source())]
+    fold = stratified_folds(y, folds, source())
+    for label in range(3):
+        counts = fold[y == label].bincount(minlength=folds)
+        assert len(counts) == folds
+        assert counts.max() - counts.min() <= 1
+    assert not torch.equal(fold, stratified_folds(y, folds, source(1)))
+
+
+def test_members_train_on_balanced_rows_that_are_never_of_their_own_fold():
+    y = torch.tensor([0] * 40 + [1] * 9 + [2] * 5)
+    fold_of_row = stratified_folds(y, 3, source())
+    fold_of_member = torch.tensor([0, 1, 2, 0, 1, 2])
+    rows = balanced_rows(y, fold_of_row, fold_of_member, 50, 30, source())
+    assert rows.shape == (50, 6, 30)
+    for member, fold in enumerate(fold_of_member):
+        drawn = rows[:, member]
+        assert set(drawn.unique().tolist()) == set((fold_of_row != fold).nonzero()[:, 0].tolist())
+        assert all(torch.equal(y[step].bincount(), torch.tensor([10, 10, 10])) for step in drawn)
+
+
+def test_a_class_that_only_the_members_fold_has_is_left_out():
+    y, fold_of_row = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 0])
+    rows = balanced_rows(y, fold_of_row, torch.tensor([0, 1]), 5, 8, source())
+    assert set(rows[:, 0].unique().tolist()) == {1, 2}
+    assert set(rows[:, 1].unique().tolist()) == {0, 3}
+
+
+def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
+    x = torch.randn((90, 12), generator=source(2))
+    y = torch.randint(2, (90,), generator=source(3))
+    by_heart = Ensemble(2, 3, 32, steps=200, rate=0.02, decay=0.0, smoothing=0.0, noise=0.0)
+    committee = fit(by_heart, x, y)
+    right = (committee.member_logits(x).argmax(-1) == y).float()
+    knows = committee.fold_of_member[:, None] != committee.fold_of_row
+    assert right[knows].mean() > 0.97
+    assert 0.35 < right[~knows].mean() < 0.65
+    held_out = held_out_logits(committee, x).argmax(1)
+    assert 0.3 < (held_out == y).float().mean() < 0.7
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_the_committee_learns_what_no_line_can(exclusive_or):
+    x, y, committee = exclusive_or
+    held_out = held_out_logits(committee, x)
+    assert (held_out.argmax(1) == y).float().mean() > 0.9
+
+
+def test_training_is_said_by_the_generators_seed_alone(exclusive_or):
+    x, y, _ = exclusive_or
+    brief = Ensemble(repeats=1, hidden=8, steps=10)
+    state = torch.get_rng_state()
+    first = fit(brief, x, y)
+    torch.rand(3)
+    torch.set_rng_state(state)
+    assert same(first, fit(brief, x, y))
+    assert not same(first, fit(brief, x, y, seed=1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(weight.requires_grad for weight in first.weights)
+
+
+def test_units_and_origin_of_the_columns_do_not_matter():
+    x = torch.randn((60, 3), generator=source(1), dtype=torch.float64)
+    y = (x[:, 0] > 0).long()
+    unit, origin = torch.tensor([10.0, 0.1, 3.0]), torch.tensor([5.0, 0.0, -7.0])
+    brief = Ensemble(repeats=1, hidden=8, steps=10)
+    plain, moved = fit(brief, x, y), fit(brief, x * unit + origin, y)
+    torch.testing.assert_close(moved.logits(x * unit + origin), plain.logits(x))
+    assert plain.logits(x).dtype == torch.float64
+
+
+def test_a_constant_column_and_values_far_away_give_finite_logits():
+    x = torch.randn((60, 2), generator=source(1))
+    x[:, 1] = 4.0
+    committee = fit(Ensemble(repeats=1, hidden=8, steps=10), x, (x[:, 0] > 0).long())
+    far = torch.tensor([[1e30, 4.0], [8.0, 4.0], [0.0, -1e30]])
+    logits = committee.logits(far * committee.scale + committee.center)
+    assert logits.isfinite().all()
+    torch.testing.assert_close(logits[0], logits[1])
+
+
+def test_the_rate_rises_for_a_quarter_and_falls_to_next_to_nothing():
+    rates = [one_cycle(k / 100) for k in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates.index(max(rates)) == 25
+    assert max(rates) == pytest.approx(1)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01)
+
+
+@pytest.mark.slow
+def test_adamw_is_torchs_over_20_steps():
+    start = [torch.randn(shape, generator=source(1)) for shape in ((3, 4), (5,))]
+    theirs = [weight.clone().requires_grad_(True) for weight in start]
+    optimizer = torch.optim.AdamW(theirs, lr=1.0, weight_decay=0.1)
+    ours = AdamW(tuple(weight.clone() for weight in start), 0.1)
+    generator = source(2)
+    for step in range(20):
+        gradients = tuple(torch.randn(w.shape, generator=generator) * 10.0**-step for w in start)
+        rate = 0.01 * (1 + step % 3)
+        optimizer.param_groups[0]["lr"] = rate
+        for weight, gradient in zip(theirs, gradients, strict=True):
+            weight.grad = gradient.clone()
+        optimizer.step()
+        ours.step(gradients, rate)
+        for weight, expected in zip(ours.weights, theirs, strict=True):
+            torch.testing.assert_close(weight, expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- asking
+
+
+def test_held_out_logits_are_each_rows_strangers_mean(exclusive_or):
+    x, _, committee = exclusive_or
+    expected = torch.stack(
+        [
+            committee.member_logits(row[None])[committee.fold_of_member == fold, 0].mean(0)
+            for row, fold in zip(x, committee.fold_of_row, strict=True)
+        ]
+    )
+    for batch in (4096, 7):
+        result = held_out_logits(committee, x, batch=batch)
+        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_and_probability_are_the_members_means(exclusive_or):
+    x, _, committee = exclusive_or
+    members = committee.member_logits(x)
+    assert members.shape == (6, 240, 2)
+    torch.testing.assert_close(committee.logits(x), sum(members) / 6)
+    torch.testing.assert_close(committee.probability(x), sum(members.softmax(-1)) / 6)
+
+
+def test_taken_members_are_the_members(exclusive_or):
+    x, _, committee = exclusive_or
+    some = torch.tensor([4, 1])
+    taken = committee.take(some)
+    torch.testing.assert_close(taken.member_logits(x), committee.member_logits(x)[some])
+    assert torch.equal(taken.fold_of_member, committee.fold_of_member[some])
+    for fold in range(3):
+        strangers = committee.strangers(fold)
+        assert strangers.fold_of_member.tolist() == [fold, fold]
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 4])
+def test_halves_share_no_member_and_each_knows_every_fold(repeats):
+    members = repeats * 3
+    committee = Committee(
+        weights=(torch.arange(members)[:, None, None], torch.zeros(members, 1, 1)),
+        center=torch.zeros(1),
+        scale=torch.ones(1),
+        fold_of_member=torch.arange(3).repeat(repeats),
+        fold_of_row=torch.zeros(5, dtype=torch.long),
+    )
+    halves = committee.halves()
+    names = [half.weights[0].flatten().tolist() for half in halves]
+    assert sorted(names[0] + names[1]) == list(range(members))
+    for half, members_ in zip(halves, names, strict=True):
+        assert half.fold_of_member.tolist() == [name % 3 for name in members_]
+        assert set(half.fold_of_member.tolist()) == {0, 1, 2}
+
+
+def test_a_pickled_committee_is_the_same(exclusive_or):
+    x, _, committee = exclusive_or
+    for again in (pickle.loads(pickle.dumps(committee)), copy.deepcopy(committee)):
+        assert same(again, committee)
+        assert torch.equal(again.logits(x), committee.logits(x))
+
+
+def test_a_committee_moves_whole_to_a_device_and_its_pickle_back(exclusive_or, device):
+    x, _, committee = exclusive_or
+    moved = committee.to(device)
+    assert moved.logits(x.to(device)).device.type == device
+    torch.testing.assert_close(moved.logits(x.to(device)).cpu(), committee.logits(x))
+    again = pickle.loads(pickle.dumps(moved))
+    assert {weight.device.type for weight in again.weights} == {"cpu"}
+    assert committee.to("meta").logits(x.to("meta")).device.type == "meta"
+
+
+# ---------------------------------------------------------------- the user's own module
+
+
+@pytest.fixture
+def module(mlp):
+    """A net with every kind of flag: one part kept in eval mode, one weight frozen."""
+    net = nn.Sequential(
+        mlp(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.BatchNorm1d(6), mlp(6, 3, seed=1)
+    ).train()
+    net[3].eval()
+    net[0][1].bias.requires_grad_(False)
+    return net
+
+
+def state(module):
+    """Every flag, and a copy of every parameter and buffer."""
+    flags = [part.training for part in module.modules()]
+    wants = [(weight.requires_grad, weight.grad) for weight in module.parameters()]
+    return flags, wants, copy.deepcopy(module.state_dict())
+
+
+def assert_same_state(before, after):
+    assert before[:2] == after[:2]
+    for name, value in before[2].items():
+        assert torch.equal(value, after[2][name]), name
+
+
+def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
+    before = state(module)
+    with frozen(module) as inside:
+        assert inside is module
+        assert not any(part.training for part in module.modules())
+        assert not any(weight.requires_grad for weight in module.parameters())
+    assert_same_state(before, state(module))
+
+
+def test_an_attacked_module_is_given_back_as_it_was(module):
+    before = state(module)
+    x = torch.rand((8, 4), generator=source()).requires_grad_(True)
+    objective = Odds(Frozen(module).logits, torch.arange(8) % 3)
+    (gradient,) = torch.autograd.grad(objective(x).sum(), x)
+    assert gradient.abs().sum() > 0
+    assert_same_state(before, state(module))
+    assert torch.equal(Frozen(module).logits(x), copy.deepcopy(module).eval()(x))
+
+
+def test_an_error_inside_gives_the_module_back_too(module):
+    before = state(module)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        Frozen(module).logits(torch.rand(8, 5))
+    assert_same_state(before, state(module))
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1)])
+def test_a_single_logit_is_worth_the_two_of_two_classes(shape):
+    z = torch.linspace(-3, 3, 5)
+    label = torch.tensor([0, 1, 0, 1, 1])
+    one = Frozen(Fixed(z.reshape(shape))).logits(z)
+    two = Frozen(Fixed(torch.stack([torch.zeros(5), z], 1))).logits(z)
+    torch.testing.assert_close(one.softmax(1), two.softmax(1))
+    torch.testing.assert_close(log_odds(one, label), log_odds(two, label))
+
+
+class Fixed(nn.Module):
+    """Gives these logits whatever the rows."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x):
+        return self.logits
+
+
+def test_copies_share_the_module(module):
+    borrowed = Frozen(module)
+    assert copy.deepcopy(borrowed).module is module
+    assert copy.deepcopy({"model": borrowed})["model"].module is module
+    assert clone(borrowed, safe=False).module is module
+
+
+def test_rows_come_back_in_their_own_dtype(module):
+    x = torch.rand((8, 4), generator=source(), dtype=torch.float64)
+    logits = Frozen(module).logits(x)
+    assert logits.dtype == torch.float64
+    torch.testing.assert_close(logits.float(), Frozen(module).logits(x.float()))
+    double = Frozen(copy.deepcopy(module).double()).logits(x.float())
+    assert double.dtype == torch.float32
+    torch.testing.assert_close(double, logits.float())
