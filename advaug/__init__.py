@@ -1,7 +1,25 @@
-"""advaug: adversarial examples as new, valid training rows."""
+"""advaug: adversarial examples as new, valid training rows.
 
-from advaug.estimators import AdversarialOverSampler, AdversarialTransformer
+The estimators, and torch with them, are imported when they are first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from advaug.estimators import AdversarialOverSampler, AdversarialTransformer
 
 __version__ = "0.1.0"
 
 __all__ = ["AdversarialOverSampler", "AdversarialTransformer", "__version__"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name in __all__:
+            return getattr(import_module("advaug.estimators"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

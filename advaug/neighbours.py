@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BLOCK = 2048
+CELLS = 2**20  # distances held at once
 
 
 def nearest(
@@ -21,8 +21,9 @@ def nearest(
     """
     most = len(reference) - int(skips_self)
     distances, places = [], []
-    for first in range(0, len(x), BLOCK):
-        block = torch.cdist(x[first : first + BLOCK], reference)
+    height = max(CELLS // len(reference), 1)
+    for first in range(0, len(x), height):
+        block = torch.cdist(x[first : first + height], reference)
         if skips_self:
             at = torch.arange(len(block), device=x.device)
             block[at, at + first] = torch.inf

@@ -7,13 +7,13 @@ back into the ball; `standard_normal` and `ball` turn uniform noise into moves o
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 NORMS = (math.inf, 2.0, 1.0)
 
 
-def per_row(values: Float[Tensor, " batch"], like: Float[Tensor, "batch *shape"]) -> Tensor:
+def per_row(values: Shaped[Tensor, " batch"], like: Shaped[Tensor, "batch *shape"]) -> Tensor:
     """`values` shaped to broadcast over the rows of `like`."""
     return values.view(-1, *(1,) * (like.dim() - 1))
 
@@ -79,9 +79,9 @@ def ball(
         return (2 * noise - 1) * per_row(radius, noise)
     direction = standard_normal(noise)
     size = length(direction, norm).clamp_min(torch.finfo(noise.dtype).tiny)
-    # The first coordinate's noise is used twice, for the length too: one draw a coordinate
-    # keeps a row's draw the same whatever the batch.
-    share = noise.flatten(1)[:, 0] ** (1 / noise[0].numel())
+    # One draw a coordinate keeps a row's draw the same in any batch, so the length takes the
+    # low digits of the first coordinate's noise: they say nothing of its direction.
+    share = (noise.flatten(1)[:, 0] * 4096 % 1) ** (1 / noise.shape[1:].numel())
     return direction * per_row(radius * share / size, noise)
 
 
@@ -93,4 +93,5 @@ def draw(
     Drawn on the generator's own device in row order, then moved.
     """
     noise = torch.rand(like.shape, generator=generator, device=generator.device)
-    return noise.to(device=like.device, dtype=like.dtype)
+    noise = noise.to(device=like.device, dtype=like.dtype)
+    return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1

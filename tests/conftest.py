@@ -30,7 +30,7 @@ def shapes_checked(function):
 install_import_hook(
     [f"advaug.{floor}" for floor in FLOORS], f"sys.modules[{__name__!r}].shapes_checked"
 )
-settings.register_profile("advaug", max_examples=25, deadline=None, database=None, derandomize=True)
+settings.register_profile("advaug", max_examples=15, deadline=None, database=None, derandomize=True)
 settings.load_profile("advaug")
 
 CUDA = [pytest.param("cuda", marks=pytest.mark.cuda)] if torch.cuda.is_available() else []

@@ -154,7 +154,6 @@ def test_an_unmoved_row_is_not_snapped_away(generator):
     assert torch.equal(box.snap(seed, seed, torch.ones(50), noise), seed)
 
 
-@pytest.mark.xfail(reason="snap clips to the bound after rounding")
 def test_a_bound_off_the_grid_is_not_snapped_to():
     box = Box(torch.tensor(0.0), torch.tensor(1.0), grid=torch.tensor([0.4]))
     seed, x = torch.tensor([[0.0]]), torch.tensor([[0.95]])
@@ -236,7 +235,6 @@ def test_snapping_without_a_budget_keeps_the_mean(generator):
     assert mean_is(snapped, x[0])
 
 
-@pytest.mark.xfail(reason="the sum of the shares rounds above the last cumulated share")
 def test_no_noise_snaps_to_a_level_of_share_0():
     """The cumulated shares and their sum round differently."""
     generator = source(0)

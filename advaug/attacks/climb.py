@@ -67,20 +67,21 @@ def climb(
     -------
     Tensor (batch, *shape). A row whose gradient is not finite comes out as NaN.
     """
-    x = seed if start is None else start
+    seed = seed.detach()
+    x = seed if start is None else start.detach()
     pull = torch.zeros_like(seed)
     broken = torch.zeros_like(radius)
     done, rows = x.clone(), None
     for _ in range(steps):
         value, gradient = slope(objective, x)
         if stop_at is not None:
-            going = value < stop_at
+            going = ~(value >= stop_at)  # a NaN goes on, and comes out as one
             rows = going.nonzero()[:, 0] if rows is None else rows[going]
             x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
             radius, broken, objective = radius[going], broken[going], objective.take(going)
             if not len(rows):
                 return done
-        broken = broken + 0 * gradient.flatten(1).sum(1)
+        broken = broken + (0 * gradient).flatten(1).sum(1)
         if momentum:
             size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
             pull = momentum * pull + gradient / per_row(size, gradient)

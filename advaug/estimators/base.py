@@ -42,7 +42,7 @@ class SharesModules:
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """X as it came, checked as scikit-learn would: shape, size, features, no complex numbers."""
+    """X as it came (lists as arrays), checked for shape, size and features."""
     kind = containers.kind_of_container(X)
     if kind == "frame":
         if not containers.count(X) or not X.shape[1]:
@@ -51,10 +51,9 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
                 f"(shape={X.shape}) while a minimum of 1 is required."
             )
     else:
-        checked = check_array(
+        X = check_array(
             X, accept_sparse=True, dtype=None, ensure_all_finite="allow-nan", allow_nd=True
         )
-        X = X if kind == "list" else checked
     if reset or np.ndim(X) <= 2:
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)

@@ -165,7 +165,8 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         return tags
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        X = check_rows(self, X, reset=True)
+        checked = check_rows(self, X, reset=True)
+        X = X if isinstance(X, list | tuple) else checked
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None: pass the labels")
         target = containers.labels(y)
@@ -200,21 +201,18 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         pool, coding = self._learn(rows, torch.from_numpy(codes), generator)
         orders = self._orders(pool, classes)
 
-        growing = Growing(rows, coding, pool, self.constraints)
         total = sum(order.count for order in orders)
+        growing = Growing(rows, coding, pool, self.constraints, orders)
         batches = (
             growing.finish(grown, order)
             for order in orders
             for grown in self._grow(order, pool, coding, generator)
         )
         with tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug") as bar:
-            # Parents are known once a batch is done, so frames are joined at the end and
-            # arrays written as they come: either way each row is copied once.
-            X_out, parents = growing.join(X, counted(batches, bar), total)
-        asked = np.repeat([order.label for order in orders], [order.count for order in orders])
-        example = np.unique(codes, return_index=True)[1][asked.astype(int)]
-        y_out = containers.join(y, [containers.take(y, example)], parents)
-        self._remember(growing, pool, coding, classes, parents, len(codes))
+            X_out = growing.join(X, counted(batches, bar))
+        example = np.unique(codes, return_index=True)[1][growing.record["label"]]
+        y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
+        self._remember(growing, pool, coding, classes, len(codes))
         return X_out, y_out
 
     def _learn(self, X: Any, codes: Tensor, generator: torch.Generator) -> tuple[Pool, Coding]:
@@ -298,25 +296,37 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
             )
 
     def _remember(
-        self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, parents: Any, n: int
+        self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, n: int
     ) -> None:
-        self.parent_indices_ = np.concatenate([np.arange(n), parents])
+        record = growing.record
+        self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
-        columns = growing.columns()
-        columns["label"] = classes[columns["label"]]
-        self.provenance_ = containers.table(columns)
-        self.sample_weight_ = np.concatenate([np.ones(n), columns["probability"]])
+        self.sample_weight_ = np.ones(len(self.parent_indices_))
+        self.sample_weight_[n:] = record["probability"]
+        self.provenance_ = containers.table(record, {"recipe": growing.recipes, "label": classes})
         is_module = isinstance(self.surrogate, nn.Module)
         self.surrogate_ = Frozen(self.surrogate) if is_module else pool.committee
         self.adapter_ = coding
 
 
 class Growing:
-    """Accepted rows on their way into the user's container, and what is written down of them."""
+    """Accepted rows on their way into the user's container, and what is written down of them.
 
-    def __init__(self, X: Any, coding: Coding, pool: Pool, constraints: Any) -> None:
+    The record's columns are laid out once and filled batch by batch.
+    """
+
+    def __init__(
+        self, X: Any, coding: Coding, pool: Pool, constraints: Any, orders: list[Order]
+    ) -> None:
         self.X, self.coding, self.pool, self.constraints = X, coding, pool, constraints
-        self.records: list[dict[str, Any]] = []
+        self.recipes = sorted({order.name for order in orders})
+        self.done, total = 0, sum(order.count for order in orders)
+        self.record: dict[str, np.ndarray[Any, Any]] = {
+            **{name: np.empty(total, dtype=int) for name in ("parent", "mate")},
+            **{name: np.empty(total, dtype=np.int32) for name in ("recipe", "label")},
+            **{name: np.empty(total, dtype=np.float32) for name in RECORD},
+            **{name: np.empty(total, dtype=bool) for name in ("retracted", "breaks_rule")},
+        }
 
     def finish(self, grown: Grown, order: Order) -> Any:
         """The batch decoded on copies of its parents; what breaks a rule becomes its parent."""
@@ -325,45 +335,24 @@ class Growing:
         new = self.coding.decode(x, seed, rows)
         bad = rules.broken(self.constraints, rows, new, len(parent))
         if bad.any():
-            x = x.clone()
             x[torch.from_numpy(bad)] = seed[torch.from_numpy(bad)]
             new = self.coding.decode(x, seed, rows)
-        record = {name: grown.record[name].numpy().copy() for name in RECORD}
-        record["kept"][bad] = record["distance"][bad] = 0
-        record["margin_after"][bad] = record["margin_before"][bad]
+        facts = {name: grown.record[name].numpy() for name in RECORD}
+        facts["kept"][bad] = facts["distance"][bad] = 0
+        facts["margin_after"][bad] = facts["margin_before"][bad]
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
-        self.records.append(
-            {
-                "parent": parent,
-                "mate": mate,
-                "recipe": np.full(len(parent), order.name, dtype=object),
-                "label": np.full(len(parent), order.label),
-                **record,
-                "retracted": record["kept"] < 1,
-                "breaks_rule": bad,
-            }
-        )
+        facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
+        facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
+        for name, values in (facts | {"breaks_rule": bad}).items():
+            self.record[name][self.done : self.done + len(parent)] = values
+        self.done += len(parent)
         return new
 
-    def columns(self) -> dict[str, Any]:
-        """The records' columns over all batches."""
-        names = ["parent", "mate", "recipe", "label", *RECORD, "retracted", "breaks_rule"]
-        whole = {"parent", "mate", "label"}
-        return {
-            name: np.concatenate([record[name] for record in self.records])
-            if self.records
-            else np.empty(0, dtype=int if name in whole else float)
-            for name in names
-        }
-
-    def join(self, X: Any, batches: Iterator[Any], total: int) -> tuple[Any, Any]:
-        """X and the batches in one container, and the parents of the new rows."""
+    def join(self, X: Any, batches: Iterator[Any]) -> Any:
+        """X and the batches in one container: arrays are written as the batches come."""
         if isinstance(X, np.ndarray):
-            joined = containers.join(X, batches, np.empty(total, dtype=int))
-            return joined, self.columns()["parent"]
-        done = list(batches)
-        parents = self.columns()["parent"]
-        return containers.join(X, done, parents), parents
+            return containers.join(X, batches, self.record["parent"])
+        return containers.join(X, list(batches), self.record["parent"])
 
 
 def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:

@@ -103,9 +103,10 @@ class Box:
             return x
         grid = torch.where(self.grid > 0, self.grid, 1.0)
         steps = (x - seed) / grid
-        rounded = self._bounded(seed + (steps + noise).floor() * grid, seed)
+        rounded = seed + (steps + noise).floor() * grid
         shorter = seed + steps.trunc() * grid
-        rounded = torch.where(self.grid > 0, rounded, x)
+        beyond = (rounded - self._bounded(rounded, seed)).abs() > grid / 100
+        rounded = torch.where(self.grid > 0, torch.where(beyond, shorter, rounded), x)
         shorter = torch.where(self.grid > 0, shorter, x)
         outside = norms.per_row(norms.length(rounded - seed, self.norm) > radius * (1 + 1e-6), x)
         return torch.where(outside, shorter, rounded)

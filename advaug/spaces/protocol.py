@@ -1,7 +1,7 @@
 """The face every space shows: seven small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
-batch it is cut into. A radius of infinity means: no ball, only validity.
+batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
 """
 
 from typing import Protocol, Self

@@ -72,7 +72,8 @@ class Simplex:
     ) -> Float[Tensor, "batch positions levels"]:
         x = x.clamp_min(0)
         x = x / x.sum(-1, keepdim=True)
-        budget = torch.where(radius.isinf(), torch.inf, float(self.flips))
+        budget = torch.where(radius > 0, float(self.flips), 0.0)
+        budget = torch.where(radius.isinf(), torch.inf, budget)
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
         return seed + per_row(share.clamp_max(1), x) * (x - seed)
 
@@ -92,12 +93,13 @@ class Simplex:
         noise: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, "batch positions levels"]:
         """One level each, drawn with the point's own shares; over budget, the weakest go back."""
-        reached = x.cumsum(-1) <= noise[..., :1] * x.sum(-1, keepdim=True)
-        level = reached.sum(-1, keepdim=True).clamp_max(x.shape[-1] - 1)
+        heights = x.cumsum(-1)
+        level = (heights <= noise[..., :1] * heights[..., -1:]).sum(-1, keepdim=True)
+        level = level.clamp_max(x.shape[-1] - 1)
         drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
         strength = self._moved(x, seed) * self._moved(drawn, seed)
         kept = self._strongest(strength) | per_row(radius, strength).isinf()
-        kept = kept & (drawn * self.reachable).any(-1)
+        kept = kept & (drawn * self.reachable).any(-1) & (per_row(radius, strength) > 0)
         return torch.where(kept[..., None], drawn, seed)
 
     def distance(

@@ -15,7 +15,12 @@ from torch.nn.functional import log_softmax, silu
 
 from advaug.settings import Settings
 
-CLIP = 8.0  # standard deviations beyond which a value says nothing more to the nets
+FAR = 4.0  # standard deviations at which a value starts to say nothing more to the nets
+
+
+def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Outliers drawn in smoothly, so that none of them drowns the rest or loses its gradient."""
+    return FAR * torch.tanh(x / FAR)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,10 @@ class Committee:
 
     def halves(self) -> tuple[Self, Self]:
         """Two committees without a common member, each with its share of every fold."""
+        if len(self.fold_of_member) < 2:
+            raise ValueError(
+                "one member cannot be attacked and judge too: use Ensemble(repeats=2) or more"
+            )
         order = torch.argsort(self.fold_of_member, stable=True)
         return self.take(order[::2].sort().values), self.take(order[1::2].sort().values)
 
@@ -59,7 +68,7 @@ class Committee:
         self, x: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits."""
-        rows = ((x - self.center) / self.scale).clamp(-CLIP, CLIP)
+        rows = squash((x - self.center) / self.scale)
         return forward(self.weights, rows.expand(len(self.weights[0]), *rows.shape))
 
     def logits(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
@@ -117,7 +126,7 @@ class Ensemble(Settings):
     batch: int = 128
     rate: float = 6e-3
     decay: float = 1e-2
-    smoothing: float = 0.05
+    smoothing: float = 0.1
     noise: float = 0.1
 
     def fit(
@@ -128,6 +137,8 @@ class Ensemble(Settings):
         generator: torch.Generator,
     ) -> Committee:
         """Train the members on x's device; `generator` (on the CPU) draws everything."""
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got folds={self.folds}")
         fold_of_row = stratified_folds(y, self.folds, generator)
         fold_of_member = torch.arange(self.folds).repeat(self.repeats)
         scale = x.std(0, correction=0)
@@ -168,7 +179,7 @@ class Ensemble(Settings):
             self.batch,
             generator,
         ).to(x.device)
-        clean = ((x - committee.center) / committee.scale).clamp(-CLIP, CLIP)
+        clean = squash((x - committee.center) / committee.scale)
         soft = torch.full((n_classes, n_classes), self.smoothing / n_classes, device=x.device)
         soft = soft + (1 - self.smoothing) * torch.eye(n_classes, device=x.device)
         jitter = torch.Generator(x.device).manual_seed(

@@ -31,7 +31,7 @@ def frozen(module: nn.Module) -> Iterator[nn.Module]:
 
 def two_sided(logits: Float[Tensor, "batch *classes"]) -> Float[Tensor, "batch all_classes"]:
     """One logit z for class 1 becomes (-z/2, z/2); more classes stay."""
-    logits = logits.reshape(len(logits), -1)
+    logits = logits[:, None] if logits.dim() == 1 else logits.flatten(1)
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
 

@@ -1,0 +1,44 @@
+"""What the displays share: matplotlib imported late, colours that colour-blind eyes can tell."""
+
+from typing import Any
+
+import numpy as np
+
+# Okabe and Ito, 2008: the largest class is grey, the others take these in turn.
+GREY = "#9a9a9a"
+COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+NEW = "#d55e00"
+INK = "#333333"
+
+
+def new_axes(ax: Any) -> Any:
+    """The axes given, or new ones; ImportError with the mend if there is no matplotlib."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "pictures need matplotlib, which is not installed: pip install advaug[plot]"
+        ) from error
+    return plt.subplots(layout="constrained")[1]
+
+
+def dress(ax: Any, title: str) -> None:
+    """The look of all displays: a bold title on the left, few lines, no frame above or right."""
+    ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#bbbbbb")
+    ax.tick_params(colors="#666666", labelsize=8)
+
+
+def record(sampler: Any, column: str) -> np.ndarray[Any, Any]:
+    """A column of what a fitted sampler wrote down; ValueError with the mend if there is none."""
+    if not hasattr(sampler, "provenance_"):
+        raise ValueError(
+            f"this {type(sampler).__name__} has not made rows yet: call "
+            "sampler.fit_resample(X, y) first"
+        )
+    if not len(sampler.provenance_):
+        raise ValueError("the sampler has made no row: there is nothing to draw")
+    return np.asarray(sampler.provenance_[column].to_numpy())

@@ -1,0 +1,315 @@
+"""What must hold for any rows: the user's own come back first and equal, new ones are valid."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
+from scipy import sparse
+
+from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug.surrogates import Ensemble
+
+QUICK = Ensemble(repeats=2, folds=2, hidden=8, steps=5)
+BIG = 2**53 + 1
+few = settings(max_examples=15)
+
+# The gate may send a class of noise to interpolation; small classes are warned of elsewhere.
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def sampler(**settings):
+    return AdversarialOverSampler(surrogate=QUICK, random_state=0, **settings)
+
+
+COLUMNS = {
+    "id": lambda rng, n: BIG + rng.integers(0, 2**40, n),
+    "count": lambda rng, n: rng.poisson(3, n).astype("uint8"),
+    "float32": lambda rng, n: rng.normal(size=n).astype("float32"),
+    "bool": lambda rng, n: rng.random(n) < 0.3,
+    "unordered": lambda rng, n: pd.Categorical(rng.choice(["a", "b"], n), categories=list("zba")),
+    "ordered": lambda rng, n: pd.Categorical(rng.choice([1, 2, 3], n), ordered=True),
+    "string": lambda rng, n: pd.Series(rng.choice(["x", "y", "w"], n)),
+    "naive": lambda rng, n: pd.Timestamp("2020") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
+    "aware": lambda rng, n: (
+        pd.Timestamp("2020-01-01 00:30", tz="Europe/Paris")
+        + pd.to_timedelta(rng.integers(0, 9000, n), "h")
+    ).as_unit("ms"),
+    "Int64": lambda rng, n: pd.array(rng.poisson(3, n), dtype="Int64"),
+    "boolean": lambda rng, n: pd.array(rng.random(n) < 0.5, dtype="boolean"),
+    "constant": lambda rng, n: np.full(n, 7),
+    "empty": lambda rng, n: np.full(n, np.nan),
+}
+HOLES = ["float32", "unordered", "ordered", "string", "naive", "aware", "Int64", "boolean"]
+INDICES = {
+    "range": lambda rng, n: pd.RangeIndex(n),
+    "shuffled": lambda rng, n: pd.Index(rng.permutation(n) * 3, name="key"),
+    "strings": lambda rng, n: pd.Index([f"row {k}" for k in rng.permutation(n)]),
+}
+
+
+@st.composite
+def problems(draw):
+    """A mixed pandas frame of two or three unequal classes that differ in a float column."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    sizes = draw(st.sampled_from([(30, 9), (25, 8, 12)]))
+    names = draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=3, max_size=8, unique=True))
+    holed = draw(st.sets(st.sampled_from(HOLES)))
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    X = pd.DataFrame({"signal": rng.normal(size=len(y)) + 2 * y})
+    for name in names:
+        column = pd.Series(COLUMNS[name](rng, len(y)))
+        X[name] = column.mask(rng.random(len(y)) < 0.2) if name in holed else column
+    X.index = INDICES[draw(st.sampled_from(list(INDICES)))](rng, len(y))
+    return X, y
+
+
+def check_valid(X, X_new, parents):
+    """Levels, whole numbers, bounds and holes of the new rows."""
+    new = X_new.iloc[len(X) :]
+    assert_array_equal(new.isna(), X.isna().to_numpy()[parents])
+    for name in X:
+        known, made = X[name].dropna(), new[name].dropna()
+        if X[name].dtype == "category" or name == "string":
+            assert set(made) <= set(known), name
+        elif len(made):
+            assert known.min() <= made.min(), name
+            assert made.max() <= known.max(), name
+        if name == "naive":
+            assert (made == made.dt.normalize()).all(), "a plain date is a whole day"
+
+
+@few
+@given(problems())
+def test_the_users_rows_come_first_and_new_ones_are_valid_whatever_the_frame(problem):
+    X, y = problem
+    before, target = X.copy(deep=True), y.copy()
+    s = sampler()
+    X_new, y_new = s.fit_resample(X, y)
+    assert_frame_equal(X, before)
+    assert_array_equal(y, target)
+    assert_frame_equal(X_new.iloc[: len(X)], X)
+    assert_array_equal(y_new[: len(y)], y)
+    assert (X_new.dtypes == X.dtypes).all()
+    assert type(X_new.index) is type(X.index)
+    assert_array_equal(s.parent_indices_[: len(X)], np.arange(len(X)))
+    assert np.bincount(y_new).tolist() == [np.bincount(y).max()] * len(np.bincount(y))
+    check_valid(X, X_new, s.parent_indices_[len(X) :])
+
+
+@few
+@given(problems(), st.sampled_from(["boundary", "harden", "translate", "interpolate"]))
+def test_every_recipe_makes_valid_rows(problem, recipe):
+    X, y = problem
+    s = sampler(recipe=recipe)
+    X_new, _ = s.fit_resample(X, y)
+    assert_frame_equal(X_new.iloc[: len(X)], X)
+    check_valid(X, X_new, s.parent_indices_[len(X) :])
+
+
+@few
+@given(problems())
+def test_the_same_seed_gives_the_same_rows_in_any_batch_size(problem):
+    X, y = problem
+    wanted, _ = sampler().fit_resample(X, y)
+    assert_frame_equal(sampler().fit_resample(X, y)[0], wanted)
+    assert_frame_equal(sampler(batch_size=7).fit_resample(X, y)[0], wanted)
+
+
+@pytest.mark.parametrize("recipe", ["match", "boundary", "harden", "translate", "interpolate"])
+def test_no_recipe_and_no_attack_depends_on_the_batch_size(recipe):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [80, 20])
+    X = pd.DataFrame({"a": rng.normal(size=100) + 2 * y, "b": rng.poisson(3, 100), "c": y})
+    X["c"] = pd.Categorical(rng.choice(list("uvw"), 100))
+    for attack in ("auto", "pgd", "noise"):
+        settings = {"recipe": recipe, "attack": attack}
+        wanted, _ = sampler(**settings).fit_resample(X, y)
+        assert_frame_equal(sampler(**settings, batch_size=7).fit_resample(X, y)[0], wanted)
+
+
+def test_another_seed_gives_other_rows():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = np.repeat([0, 1], [30, 10])
+    a, b = (
+        AdversarialOverSampler(surrogate=QUICK, random_state=k).fit_resample(X, y)[0] for k in (0, 1)
+    )
+    assert not np.isin(b[40:, 0], a[40:, 0]).any()
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_the_global_generators_stay_untouched(seed):
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = np.repeat([0, 1], [30, 10])
+    drawn = np.random.get_state()[1].copy(), torch.get_rng_state(), torch.get_num_threads()
+    s = AdversarialOverSampler(surrogate=QUICK, random_state=np.random.RandomState(0))
+    s.fit_resample(X, y)
+    AdversarialTransformer(surrogate=QUICK, random_state=0).fit(X, y).transform(X)
+    assert_array_equal(np.random.get_state()[1], drawn[0])
+    assert torch.equal(torch.get_rng_state(), drawn[1])
+    assert torch.get_num_threads() == drawn[2]
+
+
+STRATEGIES = [
+    ("auto", {0: 30, 1: 30, 2: 30}),
+    ("minority", {0: 30, 1: 30, 2: 12}),
+    ("not minority", {0: 30, 1: 8, 2: 30}),
+    ("all", {0: 30, 1: 30, 2: 30}),
+    ({1: 11, 2: 40}, {0: 30, 1: 11, 2: 40}),
+    ({0: 31}, {0: 31, 1: 8, 2: 12}),
+    (lambda y: {0: 50, 1: 17, 2: 12}, {0: 50, 1: 17, 2: 12}),
+]
+
+
+@pytest.mark.parametrize(("strategy", "counts"), STRATEGIES, ids=[str(s) for s, _ in STRATEGIES])
+def test_counts_are_exact_for_every_strategy(strategy, counts):
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [30, 8, 12]))
+    X = np.random.default_rng(1).normal(size=(50, 3)) + 2 * y[:, None]
+    _, y_new = sampler(sampling_strategy=strategy).fit_resample(X, y)
+    assert dict(enumerate(np.bincount(y_new).tolist())) == counts
+
+
+@given(st.floats(0.41, 1.0))
+@settings(max_examples=5)
+def test_a_share_gives_that_share_of_two_classes(share):
+    y = np.repeat([0, 1], [50, 20])
+    X = np.random.default_rng(1).normal(size=(70, 3)) + 2 * y[:, None]
+    _, y_new = sampler(sampling_strategy=share).fit_resample(X, y)
+    assert np.bincount(y_new).tolist() == [50, int(share * 50)]
+
+
+# ---------------------------------------------------------------- containers
+
+
+RNG = np.random.default_rng(0)
+LABELS = np.repeat([0, 1], [30, 10])
+PLAIN = RNG.normal(size=(40, 4)) + LABELS[:, None]
+WHOLE = np.rint(PLAIN * 4)
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def mapped(X, folder):
+    target = np.memmap(folder / "X.bin", dtype=X.dtype, mode="w+", shape=X.shape)
+    target[:] = X
+    target.flush()
+    return np.memmap(folder / "X.bin", dtype=X.dtype, mode="r", shape=X.shape)
+
+
+LAYOUTS = {
+    "negative strides": lambda X: np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "read-only": read_only,
+    "big-endian": lambda X: X.astype(">f8"),
+    "Fortran": np.asfortranarray,
+    "float16": lambda X: X.astype("f2"),
+    "float32": lambda X: X.astype("f4"),
+    "longdouble": lambda X: X.astype(np.longdouble),
+    "object": lambda X: X.astype(object),
+    "int64": lambda X: X.astype(int),
+    "big-endian int": lambda X: X.astype(">i4"),
+    "list of lists": lambda X: X.tolist(),
+    "csr matrix": sparse.csr_matrix,
+    "csc array": sparse.csc_array,
+    "coo matrix": sparse.coo_matrix,
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+}
+
+
+def check_equal_to_plain(X, wanted):
+    out, y = sampler().fit_resample(X, LABELS)
+    assert isinstance(out, np.ndarray) or type(out) is type(X)
+    assert getattr(out, "dtype", None) == getattr(X, "dtype", None)
+    dense = out.toarray() if sparse.issparse(out) else np.asarray(out)
+    assert_array_equal(dense.astype(float), wanted)
+    assert len(y) == len(wanted)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_and_container_gives_the_rows_of_the_plain_array(layout):
+    # Whole numbers, so that every dtype holds them and their rounding is the same.
+    wanted, _ = sampler().fit_resample(WHOLE, LABELS)
+    assert not np.array_equal(wanted[40:], wanted[:20])
+    check_equal_to_plain(LAYOUTS[layout](WHOLE), wanted)
+
+
+def test_a_memmap_gives_the_rows_of_the_plain_array(tmp_path):
+    check_equal_to_plain(mapped(PLAIN, tmp_path), sampler().fit_resample(PLAIN, LABELS)[0])
+
+
+def test_polars_in_is_polars_out_with_the_same_schema():
+    n = len(LABELS)
+    start = dt.datetime(2020, 1, 1)
+    X = pl.DataFrame(
+        {
+            "float": PLAIN[:, 0],
+            "id": BIG + RNG.integers(0, 99, n),
+            "short": pl.Series([None, *range(n - 1)], dtype=pl.Int16),
+            "flag": PLAIN[:, 1] > 0,
+            "text": RNG.choice(["u", "v"], n),
+            "category": pl.Series(RNG.choice(["u", "v"], n), dtype=pl.Categorical),
+            "enum": pl.Series(RNG.choice(["u", "v"], n), dtype=pl.Enum(["u", "v", "unused"])),
+            "day": [start.date() + dt.timedelta(int(k)) for k in RNG.integers(0, 99, n)],
+            "time": pl.Series([start + dt.timedelta(hours=k) for k in range(n)]).dt.replace_time_zone(
+                "Europe/Paris"
+            ),
+        }
+    )
+    s = sampler()
+    out, y = s.fit_resample(X, pl.Series("label", LABELS))
+    assert out.schema == X.schema
+    assert out[:n].equals(X)
+    assert isinstance(y, pl.Series)
+    assert y.name == "label"
+    assert y.to_list() == [*LABELS, *[1] * 20]
+    parents = X[s.parent_indices_[n:]]
+    assert out[n:]["short"].is_null().to_list() == parents["short"].is_null().to_list()
+    assert not out[n:].equals(parents)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        RNG.integers(0, 200, (40, 5, 6)).astype("u1"),
+        RNG.random((40, 2, 4, 3)).astype("f4"),
+        RNG.random((40, 1, 4, 3)),
+    ],
+    ids=lambda images: f"{images.ndim}-d {images.dtype}",
+)
+@pytest.mark.parametrize("recipe", ["match", "boundary", "harden", "translate", "interpolate"])
+def test_images_keep_shape_dtype_and_range(images, recipe):
+    images = images.copy()
+    images[LABELS == 1] //= 2 if images.dtype == np.uint8 else 1
+    images[LABELS == 1] *= 1 if images.dtype == np.uint8 else 0.5
+    s = sampler(recipe=recipe)
+    out, y = s.fit_resample(images, LABELS)
+    assert out.dtype == images.dtype
+    assert out.shape == (60, *images.shape[1:])
+    assert y.tolist() == [*LABELS, *[1] * 20]
+    assert_array_equal(out[:40], images)
+    assert out.min() >= 0
+    assert out.max() <= (255 if images.dtype == np.uint8 else 1)
+    assert not np.array_equal(out[40:], images[s.parent_indices_[40:]])
+
+
+@given(st.integers(0, 99))
+@settings(max_examples=5)
+def test_a_series_of_labels_goes_on_with_the_frames_index(seed):
+    rng = np.random.default_rng(seed)
+    index = rng.permutation(40) + 5
+    X, y = pd.DataFrame(PLAIN, index=index), pd.Series(LABELS, index=index, name="label")
+    X_new, y_new = sampler().fit_resample(X, y)
+    assert_series_equal(y_new.iloc[:40], y)
+    assert X_new.index.equals(y_new.index)
+    assert X_new.index.is_unique
