@@ -25,6 +25,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from advaug.datasets import NUMBERS, load_thyroid_sick
 from advaug.estimators import AdversarialOverSampler
@@ -42,7 +43,9 @@ def run(picture: Path = Path("advaug_demo.png"), *, seed: int = 0, splits: int =
     cuts = list(StratifiedShuffleSplit(splits, test_size=0.3, random_state=seed).split(X, y))
     result: Result = {(learner, way): [] for learner in learners(seed) for way in WAYS}
     for train, test in cuts:
-        compare(X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test], seed, result)
+        # Small fits: a second thread gains nothing, and waits in circles on a busy machine.
+        with threadpool_limits(1):
+            compare(X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test], seed, result)
     print(table_of(result), verdict(result), sep="\n\n")
 
     X_train, y_train = X.iloc[cuts[0][0]], y.iloc[cuts[0][0]]

@@ -104,7 +104,7 @@ class Box:
         grid = torch.where(self.grid > 0, self.grid, 1.0)
         steps = (x - seed) / grid
         rounded = seed + (steps + noise).floor() * grid
-        shorter = seed + steps.trunc() * grid
+        shorter = seed + (steps + 1e-3 * steps.sign()).trunc() * grid  # 2.99999 steps are 3
         beyond = (rounded - self._bounded(rounded, seed)).abs() > grid / 100
         rounded = torch.where(self.grid > 0, torch.where(beyond, shorter, rounded), x)
         shorter = torch.where(self.grid > 0, shorter, x)
