@@ -70,7 +70,7 @@ def parser() -> Parser:
         default="auto",
         metavar="S",
         help="auto, minority, not minority, not majority or all; minority/majority ratio for two "
-        'classes; or totals as JSON: \'{"sick": 900}\' (default: auto)',
+        "classes; or totals as JSON: '{\"sick\": 900}' (default: auto)",
     )
     grow.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
     grow.add_argument(
@@ -153,6 +153,7 @@ def oversample(options: argparse.Namespace) -> None:
     X_new.insert(table.columns.get_loc(options.target), options.target, y_new.array)
     if options.parent:
         X_new[PARENT] = parents(sampler)
+        X_new = X_new.astype({PARENT: "Int64"})
     write_table(X_new, options.out, options.source)
     if not options.report_free:
         print(summary(sampler, y, y_new, options.out))
@@ -195,7 +196,9 @@ def read(source: Path) -> Any:
     try:
         table = read_table(source)
     except UnicodeDecodeError as error:
-        raise Refused(f"cannot read {source}: it is not UTF-8 ({error}): save it as UTF-8") from error
+        raise Refused(
+            f"cannot read {source}: it is not UTF-8 ({error}): save it as UTF-8"
+        ) from error
     except (ValueError, OSError, EOFError) as error:
         kind = "parquet" if source.name.endswith(".parquet") else "csv with a header line"
         raise Refused(f"cannot read {source}: {error}. It must be {kind}: save it anew") from error
@@ -267,7 +270,9 @@ def check_texts(X: Any, frozen: Sequence[str]) -> None:
             texts = X[name].dropna().astype(str)
             odd = texts[~texts.str.fullmatch(NUMBER)]
             if len(odd) < 0.5 * len(texts) and len(odd):
-                hint = f"; {name!r} would be numbers but for {odd.iloc[0]!r}: leave such cells empty"
+                hint = (
+                    f"; {name!r} would be numbers but for {odd.iloc[0]!r}: leave such cells empty"
+                )
     if unusable:
         raise Refused(
             f"free text cannot be moved: column {', '.join(map(repr, unusable))}: keep as it is "
@@ -296,13 +301,15 @@ def strategy(text: str, y: Any) -> Any:
         if text not in words:
             raise Refused(
                 f"--strategy {text!r} is not known: {', '.join(words)}, a ratio such as 0.5, or "
-                'totals as JSON, e.g. \'{"sick": 900}\''
+                "totals as JSON, e.g. '{\"sick\": 900}'"
             )
         return text
     try:
         totals = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Refused(f"--strategy {text}: no JSON ({error}): quote it as '{{\"a\": 9}}'") from error
+        raise Refused(
+            f"--strategy {text}: no JSON ({error}): quote it as '{{\"a\": 9}}'"
+        ) from error
     values = labels(y)
     own = {str(value): value for value in dict.fromkeys(values.tolist())}
     return {label_of(key, own): total_of(key, total) for key, total in totals.items()}
@@ -325,13 +332,10 @@ def total_of(key: str, total: Any) -> int:
 
 
 def parents(sampler: Any) -> Any:
-    """The parent of each synthetic row, missing for the file's own rows."""
-    import numpy as np
+    """The parent of each synthetic row, NaN for the file's own rows."""
+    from numpy import nan, where
 
-    from advaug.containers import table
-
-    found = np.where(sampler.synthetic_mask_, sampler.parent_indices_, np.nan)
-    return table({PARENT: found})[PARENT].astype("Int64").array
+    return where(sampler.synthetic_mask_, sampler.parent_indices_, nan)
 
 
 def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
@@ -353,7 +357,12 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:]))])
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
+            ]
+        )
         for line in lines
     )
     return (

@@ -6,6 +6,7 @@ New rows are always copies of the user's own rows in which single cells were edi
 
 import gzip
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,8 @@ def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
 
 def objects(column: Series) -> np.ndarray[Any, Any]:
     """The cells as Python objects, None where missing."""
-    values = np.asarray(column.to_numpy(), dtype=object)
-    values = np.where(missing(column), None, values)
+    values = np.array(column.to_numpy(), dtype=object)
+    values[missing(column)] = None
     try:
         pd.factorize(values)
     except TypeError as error:
@@ -268,7 +269,6 @@ def like(column: Series, values: np.ndarray[Any, Any]) -> Series:
 
 # Files ------------------------------------------------------------------------------------
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 INTEGER = r"-?(?:0|[1-9]\d*)"
 NUMBER = r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
@@ -374,7 +374,7 @@ def parsed(texts: pd.Series) -> tuple[pd.Series, Spell]:
 
 def as_text(cells: pd.Series) -> pd.Series:
     """Each cell as Python writes it, nothing for a missing one."""
-    return cells.astype(object).map(str, na_action="ignore")
+    return spelt_by(str, cells)
 
 
 def parsed_numbers(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
@@ -396,15 +396,15 @@ def parsed_numbers(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
         text = f"{round(number, most) + 0.0:.{most}f}"
         return text if is_fixed else text.rstrip("0").rstrip(".")
 
-    return numbers, lambda cells: cells.astype(object).map(spell, na_action="ignore")
+    return numbers, partial(spelt_by, spell)
 
 
 def parsed_truths(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
     """True and False in one of three spellings."""
     for yes, no in TRUTHS:
         if texts.isin([yes, no]).all():
-            spelling = {True: yes, False: no}
-            return texts == yes, lambda cells: cells.astype(object).map(spelling)
+            spell = {True: yes, False: no}.get
+            return texts == yes, partial(spelt_by, spell)
     return None
 
 
@@ -413,7 +413,11 @@ def parsed_moments(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
     for form, pattern in MOMENTS.items():
         if texts.str.fullmatch(pattern).all():
             moments = pd.to_datetime(texts, format=form, errors="coerce")
-            return (
-                None if moments.isna().any() else (moments, lambda cells: cells.dt.strftime(form))
-            )
+            spell = partial(pd.Timestamp.strftime, format=form)
+            return None if moments.isna().any() else (moments, partial(spelt_by, spell))
     return None
+
+
+def spelt_by(spell: Callable[[Any], Any], cells: pd.Series) -> pd.Series:
+    """Each cell by a function, a missing one left missing."""
+    return cells.astype(object).map(spell, na_action="ignore")

@@ -23,7 +23,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -35,6 +35,8 @@ WAYS = ("nothing", "SMOTENC", "advaug")
 Result = dict[tuple[str, str], list[list[float]]]  # learner, way -> scores of each split
 
 
+# Small fits: a second thread gains nothing, and waits in circles on a busy machine.
+@threadpool_limits.wrap(limits=1)
 def run(picture: Path = Path("advaug_demo.png"), *, seed: int = 0, splits: int = 2) -> None:
     """Compare, print, draw."""
     started = perf_counter()
@@ -43,9 +45,7 @@ def run(picture: Path = Path("advaug_demo.png"), *, seed: int = 0, splits: int =
     cuts = list(StratifiedShuffleSplit(splits, test_size=0.3, random_state=seed).split(X, y))
     result: Result = {(learner, way): [] for learner in learners(seed) for way in WAYS}
     for train, test in cuts:
-        # Small fits: a second thread gains nothing, and waits in circles on a busy machine.
-        with threadpool_limits(1):
-            compare(X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test], seed, result)
+        compare(X.iloc[train], y.iloc[train], X.iloc[test], y.iloc[test], seed, result)
     print(table_of(result), verdict(result), sep="\n\n")
 
     X_train, y_train = X.iloc[cuts[0][0]], y.iloc[cuts[0][0]]
@@ -80,9 +80,11 @@ def new_sampler(seed: int) -> AdversarialOverSampler:
 
 
 def learners(seed: int) -> dict[str, Any]:
+    """A weak one that must be told of gaps and levels, a strong one that reads both."""
+    boosting = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
     return {
-        "logistic regression": LogisticRegression(max_iter=1000),
-        "gradient boosting": HistGradientBoostingClassifier(random_state=seed),
+        "logistic regression": make_pipeline(encoder(), LogisticRegression(max_iter=1000)),
+        "gradient boosting": boosting,
     }
 
 
@@ -133,9 +135,8 @@ def probabilities(
     found = {}
     for way, rows, labels, ready in trainings(X, y, seed):
         for name, learner in learners(seed).items():
-            model = Pipeline([("encoder", encoder()), ("learner", learner)])
-            model.fit(rows, labels == "sick")
-            found[name, way] = model.predict_proba(ready(X_test))[:, 1]
+            learner.fit(rows, labels == "sick")
+            found[name, way] = learner.predict_proba(ready(X_test))[:, 1]
     return found
 
 
@@ -213,9 +214,11 @@ def five_rows(sampler: Any, X_new: Any, seed: int) -> str:
     changes = sampler.adapter_.changes(X_new.iloc[parents], X_new.iloc[rows + first])
     lines = [["new row", *(str(row + first) for row in rows)]]
     lines.append(["parent", *(str(parent) for parent in parents)])
-    for name in X_new.columns:
-        if any(name in change for change in changes):
-            lines.append([name, *(arrow(*c[name]) if name in c else "" for c in changes)])
+    lines += [
+        [name, *(arrow(*change[name]) if name in change else "" for change in changes)]
+        for name in X_new.columns
+        if any(name in change for change in changes)
+    ]
     margins = made.iloc[rows][["margin_before", "margin_after"]].to_numpy()
     lines.append(["margin", *(arrow(round(a, 1), round(b, 1)) for a, b in margins.tolist())])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

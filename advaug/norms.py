@@ -15,12 +15,14 @@ NORMS = (math.inf, 2.0, 1.0)
 
 def per_row(values: Shaped[Tensor, " batch"], like: Shaped[Tensor, "batch *shape"]) -> Tensor:
     """`values` shaped to broadcast over the rows of `like`."""
-    return values.view(-1, *(1,) * (like.dim() - 1))
+    shaped: Tensor = values.view(-1, *(1,) * (like.dim() - 1))
+    return shaped
 
 
 def length(move: Float[Tensor, "batch *shape"], norm: float) -> Float[Tensor, " batch"]:
     """Length of each row's move, in norm inf, 2 or 1."""
-    return torch.linalg.vector_norm(move.flatten(1), ord=norm, dim=1)
+    size: Tensor = torch.linalg.vector_norm(move.flatten(1), ord=norm, dim=1)
+    return size
 
 
 def steepest(gradient: Float[Tensor, "batch *shape"], norm: float) -> Float[Tensor, "batch *shape"]:
@@ -32,16 +34,17 @@ def steepest(gradient: Float[Tensor, "batch *shape"], norm: float) -> Float[Tens
     if norm == math.inf:
         return torch.sign(gradient)
     flat = gradient.flatten(1)
-    largest, where = flat.abs().max(dim=1, keepdim=True)
     tiny = torch.finfo(flat.dtype).tiny
     if norm == 2:
-        flat = flat / largest.clamp_min(tiny)
+        flat = flat / flat.abs().sum(1, keepdim=True).clamp_min(tiny)  # squares could underflow
         unit = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(tiny)
     elif norm == 1:
+        where = flat.abs().argmax(1, keepdim=True)
         unit = torch.zeros_like(flat).scatter(1, where, flat.gather(1, where).sign())
     else:
         raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
-    return unit.view_as(gradient)
+    shaped: Tensor = unit.view_as(gradient)
+    return shaped
 
 
 def project(

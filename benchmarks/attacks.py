@@ -365,7 +365,7 @@ def machine(device: str) -> dict[str, Any]:
     versions = {d.name: d.version for d in distributions() if d.name in PACKAGES}
     name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
     system = {"platform": platform.platform(), "device": name, "cpus": os.cpu_count()}
-    return system | {"python": platform.python_version(), "versions": dict(sorted(versions.items()))}
+    return system | {"python": platform.python_version(), "versions": versions}
 
 
 def arguments() -> argparse.Namespace:

@@ -351,7 +351,7 @@ def test_a_move_that_is_not_finite_is_refused_by_row(name):
     x = coding.encode(rows)
     y = x.clone()
     y[5] = torch.nan
-    with pytest.raises(ValueError, match="no finite gradient at 1 rows .first: row 5 "):
+    with pytest.raises(ValueError, match=r"no finite gradient at 1 rows \(first: row 5 "):
         coding.decode(y, x, rows)
 
 

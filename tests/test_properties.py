@@ -1,6 +1,7 @@
 """What must hold for any rows: the user's own come back first and equal, new ones are valid."""
 
 import datetime as dt
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -147,22 +148,24 @@ def test_another_seed_gives_other_rows():
     X = np.random.default_rng(0).normal(size=(40, 3))
     y = np.repeat([0, 1], [30, 10])
     a, b = (
-        AdversarialOverSampler(surrogate=QUICK, random_state=k).fit_resample(X, y)[0] for k in (0, 1)
+        AdversarialOverSampler(surrogate=QUICK, random_state=k).fit_resample(X, y)[0]
+        for k in (0, 1)
     )
     assert not np.isin(b[40:, 0], a[40:, 0]).any()
 
 
-@pytest.mark.parametrize("seed", [0, None])
-def test_the_global_generators_stay_untouched(seed):
+def test_the_global_generators_stay_untouched():
     X = np.random.default_rng(0).normal(size=(40, 3))
     y = np.repeat([0, 1], [30, 10])
-    drawn = np.random.get_state()[1].copy(), torch.get_rng_state(), torch.get_num_threads()
-    s = AdversarialOverSampler(surrogate=QUICK, random_state=np.random.RandomState(0))
-    s.fit_resample(X, y)
+
+    def states():
+        numpys = pickle.dumps(np.random.get_state())  # noqa: NPY002
+        return numpys, torch.get_rng_state().tolist(), torch.get_num_threads()
+
+    before = states()
+    AdversarialOverSampler(surrogate=QUICK, random_state=0).fit_resample(X, y)
     AdversarialTransformer(surrogate=QUICK, random_state=0).fit(X, y).transform(X)
-    assert_array_equal(np.random.get_state()[1], drawn[0])
-    assert torch.equal(torch.get_rng_state(), drawn[1])
-    assert torch.get_num_threads() == drawn[2]
+    assert states() == before
 
 
 STRATEGIES = [
@@ -270,9 +273,9 @@ def test_polars_in_is_polars_out_with_the_same_schema():
             "category": pl.Series(RNG.choice(["u", "v"], n), dtype=pl.Categorical),
             "enum": pl.Series(RNG.choice(["u", "v"], n), dtype=pl.Enum(["u", "v", "unused"])),
             "day": [start.date() + dt.timedelta(int(k)) for k in RNG.integers(0, 99, n)],
-            "time": pl.Series([start + dt.timedelta(hours=k) for k in range(n)]).dt.replace_time_zone(
-                "Europe/Paris"
-            ),
+            "time": pl.Series(
+                [start + dt.timedelta(hours=k) for k in range(n)]
+            ).dt.replace_time_zone("Europe/Paris"),
         }
     )
     s = sampler()

@@ -1,4 +1,5 @@
 import pickle
+from collections import Counter
 
 import joblib
 import numpy as np
@@ -19,7 +20,6 @@ from torch import nn
 from advaug import AdversarialOverSampler
 from advaug.adapters import TabularAdapter
 from advaug.attacks import FGSM, PGD
-from advaug.generation import Boundary, Match
 from advaug.surrogates import Ensemble
 from advaug.validity import Judge
 
@@ -107,7 +107,11 @@ def net(outputs, width=4, seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(
-            nn.Linear(width, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, outputs)
+            nn.Linear(width, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(8, outputs),
         )
 
 
@@ -127,7 +131,7 @@ def test_the_users_net_comes_back_as_it_was(outputs):
     flags = [part.training for part in module.modules()]
     wants = [weight.requires_grad for weight in module.parameters()]
     X, y = problem()
-    X_new, y_new = sampler(surrogate=module, recipe="boundary").fit_resample(X, y)
+    _, y_new = sampler(surrogate=module, recipe="boundary").fit_resample(X, y)
     assert np.bincount(y_new).tolist() == [90, 90]
     assert [part.training for part in module.modules()] == flags
     assert [weight.requires_grad for weight in module.parameters()] == wants
@@ -218,18 +222,22 @@ def between(new, X, facts):
     parent, mate = X[facts["parent"]], X[facts["mate"]]
     share = (new - parent) / (mate - parent)
     assert_allclose(share, share[:, :1].repeat(4, 1), atol=1e-3)
-    assert (y_own := share[:, 0]).min() >= 0
-    assert y_own.max() <= 1
+    assert share[:, 0].min() >= 0
+    assert share[:, 0].max() <= 1
 
 
-def test_margins_and_plausibility_are_the_jurys_own():
-    X, y = problem()
-    s = sampler(recipe="harden")
-    s.fit_resample(X, y)
+def test_hardened_rows_have_a_smaller_margin_than_their_parents_in_the_jurys_eyes():
+    # The jury is another half of the committee than the one attacked.
+    s = sampler(recipe="harden", radius=0.5, judge=None)
+    s.fit_resample(*problem())
     facts = s.provenance_
-    against = facts["margin_after"] < facts["margin_before"]
-    assert against.mean() > 0.8, "hardened rows have a smaller margin than their parents"
-    kept = facts[facts["kept"] > 0]
+    assert (facts["margin_after"] < facts["margin_before"]).mean() > 0.9
+
+
+def test_what_is_kept_is_plausible():
+    s = sampler(recipe="boundary")
+    s.fit_resample(*problem())
+    kept = s.provenance_[s.provenance_["kept"] > 0]
     assert len(kept) > 20
     assert (kept["p_value"] >= Judge().plausibility).all()
 
@@ -267,18 +275,29 @@ def ordered(rows):
     return (rows["a"] <= rows["b"]).to_numpy()
 
 
-@every_recipe
-def test_a_rule_is_kept_by_every_row_whose_parent_keeps_it(recipe):
+def ample(rows):
+    return (rows["a"] + rows["b"] >= 2).to_numpy()
+
+
+def scant(rows):
+    return ~ample(rows)
+
+
+# A sign step moves a and b alike: down where rows are hardened, up where they are translated.
+RULES = dict.fromkeys(EVERY, ordered) | {"harden": ample, "translate": scant}
+
+
+@pytest.mark.parametrize(("recipe", "rule"), RULES.items(), ids=RULES)
+def test_a_rule_is_kept_by_every_row_whose_parent_keeps_it(recipe, rule):
     X, y = frame(n=200, minority=60)
-    y_of = sampler(recipe=recipe, constraints=ordered, judge=None, radius=2.0)
-    X_new, _ = y_of.fit_resample(X, y)
-    new, parents = X_new.iloc[200:], X_new.iloc[y_of.parent_indices_[200:]]
-    lawful = ordered(parents)
-    assert ordered(new)[lawful].all()
-    broken = y_of.provenance_["breaks_rule"].to_numpy()
+    s = sampler(recipe=recipe, constraints=rule, judge=None, radius=2.0)
+    X_new, _ = s.fit_resample(X, y)
+    new, parents = X_new.iloc[200:], X_new.iloc[s.parent_indices_[200:]]
+    assert rule(new)[rule(parents)].all()
+    broken = s.provenance_["breaks_rule"].to_numpy()
     assert broken.any(), "without the rule some rows would break it"
     assert_array_equal(new[broken], parents[broken])
-    assert (y_of.provenance_["kept"][broken] == 0).all()
+    assert (s.provenance_["kept"][broken] == 0).all()
 
 
 def test_several_rules_are_kept_at_once():
@@ -406,11 +425,10 @@ TARGETS = {
     "array": lambda y: y,
     "int8": lambda y: y.astype("i1"),
     "object": lambda y: named(y).astype(object),
-    "bytes": lambda y: named(y).astype("S3"),
     "list": lambda y: named(y).tolist(),
     "polars": lambda y: pl.Series("y", named(y)),
     "polars category": lambda y: pl.Series("y", named(y), dtype=pl.Categorical),
-    "one-vs-all": lambda y: np.eye(3, dtype=int)[y + (np.arange(len(y)) % 9 == 0)],
+    "one-vs-all": lambda y: np.eye(3, dtype=int)[y * (1 + np.arange(len(y)) % 2)],
 }
 
 
@@ -427,9 +445,9 @@ def test_a_target_comes_back_in_its_own_container(make):
     plain, before = np.asarray(y_new), np.asarray(y)
     assert plain.shape[1:] == before.shape[1:]
     assert_array_equal(plain[:120], before)
-    classes, counts = np.unique(plain, axis=0, return_counts=True)
-    assert len(classes) == len(np.unique(before, axis=0))
-    assert len(set(counts.tolist())) == 1
+    counts = Counter(map(str, plain.tolist()))
+    assert counts.keys() == Counter(map(str, before.tolist())).keys()
+    assert len(set(counts.values())) == 1
 
 
 # ---------------------------------------------------------------- errors
@@ -539,35 +557,23 @@ def scores(X, y, X_new):
     return ((new.mean() - old.mean()) / (old.std() / len(old) ** 0.5)).to_numpy()
 
 
-# `match` and `boundary` prefer rows near the border, where dense places are met more often: with
-# one level they take all rows alike, and what is left is how cells are rounded.
-UNBIASED = ["harden", "translate", "interpolate", Match(levels=1), Boundary(levels=1)]
-
-
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("recipe", ["auto", *UNBIASED], ids=str)
-def test_counts_and_flags_that_y_does_not_know_keep_their_mean(recipe, seed):
-    X, y = counts(seed, is_related=False)
-    X_new, _ = sampler(recipe=recipe).fit_resample(X, y)
+@every_recipe
+@pytest.mark.parametrize("is_related", [False, True])
+def test_counts_and_flags_that_y_does_not_know_keep_their_mean(is_related, recipe, seed):
+    X, y = counts(seed, is_related)
+    s = sampler(recipe=recipe)
+    X_new, _ = s.fit_resample(X, y)
+    assert set(s.provenance_["recipe"]) == {recipe if is_related else "interpolate"}
     assert np.abs(scores(X, y, X_new)).max() < 3
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("recipe", UNBIASED, ids=str)
-def test_counts_and_flags_beside_a_signal_keep_their_mean(recipe, seed):
-    X, y = counts(seed, is_related=True)
-    X_new, _ = sampler(recipe=recipe).fit_resample(X, y)
-    assert np.abs(scores(X, y, X_new)).max() < 3
-
-
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("recipe", ["match", "boundary"])
-def test_rounding_leaves_the_mean_where_the_same_columns_as_floats_have_it(recipe, seed):
-    X, y = counts(seed, is_related=True)
+def test_rounding_leaves_the_mean_where_the_same_columns_as_floats_have_it(recipe):
+    X, y = counts(0, is_related=True)
     floats = X.astype(float)
     floats.iloc[0, :6] += 1e-3  # off the whole numbers: nothing is rounded any more
-    s = sampler(recipe=recipe)
-    whole = scores(X, y, s.fit_resample(X, y)[0])
+    whole = scores(X, y, sampler(recipe=recipe).fit_resample(X, y)[0])
     free = scores(floats, y, sampler(recipe=recipe).fit_resample(floats, y)[0])
     assert np.abs(whole - free).max() < 1
 

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from torch import nn
 
 from advaug.objectives import Odds, log_odds
-from advaug.surrogates import Committee, Ensemble, Frozen, frozen
+from advaug.surrogates import Committee, Ensemble, Frozen
 from advaug.surrogates.ensemble import (
     AdamW,
     balanced_rows,
@@ -260,7 +260,8 @@ def assert_same_state(before, after):
 
 def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
     before = state(module)
-    with frozen(module) as inside:
+    with Frozen(module) as model:
+        inside = model.module
         assert inside is module
         assert not any(part.training for part in module.modules())
         assert not any(weight.requires_grad for weight in module.parameters())

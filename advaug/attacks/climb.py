@@ -34,7 +34,7 @@ def slope(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         value = objective(x)
-        (gradient,) = torch.autograd.grad(value.sum(), x)
+        (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 
 
@@ -65,29 +65,27 @@ def climb(
 
     Returns
     -------
-    Tensor (batch, *shape). A row whose gradient is not finite comes out as NaN.
+    Tensor (batch, *shape). Where the last gradient is not finite, NaN.
     """
     seed = seed.detach()
     x = seed if start is None else start.detach()
     pull = torch.zeros_like(seed)
-    broken = torch.zeros_like(radius)
-    done, rows = x.clone(), None
+    done, rows = x.clone(), torch.arange(len(x), device=x.device)
+    back = space.around(seed, radius)
     for _ in range(steps):
         value, gradient = slope(objective, x)
-        if stop_at is not None:
-            going = ~(value >= stop_at)  # a NaN goes on, and comes out as one
-            rows = going.nonzero()[:, 0] if rows is None else rows[going]
+        if stop_at is not None and bool((reached := value >= stop_at).any()):
+            done[rows[reached]], going = x[reached], ~reached
             x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
-            radius, broken, objective = radius[going], broken[going], objective.take(going)
+            rows, radius, objective = rows[going], radius[going], objective.take(going)
             if not len(rows):
                 return done
-        broken = broken + (0 * gradient).flatten(1).sum(1)
+            back = space.around(seed, radius)
         if momentum:
             size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
             pull = momentum * pull + gradient / per_row(size, gradient)
         else:
             pull = gradient
-        x = space.project(x + step * space.steepest(pull, x, radius), seed, radius)
-        if rows is not None:
-            done[rows] = x + per_row(broken, x)
-    return x + per_row(broken, x) if rows is None else done
+        x = back(x.add(space.steepest(pull, x, radius), alpha=step))
+    x = x.add(pull, alpha=0)  # sign(nan) is 0: what is no number would hide
+    return x if stop_at is None else done.index_copy(0, rows, x)

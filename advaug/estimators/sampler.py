@@ -6,8 +6,9 @@ hands the container back with its own rows first and untouched.
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -33,16 +34,27 @@ from advaug.estimators.base import (
     new_generator,
     refuse_wrong_classes,
 )
-from advaug.generation import RECIPES, RECORD, Grown, Interpolate, Match, Pool, Recipe, generate
+from advaug.generation import (
+    RECIPES,
+    RECORD,
+    Grown,
+    Interpolate,
+    Match,
+    Pool,
+    Recipe,
+    Terms,
+    generate,
+)
 from advaug.generation.pool import sample_of_classes
-from advaug.surrogates import Frozen, frozen
+from advaug.surrogates import Frozen
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 LEAST_AUC = 0.6  # under it the committee has learnt nothing that an attack could use
 
 
-class Order(NamedTuple):
+@dataclass(frozen=True)
+class Order:
     """What is to be grown for one class."""
 
     label: int
@@ -270,30 +282,22 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
         judge = Judge() if isinstance(self.judge, str) else self.judge
         bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
-        settings = {
-            "attack": None if is_plain else attack,
-            "bench": None if is_plain else bench,
-            "radius": None if self.radius == "auto" else self.radius,
-            "batch_size": self.batch_size,
-            "device": resolve(self.device),
-            "generator": generator,
-        }
+        terms = Terms(
+            attack=None if is_plain else attack,
+            attacked=None,
+            bench=None if is_plain else bench,
+            radius=None if self.radius == "auto" else self.radius,
+            batch_size=self.batch_size,
+            device=resolve(self.device),
+        )
         if not isinstance(self.surrogate, nn.Module):
-            yield from generate(
-                pool, order.recipe, order.label, order.count, attacked=None, **settings
-            )
+            yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
             return
         net = Frozen(self.surrogate)
         refuse_wrong_classes(net.logits(coding.native(pool.x[:2])), pool.logits.shape[1])
-        with frozen(self.surrogate):
-            yield from generate(
-                pool,
-                order.recipe,
-                order.label,
-                order.count,
-                attacked=lambda x: net.logits(coding.native(x)),
-                **settings,
-            )
+        terms = replace(terms, attacked=lambda x: net.logits(coding.native(x)))
+        with net:
+            yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
 
     def _remember(
         self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, n: int
@@ -337,7 +341,7 @@ class Growing:
         if bad.any():
             x[torch.from_numpy(bad)] = seed[torch.from_numpy(bad)]
             new = self.coding.decode(x, seed, rows)
-        facts = {name: grown.record[name].numpy() for name in RECORD}
+        facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
         facts["kept"][bad] = facts["distance"][bad] = 0
         facts["margin_after"][bad] = facts["margin_before"][bad]
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())

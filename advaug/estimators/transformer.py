@@ -30,7 +30,7 @@ from advaug.estimators.base import (
 )
 from advaug.norms import draw
 from advaug.objectives import Margin, Odds
-from advaug.surrogates import Frozen, frozen
+from advaug.surrogates import Committee, Frozen
 
 
 class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -128,10 +128,11 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         X = check_rows(self, X, reset=True)
         coding = choose_adapter(self.adapter, X).fit(X)
         if isinstance(self.surrogate, nn.Module):
-            surrogate = Frozen(self.surrogate)
+            surrogate: Frozen | Committee = Frozen(self.surrogate)
             if y is not None:
                 self.classes_ = np.unique(self._target(X, y))
-                logits = surrogate.logits(coding.native(coding.encode(X[:2])))
+                first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
+                logits = surrogate.logits(coding.native(first))
                 refuse_wrong_classes(logits, len(self.classes_))
         else:
             target = self._target(X, y)
@@ -190,7 +191,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         if y is not None:
             labels = torch.from_numpy(np.searchsorted(self.classes_, self._target(X, y)))
         if isinstance(model, Frozen):
-            with frozen(model.module):
+            with model:
                 moved = self._attacked(
                     seed, labels, lambda x: model.logits(self.adapter_.native(x))
                 )

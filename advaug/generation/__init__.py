@@ -1,6 +1,6 @@
 """Seeds in, accepted rows out: recipes, batches, retraction and provenance."""
 
-from advaug.generation.engine import RECORD, Grown, generate
+from advaug.generation.engine import RECORD, Grown, Terms, generate
 from advaug.generation.pool import Pool
 from advaug.generation.recipes import (
     RECIPES,
@@ -24,6 +24,7 @@ __all__ = [
     "Plan",
     "Pool",
     "Recipe",
+    "Terms",
     "Translate",
     "generate",
 ]

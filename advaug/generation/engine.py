@@ -4,7 +4,7 @@ Rows go fold by fold, so that each is attacked and judged by members that never 
 one half of them is attacked, the other half is the jury.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +16,7 @@ from advaug.generation.pool import Pool
 from advaug.generation.recipes import Plan, Recipe
 from advaug.norms import draw
 from advaug.objectives import Logits, margin
+from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
 from advaug.validity import Bench
 
@@ -43,42 +44,44 @@ class Streams:
     snap: torch.Generator
 
 
-def generate(
-    pool: Pool,
-    recipe: Recipe,
-    label: int,
-    count: int,
-    *,
-    attack: Attack | None,
-    attacked: Callable[[Tensor], Tensor] | None,
-    bench: Bench | None,
-    radius: float | None,
-    batch_size: int,
-    device: torch.device | str,
-    generator: torch.Generator,
-) -> Iterator[Grown]:
-    """Batches of new rows of a class, `count` in all.
+@dataclass(frozen=True)
+class Terms:
+    """On what terms rows are grown.
 
-    Parameters
-    ----------
-    attack : the attack, or None for no move at all.
-    attacked : the user's own model on encoded rows; by default half of the committee.
-    bench : the judge, or None to keep every row.
-    radius : a radius for all rows instead of the recipe's own.
+    attack : None for no move at all.
+    attacked : the user's own model on encoded rows; None for half of the committee.
+    bench : the judge, None to keep every row.
+    radius : one for all rows, None for the recipe's own.
     """
+
+    attack: Attack | None
+    attacked: Logits | None
+    bench: Bench | None
+    radius: float | None
+    batch_size: int
+    device: torch.device
+
+
+def generate(
+    pool: Pool, recipe: Recipe, label: int, count: int, terms: Terms, generator: torch.Generator
+) -> Iterator[Grown]:
+    """Batches of new rows of a class, `count` in all."""
     plan = recipe.plan(pool, label, count, generator)
-    if radius is not None:
-        plan = replace(plan, radius=torch.full((count,), float(radius)))
+    if terms.radius is not None:
+        plan = replace(plan, radius=torch.full((count,), float(terms.radius)))
     seeds = torch.randint(2**62, (2,), generator=generator).tolist()
     streams = Streams(*(torch.Generator().manual_seed(seed) for seed in seeds))
     margins = pool.margins(label)
     fold = pool.committee.fold_of_row[plan.parent]
+    space = pool.space.to(terms.device)
+    bench = terms.bench.to(terms.device) if terms.bench else None
     for one in fold.unique().tolist():
-        fighters, jury = pool.committee.strangers(one).to(device).halves()
+        fighters, jury = pool.committee.strangers(one).to(terms.device).halves()
+        attacked = terms.attacked or fighters.logits
         work = Work(
-            pool, recipe, label, attack, attacked or fighters.logits, jury, bench, streams, device
+            pool, space, recipe, label, terms.attack, attacked, jury, bench, streams, terms.device
         )
-        for rows in (fold == one).nonzero()[:, 0].split(batch_size):
+        for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows), margins)
 
 
@@ -87,6 +90,7 @@ class Work:
     """What one batch needs beside its plan."""
 
     pool: Pool
+    space: Space
     recipe: Recipe
     label: int
     attack: Attack | None
@@ -94,39 +98,22 @@ class Work:
     jury: Committee
     bench: Bench | None
     streams: Streams
-    device: torch.device | str
+    device: torch.device
 
     def grow(self, plan: Plan, margins: Float[Tensor, " kept"]) -> Grown:
-        """Start, attack, then snap and judge at ever shorter shares of the way from home."""
-        space, x = self.pool.space.to(self.device), self.pool.x
+        """Start, attack, judge, and write down what came of it."""
+        x = self.pool.x
         parent, mate, home = (x[k].to(self.device) for k in (plan.parent, plan.mate, plan.home))
-        share, radius = plan.share.to(self.device), plan.radius.to(self.device)
-        start = space.mix(parent, mate, share)
-        moved = self._attack(plan, start, radius)
+        start = self.space.mix(parent, mate, plan.share.to(self.device))
+        moved = self._attack(plan, start)
         noise = draw(parent, self.streams.snap)
         # Only a row that starts at its parent has a ball to stay in once it is snapped.
-        reach = torch.where(share > 0, torch.inf, radius)
+        reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
+        best, record = self._accepted(moved, parent, home, reach, noise)
 
-        best = home.clone()
-        record = {name: torch.ones(len(home), device=self.device) for name in RECORD}
-        waiting = torch.arange(len(home), device=self.device)
-        for kept in (*RETREATS, 0.0):
-            back = torch.full_like(share[waiting], 1 - kept)
-            tried = space.mix(moved[waiting], home[waiting], back) if kept < 1 else moved
-            tried = space.snap(tried, parent[waiting], reach[waiting], noise[waiting])
-            tried = home[waiting] if kept == 0 else tried
-            keeps, facts = self._judged(tried)
-            keeps = keeps | (kept == 0)
-            facts["kept"] = torch.full_like(facts["p_value"], kept)
-            for name, values in facts.items():
-                record[name][waiting[keeps]] = values[keeps]
-            best[waiting[keeps]] = tried[keeps]
-            waiting = waiting[~keeps]
-            if not len(waiting):
-                break
         went_home = (record["kept"] == 0).cpu()
         origin = torch.where(went_home, plan.home, plan.parent)
-        record["distance"] = space.distance(best, x[origin].to(self.device))
+        record["distance"] = self.space.distance(best, x[origin].to(self.device))
         record["margin_before"] = margins[origin]
         return Grown(
             x=best.cpu(),
@@ -135,14 +122,35 @@ class Work:
             record={name: values.cpu() for name, values in record.items()},
         )
 
-    def _attack(self, plan: Plan, start: Tensor, radius: Tensor) -> Tensor:
+    def _accepted(
+        self, moved: Tensor, parent: Tensor, home: Tensor, reach: Tensor, noise: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Snap and judge; who is refused tries again nearer home, and at last stays there."""
+        best, (_, record) = home.clone(), self._judged(home)
+        record["kept"] = torch.zeros_like(reach)
+        waiting = torch.arange(len(home), device=self.device)
+        for kept in RETREATS:
+            back = torch.full_like(reach[waiting], 1 - kept)
+            tried = self.space.mix(moved[waiting], home[waiting], back)
+            tried = self.space.snap(tried, parent[waiting], reach[waiting], noise[waiting])
+            keeps, facts = self._judged(tried)
+            facts["kept"] = torch.full_like(back, kept)
+            for name, values in facts.items():
+                record[name][waiting[keeps]] = values[keeps]
+            best[waiting[keeps]] = tried[keeps]
+            waiting = waiting[~keeps]
+            if not len(waiting):
+                break
+        return best, record
+
+    def _attack(self, plan: Plan, start: Tensor) -> Tensor:
         if self.attack is None:
             return start
         label = torch.full((len(start),), self.label, device=self.device)
         there = replace(plan, level=plan.level.to(self.device))
         objective = self.recipe.objective(self.attacked, label, there)
-        space = self.pool.space.to(self.device)
-        return self.attack(objective, start, space, radius, self.streams.attack)
+        radius = plan.radius.to(self.device)
+        return self.attack(objective, start, self.space, radius, self.streams.attack)
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         flat = x.flatten(1)
@@ -153,5 +161,5 @@ class Work:
         if self.bench is None:
             facts["p_value"] = torch.full_like(probability, torch.nan)
             return torch.ones_like(probability, dtype=torch.bool), facts
-        verdict = self.bench.to(self.device).verdict(flat, probability)
+        verdict = self.bench.verdict(flat, probability)
         return verdict.keeps, facts | {"p_value": verdict.p_value}

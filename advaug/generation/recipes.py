@@ -66,11 +66,6 @@ def uniform(count: int, generator: torch.Generator) -> Float[Tensor, " count"]:
     return torch.rand(count, generator=generator)
 
 
-def position(own: Int[Tensor, " own"], rows: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
-    """Where each of `rows` stands among the ordered places `own`."""
-    return torch.searchsorted(own, rows)
-
-
 def one_of(places: Int[Tensor, "rows k"], generator: torch.Generator) -> Int[Tensor, " rows"]:
     """One of the k places of each row, by chance."""
     pick = (uniform(len(places), generator) * places.shape[1]).long()
@@ -97,7 +92,7 @@ class Interpolate(Settings):
         plan = alone(evenly(own, count, generator), torch.zeros(count))
         if len(own) < 2:
             return plan
-        kin = pool.kin(label, self.neighbours)[1][position(own, plan.parent)]
+        kin = pool.kin(label, self.neighbours)[1][torch.searchsorted(own, plan.parent)]
         return replace(plan, mate=one_of(kin, generator), share=uniform(count, generator))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -124,7 +119,7 @@ class Harden(Settings):
         parent = evenly(own, count, generator)
         gap = pool.enemies(label)[0][:, 0]
         width = pool.flat.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
-        return alone(parent, self.reach * gap[position(own, parent)] / math.sqrt(width))
+        return alone(parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label)
@@ -168,9 +163,9 @@ def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
 class Match(Settings):
     """Interpolants moved to the margins that real rows of the class have, held out.
 
-    Most start between two rows of the class that are about as near to its border (the levels of
-    ProWSyn: Barua, Islam, Murase. PAKDD 2013), some between a row and a near row of another
-    class; each then climbs to the held-out margin of a random row of the class, a little easier.
+    Most start anywhere between two rows of the class, some between a row and a near row of
+    another class; each then climbs to the held-out margin of a random row of the class, a little
+    easier.
 
     Parameters
     ----------
@@ -178,13 +173,10 @@ class Match(Settings):
         By how many standard deviations of the class's margins the target is raised.
     crossing : float
         Share of the rows that start between the classes.
-    levels : int
-        How many levels of nearness to the border.
     """
 
     easier: float = 0.75
     crossing: float = 0.2
-    levels: int = 5
     norm: float = 2.0
     attack: Attack | None = None
 
@@ -200,33 +192,22 @@ class Match(Settings):
     def _starts(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
         gap, enemy = pool.enemies(label, 3)
-        level = (gap[:, 0].argsort().argsort() * self.levels) // len(own)
-        weight = torch.exp(-level.double())[level.argsort()]  # as often as its level asks
-        order = level.argsort()
-        parent = order[torch.multinomial(weight, count, True, generator=generator)]
-        mate = order[_same_level(level[order], level[parent], generator)]
-        typical = pool.kin(label, 5)[0].mean(1).median() if len(own) > 1 else gap[:, 0].median()
+        typical = pool.kin(label, 5)[0].mean(1).median()
+        parent = evenly(own, count, generator)
+        at = torch.searchsorted(own, parent)
+        kin = own[(uniform(count, generator) * len(own)).long()]
         crosses = uniform(count, generator) < self.crossing
         return Plan(
-            parent=own[parent],
-            mate=torch.where(crosses, one_of(enemy[parent], generator), own[mate]),
+            parent=parent,
+            mate=torch.where(crosses, one_of(enemy[at], generator), kin),
             share=uniform(count, generator) * torch.where(crosses, 0.9, 1.0),
-            home=own[parent],
-            radius=gap[parent, 0].minimum(typical),
+            home=parent,
+            radius=gap[at, 0].minimum(typical),
             level=torch.zeros(count),
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Level(logits, label, plan.level)
-
-
-def _same_level(
-    ordered: Int[Tensor, " own"], wanted: Int[Tensor, " rows"], generator: torch.Generator
-) -> Int[Tensor, " rows"]:
-    """A random place of the wanted level in an ordered list of levels."""
-    first = torch.searchsorted(ordered, wanted)
-    last = torch.searchsorted(ordered, wanted, right=True)
-    return first + (uniform(len(wanted), generator) * (last - first)).long()
 
 
 @dataclass

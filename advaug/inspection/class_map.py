@@ -59,7 +59,7 @@ class ClassMapDisplay:
 
     @classmethod
     def from_sampler(
-        cls, sampler: Any, X: Any, y: Any, *, most_links: int = 60, random_state: Any = 0
+        cls, sampler: Any, X: Any, y: Any, *, most_links: int = 25, random_state: Any = 0
     ) -> Self:
         """From a fitted sampler and what its `fit_resample` returned.
 
@@ -67,7 +67,7 @@ class ClassMapDisplay:
         ----------
         sampler : fitted `AdversarialOverSampler`
         X, y : the rows and labels that `fit_resample` returned
-        most_links : int, default=60
+        most_links : int, default=25
             How many synthetic rows, drawn by chance among those that moved, are linked.
         random_state : int, RandomState or None, default=0
         """
@@ -96,29 +96,27 @@ class ClassMapDisplay:
         dress(ax, "Class map: new rows and their parents")
         is_new = self.parents != np.arange(len(self.parents))
         classes, counts = np.unique(self.labels[~is_new], return_counts=True)
-        ordered = classes[np.argsort(-counts)]
-        for rank, label in enumerate(ordered):
+        for rank, label in enumerate(classes[np.argsort(-counts)]):
+            colour = COLOURS[(rank - 1) % len(COLOURS)] if rank else GREY
             own = (self.labels == label) & ~is_new
             ax.scatter(
                 *self.points[own].T,
-                s=7 if rank == 0 else 16,
-                color=GREY if rank == 0 else COLOURS[(rank - 1) % len(COLOURS)],
-                alpha=0.35 if rank == 0 else 0.9,
+                s=16 if rank else 7,
+                color=colour,
+                alpha=0.9 if rank else 0.35,
                 linewidths=0,
                 label=f"{label} ({own.sum()})",
-                zorder=1 if rank == 0 else 3,
+                zorder=3 if rank else 1,
             )
-        for rank, label in enumerate(label for label in ordered if is_new.any()):
             own = (self.labels == label) & is_new
             if own.any():
                 ax.scatter(
                     *self.points[own].T,
-                    s=12,
+                    s=9,
                     marker="D",
-                    facecolors="none" if len(ordered) > 2 else NEW,
-                    edgecolors=NEW if len(ordered) < 3 else COLOURS[(rank - 1) % len(COLOURS)],
-                    alpha=0.25,
-                    linewidths=0.8 if len(ordered) > 2 else 0,
+                    color=NEW if len(classes) == 2 else colour,
+                    alpha=0.3,
+                    linewidths=0,
                     label=f"{label}, synthetic ({own.sum()})",
                     zorder=2,
                 )
@@ -127,7 +125,7 @@ class ClassMapDisplay:
             axis.set_label_text(
                 f"principal component {name} ({share:.0%} of variance)", fontsize=9, color=INK
             )
-        legend = ax.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9, markerscale=1.6)
+        legend = ax.legend(loc="best", fontsize=8, framealpha=0.9, markerscale=1.6)
         for handle in legend.legend_handles:
             handle.set_alpha(1)
         self.ax_, self.figure_ = ax, ax.figure
@@ -141,4 +139,19 @@ class ClassMapDisplay:
             list(ends), colors=INK, linewidths=0.7, alpha=0.7, label="parent to child (some)"
         )
         ax.add_collection(lines).set_zorder(4)
-        ax.scatter(*self.points[self.links].T, s=14, marker="D", color=NEW, linewidths=0, zorder=5)
+        for rows, marker, colour in (
+            (self.parents[self.links], "o", "white"),
+            (self.links, "D", NEW),
+        ):
+            x, y = self.points[rows].T
+            ax.plot(
+                x,
+                y,
+                marker,
+                markersize=4,
+                color=colour,
+                markeredgecolor=INK,
+                markeredgewidth=0.7,
+                zorder=5,
+                linestyle="none",
+            )

@@ -43,7 +43,8 @@ class MarginDisplay:
         ax = new_axes(ax)
         dress(ax, "Margins before and after")
         both = np.concatenate([self.before, self.after])
-        bins = np.linspace(*np.percentile(both, [0.2, 99.8]), 41)
+        low, high = np.percentile(both, [0.2, 99.8]).tolist()
+        bins = np.linspace(low, high, 41).tolist()
         ax.hist(self.before, bins, color=COLOURS[0], alpha=0.35, label="parents, before")
         ax.hist(
             self.after, bins, histtype="step", color=NEW, linewidth=1.8, label="children, after"
@@ -52,6 +53,6 @@ class MarginDisplay:
         ax.set_xlabel("margin of the synthetic row's class (logits)", fontsize=9, color=INK)
         ax.set_ylabel("synthetic rows", fontsize=9, color=INK)
         ax.set_ylim(top=ax.get_ylim()[1] * 1.05)
-        ax.legend(loc="best", fontsize=8, frameon=True, framealpha=0.9)
+        ax.legend(loc="best", fontsize=8, framealpha=0.9)
         self.ax_, self.figure_ = ax, ax.figure
         return self

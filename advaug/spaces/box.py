@@ -5,8 +5,9 @@ held by another one (`holder`: while that one is 1, the value is missing and sta
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -42,7 +43,11 @@ class Box:
     holder: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:
-        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        tensors: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
         return replace(self, **tensors)
 
     def _freed(
@@ -59,8 +64,7 @@ class Box:
     def _bounded(
         self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        x = torch.maximum(x, torch.minimum(self.lower, seed))
-        return torch.minimum(x, torch.maximum(self.upper, seed))
+        return x.clamp(torch.minimum(self.lower, seed), torch.maximum(self.upper, seed))
 
     def steepest(
         self,
@@ -77,8 +81,18 @@ class Box:
         seed: Float[Tensor, "batch *shape"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
+        return self.around(seed, radius)(x)
+
+    def around(
+        self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"]
+    ) -> Callable[[Tensor], Tensor]:
+        lower, upper = torch.minimum(self.lower, seed), torch.maximum(self.upper, seed)
+        if self.norm == math.inf:
+            reach = norms.per_row(radius, seed)
+            lower, upper = torch.maximum(lower, seed - reach), torch.minimum(upper, seed + reach)
+            return lambda x: x.clamp(lower, upper)
         # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
-        return self._bounded(seed + norms.project(x - seed, radius, self.norm), seed)
+        return lambda x: (seed + norms.project(x - seed, radius, self.norm)).clamp(lower, upper)
 
     def sample(
         self,

@@ -57,7 +57,19 @@ class Product:
         seed: Float[Tensor, "batch width"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, x, s: part.project(x, s, radius), x, seed)
+        return self.around(seed, radius)(x)
+
+    def around(
+        self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"]
+    ) -> Callable[[Tensor], Tensor]:
+        pairs = zip(self.parts, self._split(seed), strict=True)
+        backs = [part.around(block, radius) for part, block in pairs]
+
+        def back(x: Tensor) -> Tensor:
+            blocks = zip(backs, self._split(x), strict=True)
+            return torch.cat([one(block).flatten(1) for one, block in blocks], dim=1)
+
+        return back
 
     def sample(
         self,

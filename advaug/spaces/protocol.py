@@ -1,9 +1,10 @@
-"""The face every space shows: seven small operations on batches of rows.
+"""The face every space shows: eight small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
 """
 
+from collections.abc import Callable
 from typing import Protocol, Self
 
 import torch
@@ -23,6 +24,10 @@ class Space(Protocol):
 
     def project(self, x: Tensor, seed: Tensor, radius: Tensor) -> Tensor:
         """Back to a valid point within `radius` of the seed."""
+        ...
+
+    def around(self, seed: Tensor, radius: Tensor) -> Callable[[Tensor], Tensor]:
+        """`project` for a loop: seed and radius are worked in once."""
         ...
 
     def sample(self, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:

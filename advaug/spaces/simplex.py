@@ -4,7 +4,9 @@ The unit of distance is one flip. At most `flips` positions of a row may leave t
 a budget of its own: in the numbers' radius a category would either never flip or always.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import torch
@@ -76,6 +78,11 @@ class Simplex:
         budget = torch.where(radius.isinf(), torch.inf, budget)
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
         return seed + per_row(share.clamp_max(1), x) * (x - seed)
+
+    def around(
+        self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"]
+    ) -> Callable[[Tensor], Tensor]:
+        return partial(self.project, seed=seed, radius=radius)
 
     def sample(
         self,

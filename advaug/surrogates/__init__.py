@@ -1,6 +1,6 @@
 """What is attacked: a committee of small nets trained on the rows, or the user's own module."""
 
 from advaug.surrogates.ensemble import Committee, Ensemble
-from advaug.surrogates.frozen import Frozen, frozen
+from advaug.surrogates.frozen import Frozen
 
-__all__ = ["Committee", "Ensemble", "Frozen", "frozen"]
+__all__ = ["Committee", "Ensemble", "Frozen"]

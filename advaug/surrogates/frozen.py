@@ -3,8 +3,7 @@
 Shared, never copied: `copy.deepcopy` and scikit-learn's `clone` hand on the same object.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
@@ -12,21 +11,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[nn.Module]:
-    """Eval mode and parameters without gradients inside; every flag as it was afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    wants = [(weight, weight.requires_grad) for weight in module.parameters()]
-    try:
-        module.eval()
-        for weight, _ in wants:
-            weight.requires_grad_(False)
-        yield module
-    finally:
-        for part, mode in modes:
-            part.training = mode
-        for weight, want in wants:
-            weight.requires_grad_(want)
+def freeze(module: nn.Module) -> Callable[[], None]:
+    """Eval mode and parameters without gradients; call the result to set every flag back."""
+    training = [part for part in module.modules() if part.training]
+    wanting = [weight for weight in module.parameters() if weight.requires_grad]
+    module.eval()
+    for weight in wanting:
+        weight.requires_grad_(False)
+
+    def restore() -> None:
+        for part in training:
+            part.training = True
+        for weight in wanting:
+            weight.requires_grad_(True)
+
+    return restore
 
 
 def two_sided(logits: Float[Tensor, "batch *classes"]) -> Float[Tensor, "batch all_classes"]:
@@ -41,7 +40,8 @@ class Frozen:
     Parameters
     ----------
     module : nn.Module
-        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes.
+        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. While
+        in use it is in eval mode, its parameters ask for no gradients; then all is as it was.
 
     Examples
     --------
@@ -54,13 +54,30 @@ class Frozen:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
+        self._depth = 0
+        self._restore: Callable[[], None] | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
+    def __enter__(self) -> Self:
+        """Freeze the module until the end of the block, once for a whole attack."""
+        if not self._depth:
+            self._restore = freeze(self.module)
+        self._depth += 1
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._depth -= 1
+        if not self._depth and self._restore is not None:
+            self._restore()
+            self._restore = None
+
     def logits(self, x: Tensor) -> Tensor:
         """(batch, *shape) -> (batch, classes), on the module's own device and dtype."""
-        with frozen(self.module) as module:
-            weight = next(module.parameters(), None)
-            rows = x if weight is None else x.to(device=weight.device, dtype=weight.dtype)
-            return two_sided(module(rows)).to(device=x.device, dtype=x.dtype)
+        weight = next(self.module.parameters(), None)
+        rows = x if weight is None else x.to(device=weight.device, dtype=weight.dtype)
+        if self._depth:
+            return two_sided(self.module(rows)).to(device=x.device, dtype=x.dtype)
+        with self:
+            return two_sided(self.module(rows)).to(device=x.device, dtype=x.dtype)

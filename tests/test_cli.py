@@ -1,0 +1,351 @@
+"""The command line: files keep what they say, and mistakes cost one line."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import advaug
+from advaug import cli, containers
+from advaug.generation import RECIPES
+
+
+def messy(n=90):
+    """Rows of texts as users write them: gaps, leading zeros, dates, truths, NA as a level."""
+    random = np.random.RandomState(0)
+    rows = []
+    for k in range(n):
+        is_rare = k % 6 == 0
+        rows.append(
+            {
+                "zip": f"{random.randint(40):05d}",
+                "count": "" if k % 11 == 3 else str(random.poisson(9 if is_rare else 4)),
+                "dose": f"{random.normal(2 if is_rare else 0):.2f}",
+                "class": "yes" if is_rare else "no",
+                "day": f"2024-0{1 + k % 9}-1{k % 7}",
+                "at": f"2024-01-1{k % 9}T0{k % 9}:30:00Z",
+                "ok": "true" if random.rand() < 0.5 else "false",
+                "region": ["NA", "EU", "None", "null", ""][random.randint(5)],
+                "empty": "",
+                "id": str(2**60 + k),
+            }
+        )
+    return rows
+
+
+def write(path, rows, separator=","):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=separator)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def cells(path, separator=","):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=separator))
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """One call on the messy file, and what it wrote."""
+    folder = tmp_path_factory.mktemp("grown")
+    source, out = write(folder / "in.csv", messy()), folder / "out.csv"
+    assert run("oversample", source, "--target", "class", "--out", out, "--parent") == 0
+    return cells(source), cells(out)
+
+
+def test_the_files_own_rows_come_first_with_the_same_texts(grown):
+    own, out = grown
+    kept = [{k: v for k, v in row.items() if k != "advaug_parent"} for row in out[: len(own)]]
+    assert kept == own
+    assert {row["advaug_parent"] for row in out[: len(own)]} == {""}
+
+
+def test_synthetic_rows_are_spelt_as_the_file_spells_its_own(grown):
+    own, out = grown
+    new = out[len(own) :]
+    assert len(new) == 60
+    patterns = {
+        "zip": r"\d{5}",
+        "count": r"\d*",
+        "dose": r"-?\d\.\d\d",
+        "class": "yes",
+        "day": r"2024-\d\d-\d\d",
+        "at": r"2024-01-\d\dT\d\d:\d\d:\d\dZ",
+        "ok": "true|false",
+        "region": "NA|EU|None|null|",
+        "empty": "",
+        "id": r"\d{19}",
+        "advaug_parent": r"\d+",
+    }
+    for name, pattern in patterns.items():
+        found = pd.Series([row[name] for row in new])
+        assert found.str.fullmatch(pattern).all(), (name, found.unique())
+    assert {out[int(row["advaug_parent"])]["class"] for row in new} <= {"yes", "no"}
+    missing = [row for row in new if row["count"] == ""]
+    assert all(own[int(row["advaug_parent"])]["count"] == "" for row in missing)
+
+
+def test_something_moves_and_the_seed_decides_what(tmp_path):
+    source = write(tmp_path / "in.csv", messy())
+    texts = []
+    for seed in (3, 3, 4):
+        out = tmp_path / "out.csv"
+        run("oversample", source, "--target", "class", "--out", out, "--seed", seed)
+        texts.append(out.read_text())
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_frozen_column_is_only_copied(tmp_path):
+    source, out = write(tmp_path / "in.csv", messy()), tmp_path / "out.csv"
+    run("oversample", source, "--target", "class", "--out", out, "--frozen", "dose", "--parent")
+    rows = cells(out)
+    assert all(row["dose"] == rows[int(row["advaug_parent"])]["dose"] for row in rows[90:])
+
+
+def test_semicolons_and_quoted_cells_survive(tmp_path):
+    rows = [{**row, "region": "a;b" if k % 2 else 'say "x"\nz'} for k, row in enumerate(messy())]
+    source, out = write(tmp_path / "in.csv", rows, ";"), tmp_path / "out.csv"
+    assert run("oversample", source, "--target", "class", "--out", out) == 0
+    assert cells(out, ";")[:90] == rows
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype"),
+    [
+        (["1", "2", "", "3"], "Int64"),
+        (["1", "-2", "0"], "int64"),
+        ([str(2**63), "1"], "uint64"),
+        (["1.5", "", "2"], "float64"),
+        (["1e3", ".5", "2."], "float64"),
+        (["00123", "4", "5"], "text"),
+        (["9" * 25, "1"], "text"),
+        (["1_000", "2"], "text"),
+        (["1", "NA", "2"], "text"),
+        (["None", "null", "NaN"], "text"),
+        (["True", "False"], "bool"),
+        (["true", ""], "boolean"),
+        (["True", "false"], "text"),
+        (["2024-02-29", "2023-01-01"], "datetime"),
+        (["2024-02-30", "2023-01-01"], "text"),
+        (["2024-02-01 10:00", ""], "datetime"),
+        (["2024-02-01", "2024-02-01 10:00"], "text"),
+        (["", ""], "float64"),
+    ],
+)
+def test_a_column_gets_the_dtype_that_all_its_cells_fit(tmp_path, texts, dtype):
+    path = write(tmp_path / "in.csv", [{"k": "1", "x": text} for text in texts])
+    column = containers.read_table(path)["x"]
+    if dtype == "text":
+        assert column.dropna().tolist() == [text for text in texts if text]
+    elif dtype == "datetime":
+        assert column.dtype.kind == "M"
+    else:
+        assert str(column.dtype) == dtype
+    assert column.isna().tolist() == [text == "" for text in texts]
+    containers.write_table(containers.read_table(path), tmp_path / "out.csv", path)
+    assert [row["x"] for row in cells(tmp_path / "out.csv")] == texts
+    spell = containers.parsed(pd.Series(texts))[1]
+    if dtype not in ("float64", "text"):
+        assert spell(column).fillna("").tolist() == texts
+
+
+def test_parquet_keeps_every_dtype(tmp_path):
+    random = np.random.RandomState(0)
+    y = np.repeat([True, False], [12, 48])
+    frame = pd.DataFrame(
+        {
+            "f": random.normal(y, 1).astype("float32"),
+            "i": pd.array(np.where(random.rand(60) < 0.2, None, random.poisson(4, 60)), "Int64"),
+            "u": random.randint(0, 9, 60).astype("uint8"),
+            "c": pd.Categorical(random.choice(["a", "b"], 60), categories=["b", "a", "z"]),
+            "b": pd.array(random.choice([True, False, None], 60), "boolean"),
+            "t": pd.date_range("2024-01-01", periods=60, tz="Europe/Paris").as_unit("us"),
+            "y": y,
+        }
+    )
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    frame.to_parquet(source)
+    assert run("oversample", source, "--target", "y", "--out", out, "--parent") == 0
+    grown = pd.read_parquet(out)
+    parents = grown.pop("advaug_parent")
+    pd.testing.assert_frame_equal(grown.iloc[:60], frame)
+    assert parents.isna().sum() == 60
+    assert len(grown) == 96
+    assert grown["y"].tolist()[60:] == [True] * 36
+
+
+def test_parquet_of_others_keeps_whole_numbers_with_gaps(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    table = pa.table({"i": pa.array([1, None, 3]), "b": pa.array([True, None, False])})
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    frame = containers.read_table(tmp_path / "in.parquet")
+    assert frame.dtypes.astype(str).to_dict() == {"i": "Int64", "b": "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "totals", "counts"),
+    [
+        ([1, 0], {"1": 40}, {1: 40, 0: 50}),
+        (["true", "false"], {"True": 30, "false": 60}, {"true": 30, "false": 60}),
+        ([1.5 - 0.5, 0.0], {"1": 33}, {1.0: 33, 0.0: 50}),
+        (["a", "b"], {"a": 11, "b": 51}, {"a": 11, "b": 51}),
+    ],
+)
+def test_json_totals_find_the_targets_own_labels(tmp_path, labels, totals, counts):
+    random = np.random.RandomState(0)
+    y = [labels[0]] * 10 + [labels[1]] * 50
+    rows = [
+        {"x": f"{random.normal(k < 10):.3f}", "z": f"{random.rand():.3f}", "y": label}
+        for k, label in enumerate(y)
+    ]
+    source, out = write(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+    order = ["oversample", source, "--target", "y", "--out", out, "--strategy", json.dumps(totals)]
+    assert run(*order) == 0
+    found = pd.Series([row["y"] for row in cells(out)]).value_counts().to_dict()
+    assert found == {str(label): count for label, count in counts.items()}
+
+
+def test_a_ratio_counts_as_in_imbalanced_learn(tmp_path, capsys):
+    source, out = write(tmp_path / "in.csv", messy()), tmp_path / "out.csv"
+    assert run("oversample", source, "--target", "class", "--out", out, "--strategy", ".6") == 0
+    assert sum(row["class"] == "yes" for row in cells(out)) == 45
+    told = capsys.readouterr().out
+    assert "90 rows as they were, 30 synthetic" in told
+    assert ["yes", "15", "45"] in [line.split()[:3] for line in told.splitlines()]
+
+
+def test_a_target_that_nothing_explains_is_told(tmp_path, capsys):
+    random = np.random.RandomState(0)
+    rows = [{"x": f"{random.rand():.3f}", "z": f"{random.rand():.3f}", "y": k % 5 == 0}
+            for k in range(300)]  # fmt: skip
+    source, out = write(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+    assert run("oversample", source, "--target", "y", "--out", out, "--report-free") == 0
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "no attack was made" in told.err
+    assert told.err.count("\n") == 1
+
+
+SPOILED = {
+    "--target": (["--target", "clas"], "did you mean 'class'"),
+    "constant": (["--target", "same"], "two classes"),
+    "unlabelled": (["--target", "count"], "no label in 8 rows"),
+    "every row another": (["--target", "id"], "no classes"),
+    "decimals": (["--target", "dose"], "no classes"),
+    "frozen": (["--frozen", "dos"], "did you mean 'dose'"),
+    "frozen target": (["--frozen", "class"], "never moves"),
+    "free text": ([], "--frozen note"),
+    "folder": (["--out", "nowhere/out.csv"], "no folder"),
+    "suffix": (["--out", "out.xlsx"], "end its name in .csv"),
+    "itself": (["--out", "in.csv"], "never overwritten"),
+    "word": (["--strategy", "most"], "not minority"),
+    "json": (["--strategy", "{yes: 3}"], "JSON"),
+    "class": (["--strategy", '{"yess": 30}'], "did you mean 'yes'"),
+    "total": (["--strategy", '{"yes": "30"}'], "whole number"),
+    "fewer": (["--strategy", '{"yes": 3}'], "greater or equal"),
+    "recipe": (["--recipe", "magic"], "invalid choice"),
+    "seed": (["--seed", "-1"], "whole number"),
+    "unknown": (["--no-such-thing"], "unrecognized"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_mistake_costs_one_line_and_code_2(tmp_path, capsys, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    extra, mend = SPOILED[case]
+    note = case == "free text"
+    rows = [
+        {**row, "same": "a", **({"note": f"word {k}"} if note else {})}
+        for k, row in enumerate(messy())
+    ]
+    before = write(tmp_path / "in.csv", rows).read_text()
+    options = {"--target": "class", "--out": "out.csv"}
+    given = [x for name, value in options.items() if name not in extra for x in (name, value)]
+    assert run("oversample", "in.csv", *given, *extra) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("advaug: error: ")
+    assert told.err.count("\n") == 1
+    assert mend in told.err
+    assert (tmp_path / "in.csv").read_text() == before
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mend"),
+    [
+        ("gone.csv", None, "no such file"),
+        ("in.xlsx", b"", "ends in .csv"),
+        ("in.csv", b"", "header"),
+        ("in.csv", b"a,class\n", "no rows"),
+        ("in.csv", b"a,class\n1,2\n1,2,3\n", "csv"),
+        ("in.csv", b"a,a,class\n1,2,3\n", "stands twice"),
+        ("in.csv", b"a,class\n\xff\xfe,1\n", "UTF-8"),
+        ("in.csv", b"class\nx\ny\n", "only column"),
+        ("in.csv.gz", b"a,class\n1,2\n", "save it anew"),
+        ("in.parquet", b"no parquet", "parquet"),
+        ("in.csv", b"a,class\n,x\n,y\n,x\n", None),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(tmp_path, capsys, name, content, mend):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    code = run("oversample", tmp_path / name, "--target", "class", "--out", tmp_path / "out.csv")
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    if mend is not None:
+        assert code == 2
+        assert told.count("\n") == 1
+        assert mend in told
+
+
+def test_numbers_spoilt_by_one_text_are_pointed_out(tmp_path, capsys):
+    rows = [{**row, "dose": "n/a" if k == 7 else f"{k}.5"} for k, row in enumerate(messy())]
+    source = write(tmp_path / "in.csv", rows)
+    assert run("oversample", source, "--target", "class", "--out", tmp_path / "o.csv") == 2
+    assert "'dose' would be numbers but for 'n/a'" in capsys.readouterr().err
+
+
+def test_help_and_mistakes_need_no_torch():
+    code = (
+        "import sys, advaug.cli\n"
+        "try: advaug.cli.main(['oversample', '--help'])\n"
+        "except SystemExit: pass\n"
+        "advaug.cli.main(['demo', '--out', 'no/where.png'])\n"
+        "sys.exit(bool({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--frozen" in done.stdout
+
+
+def test_python_m_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "advaug", "oversample"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("advaug: error: ")
+
+
+def test_the_recipes_offered_are_those_there_are():
+    assert set(cli.RECIPES) == {"auto", *RECIPES}
+
+
+def test_the_lazy_package_shows_all_it_has():
+    assert set(advaug.__all__) <= set(dir(advaug))
+    for name in advaug.__all__:
+        assert getattr(advaug, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        advaug.nothing  # noqa: B018

@@ -1,0 +1,284 @@
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from advaug.attacks import FGSM, PGD, Noise
+from advaug.generation import (
+    RECIPES,
+    RECORD,
+    Boundary,
+    Harden,
+    Interpolate,
+    Match,
+    Pool,
+    Terms,
+    generate,
+)
+from advaug.generation.pool import MOST_ROWS, sample_of_classes
+from advaug.generation.recipes import evenly
+from advaug.neighbours import nearest
+from advaug.norms import length
+from advaug.objectives import margin
+from advaug.spaces import Box
+from advaug.surrogates import Ensemble
+from advaug.validity import Judge
+
+every_recipe = pytest.mark.parametrize("name", list(RECIPES))
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """60 rows of class 0 and 24 of class 1, two blobs in a wide box."""
+    x = torch.randn(84, 3, generator=source())
+    y = (torch.arange(84) % 7 < 2).long()
+    x = x + 2.0 * y[:, None]
+    space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
+    committee = Ensemble(repeats=2, hidden=16, steps=40).fit(x, y, 2, source())
+    return Pool(x, y, torch.arange(84), space, committee)
+
+
+def grow(pool, recipe, count=40, label=1, **settings):
+    """All batches as one."""
+    defaults = {
+        "attack": recipe.attack,
+        "attacked": None,
+        "bench": None,
+        "radius": None,
+        "batch_size": 4096,
+        "device": torch.device("cpu"),
+    }
+    terms = Terms(**defaults | settings)
+    batches = list(generate(pool, recipe, label, count, terms, source()))
+    record = {name: torch.cat([one.record[name] for one in batches]) for name in RECORD}
+    rows = (torch.cat([getattr(one, name) for one in batches]) for name in ("x", "parent", "mate"))
+    return *rows, record
+
+
+# ---------------------------------------------------------------- the pool
+
+
+def test_neighbours_are_those_of_all_distances():
+    x, others = torch.randn(30, 3, generator=source()), torch.randn(50, 3, generator=source(1))
+    distance, place = nearest(x, others, 4)
+    every = (x[:, None] - others).norm(dim=-1).sort(dim=1)
+    assert torch.equal(place, every.indices[:, :4])
+    assert_close(distance, every.values[:, :4])
+
+
+def test_no_row_is_its_own_neighbour():
+    x = torch.randn(5, 3, generator=source())
+    distance, place = nearest(x, x, 9, skips_self=True)
+    assert place.shape == (5, 4)
+    assert not (place == torch.arange(5)[:, None]).any()
+    assert (distance > 0).all()
+
+
+def test_the_auc_is_the_share_of_pairs_in_the_right_order(pool):
+    margins = pool.margins(1)
+    own, others = margins[pool.y == 1], margins[pool.y == 0]
+    share = (own[:, None] > others).float().mean()
+    assert pool.auc(1) == pytest.approx(float(share), abs=1e-6)
+    assert pool.auc(1) > 0.9
+
+
+def test_margins_come_from_members_that_never_saw_the_row(pool):
+    for row in (0, 1, 40):
+        strangers = pool.committee.strangers(int(pool.committee.fold_of_row[row]))
+        logits = strangers.logits(pool.x[row : row + 1])
+        assert_close(pool.margins(1)[row : row + 1], margin(logits, torch.tensor([1])))
+
+
+def test_enemies_are_of_other_classes_and_kin_of_the_same(pool):
+    own = pool.of(1)
+    assert (pool.y[own] == 1).all()
+    assert (pool.y[pool.enemies(1, 3)[1]] == 0).all()
+    kin = pool.kin(1, 5)[1]
+    assert (pool.y[kin] == 1).all()
+    assert not (kin == own[:, None]).any()
+
+
+def test_big_classes_are_sampled_and_small_ones_kept_whole():
+    y = torch.cat([torch.zeros(MOST_ROWS + 50), torch.ones(9)]).long()[
+        torch.randperm(MOST_ROWS + 59, generator=source())
+    ]
+    kept = sample_of_classes(y, source())
+    assert torch.equal(kept, kept.unique())
+    assert y[kept].bincount().tolist() == [MOST_ROWS, 9]
+
+
+@pytest.mark.parametrize("count", [1, 23, 24, 25, 60])
+def test_parents_are_taken_evenly(pool, count):
+    own = pool.of(1)
+    times = evenly(own, count, source()).bincount(minlength=84)
+    assert times.sum() == count
+    assert times[own].max() - times[own].min() <= 1
+    assert not times[pool.y == 0].any()
+
+
+# ---------------------------------------------------------------- plans
+
+
+@every_recipe
+def test_every_home_is_a_real_row_of_the_class(pool, name):
+    plan = RECIPES[name]().plan(pool, 1, 50, source())
+    assert (pool.y[plan.home] == 1).all()
+    assert (pool.y[plan.parent] == (name != "translate")).all()
+    assert ((plan.share >= 0) & (plan.share <= 1)).all()
+    assert plan.radius.isfinite().all()
+    assert all(len(column) == 50 for column in vars(plan).values())
+
+
+def test_matched_rows_aim_at_real_margins_of_the_class_made_easier(pool):
+    margins = pool.margins(1)[pool.of(1)]
+    for easier in (0.0, 0.75):
+        plan = Match(easier=easier).plan(pool, 1, 200, source())
+        targets = plan.level - easier * margins.std(correction=0)
+        assert (targets[:, None] - margins).abs().min(1).values.max() < 1e-5
+
+
+@pytest.mark.parametrize("crossing", [0.0, 0.3, 1.0])
+def test_so_many_matched_rows_cross_to_the_other_class(pool, crossing):
+    plan = Match(crossing=crossing).plan(pool, 1, 400, source())
+    share = (pool.y[plan.mate] == 0).float().mean()
+    assert float(share) == pytest.approx(crossing, abs=0.08)
+
+
+def test_half_of_the_boundary_rows_stay_and_the_rest_aim_beside_the_border(pool):
+    plan = Boundary(spread=0.5).plan(pool, 1, 400, source())
+    assert float((plan.radius == 0).float().mean()) == pytest.approx(0.5, abs=0.08)
+    assert (plan.level >= 0).all()
+    assert float(plan.level.mean()) == pytest.approx(0.5 * math.sqrt(2 / math.pi), abs=0.06)
+
+
+def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
+    gap, _ = pool.enemies(1)
+    plan = Harden(reach=0.5, norm=2.0).plan(pool, 1, 24, source())
+    own = pool.of(1)
+    assert_close(plan.radius, 0.5 * gap[torch.searchsorted(own, plan.parent), 0])
+
+
+def test_a_class_of_one_row_is_repeated():
+    x, y = torch.randn(9, 3, generator=source()), torch.tensor([1] + [0] * 8)
+    space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
+    committee = Ensemble(repeats=2, hidden=8, steps=2).fit(x, y, 2, source())
+    new, parent, _, _ = grow(Pool(x, y, torch.arange(9), space, committee), Interpolate())
+    assert torch.equal(new, x[:1].expand(40, 3))
+    assert not parent.any()
+
+
+# ---------------------------------------------------------------- the loop
+
+
+@every_recipe
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
+    x, parent, mate, record = grow(pool, RECIPES[name](), count)
+    assert len(x) == len(parent) == len(mate) == count
+    assert all(len(values) == count for values in record.values())
+
+
+@every_recipe
+def test_no_row_depends_on_the_batch_size(pool, name):
+    bench = Judge().fit(pool.flat[pool.of(1)], source())
+    attack = None if name == "interpolate" else PGD()
+    wanted = grow(pool, RECIPES[name](), attack=attack, bench=bench)
+    small = grow(pool, RECIPES[name](), attack=attack, bench=bench, batch_size=3)
+    assert_close(small[0], wanted[0], atol=1e-4, rtol=1e-4)
+    assert torch.equal(small[1], wanted[1])
+    assert torch.equal(small[2], wanted[2])
+
+
+@pytest.mark.parametrize("attack", [FGSM(), PGD(), Noise()], ids=str)
+def test_a_radius_for_all_rows_is_kept(pool, attack):
+    x, parent, _, record = grow(pool, Harden(), attack=attack, radius=0.3)
+    distance = length(x - pool.x[parent], 2.0)
+    assert float(distance.max()) <= 0.3 + 1e-5
+    assert float(distance.median()) > 0.2
+    assert_close(record["distance"], distance)
+
+
+def test_an_attack_raises_what_the_recipe_asks_more_than_noise_does(pool):
+    settings = {"radius": 1.0, "count": 60}
+    down = grow(pool, Harden(), attack=FGSM(), **settings)[3]["margin_after"]
+    noise = grow(pool, Harden(), attack=Noise(), **settings)[3]["margin_after"]
+    still = grow(pool, Harden(), attack=None, **settings)[3]["margin_after"]
+    assert float(down.mean()) < float(still.mean()) - 0.6
+    assert abs(float(noise.mean() - still.mean())) < 0.3
+
+
+def test_translated_rows_end_in_the_class_they_are_carried_to(pool):
+    _, parent, _, record = grow(pool, RECIPES["translate"]())
+    assert (pool.y[parent] == 0).all()
+    assert (record["margin_before"] < 0).float().mean() > 0.9
+    assert (record["margin_after"] > 0).float().mean() > 0.9
+
+
+def test_matched_rows_come_nearer_to_their_level(pool):
+    recipe = Match(crossing=0.0)
+    settings = {"attacked": pool.committee.logits, "radius": 3.0}
+    level = recipe.plan(pool, 1, 40, source()).level
+
+    def miss(attack):
+        x, _, _, _ = grow(pool, recipe, attack=attack, **settings)
+        values = margin(pool.committee.logits(x), torch.ones(40, dtype=torch.long))
+        # Rows come fold by fold: the sorted levels and margins are compared.
+        return float((values.sort().values - level.sort().values).abs().mean())
+
+    assert miss(recipe.attack) < 0.5 * miss(None)
+
+
+def test_the_jury_has_no_member_that_was_attacked_or_saw_the_parent(pool):
+    for fold in range(3):
+        fighters, jury = pool.committee.strangers(fold).halves()
+        ones = [tuple(w.flatten().tolist()) for c in (fighters, jury) for w in c.weights[0]]
+        assert len(ones) == len(set(ones)) == 2
+        assert (jury.fold_of_member == fold).all()
+        assert (fighters.fold_of_member == fold).all()
+
+
+def test_the_users_own_model_is_attacked_instead_of_the_committee(pool):
+    def only_first(x):
+        return torch.stack([-x[:, 0], x[:, 0]], dim=1)
+
+    x, parent, _, _ = grow(pool, Harden(), attacked=only_first, radius=0.5)
+    move = x - pool.x[parent]
+    assert (move[:, 0] < 0).all()
+    assert not move[:, 1:].any()
+
+
+# ---------------------------------------------------------------- retraction
+
+
+def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
+    class HalfWay:
+        """A bench that keeps what lies within .6 of a unit of its parent."""
+
+        def to(self, device):
+            return self
+
+        def verdict(self, x, probability):
+            near = nearest(x, pool.flat, 1)[0][:, 0] <= 0.6
+            return type("Verdict", (), {"keeps": near, "p_value": probability})
+
+    x, parent, _, record = grow(pool, Harden(), bench=HalfWay(), attack=FGSM(), radius=1.0)
+    away = length(x - pool.x[parent], 2.0)
+    assert set(record["kept"].tolist()) <= {1.0, 0.5, 0.25, 0.0}
+    assert_close(away, record["kept"], atol=1e-5, rtol=0)
+    assert (record["kept"] == 0.5).any()
+
+
+@every_recipe
+def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
+    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.flat[pool.of(1)], source())
+    x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
+    assert not record["kept"].any()
+    assert not record["distance"].any()
+    assert torch.equal(x, pool.x[parent])
+    assert (pool.y[parent] == 1).all()
+    assert (mate == -1).all()
