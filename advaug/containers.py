@@ -53,9 +53,7 @@ def open_table(X: Any) -> Frame:
     """The rows as a frame to read; a 2-d array becomes one without a copy."""
     if kind_of_container(X) == "frame":
         if isinstance(X, pd.DataFrame):
-            if not X.columns.is_unique:
-                twice = X.columns[X.columns.duplicated()][0]
-                raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
+            refuse_twice(X)
             packed = [c for c in X.columns if isinstance(X[c].dtype, pd.SparseDtype)]
             X = X.astype({c: X[c].dtype.subtype for c in packed}) if packed else X
         return nw.from_native(X, eager_only=True)
@@ -68,6 +66,13 @@ def open_table(X: Any) -> Frame:
         )
     frame = pd.DataFrame(array, copy=False)
     return nw.from_native(frame.infer_objects() if array.dtype == object else frame)
+
+
+def refuse_twice(X: Any) -> None:
+    """ValueError naming a column whose name stands twice."""
+    if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+        twice = X.columns[X.columns.duplicated()][0]
+        raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
 
 
 def close_table(X: Any, rows: Frame) -> Any:
@@ -95,7 +100,9 @@ def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
     """Some rows, in the same container."""
     if isinstance(X, pd.DataFrame | pd.Series):
         return X.take(rows)
-    if isinstance(X, np.ndarray) or sparse.issparse(X):
+    if sparse.issparse(X):  # not every format can be indexed
+        return X.tocsr()[rows].asformat(X.format)
+    if isinstance(X, np.ndarray):
         return X[rows]
     if isinstance(X, list | tuple):
         return [X[row] for row in rows]
@@ -247,11 +254,17 @@ def shift(
         new = cells ^ (np.abs(by) > 0.5)
     elif cells.dtype.kind in "iuMm":
         own = cells.view(np.int64) if cells.dtype.kind in "Mm" else cells
-        down, up = own - own.dtype.type(low), own.dtype.type(high) - own
-        step = np.clip(np.rint(by), -down.astype(np.float64), up.astype(np.float64))
-        new = (own + step.astype(np.int64).astype(own.dtype)).view(cells.dtype)
+        # Modulo 2**64 a difference is exact, where the dtype's own could wrap.
+        wide = own.astype(np.uint64)
+        down = np.where(own > low, wide - np.uint64(int(low) % 2**64), np.uint64(0))
+        up = np.where(own < high, np.uint64(int(high) % 2**64) - wide, np.uint64(0))
+        size = np.minimum(np.rint(np.abs(by)), 2.0**63).astype(np.uint64)
+        step = np.minimum(size, np.where(by < 0, down, up))
+        new = np.where(by < 0, wide - step, wide + step).astype(own.dtype).view(cells.dtype)
     else:
-        new = np.clip(cells.astype(np.float64) + by, low, high).astype(cells.dtype)
+        floats = cells.astype(np.float64)
+        new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
+        new = new.astype(cells.dtype)
     return column.scatter(rows, like(column, new))
 
 

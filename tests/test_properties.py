@@ -233,7 +233,7 @@ LAYOUTS = {
     "list of lists": lambda X: X.tolist(),
     "csr matrix": sparse.csr_matrix,
     "csc array": sparse.csc_array,
-    "coo matrix": sparse.coo_matrix,
+    "coordinate matrix": sparse.coo_matrix,
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,
 }

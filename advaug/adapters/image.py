@@ -89,7 +89,9 @@ class ImageCoding:
         by = (moved.double() - seed.double()).numpy() * (self.high - self.low)
         by = np.rint(by) if self.is_whole else by
         images = np.array(rows)
-        shifted = np.clip(images.astype(np.float64) + by, self.low, self.high)
+        values = images.astype(np.float64)
+        least, most = np.minimum(values, self.low), np.maximum(values, self.high)
+        shifted = np.clip(values + by, least, most)
         return np.where(by == 0, images, shifted.astype(images.dtype))
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as it came (lists as arrays), checked for shape, size and features."""
     kind = containers.kind_of_container(X)
     if kind == "frame":
+        containers.refuse_twice(X)
         if not containers.count(X) or not X.shape[1]:
             raise ValueError(
                 f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
@@ -52,7 +53,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
             )
     else:
         X = check_array(
-            X, accept_sparse=True, dtype=None, ensure_all_finite="allow-nan", allow_nd=True
+            X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
         )
     if reset or np.ndim(X) <= 2:
         _check_n_features(estimator, X, reset=reset)

@@ -252,7 +252,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         self.surrogate_auc_, orders, small = {}, [], []
         name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
         name = "match" if name == "auto" else name
-        for label, value in enumerate(classes):
+        for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
                 continue

@@ -6,6 +6,7 @@ one half of them is attacked, the other half is the jury.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -77,12 +78,17 @@ def generate(
     bench = terms.bench.to(terms.device) if terms.bench else None
     for one in fold.unique().tolist():
         fighters, jury = pool.committee.strangers(one).to(terms.device).halves()
-        attacked = terms.attacked or fighters.logits
+        attacked = terms.attacked or partial(of_rows, fighters)
         work = Work(
             pool, space, recipe, label, terms.attack, attacked, jury, bench, streams, terms.device
         )
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows), margins)
+
+
+def of_rows(committee: Committee, x: Tensor) -> Tensor:
+    """The committee's logits of rows of any shape."""
+    return committee.logits(x.flatten(1))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch.nn.functional import log_softmax, silu
 from advaug.settings import Settings
 
 FAR = 4.0  # standard deviations at which a value starts to say nothing more to the nets
+LEAST = 0.3  # standard deviation below which a column is not blown up: rare levels and flags
 
 
 def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -141,11 +142,11 @@ class Ensemble(Settings):
             raise ValueError(f"folds must be at least 2, got folds={self.folds}")
         fold_of_row = stratified_folds(y, self.folds, generator)
         fold_of_member = torch.arange(self.folds).repeat(self.repeats)
-        scale = x.std(0, correction=0)
+        scale = x.std(0, correction=0).clamp_min(LEAST)
         committee = Committee(
             weights=self._initial(x.shape[1], n_classes, len(fold_of_member), generator, x),
             center=x.mean(0),
-            scale=torch.where(scale > 0, scale, 1.0),
+            scale=scale,
             fold_of_member=fold_of_member,
             fold_of_row=fold_of_row,
         )
