@@ -52,9 +52,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
                 f"(shape={X.shape}) while a minimum of 1 is required."
             )
     else:
-        X = check_array(
-            X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
-        )
+        X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True)
     if reset or np.ndim(X) <= 2:
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)

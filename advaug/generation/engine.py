@@ -21,6 +21,9 @@ from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
 from advaug.validity import Bench
 
+# A level that fewer of the class's rows hold is no place for an attack to flip to: what is rare in
+# the data is where a model is least to be trusted. Two rows may still mix to it.
+USUAL = 0.05
 RETREATS = (1.0, 0.5, 0.25)  # shares of the way from home at which a refused row is tried again
 
 # The columns of a record: numbers beside each synthetic row.
@@ -74,13 +77,15 @@ def generate(
     streams = Streams(*(torch.Generator().manual_seed(seed) for seed in seeds))
     margins = pool.margins(label)
     fold = pool.committee.fold_of_row[plan.parent]
-    space = pool.space.to(terms.device)
-    bench = terms.bench.to(terms.device) if terms.bench else None
+    device = terms.device
+    space = pool.space.to(device)
+    arena = space.usual_in(pool.x[pool.of(label)], USUAL)
+    bench = terms.bench.to(device) if terms.bench else None
     for one in fold.unique().tolist():
-        fighters, jury = pool.committee.strangers(one).to(terms.device).halves()
+        fighters, jury = pool.committee.strangers(one).to(device).halves()
         attacked = terms.attacked or partial(of_rows, fighters)
         work = Work(
-            pool, space, recipe, label, terms.attack, attacked, jury, bench, streams, terms.device
+            pool, space, arena, recipe, label, terms.attack, attacked, jury, bench, streams, device
         )
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows), margins)
@@ -97,6 +102,7 @@ class Work:
 
     pool: Pool
     space: Space
+    arena: Space  # the part of it that attacks may move in
     recipe: Recipe
     label: int
     attack: Attack | None
@@ -156,7 +162,7 @@ class Work:
         there = replace(plan, level=plan.level.to(self.device))
         objective = self.recipe.objective(self.attacked, label, there)
         radius = plan.radius.to(self.device)
-        return self.attack(objective, start, self.space, radius, self.streams.attack)
+        return self.attack(objective, start, self.arena, radius, self.streams.attack)
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         flat = x.flatten(1)

@@ -50,6 +50,9 @@ class Box:
         }
         return replace(self, **tensors)
 
+    def usual_in(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
+        return self
+
     def _freed(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:

@@ -31,6 +31,10 @@ class Product:
     def to(self, device: torch.device | str) -> Self:
         return replace(self, parts=tuple(part.to(device) for part in self.parts))
 
+    def usual_in(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
+        pairs = zip(self.parts, self._split(rows), strict=True)
+        return replace(self, parts=tuple(part.usual_in(block, least) for part, block in pairs))
+
     def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
         widths = [torch.Size(shape).numel() for shape in self.shapes]
         blocks = x.split(widths, dim=1)

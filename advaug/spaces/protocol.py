@@ -1,4 +1,4 @@
-"""The face every space shows: eight small operations on batches of rows.
+"""The face every space shows: nine small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -16,6 +16,10 @@ class Space(Protocol):
 
     def to(self, device: torch.device | str) -> Self:
         """The same space on another device."""
+        ...
+
+    def usual_in(self, rows: Tensor, least: float) -> Self:
+        """The same space, but moving only to levels that a share `least` of the rows hold."""
         ...
 
     def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:

@@ -37,6 +37,10 @@ class Simplex:
     def to(self, device: torch.device | str) -> Self:
         return replace(self, reachable=self.reachable.to(device), held=self.held.to(device))
 
+    def usual_in(self, rows: Float[Tensor, "rows positions levels"], least: float) -> Self:
+        usual = rows.mean(0).to(self.reachable.device) >= least
+        return replace(self, reachable=self.reachable & usual)
+
     def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
         return (x * self.held).sum(-1) > 0.5
