@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from advaug.estimators import AdversarialOverSampler, AdversarialTransformer
+    from advaug.estimators import AdversarialOverSampler, AdversarialTransformer, grow
 
 __version__ = "0.1.0"
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "__version__"]
+__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "__version__", "grow"]
 
 if not TYPE_CHECKING:
 

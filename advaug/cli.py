@@ -82,7 +82,7 @@ def parser() -> Parser:
         action="store_true",
         help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty",
     )
-    grow.add_argument("--report-free", action="store_true", help="print no summary")
+    grow.add_argument("--quiet", action="store_true", help="print no summary")
     grow.set_defaults(work=oversample)
     return top
 
@@ -155,7 +155,7 @@ def oversample(options: argparse.Namespace) -> None:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
     write_table(X_new, options.out, options.source)
-    if not options.report_free:
+    if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
 

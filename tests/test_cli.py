@@ -231,7 +231,7 @@ def test_a_target_that_nothing_explains_is_told(tmp_path, capsys):
     rows = [{"x": f"{random.rand():.3f}", "z": f"{random.rand():.3f}", "y": k % 5 == 0}
             for k in range(300)]  # fmt: skip
     source, out = write(tmp_path / "in.csv", rows), tmp_path / "out.csv"
-    assert run("oversample", source, "--target", "y", "--out", out, "--report-free") == 0
+    assert run("oversample", source, "--target", "y", "--out", out, "--quiet") == 0
     told = capsys.readouterr()
     assert told.out == ""
     assert "no attack was made" in told.err

@@ -1,6 +1,7 @@
 """The scikit-learn and imbalanced-learn faces."""
 
 from advaug.estimators.sampler import AdversarialOverSampler
+from advaug.estimators.strategies import grow
 from advaug.estimators.transformer import AdversarialTransformer
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer"]
+__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "grow"]

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from advaug import constraints as rules
 from advaug import containers
 from advaug.adapters import Coding
+from advaug.attacks import ATTACKS
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
@@ -131,7 +132,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],
         "recipe": [StrOptions({"auto", *RECIPES}), HasMethods(["plan", "objective"])],
-        "attack": [StrOptions({"auto", "fgsm", "pgd", "mifgsm", "noise"}), callable],
+        "attack": [StrOptions({"auto", *ATTACKS}), callable],
         "radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "judge": [StrOptions({"auto"}), HasMethods("fit"), None],
         "constraints": [callable, list, tuple, None],

@@ -1,0 +1,57 @@
+"""The user's rows, whatever holds them.
+
+The only room that knows pandas, polars (through narwhals), scipy's sparse matrices or lists.
+"""
+
+from advaug.containers.columns import (
+    Series,
+    codes,
+    kind_of_column,
+    levels,
+    missing,
+    numbers,
+    objects,
+    shift,
+)
+from advaug.containers.files import NUMBER, parsed, read_table, write_table
+from advaug.containers.rows import (
+    Frame,
+    as_array,
+    close_table,
+    count,
+    join,
+    kind_of_container,
+    labels,
+    longer_index,
+    open_table,
+    refuse_twice,
+    table,
+    take,
+)
+
+__all__ = [
+    "NUMBER",
+    "Frame",
+    "Series",
+    "as_array",
+    "close_table",
+    "codes",
+    "count",
+    "join",
+    "kind_of_column",
+    "kind_of_container",
+    "labels",
+    "levels",
+    "longer_index",
+    "missing",
+    "numbers",
+    "objects",
+    "open_table",
+    "parsed",
+    "read_table",
+    "refuse_twice",
+    "shift",
+    "table",
+    "take",
+    "write_table",
+]

@@ -1,0 +1,116 @@
+"""Single columns: what kind they are, their cells as numbers or levels, and edited copies."""
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+Series = nw.Series[Any]
+
+
+def kind_of_column(column: Series) -> str:
+    """'number', 'integer', 'boolean', 'moment', 'text' or 'category'."""
+    dtype = column.dtype
+    if dtype == nw.Boolean:
+        return "boolean"
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_float() or dtype == nw.Decimal:
+        return "number"
+    if dtype in (nw.Datetime, nw.Date, nw.Duration):
+        return "moment"
+    if dtype == nw.String:
+        return "text"
+    if dtype in (nw.Categorical, nw.Enum, nw.Object):
+        return "category"
+    values = column.to_numpy()
+    return {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}.get(
+        values.dtype.kind, "category"
+    )
+
+
+def missing(column: Series) -> np.ndarray[Any, Any]:
+    """Which cells hold nothing (null or NaN)."""
+    null = column.is_null().to_numpy().astype(bool)
+    return null | column.is_nan().fill_null(False).to_numpy() if column.dtype.is_float() else null
+
+
+def numbers(column: Series) -> np.ndarray[Any, Any]:
+    """A numeric, boolean or moment column as float64, NaN where missing."""
+    if kind_of_column(column) != "moment":
+        return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    values = column.to_numpy()
+    return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
+
+
+def levels(column: Series) -> tuple[Series, np.ndarray[Any, Any]]:
+    """The column's distinct values, most frequent first (ties by first sight), and their counts."""
+    codes, _ = pd.factorize(objects(column))
+    there = np.flatnonzero(codes >= 0)
+    _, first, counts = np.unique(codes[there], return_index=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return column[there[first][order]], counts[order]
+
+
+def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
+    """Position of each cell among the known levels; -1 where missing, -2 where unknown."""
+    found = pd.Index(objects(known)).get_indexer(pd.Index(objects(column)))
+    return np.where(missing(column), -1, np.where(found < 0, -2, found))
+
+
+def objects(column: Series) -> np.ndarray[Any, Any]:
+    """The cells as Python objects, None where missing."""
+    values = np.array(column.to_numpy(), dtype=object)
+    values[missing(column)] = None
+    try:
+        pd.factorize(values)
+    except TypeError as error:
+        raise TypeError(
+            f"column {column.name!r} holds values that cannot be compared ({error}): "
+            "make them text or numbers, or drop the column"
+        ) from error
+    return values
+
+
+def shift(
+    column: Series,
+    rows: np.ndarray[Any, Any],
+    by: np.ndarray[Any, Any],
+    low: Any,
+    high: Any,
+) -> Series:
+    """The column with `by` added to the cells at `rows`, in its own dtype and within bounds.
+
+    None of the cells may be missing. Whole numbers beyond 2**53 keep every digit: what is added
+    is cut to the room that is left, never the sum.
+    """
+    cells = column[rows].to_numpy()
+    if cells.dtype.kind == "b":
+        new = cells ^ (np.abs(by) > 0.5)
+    elif cells.dtype.kind in "iuMm":
+        own = cells.view(np.int64) if cells.dtype.kind in "Mm" else cells
+        # Modulo 2**64 a difference is exact, where the dtype's own could wrap.
+        wide = own.astype(np.uint64)
+        down = np.where(own > low, wide - np.uint64(int(low) % 2**64), np.uint64(0))
+        up = np.where(own < high, np.uint64(int(high) % 2**64) - wide, np.uint64(0))
+        size = np.minimum(np.rint(np.abs(by)), 2.0**63).astype(np.uint64)
+        step = np.minimum(size, np.where(by < 0, down, up))
+        new = np.where(by < 0, wide - step, wide + step).astype(own.dtype).view(cells.dtype)
+    else:
+        floats = cells.astype(np.float64)
+        new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
+        new = new.astype(cells.dtype)
+    return column.scatter(rows, like(column, new))
+
+
+def like(column: Series, values: np.ndarray[Any, Any]) -> Series:
+    """Values as a series of the column's own dtype."""
+    dtype = column.dtype
+    backend = nw.get_native_namespace(column)
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
+        series = nw.new_series(column.name, values, backend=backend)
+        return series.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
+    if dtype == nw.Unknown:
+        return nw.new_series(column.name, values, backend=backend)
+    return nw.new_series(column.name, values, dtype, backend=backend)

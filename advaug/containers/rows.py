@@ -1,0 +1,165 @@
+"""Whole tables and targets: read, cut, joined and handed back in the user's own container.
+
+New rows are always copies of the user's own rows in which single cells were edited.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+Frame = nw.DataFrame[Any]
+
+
+def kind_of_container(X: Any) -> str:
+    """'array', 'sparse', 'frame' or 'list'; TypeError for what none of them is."""
+    if isinstance(X, np.ndarray):
+        return "array"
+    if sparse.issparse(X):
+        return "sparse"
+    if isinstance(X, list | tuple):
+        return "list"
+    if nw.dependencies.is_into_dataframe(X):
+        return "frame"
+    if hasattr(X, "__array__"):
+        return "array"
+    raise TypeError(
+        f"cannot read rows from {type(X).__name__}: pass a numpy array, a pandas or polars "
+        "frame, a scipy sparse matrix or a list of rows"
+    )
+
+
+def as_array(X: Any) -> np.ndarray[Any, Any]:
+    """A list, sparse matrix or array as an array that torch and pandas can read."""
+    if sparse.issparse(X):
+        X = X.toarray()
+    X = np.asarray(X)
+    if X.dtype.kind == "c":
+        raise ValueError("Complex data not supported: pass the real and imaginary parts as columns")
+    if X.dtype.kind == "f" and X.dtype.itemsize not in (4, 8):
+        X = X.astype(np.float64)
+    return X.astype(X.dtype.newbyteorder("="), copy=False)
+
+
+def open_table(X: Any) -> Frame:
+    """The rows as a frame to read; a 2-d array becomes one without a copy."""
+    if kind_of_container(X) == "frame":
+        if isinstance(X, pd.DataFrame):
+            refuse_twice(X)
+            packed = [c for c in X.columns if isinstance(X[c].dtype, pd.SparseDtype)]
+            X = X.astype({c: X[c].dtype.subtype for c in packed}) if packed else X
+        return nw.from_native(X, eager_only=True)
+    array = as_array(X)
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead. Reshape your data using "
+            "array.reshape(-1, 1) if it has a single feature or array.reshape(1, -1) if it "
+            "contains a single sample."
+        )
+    frame = pd.DataFrame(array, copy=False)
+    return nw.from_native(frame.infer_objects() if array.dtype == object else frame)
+
+
+def refuse_twice(X: Any) -> None:
+    """ValueError naming a column whose name stands twice."""
+    if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+        twice = X.columns[X.columns.duplicated()][0]
+        raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
+
+
+def close_table(X: Any, rows: Frame) -> Any:
+    """Rows edited by us, in the container and dtypes of X."""
+    native = rows.to_native()
+    kind = kind_of_container(X)
+    if kind == "frame":
+        if isinstance(X, pd.DataFrame):
+            native = native.astype({c: t for c, t in X.dtypes.items() if t != native[c].dtype})
+        return native
+    array = native.to_numpy()
+    if kind == "list":
+        return array.tolist()
+    if kind == "sparse":
+        return X.__class__(array.astype(X.dtype, copy=False))
+    return array.astype(X.dtype, copy=False)
+
+
+def count(X: Any) -> int:
+    """How many rows."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
+    """Some rows, in the same container."""
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return X.take(rows)
+    if sparse.issparse(X):  # not every format can be indexed
+        return X.tocsr()[rows].asformat(X.format)
+    if isinstance(X, np.ndarray):
+        return X[rows]
+    if isinstance(X, list | tuple):
+        return [X[row] for row in rows]
+    return nw.from_native(X, eager_only=True, allow_series=True)[rows].to_native()
+
+
+def join(X: Any, batches: Iterable[Any], parents: np.ndarray[Any, Any]) -> Any:
+    """X first, as it was, then the new rows.
+
+    `parents` are the rows that the new ones were copied from. A pandas index goes on counting
+    if it holds integers; any other index repeats the parent's label.
+    """
+    if isinstance(X, np.ndarray):
+        # Written in place, so that no second copy of the new rows is ever held.
+        joined = np.empty((len(X) + len(parents), *X.shape[1:]), X.dtype)
+        joined[: len(X)] = X
+        at = len(X)
+        for batch in batches:
+            joined[at : at + len(batch)] = batch
+            at += len(batch)
+        return joined
+    batches = list(batches)
+    if isinstance(X, list | tuple):
+        return [*X, *(row for batch in batches for row in batch)]
+    if sparse.issparse(X):
+        return sparse.vstack([X, *batches], format=X.format, dtype=X.dtype)
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return pd.concat([X, *batches]).set_axis(longer_index(X.index, parents), axis=0)
+    if nw.dependencies.is_into_series(X):
+        series = [nw.from_native(s, series_only=True).to_frame() for s in (X, *batches)]
+        return nw.concat(series)[:, 0].to_native()
+    return nw.concat([nw.from_native(b) for b in (X, *batches)]).to_native()
+
+
+def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
+    """The index with a label for each new row."""
+    if isinstance(index, pd.RangeIndex):
+        stop = index.stop + len(parents) * index.step
+        return pd.RangeIndex(index.start, stop, index.step, name=index.name)
+    if pd.api.types.is_integer_dtype(index.dtype) and len(index):
+        new = np.arange(len(parents)) + int(index.max()) + 1
+        return index.append(pd.Index(new, dtype=index.dtype, name=index.name))
+    return index.append(index.take(parents))
+
+
+def labels(y: Any) -> np.ndarray[Any, Any]:
+    """A target in any container as an array; ValueError naming the first missing label."""
+    if isinstance(y, pd.DataFrame | pd.Series):
+        values = y.to_numpy() if y.ndim == 1 or y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
+    else:
+        values = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    null = pd.isna(values)
+    if null.any():
+        row = int(np.argwhere(null)[0, 0])
+        raise ValueError(f"Input y contains NaN: no label at row {row}. Drop the rows without one")
+    if values.dtype == object and values.ndim == 1:
+        values = pd.Series(values).infer_objects().to_numpy()
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def table(columns: dict[str, Any], named: dict[str, Any]) -> pd.DataFrame:
+    """Columns as a pandas frame; those in `named` are codes into a list of names."""
+    frame = pd.DataFrame(columns, copy=False)
+    coded = {k: pd.Categorical.from_codes(columns[k], names) for k, names in named.items()}
+    return frame.assign(**coded)

@@ -1,0 +1,41 @@
+"""Sampling strategies beside imbalanced-learn's own: how many rows of each class there shall be."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grow:
+    """See `grow`."""
+
+    factor: float
+
+    def __call__(self, y: Any) -> dict[Any, int]:
+        classes, counts = np.unique(y, return_counts=True)
+        total = math.ceil(self.factor * int(counts.max()))
+        return dict.fromkeys(classes.tolist(), total)
+
+
+def grow(factor: float) -> Grow:
+    """Every class grows, and all end with `factor` times the rows of the largest.
+
+    Parameters
+    ----------
+    factor : float, at least 1
+
+    Returns
+    -------
+    callable for `sampling_strategy`
+
+    Examples
+    --------
+    >>> from advaug import grow
+    >>> grow(1.5)(["a", "a", "b"])
+    {'a': 3, 'b': 3}
+    """
+    if not factor >= 1:
+        raise ValueError(f"factor must be at least 1, got {factor!r}: rows are only added")
+    return Grow(factor)
