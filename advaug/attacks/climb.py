@@ -69,9 +69,10 @@ def climb(
     """
     seed = seed.detach()
     x = seed if start is None else start.detach()
-    pull = torch.zeros_like(seed)
-    done, rows = x.clone(), torch.arange(len(x), device=x.device)
     back = space.around(seed, radius)
+    pull = torch.zeros_like(seed) if momentum else seed
+    if stop_at is not None:
+        done, rows = x.clone(), torch.arange(len(x), device=x.device)
     for _ in range(steps):
         value, gradient = slope(objective, x)
         if stop_at is not None and bool((reached := value >= stop_at).any()):
@@ -86,6 +87,6 @@ def climb(
             pull = momentum * pull + gradient / per_row(size, gradient)
         else:
             pull = gradient
-        x = back(x.add(space.steepest(pull, x, radius), alpha=step))
+        x = back(space.steepest(pull, x, radius).mul_(step).add_(x))
     x = x.add(pull, alpha=0)  # sign(nan) is 0: what is no number would hide
     return x if stop_at is None else done.index_copy(0, rows, x)

@@ -76,7 +76,7 @@ class Box:
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
         unit = norms.steepest(self._freed(gradient, x), self.norm)
-        return unit * norms.per_row(radius, unit)
+        return unit.mul_(norms.per_row(radius, unit))
 
     def project(
         self,
@@ -89,11 +89,15 @@ class Box:
     def around(
         self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"]
     ) -> Callable[[Tensor], Tensor]:
-        lower, upper = torch.minimum(self.lower, seed), torch.maximum(self.upper, seed)
         if self.norm == math.inf:
             reach = norms.per_row(radius, seed)
-            lower, upper = torch.maximum(lower, seed - reach), torch.minimum(upper, seed + reach)
+            lower, upper = (
+                (seed - reach).clamp_(min=self.lower),
+                (seed + reach).clamp_(max=self.upper),
+            )
+            lower, upper = lower.minimum(seed), upper.maximum(seed)
             return lambda x: x.clamp(lower, upper)
+        lower, upper = torch.minimum(self.lower, seed), torch.maximum(self.upper, seed)
         # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
         return lambda x: (seed + norms.project(x - seed, radius, self.norm)).clamp(lower, upper)
 

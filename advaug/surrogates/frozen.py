@@ -56,6 +56,7 @@ class Frozen:
         self.module = module
         self._depth = 0
         self._restore: Callable[[], None] | None = None
+        self._weight: Tensor | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -64,6 +65,7 @@ class Frozen:
         """Freeze the module until the end of the block, once for a whole attack."""
         if not self._depth:
             self._restore = freeze(self.module)
+            self._weight = next(self.module.parameters(), None)  # says device and dtype
         self._depth += 1
         return self
 
@@ -71,13 +73,12 @@ class Frozen:
         self._depth -= 1
         if not self._depth and self._restore is not None:
             self._restore()
-            self._restore = None
+            self._restore = self._weight = None
 
     def logits(self, x: Tensor) -> Tensor:
         """(batch, *shape) -> (batch, classes), on the module's own device and dtype."""
-        weight = next(self.module.parameters(), None)
-        rows = x if weight is None else x.to(device=weight.device, dtype=weight.dtype)
-        if self._depth:
-            return two_sided(self.module(rows)).to(device=x.device, dtype=x.dtype)
-        with self:
-            return two_sided(self.module(rows)).to(device=x.device, dtype=x.dtype)
+        if not self._depth:
+            with self:
+                return self.logits(x)
+        rows = x if self._weight is None else x.to(self._weight)
+        return two_sided(self.module(rows)).to(x)
