@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CELLS = 2**20  # distances held at once
+CELLS = 2**18  # distances held at once
 
 
 def nearest(
@@ -19,15 +19,16 @@ def nearest(
     `skips_self`: x is the reference, and a row is no neighbour of itself (fewer than k
     neighbours: as many as there are).
     """
-    most = len(reference) - int(skips_self)
-    distances, places = [], []
+    most = min(k, len(reference) - int(skips_self))
+    # Laid out first: small results between big blocks would keep the heap from shrinking.
+    distances = x.new_empty(len(x), most)
+    places = torch.empty(len(x), most, dtype=torch.long, device=x.device)
     height = max(CELLS // len(reference), 1)
     for first in range(0, len(x), height):
-        block = torch.cdist(x[first : first + height], reference)
+        rows = slice(first, first + height)
+        block = torch.cdist(x[rows], reference)
         if skips_self:
             at = torch.arange(len(block), device=x.device)
             block[at, at + first] = torch.inf
-        found = block.topk(min(k, most), dim=1, largest=False)
-        distances.append(found.values)
-        places.append(found.indices)
-    return torch.cat(distances), torch.cat(places)
+        distances[rows], places[rows] = block.topk(most, dim=1, largest=False)
+    return distances, places

@@ -24,6 +24,7 @@ from advaug.validity import Bench
 # A level that fewer of the class's rows hold is no place for an attack to flip to: what is rare in
 # the data is where a model is least to be trusted. Two rows may still mix to it.
 USUAL = 0.05
+CPU_ROWS = 1024  # attacked at once on a CPU: small nets are fastest so, and memory is a quarter
 RETREATS = (1.0, 0.5, 0.25)  # shares of the way from home at which a refused row is tried again
 
 # The columns of a record: numbers beside each synthetic row.
@@ -159,10 +160,16 @@ class Work:
         if self.attack is None:
             return start
         label = torch.full((len(start),), self.label, device=self.device)
-        there = replace(plan, level=plan.level.to(self.device))
-        objective = self.recipe.objective(self.attacked, label, there)
-        radius = plan.radius.to(self.device)
-        return self.attack(objective, start, self.arena, radius, self.streams.attack)
+        plan = replace(plan, level=plan.level.to(self.device), radius=plan.radius.to(self.device))
+        height = CPU_ROWS if start.device.type == "cpu" else len(start)
+        moved = []
+        for rows in torch.arange(len(start)).split(height):
+            some = plan.take(rows)
+            objective = self.recipe.objective(self.attacked, label[rows], some)
+            moved.append(
+                self.attack(objective, start[rows], self.arena, some.radius, self.streams.attack)
+            )
+        return torch.cat(moved)
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         flat = x.flatten(1)
