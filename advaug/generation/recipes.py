@@ -175,7 +175,7 @@ class Match(Settings):
         Share of the rows that start between the classes.
     """
 
-    easier: float = 2.0
+    easier: float = 1.5
     crossing: float = 0.2
     norm: float = 2.0
     attack: Attack | None = None
