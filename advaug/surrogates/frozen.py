@@ -15,7 +15,8 @@ def freeze(module: nn.Module) -> Callable[[], None]:
     """Eval mode and parameters without gradients; call the result to set every flag back."""
     training = [part for part in module.modules() if part.training]
     wanting = [weight for weight in module.parameters() if weight.requires_grad]
-    module.eval()
+    if training:
+        module.eval()
     for weight in wanting:
         weight.requires_grad_(False)
 
