@@ -23,6 +23,9 @@ def nearest(
     # Laid out first: small results between big blocks would keep the heap from shrinking.
     distances = x.new_empty(len(x), most)
     places = torch.empty(len(x), most, dtype=torch.long, device=x.device)
+    # The product inside cdist loses small distances between rows far from the origin.
+    center = reference.mean(0)
+    x, reference = x - center, reference - center
     height = max(CELLS // len(reference), 1)
     for first in range(0, len(x), height):
         rows = slice(first, first + height)

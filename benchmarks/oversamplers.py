@@ -19,7 +19,7 @@ from pathlib import Path
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[threads] = "1"
 
-import numpy as np
+import numpy as np  # noqa: E402
 
 COLUMNS, RATIO, CATEGORIES, SEED = 30, 20, 5, 0
 METHODS = ("advaug", "smote", "smotenc", "borderline", "adasyn")
@@ -118,8 +118,9 @@ def main() -> None:
             row = {"method": method, "rows": size} | cell(method, size, args.device, args.limit)
             print(line(row), flush=True)
             rows.append(row)
-    machine = {"platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(), "threads": 1}
-    machine |= {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    machine = {"platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
+    machine |= {"threads": 1, "python": platform.python_version()}
+    machine |= {name: version(name) for name in LIBRARIES}
     table = {"columns": COLUMNS, "imbalance_ratio": RATIO, "seed": SEED, "device": args.device}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({"machine": machine, **table, "cells": rows}, indent=1) + "\n")

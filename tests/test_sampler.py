@@ -586,3 +586,45 @@ def test_smote_on_the_same_counts_does_not_keep_their_mean(is_related):
         X_new, _ = SMOTE(random_state=0).fit_resample(X, y)
         assert np.abs(scores(X, y, X_new)).max() > 3
         assert np.mean(scores(X, y, X_new)[:5]) < -2, "it cuts off instead of rounding"
+
+
+def test_a_row_that_breaks_a_rule_goes_home_to_its_own_class():
+    X, y = problem()
+
+    def never_new(rows):
+        return np.isin(rows[:, 0], X[:, 0])
+
+    s = sampler(recipe="translate", constraints=never_new)
+    X_new, _ = s.fit_resample(X, y)
+    made = s.provenance_
+    assert made["breaks_rule"].any()
+    assert (y[made["parent"][made["breaks_rule"]]] == 1).all()
+    np.testing.assert_array_equal(
+        X_new[len(X) :][made["breaks_rule"]], X[made["parent"][made["breaks_rule"]]]
+    )
+
+
+def test_torchs_default_dtype_does_not_matter():
+    X, y = problem()
+    expected, _ = sampler().fit_resample(X, y)
+    torch.set_default_dtype(torch.float64)
+    try:
+        moved, _ = sampler().fit_resample(X, y)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(moved, expected, rtol=1e-5)
+
+
+def test_more_classes_than_a_batch_has_rows_are_all_learnt():
+    y = np.repeat(np.arange(150), 8)
+    X = np.column_stack([y, y % 7, y % 11]).astype(float)
+    y_missing = y[:-1]  # one class has a row less
+    s = sampler().fit_resample(X[:-1], y_missing)
+    assert np.bincount(s[1]).tolist() == [8] * 150
+
+
+def test_a_target_may_be_a_tensor_a_categorical_or_an_index():
+    X, y = problem()
+    _, expected = sampler().fit_resample(X, y)
+    for own in (torch.from_numpy(y), pd.Categorical(y), pd.Index(y)):
+        np.testing.assert_array_equal(sampler().fit_resample(X, own)[1], expected)

@@ -346,3 +346,28 @@ def test_infinity_is_named_by_column_and_row_in_fit_and_in_transform():
         transformer().fit(bad, y)
     with pytest.raises(ValueError, match="infinity: column 2, row 11"):
         transformer().fit(X, y).transform(bad)
+
+
+def test_labels_that_fit_has_not_seen_are_refused_by_name():
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 2], 20)
+    fitted = AdversarialTransformer(random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="y holds .*1.*, which fit has not seen"):
+        fitted.transform(X, np.repeat([0, 1], 20))
+
+
+def test_a_cell_missing_only_in_new_rows_stays_missing():
+    X = pd.DataFrame(
+        {
+            "when": pd.date_range("2020-01-01", periods=40),
+            "count": pd.array(range(40), dtype="Int64"),
+            "level": pd.Categorical(["u", "v"] * 20),
+        }
+    )
+    fitted = AdversarialTransformer(radius=1.0, random_state=0).fit(X, np.repeat([0, 1], 20))
+    new = X.head(6).copy()
+    new.loc[0, "when"], new.loc[1, "count"] = pd.NaT, pd.NA
+    new["level"] = pd.Categorical(["u"] * 6)
+    moved = fitted.transform(new)
+    assert moved["when"].isna().tolist() == [True] + [False] * 5
+    assert moved["count"].isna().tolist() == [False, True] + [False] * 4
+    assert moved.dtypes.equals(new.dtypes)

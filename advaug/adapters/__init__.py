@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.protocol import Adapter, Coding
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
@@ -25,9 +27,8 @@ def adapter_for(X: Any) -> Adapter:
     for adapter in ADAPTERS.values():
         if adapter().accepts(X):
             return adapter()
-    shape = getattr(X, "shape", f"{type(X).__name__} of {len(X)}")
     raise ValueError(
-        f"Found array with dim {len(shape)} and dtype {getattr(X, 'dtype', '?')} that no adapter "
+        f"Found array with dim {np.ndim(X)} and dtype {getattr(X, 'dtype', '?')} that no adapter "
         f"takes: {', '.join(ADAPTERS)} are known; name one, e.g. adapter=ImageAdapter() for "
         "(n, h, w) floats, or reshape to (rows, columns)"
     )

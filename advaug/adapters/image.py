@@ -80,8 +80,10 @@ class ImageCoding:
 
     def space(self, norm: float = math.inf) -> Space:
         """The box between black and white, on the grid of whole values where pixels are whole."""
-        grid = torch.tensor(1 / (self.high - self.low)) if self.is_whole else None
-        return Box(torch.tensor(0.0), torch.tensor(1.0), norm=norm, grid=grid)
+        lower, upper, step = torch.tensor(
+            [0.0, 1.0, 1 / (self.high - self.low)], dtype=torch.float32
+        ).unbind()
+        return Box(lower, upper, norm, grid=step if self.is_whole else None)
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
         """Copies of the images with the moved pixels written, in their own dtype."""

@@ -161,6 +161,10 @@ def grid_of(known: np.ndarray[Any, Any], kind: str, column: Series) -> float:
     return 1.0
 
 
+def floats(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
+
+
 @dataclass(frozen=True)
 class TabularCoding:
     """What `TabularAdapter` has learnt of a table's columns."""
@@ -252,11 +256,11 @@ class TabularCoding:
             for k in range(len(self.numbers))
         ]
         return Box(
-            lower=torch.tensor([low / scale for low, _, scale in scaled] + flags),
-            upper=torch.tensor([high / scale for _, high, scale in scaled] + [1.0] * len(flagged)),
+            lower=floats([low / scale for low, _, scale in scaled] + flags),
+            upper=floats([high / scale for _, high, scale in scaled] + [1.0] * len(flagged)),
             norm=norm,
             free=torch.tensor([n.is_free for n in self.numbers] + [False] * len(flagged)),
-            grid=torch.tensor([n.grid / n.scale for n in self.numbers] + flags)
+            grid=floats([n.grid / n.scale for n in self.numbers] + flags)
             if any(n.grid for n in self.numbers)
             else None,
             holder=torch.tensor(holder + [-1] * len(flagged)) if flagged else None,
@@ -296,7 +300,9 @@ class TabularCoding:
             cells = (after[:, k] != before[:, k]).nonzero()[:, 0].numpy()
             if len(cells):
                 column = self._cells(frame, category)
-                columns.append(column.scatter(cells, category.known[after[cells, k].numpy()]))
+                columns.append(
+                    containers.put(column, cells, category.known[after[cells, k].numpy()])
+                )
         return columns
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:

@@ -67,6 +67,8 @@ def climb(
     -------
     Tensor (batch, *shape). Where the last gradient is not finite, NaN.
     """
+    if steps < 0 or not step > 0:
+        raise ValueError(f"an attack needs steps >= 0 and step > 0, got {steps=}, {step=}")
     seed = seed.detach()
     x = seed if start is None else start.detach()
     back = space.around(seed, radius)

@@ -131,7 +131,7 @@ class MIFGSM(Settings):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        step = 1 / self.steps if self.step is None else self.step
+        step = 1 / max(self.steps, 1) if self.step is None else self.step
         return climb(
             objective, seed, space, radius, steps=self.steps, step=step, momentum=self.momentum
         )

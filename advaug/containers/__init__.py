@@ -11,6 +11,7 @@ from advaug.containers.columns import (
     missing,
     numbers,
     objects,
+    put,
     shift,
 )
 from advaug.containers.files import NUMBER, parsed, read_table, write_table
@@ -24,6 +25,7 @@ from advaug.containers.rows import (
     labels,
     longer_index,
     open_table,
+    owned,
     refuse_twice,
     table,
     take,
@@ -47,7 +49,9 @@ __all__ = [
     "numbers",
     "objects",
     "open_table",
+    "owned",
     "parsed",
+    "put",
     "read_table",
     "refuse_twice",
     "shift",

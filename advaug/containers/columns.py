@@ -82,9 +82,11 @@ def shift(
 ) -> Series:
     """The column with `by` added to the cells at `rows`, in its own dtype and within bounds.
 
-    None of the cells may be missing. Whole numbers beyond 2**53 keep every digit: what is added
+    A missing cell stays missing. Whole numbers beyond 2**53 keep every digit: what is added
     is cut to the room that is left, never the sum.
     """
+    there = ~missing(column[rows])
+    rows, by = rows[there], by[there]
     cells = column[rows].to_numpy()
     if cells.dtype.kind == "b":
         new = cells ^ (np.abs(by) > 0.5)
@@ -102,6 +104,15 @@ def shift(
         new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
         new = new.astype(cells.dtype)
     return column.scatter(rows, like(column, new))
+
+
+def put(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:
+    """The column with `values` at `rows`; a level that its own dtype lacks is not written."""
+    if isinstance(native := column.to_native(), pd.Series):
+        own = values.to_native().astype(native.dtype)
+        known = own.notna().to_numpy()
+        rows, values = rows[known], nw.from_native(own[known], series_only=True)
+    return column.scatter(rows, values)
 
 
 def like(column: Series, values: np.ndarray[Any, Any]) -> Series:

@@ -32,6 +32,14 @@ def kind_of_container(X: Any) -> str:
     )
 
 
+def owned(X: Any) -> Any:
+    """X, or as an array what only knows how to become one (a tensor, an index, a categorical)."""
+    known = isinstance(X, np.ndarray | list | tuple | pd.Series) or sparse.issparse(X)
+    if known or nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_into_series(X):
+        return X
+    return np.asarray(X) if hasattr(X, "__array__") else X
+
+
 def as_array(X: Any) -> np.ndarray[Any, Any]:
     """A list, sparse matrix or array as an array that torch and pandas can read."""
     if sparse.issparse(X):

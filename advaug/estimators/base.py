@@ -18,7 +18,7 @@ from advaug.surrogates import Ensemble
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
-    "surrogate": [StrOptions({"auto"}), HasMethods("fit"), nn.Module],
+    "surrogate": [StrOptions({"auto"}), Ensemble, nn.Module],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "device": [str, torch.device],
     "random_state": ["random_state"],
@@ -75,7 +75,7 @@ def choose_attack(attack: str | Attack) -> Attack:
 
 def choose_ensemble(surrogate: Any) -> Ensemble:
     """The settings of the committee: the user's, or the default where there is none."""
-    return surrogate if hasattr(surrogate, "fit") else Ensemble()
+    return surrogate if isinstance(surrogate, Ensemble) else Ensemble()
 
 
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:

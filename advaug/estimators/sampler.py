@@ -62,6 +62,7 @@ class Order:
     count: int
     name: str
     recipe: Recipe
+    is_fallback: bool = False
 
 
 class AdversarialOverSampler(SharesModules, BaseOverSampler):
@@ -82,12 +83,14 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         Reads the container; "auto" looks at it.
     surrogate : "auto", `Ensemble` or torch module
         What is attacked: a cross-fitted committee of small nets, or your own net (shared, never
-        copied) from rows to logits. The jury is always a committee.
+        copied) from rows in your units (images: 0 is black, 1 is white) to logits. The jury is
+        always a committee, and so are the margins that "match" aims at: with a net of your own
+        "translate" and "harden" ask nothing of its scale.
     judge : "auto", None or `Judge`
         Which rows are kept. A refused row is drawn back towards a real one of its class.
     constraints : callable or list of callables, optional
         Each from rows (your container) to one bool a row. A synthetic row that breaks a rule
-        which its parent keeps becomes a copy of the parent.
+        which its parent keeps becomes a copy of a real row of its class.
     batch_size : int, default=4096
         Rows at once on the device; no row depends on it.
     device : str or torch.device, default="auto"
@@ -205,6 +208,8 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = containers.owned(X), containers.owned(y)
+        choose_attack("fgsm" if self.attack == "auto" else self.attack)  # refused before any work
         rows, target, _ = self._check_X_y(X, y)
         self.sampling_strategy_ = check_sampling_strategy(
             self.sampling_strategy, target, self._sampling_type
@@ -222,7 +227,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
             for grown in self._grow(order, pool, coding, generator)
         )
         with tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug") as bar:
-            X_out = growing.join(X, counted(batches, bar))
+            X_out = containers.join(X, counted(batches, bar), growing.record["parent"])
         example = np.unique(codes, return_index=True)[1][growing.record["label"]]
         y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
         self._remember(growing, pool, coding, classes, len(codes))
@@ -263,7 +268,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
             if own < FEWEST:
                 small.append(f"{value!r} ({own} rows)")
             if own < FEWEST or auc < LEAST_AUC:
-                orders.append(Order(label, count, "interpolate", Interpolate()))
+                orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
                 orders.append(Order(label, count, name, self._recipe()))
         if small:
@@ -279,14 +284,13 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     def _grow(
         self, order: Order, pool: Pool, coding: Coding, generator: torch.Generator
     ) -> Iterator[Grown]:
-        is_plain = isinstance(order.recipe, Interpolate)
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
         judge = Judge() if isinstance(self.judge, str) else self.judge
         bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
         terms = Terms(
-            attack=None if is_plain else attack,
+            attack=None if order.is_fallback else attack,
             attacked=None,
-            bench=None if is_plain else bench,
+            bench=None if order.is_fallback else bench,
             radius=None if self.radius == "auto" else self.radius,
             batch_size=self.batch_size,
             device=resolve(self.device),
@@ -334,30 +338,30 @@ class Growing:
         }
 
     def finish(self, grown: Grown, order: Order) -> Any:
-        """The batch decoded on copies of its parents; what breaks a rule becomes its parent."""
+        """The batch decoded on copies of its parents; what breaks a rule becomes its home row."""
         parent = self.pool.rows[grown.parent].numpy()
         rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
         new = self.coding.decode(x, seed, rows)
         bad = rules.broken(self.constraints, rows, new, len(parent))
-        if bad.any():
-            x[torch.from_numpy(bad)] = seed[torch.from_numpy(bad)]
-            new = self.coding.decode(x, seed, rows)
         facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
-        facts["kept"][bad] = facts["distance"][bad] = 0
-        facts["margin_after"][bad] = facts["margin_before"][bad]
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
+        if bad.any():
+            home = grown.home[torch.from_numpy(bad)]
+            grown.parent[torch.from_numpy(bad)] = home
+            parent = self.pool.rows[grown.parent].numpy()
+            rows, seed = containers.take(self.X, parent), self.pool.x[grown.parent]
+            x[torch.from_numpy(bad)] = self.pool.x[home]
+            new = self.coding.decode(x, seed, rows)
+            margins = self.pool.margins(order.label)[home].numpy()
+            facts["margin_before"][bad] = facts["margin_after"][bad] = margins
+            facts["kept"][bad], facts["distance"][bad], mate[bad] = 0, 0, -1
+            facts["p_value"][bad], facts["probability"][bad] = np.nan, 1
         facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
         facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
         for name, values in (facts | {"breaks_rule": bad}).items():
             self.record[name][self.done : self.done + len(parent)] = values
         self.done += len(parent)
         return new
-
-    def join(self, X: Any, batches: Iterator[Any]) -> Any:
-        """X and the batches in one container: arrays are written as the batches come."""
-        if isinstance(X, np.ndarray):
-            return containers.join(X, batches, self.record["parent"])
-        return containers.join(X, list(batches), self.record["parent"])
 
 
 def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:

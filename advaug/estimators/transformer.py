@@ -125,7 +125,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         """
         self._validate_params()
         choose_attack(self.attack)
-        X = check_rows(self, X, reset=True)
+        X = check_rows(self, containers.owned(X), reset=True)
         coding = choose_adapter(self.adapter, X).fit(X)
         if isinstance(self.surrogate, nn.Module):
             surrogate: Frozen | Committee = Frozen(self.surrogate)
@@ -161,6 +161,17 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         check_consistent_length(range(containers.count(X)), target)
         return target
 
+    def _codes(self, target: Any) -> Any:
+        """Labels as places among the classes of fit."""
+        if not hasattr(self, "classes_"):
+            raise ValueError("labels need classes: pass y to fit too, or transform X without y")
+        unknown = np.setdiff1d(target, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y holds {unknown[0]!r}, which fit has not seen: it knows {self.classes_.tolist()}"
+            )
+        return np.searchsorted(self.classes_, target)
+
     def transform(self, X: Any, y: Any = None) -> Any:
         """Adversarial copies of X (`when="always"`), or X itself (`when="fit"`).
 
@@ -172,16 +183,17 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
 
         Returns
         -------
-        The same container, dtypes and index. A row that could not be moved equals its own.
+        The same container, dtypes and index (lists come back as arrays). A row that could not be
+        moved equals its own.
         """
         check_is_fitted(self, "adapter_")
-        X = check_rows(self, X, reset=False)
+        X = check_rows(self, containers.owned(X), reset=False)
         return self._moved(X, y) if self.when == "always" else X
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
         self.fit(X, y)
-        X = check_rows(self, X, reset=False)
+        X = check_rows(self, containers.owned(X), reset=False)
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
@@ -189,7 +201,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         model = self.surrogate_
         labels = None
         if y is not None:
-            labels = torch.from_numpy(np.searchsorted(self.classes_, self._target(X, y)))
+            labels = torch.from_numpy(self._codes(self._target(X, y)))
         if isinstance(model, Frozen):
             with model:
                 moved = self._attacked(

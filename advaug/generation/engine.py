@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advaug.adapters.protocol import refuse_not_finite
 from advaug.attacks import Attack
 from advaug.generation.pool import Pool
 from advaug.generation.recipes import Plan, Recipe
@@ -33,11 +34,12 @@ RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability",
 
 @dataclass(frozen=True)
 class Grown:
-    """A batch of accepted rows: encoded, with parent and mate (places in the pool)."""
+    """A batch of accepted rows: encoded, with parent, mate and home (places in the pool)."""
 
     x: Float[Tensor, "batch *shape"]
     parent: Int[Tensor, " batch"]
     mate: Int[Tensor, " batch"]
+    home: Int[Tensor, " batch"]
     record: dict[str, Tensor]
 
 
@@ -73,7 +75,8 @@ def generate(
     """Batches of new rows of a class, `count` in all."""
     plan = recipe.plan(pool, label, count, generator)
     if terms.radius is not None:
-        plan = replace(plan, radius=torch.full((count,), float(terms.radius)))
+        # A row that its recipe holds still stays so.
+        plan = replace(plan, radius=(plan.radius > 0) * torch.tensor(terms.radius).float())
     seeds = torch.randint(2**62, (2,), generator=generator).tolist()
     streams = Streams(*(torch.Generator().manual_seed(seed) for seed in seeds))
     margins = pool.margins(label)
@@ -132,6 +135,7 @@ class Work:
             x=best.cpu(),
             parent=origin,
             mate=torch.where(went_home | (plan.mate == plan.parent), -1, plan.mate),
+            home=plan.home,
             record={name: values.cpu() for name, values in record.items()},
         )
 
@@ -169,6 +173,7 @@ class Work:
             moved.append(
                 self.attack(objective, start[rows], self.arena, some.radius, self.streams.attack)
             )
+        refuse_not_finite(torch.cat(moved).cpu())
         return torch.cat(moved)
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -54,8 +54,8 @@ class Pool:
     def auc(self, label: int) -> float:
         """Area under the ROC curve of the held-out margins, label against the rest."""
         own = self.y == label
-        rank = torch.empty_like(self.margins(label))
-        rank[self.margins(label).argsort()] = torch.arange(1.0, len(rank) + 1, device=rank.device)
+        _, at, count = self.margins(label).unique(return_inverse=True, return_counts=True)
+        rank = (count.cumsum(0) - (count - 1) / 2)[at]  # ties share their middle rank
         positives, negatives = own.sum(), (~own).sum()
         wins = rank[own].sum() - positives * (positives + 1) / 2
         return float(wins / (positives * negatives))

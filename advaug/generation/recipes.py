@@ -5,7 +5,7 @@ a row that the judge refuses is drawn back towards it.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
 import torch
@@ -63,7 +63,7 @@ def evenly(own: Int[Tensor, " own"], count: int, generator: torch.Generator) -> 
 
 
 def uniform(count: int, generator: torch.Generator) -> Float[Tensor, " count"]:
-    return torch.rand(count, generator=generator)
+    return torch.rand(count, generator=generator, dtype=torch.float32)
 
 
 def one_of(places: Int[Tensor, "rows k"], generator: torch.Generator) -> Int[Tensor, " rows"]:
@@ -72,9 +72,10 @@ def one_of(places: Int[Tensor, "rows k"], generator: torch.Generator) -> Int[Ten
     return places.gather(1, pick[:, None])[:, 0]
 
 
-def alone(parent: Tensor, radius: Tensor) -> Plan:
+def alone(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
-    nothing = torch.zeros(len(parent))
+    nothing = torch.zeros(len(parent), dtype=torch.float32)
+    radius = nothing if radius is None else radius
     return Plan(parent, parent, nothing, parent, radius, nothing)
 
 
@@ -89,7 +90,7 @@ class Interpolate(Settings):
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
-        plan = alone(evenly(own, count, generator), torch.zeros(count))
+        plan = alone(evenly(own, count, generator))
         if len(own) < 2:
             return plan
         kin = pool.kin(label, self.neighbours)[1][torch.searchsorted(own, plan.parent)]
@@ -109,10 +110,7 @@ class Harden(Settings):
 
     reach: float = 0.25
     norm: float = math.inf
-    attack: Attack | None = None
-
-    def __post_init__(self) -> None:
-        self.attack = self.attack or FGSM()
+    attack: Attack | None = field(default_factory=FGSM)
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -136,10 +134,9 @@ class Translate(Settings):
 
     reach: float = 1.0
     norm: float = 2.0
-    attack: Attack | None = None
-
-    def __post_init__(self) -> None:
-        self.attack = self.attack or PGD(steps=10, step=0.15, random_start=False)
+    attack: Attack | None = field(
+        default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
+    )
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         others = (pool.y != label).nonzero()[:, 0]
@@ -148,7 +145,7 @@ class Translate(Settings):
         used, where = parent.unique(return_inverse=True)
         distance, place = _nearest_of(pool, used, own)
         home = own[place][where]
-        return replace(alone(parent, self.reach * distance[where]), home=home, mate=parent)
+        return replace(alone(parent, self.reach * distance[where]), home=home)
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label, targeted=True)
@@ -178,10 +175,9 @@ class Match(Settings):
     easier: float = 1.5
     crossing: float = 0.2
     norm: float = 2.0
-    attack: Attack | None = None
-
-    def __post_init__(self) -> None:
-        self.attack = self.attack or PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
+    attack: Attack | None = field(
+        default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
+    )
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         plan = self._starts(pool, label, count, generator)
@@ -200,10 +196,10 @@ class Match(Settings):
         return Plan(
             parent=parent,
             mate=torch.where(crosses, one_of(enemy[at], generator), kin),
-            share=uniform(count, generator) * torch.where(crosses, 0.9, 1.0),
+            share=uniform(count, generator) * (1 - 0.1 * crosses.float()),
             home=parent,
             radius=gap[at, 0].minimum(typical),
-            level=torch.zeros(count),
+            level=torch.zeros(count, dtype=torch.float32),
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:

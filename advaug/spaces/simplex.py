@@ -43,7 +43,7 @@ class Simplex:
 
     def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
-        return (x * self.held).sum(-1) > 0.5
+        return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
 
     def _strongest(
         self, score: Float[Tensor, "batch positions"]
@@ -78,7 +78,7 @@ class Simplex:
     ) -> Float[Tensor, "batch positions levels"]:
         x = x.clamp_min(0)
         x = x / x.sum(-1, keepdim=True)
-        budget = torch.where(radius > 0, float(self.flips), 0.0)
+        budget = self.flips * (radius > 0).to(x.dtype)
         budget = torch.where(radius.isinf(), torch.inf, budget)
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
         return seed + per_row(share.clamp_max(1), x) * (x - seed)

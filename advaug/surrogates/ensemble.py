@@ -137,7 +137,7 @@ class Ensemble(Settings):
         n_classes: int,
         generator: torch.Generator,
     ) -> Committee:
-        """Train the members on x's device; `generator` (on the CPU) draws everything."""
+        """Train the members on x's device; y is on the CPU, where `generator` draws everything."""
         if self.folds < 2:
             raise ValueError(f"folds must be at least 2, got folds={self.folds}")
         fold_of_row = stratified_folds(y, self.folds, generator)
@@ -173,29 +173,26 @@ class Ensemble(Settings):
         generator: torch.Generator,
     ) -> tuple[Tensor, ...]:
         rows = balanced_rows(
-            y.cpu(),
+            y,
             committee.fold_of_row,
             committee.fold_of_member,
             self.steps,
             self.batch,
             generator,
-        ).to(x.device)
-        clean = squash((x - committee.center) / committee.scale)
-        soft = torch.full((n_classes, n_classes), self.smoothing / n_classes, device=x.device)
-        soft = soft + (1 - self.smoothing) * torch.eye(n_classes, device=x.device)
-        jitter = torch.Generator(x.device).manual_seed(
-            int(torch.randint(2**31, (), generator=generator))
         )
+        targets, rows = y[rows].to(x.device), rows.to(x.device)
+        clean = squash((x - committee.center) / committee.scale)
+        soft = (1 - self.smoothing) * torch.eye(n_classes).to(x) + self.smoothing / n_classes
+        jitter = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
         descent = AdamW(committee.weights, self.decay)
         for k in range(self.steps):
             batch = clean[rows[k]]
-            batch = batch + self.noise * torch.randn(
-                batch.shape, generator=jitter, device=x.device, dtype=x.dtype
-            )
+            noise = torch.randn(batch.shape, generator=jitter, dtype=x.dtype, device="cpu")
+            batch = batch + self.noise * noise.to(x.device)
             with torch.enable_grad():
                 weights = tuple(weight.requires_grad_(True) for weight in descent.weights)
                 odds = log_softmax(forward(weights, batch), dim=-1)
-                loss = -(soft[y[rows[k]]] * odds).sum(-1).mean(1).sum()
+                loss = -(soft[targets[k]] * odds).sum(-1).mean(1).sum()
                 gradients = torch.autograd.grad(loss, weights)
             descent.step(gradients, self.rate * one_cycle(k / self.steps))
         return tuple(weight.detach() for weight in descent.weights)
@@ -254,10 +251,12 @@ def balanced_rows(
     generator: torch.Generator,
 ) -> Int[Tensor, "steps members batch"]:
     """Rows to train on, each class as often, none from a member's own fold."""
+    classes = y.unique()
+    batch = max(batch, len(classes))  # a slot for each
     drawn = torch.empty(steps, len(fold_of_member), batch, dtype=torch.long)
     for member, fold in enumerate(fold_of_member):
         seen = fold_of_row != fold
-        pools = [((y == label) & seen).nonzero()[:, 0] for label in y.unique()]
+        pools = [((y == label) & seen).nonzero()[:, 0] for label in classes]
         pools = [pool for pool in pools if len(pool)] or [torch.arange(len(y))]
         for k, pool in enumerate(pools):
             slots = drawn[:, member, k :: len(pools)]
