@@ -95,6 +95,8 @@ def draw(
 
     Drawn on the generator's own device in row order, then moved.
     """
-    noise = torch.rand(like.shape, generator=generator, device=generator.device)
+    noise = torch.rand(
+        like.shape, generator=generator, dtype=torch.float32, device=generator.device
+    )
     noise = noise.to(device=like.device, dtype=like.dtype)
     return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1

@@ -351,7 +351,7 @@ def test_infinity_is_named_by_column_and_row_in_fit_and_in_transform():
 def test_labels_that_fit_has_not_seen_are_refused_by_name():
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 2], 20)
     fitted = AdversarialTransformer(random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="y holds .*1.*, which fit has not seen"):
+    with pytest.raises(ValueError, match=r"y holds .*1.*, which fit has not seen"):
         fitted.transform(X, np.repeat([0, 1], 20))
 
 

@@ -160,7 +160,7 @@ class Ensemble(Settings):
         for into, out in pairwise(sizes):
             bound = into**-0.5
             for shape in ((members, into, out), (members, 1, out)):
-                draw = torch.rand(shape, generator=generator) * 2 - 1
+                draw = torch.rand(shape, generator=generator, dtype=torch.float32) * 2 - 1
                 weights.append((draw * bound).to(like))
         return tuple(weights)
 
