@@ -71,7 +71,8 @@ def climb(
         raise ValueError(f"an attack needs steps >= 0 and step > 0, got {steps=}, {step=}")
     seed = seed.detach()
     x = seed if start is None else start.detach()
-    back = space.around(seed, radius)
+    # One step from the seed cannot leave the ball.
+    back = space.around(seed, None if steps == 1 and start is None and step <= 1 else radius)
     pull = torch.zeros_like(seed) if momentum else seed
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)

@@ -87,17 +87,15 @@ class Box:
         return self.around(seed, radius)(x)
 
     def around(
-        self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"]
+        self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
+        lower, upper = self.lower.minimum(seed), self.upper.maximum(seed)
+        if radius is None:
+            return lambda x: x.clamp(lower, upper)
         if self.norm == math.inf:
             reach = norms.per_row(radius, seed)
-            lower, upper = (
-                (seed - reach).clamp_(min=self.lower),
-                (seed + reach).clamp_(max=self.upper),
-            )
-            lower, upper = lower.minimum(seed), upper.maximum(seed)
+            lower, upper = (seed - reach).maximum(lower), (seed + reach).minimum(upper)
             return lambda x: x.clamp(lower, upper)
-        lower, upper = torch.minimum(self.lower, seed), torch.maximum(self.upper, seed)
         # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
         return lambda x: (seed + norms.project(x - seed, radius, self.norm)).clamp(lower, upper)
 

@@ -64,7 +64,7 @@ class Product:
         return self.around(seed, radius)(x)
 
     def around(
-        self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"]
+        self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         pairs = zip(self.parts, self._split(seed), strict=True)
         backs = [part.around(block, radius) for part, block in pairs]

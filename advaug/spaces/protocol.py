@@ -30,8 +30,8 @@ class Space(Protocol):
         """Back to a valid point within `radius` of the seed."""
         ...
 
-    def around(self, seed: Tensor, radius: Tensor) -> Callable[[Tensor], Tensor]:
-        """`project` for a loop: seed and radius are worked in once."""
+    def around(self, seed: Tensor, radius: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """`project` for a loop: seed and radius (None: no ball) are worked in once."""
         ...
 
     def sample(self, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:

@@ -84,8 +84,10 @@ class Simplex:
         return seed + per_row(share.clamp_max(1), x) * (x - seed)
 
     def around(
-        self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"]
+        self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
+        if radius is None:
+            radius = torch.full_like(seed[:, 0, 0], torch.inf)
         return partial(self.project, seed=seed, radius=radius)
 
     def sample(
