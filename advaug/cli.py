@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Refused, ValueError, TypeError, ImportError, OSError) as error:
         print(f"advaug: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("advaug: stopped", file=sys.stderr)
         return 130

@@ -10,7 +10,8 @@ Rule = Callable[[Any], Any]  # rows, in the user's container -> (rows,) of bool
 
 def holds(rule: Rule, rows: Any, n_rows: int) -> np.ndarray[Any, Any]:
     """The rule's answer for each row; ValueError if it is not one bool a row."""
-    answer = np.asarray(rule(rows))
+    # A copy: what a rule writes into its rows must not be shipped.
+    answer = np.asarray(rule(rows.copy() if hasattr(rows, "copy") else rows))
     if answer.shape != (n_rows,) or answer.dtype != bool:
         name = getattr(rule, "__name__", repr(rule))
         raise ValueError(

@@ -9,10 +9,9 @@ def resolve(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+        torch.empty(1, device=found).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"device={device!r} is no torch device: use 'auto', 'cpu' or 'cuda'"
+            f"device={device!r} cannot be used here: take 'auto', 'cpu' or 'cuda' ({error})"
         ) from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch sees no CUDA: use device='auto'")
     return found

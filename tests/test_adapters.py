@@ -363,3 +363,19 @@ def test_text_frozen_is_only_copied():
     out = coding.decode(y, x, rows)
     assert out["note"].equals(rows["note"])
     assert not out["a"].equals(rows["a"])
+
+
+def test_frozen_must_be_a_list_and_dates_must_keep_their_unit():
+    X = pd.DataFrame({"age": [1.0, 2.0, 3.0], "day": pd.date_range("1960", periods=3)})
+    with pytest.raises(TypeError, match=r"write frozen=\['age'\]"):
+        TabularAdapter(frozen="age").fit(X)
+    learnt = TabularAdapter(frozen=iter(["age"])).fit(X)
+    assert [number.is_free for number in learnt.numbers] == [False, True]
+    other = X.assign(day=X["day"].astype("M8[s]"))
+    with pytest.raises(ValueError, match=r"column 'day' is Datetime.*but was"):
+        TabularAdapter().fit(X).encode(other)
+
+
+def test_a_huge_cell_does_not_become_infinite():
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 1e300]})
+    assert TabularAdapter().fit(X).encode(X).isfinite().all()

@@ -494,7 +494,7 @@ ERRORS = {
         lambda: (np.random.default_rng(0).random((20, 3, 3)), np.arange(20) % 2),
         r"dim 3.*no adapter takes.*adapter=ImageAdapter\(\)",
     ),
-    "a device that is none": ({"device": "gpu"}, problem, "device='gpu' is no torch device"),
+    "a device that is none": ({"device": "gpu"}, problem, "device='gpu' cannot be used here"),
     "a radius below 0": ({"radius": -1.0}, problem, "'radius' parameter"),
     "an unknown recipe": ({"recipe": "magic"}, problem, "'recipe' parameter"),
     "an unknown attack": ({"attack": "magic"}, problem, "'attack' parameter"),
@@ -527,7 +527,7 @@ def test_bad_input_is_named_and_changes_nothing(settings, data, message):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="device='cuda:0', but torch sees no CUDA"):
+    with pytest.raises(ValueError, match="device='cuda:0' cannot be used here"):
         sampler(device="cuda:0").fit_resample(*problem())
 
 
@@ -628,3 +628,33 @@ def test_a_target_may_be_a_tensor_a_categorical_or_an_index():
     _, expected = sampler().fit_resample(X, y)
     for own in (torch.from_numpy(y), pd.Categorical(y), pd.Index(y)):
         np.testing.assert_array_equal(sampler().fit_resample(X, own)[1], expected)
+
+
+def test_a_rule_that_writes_into_its_rows_changes_nothing_that_is_shipped():
+    X, y = problem()
+    X = pd.DataFrame(X, columns=list("abcd"))
+
+    def rule(rows):
+        rows["a"] = 0.0
+        return np.ones(len(rows), dtype=bool)
+
+    expected, _ = sampler().fit_resample(X, y)
+    assert_frame_equal(sampler(constraints=rule).fit_resample(X, y)[0], expected)
+
+
+class Detached(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (nn.Linear(5, 2), "cannot take rows of shape"),
+        (Detached(4, 2), "no gradient from its rows"),
+        (nn.Sequential(nn.Linear(4, 2), nn.Flatten(0)), "logits of shape"),
+    ],
+)
+def test_a_net_that_cannot_be_attacked_is_refused(net, message):
+    with pytest.raises(ValueError, match=message):
+        sampler(surrogate=net).fit_resample(*problem())

@@ -314,7 +314,7 @@ ERRORS = {
     "an unknown norm": ({"norm": 3}, "'norm' parameter"),
     "an unknown moment": ({"when": "never"}, "'when' parameter"),
     "an unknown attack": ({"attack": "magic"}, "'attack' parameter"),
-    "a device that is none": ({"device": "gpu"}, "device='gpu' is no torch device"),
+    "a device that is none": ({"device": "gpu"}, "device='gpu' cannot be used here"),
     "an unknown frozen column": (
         {"adapter": TabularAdapter(frozen=["zip"])},
         "frozen column 'zip' is not in X",

@@ -58,7 +58,8 @@ class ImageAdapter(Settings):
         usual = (0.0, 255.0) if X.dtype == np.uint8 else (0.0, 1.0) if in_unit else (least, most)
         low = usual[0] if self.low is None else self.low
         high = usual[1] if self.high is None else self.high
-        return ImageCoding(low, high if high > low else low + 1, X.dtype.kind in "iub")
+        whole = X.dtype.kind in "iub"
+        return ImageCoding(low, high if high > low else low + 1, whole, X.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,12 @@ class ImageCoding:
     low: float
     high: float
     is_whole: bool
+    shape: tuple[int, ...] = ()
 
     def encode(self, X: Any) -> Tensor:
         """(n, *shape) float32 in units of black to white."""
+        if self.shape and np.shape(X)[1:] != self.shape:
+            raise ValueError(f"images are {np.shape(X)[1:]}, but were {self.shape} in fit")
         values = (as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
         return torch.tensor(values, dtype=torch.float32)
 

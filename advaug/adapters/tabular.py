@@ -20,6 +20,7 @@ from advaug.spaces import Box, Product, Simplex, Space
 
 MOST_LEVELS = 31  # a category's rarer levels are seen as one, and never flipped to
 DAY = 86_400
+FARTHEST = 1e6  # robust standard deviations: beyond it float32 nets would see infinities
 
 
 @dataclass
@@ -53,12 +54,16 @@ class TabularAdapter(Settings):
 
     def fit(self, X: Any) -> "TabularCoding":
         """Learn scale, bounds, levels and missing cells; errors name the column and the mend."""
-        frame = containers.open_table(X)
+        if isinstance(self.frozen, str):
+            raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
+        if self.flips < 0:
+            raise ValueError(f"flips must be 0 or more, got {self.flips}")
+        frame, frozen = containers.open_table(X), list(self.frozen)
         names = list(frame.columns)
-        unknown = [name for name in self.frozen if name not in names]
+        unknown = [name for name in frozen if name not in names]
         if unknown:
             raise ValueError(f"frozen column {unknown[0]!r} is not in X: it has {names}")
-        learnt = [learn(frame.get_column(name), name in list(self.frozen)) for name in names]
+        learnt = [learn(frame.get_column(name), name in frozen) for name in names]
         return TabularCoding(
             names=tuple(names),
             numbers=tuple(column for column in learnt if isinstance(column, Number)),
@@ -79,6 +84,7 @@ class Number:
     high: Any
     is_free: bool
     has_missing: bool
+    unit: str = ""  # of a moment column: its dtype, ticks and all
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ def learn_number(column: Series, kind: str, is_frozen: bool) -> Number:
         high=high,
         is_free=not is_frozen and bool(low != high),
         has_missing=not there.all(),
+        unit=str(column.dtype) if kind == "moment" else "",
     )
 
 
@@ -200,12 +207,19 @@ class TabularCoding:
         first_category = len(self.numbers) + len(flagged)
         x = np.zeros((len(frame), first_category + levels * len(self.categories)), np.float32)
         for k, number in enumerate(self.numbers):
-            scaled = (containers.numbers(self._cells(frame, number)) - number.center) / number.scale
+            cells = self._cells(frame, number)
+            if number.unit and str(cells.dtype) != number.unit:
+                raise ValueError(
+                    f"column {number.name!r} is {cells.dtype}, but was {number.unit} in fit: bring "
+                    "both to one unit"
+                )
+            with np.errstate(over="ignore"):
+                scaled = (containers.numbers(cells) - number.center) / number.scale
             if np.isinf(scaled).any():
                 row = int(np.flatnonzero(np.isinf(scaled))[0])
                 raise ValueError(f"Input X contains infinity: column {number.name!r}, row {row}")
             absent = np.isnan(scaled)
-            x[:, k] = np.where(absent, 0.0, scaled)
+            x[:, k] = np.where(absent, 0.0, np.clip(scaled, -FARTHEST, FARTHEST))
             if k in flagged:
                 x[:, len(self.numbers) + flagged.index(k)] = absent
         for k, category in enumerate(self.categories):

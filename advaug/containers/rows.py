@@ -146,6 +146,8 @@ def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
         stop = index.stop + len(parents) * index.step
         return pd.RangeIndex(index.start, stop, index.step, name=index.name)
     if pd.api.types.is_integer_dtype(index.dtype) and len(index):
+        if int(index.max()) + len(parents) > np.iinfo(np.dtype(str(index.dtype).lower())).max:
+            return index.append(index.take(parents))
         new = np.arange(len(parents)) + int(index.max()) + 1
         return index.append(pd.Index(new, dtype=index.dtype, name=index.name))
     return index.append(index.take(parents))

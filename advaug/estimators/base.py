@@ -14,7 +14,7 @@ from torch import nn
 from advaug import containers
 from advaug.adapters import ADAPTERS, Adapter, adapter_for
 from advaug.attacks import ATTACKS, Attack
-from advaug.surrogates import Ensemble
+from advaug.surrogates import Ensemble, Frozen
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
@@ -43,6 +43,8 @@ class SharesModules:
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as it came (lists as arrays), checked for shape, size and features."""
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError("X is a masked array: pass X.filled(np.nan), missing cells are understood")
     kind = containers.kind_of_container(X)
     if kind == "frame":
         containers.refuse_twice(X)
@@ -59,6 +61,13 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
+def refuse_classes(estimator: Any) -> None:
+    """TypeError for a parameter that is a class where an instance is asked for."""
+    for name, value in estimator.get_params(deep=False).items():
+        if isinstance(value, type):
+            raise TypeError(f"{name} must be an instance: write {name}={value.__name__}()")
+
+
 def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
     """The adapter named, given, or found by looking at X."""
     if not isinstance(adapter, str):
@@ -67,9 +76,7 @@ def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
 
 
 def choose_attack(attack: str | Attack) -> Attack:
-    """The attack named or given; a class instead of an instance is refused."""
-    if isinstance(attack, type):
-        raise TypeError(f"attack must be an instance: write attack={attack.__name__}()")
+    """The attack named or given."""
     return ATTACKS[attack]() if isinstance(attack, str) else attack
 
 
@@ -83,11 +90,24 @@ def new_generator(random_state: np.random.RandomState) -> torch.Generator:
     return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
 
 
-def refuse_wrong_classes(logits: torch.Tensor, n_classes: int) -> None:
-    """ValueError if the user's net does not speak of the classes in y."""
-    if logits.dim() != 2 or logits.shape[1] != n_classes:
+def probe(net: Frozen, rows: torch.Tensor, n_classes: int | None) -> None:
+    """ValueError if the user's net cannot be attacked on such rows, or knows other classes."""
+    try:
+        with torch.enable_grad():
+            logits = net.logits(rows.detach().requires_grad_(True))
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"surrogate gives logits of shape {tuple(logits.shape)} for {len(logits)} rows, "
+            f"surrogate cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
+        ) from error
+    if not logits.requires_grad:
+        raise ValueError(
+            "surrogate has no gradient from its rows to its output: let it return logits, neither "
+            "detached nor argmax"
+        )
+    wrong = n_classes is not None and logits.shape[1] != n_classes
+    if logits.dim() != 2 or len(logits) != len(rows) or wrong:
+        raise ValueError(
+            f"surrogate gives logits of shape {tuple(logits.shape)} for {len(rows)} rows, "
             f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
             + (" (or one)" if n_classes == 2 else "")
         )

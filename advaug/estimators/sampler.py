@@ -33,7 +33,8 @@ from advaug.estimators.base import (
     choose_attack,
     choose_ensemble,
     new_generator,
-    refuse_wrong_classes,
+    probe,
+    refuse_classes,
 )
 from advaug.generation import (
     RECIPES,
@@ -204,12 +205,12 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         -------
         X, y : the same containers and dtypes, longer; the first n rows are the user's own.
         """
+        refuse_classes(self)
         self._validate_params()
         return self._fit_resample(X, y)
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         X, y = containers.owned(X), containers.owned(y)
-        choose_attack("fgsm" if self.attack == "auto" else self.attack)  # refused before any work
         rows, target, _ = self._check_X_y(X, y)
         self.sampling_strategy_ = check_sampling_strategy(
             self.sampling_strategy, target, self._sampling_type
@@ -292,14 +293,14 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
             attacked=None,
             bench=None if order.is_fallback else bench,
             radius=None if self.radius == "auto" else self.radius,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             device=resolve(self.device),
         )
         if not isinstance(self.surrogate, nn.Module):
             yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
             return
         net = Frozen(self.surrogate)
-        refuse_wrong_classes(net.logits(coding.native(pool.x[:2])), pool.logits.shape[1])
+        probe(net, coding.native(pool.x[:2]), pool.logits.shape[1])
         terms = replace(terms, attacked=lambda x: net.logits(coding.native(x)))
         with net:
             yield from generate(pool, order.recipe, order.label, order.count, terms, generator)

@@ -26,7 +26,8 @@ from advaug.estimators.base import (
     choose_attack,
     choose_ensemble,
     new_generator,
-    refuse_wrong_classes,
+    probe,
+    refuse_classes,
 )
 from advaug.norms import draw
 from advaug.objectives import Margin, Odds
@@ -123,17 +124,18 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         X : rows in any container that the sampler takes too
         y : labels (n,), needed unless `surrogate` is a torch module
         """
+        refuse_classes(self)
         self._validate_params()
-        choose_attack(self.attack)
+        self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         coding = choose_adapter(self.adapter, X).fit(X)
         if isinstance(self.surrogate, nn.Module):
-            surrogate: Frozen | Committee = Frozen(self.surrogate)
+            net = Frozen(self.surrogate)
+            surrogate: Frozen | Committee = net
             if y is not None:
                 self.classes_ = np.unique(self._target(X, y))
-                first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
-                logits = surrogate.logits(coding.native(first))
-                refuse_wrong_classes(logits, len(self.classes_))
+            first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
+            probe(net, coding.native(first), None if y is None else len(self.classes_))
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
@@ -220,7 +222,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         attack = choose_attack(self.attack)
         goal = Odds if getattr(attack, "stop_at", None) is None else Margin
         moved = []
-        for rows in torch.arange(len(seed)).split(self.batch_size):
+        for rows in torch.arange(len(seed)).split(int(self.batch_size)):
             x = seed[rows].to(device)
             with torch.no_grad():
                 label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
