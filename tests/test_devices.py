@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.attacks import FGSM, MIFGSM, PGD, Noise
 from advaug.norms import NORMS
 from advaug.objectives import Level, Margin, Odds
@@ -128,3 +130,14 @@ def test_a_committee_is_attacked_wholly_on_the_meta_device():
     objective = Odds(committee.logits, torch.zeros(5, dtype=torch.long, device="meta"))
     x = PGD()(objective, seed, box(2.0).to("meta"), radius, torch.Generator())
     assert x.device.type == "meta"
+
+
+def test_the_estimators_give_the_same_rows_on_every_device(device):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 4)), np.repeat([0, 1], [60, 20])
+    X[:, 0] += 2 * y
+    for estimator in (AdversarialOverSampler, AdversarialTransformer):
+        here, there = (estimator(device=name, random_state=0) for name in ("cpu", device))
+        work = "fit_resample" if estimator is AdversarialOverSampler else "fit_transform"
+        expected, found = getattr(here, work)(X, y), getattr(there, work)(X, y)
+        np.testing.assert_allclose(np.asarray(found[0]), np.asarray(expected[0]), atol=1e-3)
