@@ -87,8 +87,9 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         copied) from rows in your units (images: 0 is black, 1 is white) to logits. The jury is
         always a committee, and so are the margins that "match" aims at: with a net of your own
         "translate" and "harden" ask nothing of its scale.
-    judge : "auto", None or `Judge`
-        Which rows are kept. A refused row is drawn back towards a real one of its class.
+    judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
+        Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
+        costs more. A refused row is drawn back towards a real one of its class.
     constraints : callable or list of callables, optional
         Each from rows (your container) to one bool a row. A synthetic row that breaks a rule
         which its parent keeps becomes a copy of a real row of its class.
@@ -287,7 +288,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     ) -> Iterator[Grown]:
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
         judge = Judge() if isinstance(self.judge, str) else self.judge
-        bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
+        bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=None,
