@@ -5,7 +5,9 @@ The only room that knows pandas, polars (through narwhals), scipy's sparse matri
 
 from advaug.containers.columns import (
     Series,
+    cells,
     codes,
+    is_coarse,
     kind_of_column,
     levels,
     missing,
@@ -36,9 +38,11 @@ __all__ = [
     "Frame",
     "Series",
     "as_array",
+    "cells",
     "close_table",
     "codes",
     "count",
+    "is_coarse",
     "join",
     "kind_of_column",
     "kind_of_container",

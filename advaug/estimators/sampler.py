@@ -20,10 +20,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from advaug import constraints as rules
 from advaug import containers
 from advaug.adapters import Coding
 from advaug.attacks import ATTACKS
+from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
@@ -87,10 +87,12 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         copied) from rows in your units (images: 0 is black, 1 is white) to logits. The jury is
         always a committee, and so are the margins that "match" aims at: with a net of your own
         "translate" and "harden" ask nothing of its scale.
-    judge : "auto", None or `Judge`
-        Which rows are kept. A refused row is drawn back towards a real one of its class.
-    constraints : callable or list of callables, optional
-        Each from rows (your container) to one bool a row. A synthetic row that breaks a rule
+    judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
+        Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
+        costs more. A refused row is drawn back towards a real one of its class.
+    constraints : `Constraints`, rule or list of rules, optional
+        Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
+        container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
         which its parent keeps becomes a copy of a real row of its class.
     batch_size : int, default=4096
         Rows at once on the device; no row depends on it.
@@ -139,7 +141,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         "attack": [StrOptions({"auto", *ATTACKS}), callable],
         "radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "judge": [StrOptions({"auto"}), HasMethods("fit"), None],
-        "constraints": [callable, list, tuple, None],
+        "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         "verbose": ["verbose"],
         **SHARED_CONSTRAINTS,
     }
@@ -221,7 +223,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         orders = self._orders(pool, classes)
 
         total = sum(order.count for order in orders)
-        growing = Growing(rows, coding, pool, self.constraints, orders)
+        growing = Growing(rows, coding, pool, Constraints(self.constraints), orders)
         batches = (
             growing.finish(grown, order)
             for order in orders
@@ -287,7 +289,7 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     ) -> Iterator[Grown]:
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
         judge = Judge() if isinstance(self.judge, str) else self.judge
-        bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
+        bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=None,
@@ -326,9 +328,9 @@ class Growing:
     """
 
     def __init__(
-        self, X: Any, coding: Coding, pool: Pool, constraints: Any, orders: list[Order]
+        self, X: Any, coding: Coding, pool: Pool, rules: Constraints, orders: list[Order]
     ) -> None:
-        self.X, self.coding, self.pool, self.constraints = X, coding, pool, constraints
+        self.X, self.coding, self.pool, self.rules = X, coding, pool, rules
         self.recipes = sorted({order.name for order in orders})
         self.done, total = 0, sum(order.count for order in orders)
         self.record: dict[str, np.ndarray[Any, Any]] = {
@@ -343,7 +345,7 @@ class Growing:
         parent = self.pool.rows[grown.parent].numpy()
         rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
         new = self.coding.decode(x, seed, rows)
-        bad = rules.broken(self.constraints, rows, new, len(parent))
+        bad = broken(self.rules, rows, new, len(parent))
         facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
         if bad.any():

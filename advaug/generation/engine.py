@@ -20,7 +20,7 @@ from advaug.norms import draw
 from advaug.objectives import Logits, margin
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
-from advaug.validity import Bench
+from advaug.validity import AnyBench
 
 # A level that fewer of the class's rows hold is no place for an attack to flip to: what is rare in
 # the data is where a model is least to be trusted. Two rows may still mix to it.
@@ -63,7 +63,7 @@ class Terms:
 
     attack: Attack | None
     attacked: Logits | None
-    bench: Bench | None
+    bench: AnyBench | None
     radius: float | None
     batch_size: int
     device: torch.device
@@ -112,7 +112,7 @@ class Work:
     attack: Attack | None
     attacked: Logits
     jury: Committee
-    bench: Bench | None
+    bench: AnyBench | None
     streams: Streams
     device: torch.device
 
