@@ -4,7 +4,7 @@ Rows go fold by fold, so that each is attacked and judged by members that never 
 one half of them is attacked, the other half is the jury.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,7 +29,10 @@ CPU_ROWS = 1024  # attacked at once on a CPU: small nets are fastest so, and mem
 RETREATS = (1.0, 0.5, 0.25)  # shares of the way from home at which a refused row is tried again
 
 # The columns of a record: numbers beside each synthetic row.
-RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability", "kept")
+RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability", "kept", "mended")
+
+# (encoded rows, encoded parents, their places in the pool) -> mended rows, what was done to each
+Mend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Terms:
     attacked : the user's own model on encoded rows; None for half of the committee.
     bench : the judge, None to keep every row.
     radius : one for all rows, None for the recipe's own.
+    mend : brings rows back to the rules that their parents keep, before they are judged.
     """
 
     attack: Attack | None
@@ -67,6 +71,7 @@ class Terms:
     radius: float | None
     batch_size: int
     device: torch.device
+    mend: Mend | None = None
 
 
 def generate(
@@ -89,7 +94,18 @@ def generate(
         fighters, jury = pool.committee.strangers(one).to(device).halves()
         attacked = terms.attacked or partial(of_rows, fighters)
         work = Work(
-            pool, space, arena, recipe, label, terms.attack, attacked, jury, bench, streams, device
+            pool=pool,
+            space=space,
+            arena=arena,
+            recipe=recipe,
+            label=label,
+            attack=terms.attack,
+            attacked=attacked,
+            jury=jury,
+            bench=bench,
+            mend=terms.mend,
+            streams=streams,
+            device=device,
         )
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows), margins)
@@ -113,6 +129,7 @@ class Work:
     attacked: Logits
     jury: Committee
     bench: AnyBench | None
+    mend: Mend | None
     streams: Streams
     device: torch.device
 
@@ -125,7 +142,7 @@ class Work:
         noise = draw(parent, self.streams.snap)
         # Only a row that starts at its parent has a ball to stay in once it is snapped.
         reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
-        best, record = self._accepted(moved, parent, home, reach, noise)
+        best, record = self._accepted(moved, parent, home, reach, noise, plan.parent)
 
         went_home = (record["kept"] == 0).cpu()
         origin = torch.where(went_home, plan.home, plan.parent)
@@ -140,17 +157,28 @@ class Work:
         )
 
     def _accepted(
-        self, moved: Tensor, parent: Tensor, home: Tensor, reach: Tensor, noise: Tensor
+        self,
+        moved: Tensor,
+        parent: Tensor,
+        home: Tensor,
+        reach: Tensor,
+        noise: Tensor,
+        places: Tensor,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Snap and judge; who is refused tries again nearer home, and at last stays there."""
+        """Snap, mend and judge; who is refused tries again nearer home, and at last stays there."""
         best, (_, record) = home.clone(), self._judged(home)
-        record["kept"] = torch.zeros_like(reach)
+        record["kept"], record["mended"] = torch.zeros_like(reach), torch.zeros_like(reach)
         waiting = torch.arange(len(home), device=self.device)
         for kept in RETREATS:
             back = torch.full_like(reach[waiting], 1 - kept)
             tried = self.space.mix(moved[waiting], home[waiting], back)
             tried = self.space.snap(tried, parent[waiting], reach[waiting], noise[waiting])
+            done = torch.zeros_like(back)
+            if self.mend is not None:
+                at = places[waiting.cpu()]
+                tried, done = self.mend(tried, parent[waiting], at)
             keeps, facts = self._judged(tried)
+            facts["mended"] = done.to(back.dtype)
             facts["kept"] = torch.full_like(back, kept)
             for name, values in facts.items():
                 record[name][waiting[keeps]] = values[keeps]
