@@ -36,12 +36,13 @@ from advaug.estimators.base import (
     probe,
     refuse_classes,
 )
+from advaug.families import train_voters
 from advaug.generation import (
     RECIPES,
     RECORD,
+    Explore,
     Grown,
     Interpolate,
-    Match,
     Pool,
     Recipe,
     Terms,
@@ -257,19 +258,22 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         device = resolve(self.device)
         n_classes = int(codes.max()) + 1
         committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
-        norm = getattr(self._recipe(), "norm", 2.0)
-        return Pool(x, y, kept, coding.space(norm), committee), coding
+        recipe = self._recipe()
+        is_sifted = getattr(recipe, "sharpness", None) is not None
+        voters = train_voters(x.flatten(1), y, n_classes, generator) if is_sifted else ()
+        space = coding.space(getattr(recipe, "norm", 2.0))
+        return Pool(x, y, kept, space, committee, voters), coding
 
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
             return self.recipe
-        return Match() if self.recipe == "auto" else RECIPES[self.recipe]()
+        return Explore() if self.recipe == "auto" else RECIPES[self.recipe]()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
         name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
-        name = "match" if name == "auto" else name
+        name = "explore" if name == "auto" else name
         for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
@@ -302,7 +306,9 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         generator: torch.Generator,
     ) -> Iterator[Grown]:
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
-        judge = Judge() if isinstance(self.judge, str) else self.judge
+        is_sifted = order.recipe.sharpness is not None  # then plausibility is told, not asked
+        lean = Judge(agreement=0.0, plausibility=0.0) if is_sifted else Judge()
+        judge = lean if isinstance(self.judge, str) else self.judge
         bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.attacks import FGSM, PGD, Attack
+from advaug.attacks import FGSM, PGD, Attack, Noise
 from advaug.generation.pool import Pool
 from advaug.neighbours import nearest
 from advaug.norms import standard_normal
@@ -41,10 +41,15 @@ class Plan:
 
 
 class Recipe(Protocol):
-    """Seeds, target and objective together."""
+    """Seeds, target and objective together.
+
+    Where `sharpness` is a number, a row is accepted by chance, probability ** sharpness, and
+    drawn anew where it is not; where it is None, a refused row is drawn back.
+    """
 
     norm: float
     attack: Attack | None
+    sharpness: float | None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         """Where `count` new rows of the class come from."""
@@ -87,6 +92,7 @@ class Interpolate(Settings):
     neighbours: int = 5
     norm: float = 2.0
     attack: Attack | None = None
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -111,6 +117,7 @@ class Harden(Settings):
     reach: float = 0.25
     norm: float = math.inf
     attack: Attack | None = field(default_factory=FGSM)
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -137,6 +144,7 @@ class Translate(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
     )
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         others = (pool.y != label).nonzero()[:, 0]
@@ -178,6 +186,7 @@ class Match(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
     )
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         plan = self._starts(pool, label, count, generator)
@@ -223,10 +232,44 @@ class Boundary(Match):
         return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
 
 
+@dataclass
+class Explore(Settings):
+    """Rows anywhere between two rows of the class and a little off, kept where all agree.
+
+    Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
+    where the probability is the mean voice of the committee and of trees; learners that see the
+    rows inherit what these know together.
+
+    Parameters
+    ----------
+    noise : float
+        Longest move off the line between the two rows, in the space's units (standard deviations).
+    sharpness : float
+        How much surer rows are preferred.
+    """
+
+    noise: float = 1.5
+    sharpness: float | None = 4.0
+    norm: float = 2.0
+    attack: Attack | None = field(default_factory=Noise)
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        parent = evenly(own, count, generator)
+        mate = own[(uniform(count, generator) * len(own)).long()]
+        share = uniform(count, generator)
+        radius = self.noise * uniform(count, generator).sqrt()
+        return replace(alone(parent, radius), mate=mate, share=share)
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label, targeted=True)
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "interpolate": Interpolate,
     "harden": Harden,
     "translate": Translate,
     "match": Match,
     "boundary": Boundary,
+    "explore": Explore,
 }
