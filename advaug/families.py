@@ -15,6 +15,7 @@ from advaug.generation.pool import sample_of_classes
 from advaug.validity.jury import Probability
 
 FARTHEST = 8.0  # robust standard deviations at which coded numbers are cut
+WIDE = 32  # columns a tree looks at for a split
 MOST = 2000  # rows of each class that the voters learn from
 
 
@@ -43,7 +44,7 @@ def trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> P
     model = ExtraTreesClassifier(
         100,
         min_samples_leaf=3,
-        max_features=0.5,
+        max_features=max(1, min(x.shape[1] // 2, WIDE)),
         class_weight="balanced",
         random_state=seed_of(generator),
     )
@@ -57,6 +58,7 @@ def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -
         learning_rate=0.07,
         max_leaf_nodes=15,
         min_samples_leaf=10,
+        max_features=min(1.0, 2 * WIDE / x.shape[1]),
         max_bins=64,  # histograms of 255 bins cost four times as much
         class_weight="balanced",
         early_stopping=False,

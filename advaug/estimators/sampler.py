@@ -75,8 +75,9 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
-    recipe : {"auto", "match", "boundary", "harden", "translate", "interpolate"} or a recipe
-        Where new rows start and what the attack raises; "auto" is "match".
+    recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
+recipe
+        Where new rows start and what the attack raises; "auto" is "explore".
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
@@ -306,9 +307,12 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         generator: torch.Generator,
     ) -> Iterator[Grown]:
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
-        is_sifted = order.recipe.sharpness is not None  # then plausibility is told, not asked
-        lean = Judge(agreement=0.0, plausibility=0.0) if is_sifted else Judge()
-        judge = lean if isinstance(self.judge, str) else self.judge
+        judge = self.judge
+        if isinstance(judge, str):
+            # Where chance decides, plausibility is told, not asked.
+            is_sifted = order.recipe.sharpness is not None
+            surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
+            judge = surer_than_chance if is_sifted else Judge()
         bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,

@@ -19,7 +19,7 @@ from advaug.adapters.protocol import refuse_not_finite
 from advaug.attacks import Attack
 from advaug.generation.pool import Pool, Voter
 from advaug.generation.recipes import Plan, Recipe, alone, evenly
-from advaug.norms import draw
+from advaug.norms import draw, length, per_row, standard_normal
 from advaug.objectives import Logits, margin
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
@@ -70,8 +70,9 @@ class Grown:
 
 @dataclass(frozen=True)
 class Streams:
-    """Three streams of chance, each used once a batch: a row is the same in any batch size."""
+    """Streams of chance, each used once a batch: a row is the same in any batch size."""
 
+    scatter: torch.Generator
     attack: torch.Generator
     snap: torch.Generator
     accept: torch.Generator
@@ -102,7 +103,7 @@ def generate(
 ) -> Iterator[Grown]:
     """Batches of new rows of a class, `count` in all."""
     plan = planned(pool, recipe, label, count, terms, generator)
-    seeds = torch.randint(2**62, (3,), generator=generator).tolist()
+    seeds = torch.randint(2**62, (4,), generator=generator).tolist()
     committee = pool.committee.to(terms.device)
     space = pool.space.to(terms.device)
     work = Work(
@@ -249,10 +250,20 @@ class Work:
         """The attacked rows, the chance that snaps them and the ball in which they do."""
         parent = self._rows(plan.parent)
         start = self.space.mix(parent, self._rows(plan.mate), plan.share.to(self.device))
+        if plan.scatter.any():
+            start = self._scattered(start, plan.scatter.to(self.device))
         moved, chance = self._attack(plan, start), draw(parent, self.streams.snap)
         # Only a row that starts at its parent has a ball to stay in once it is snapped.
         reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
         return moved, chance, reach
+
+    def _scattered(self, x: Tensor, size: Float[Tensor, " batch"]) -> Tensor:
+        """The rows moved in random directions by `size` standard deviations of the columns."""
+        scale = self.pool.committee.scale.to(self.device).view(x.shape[1:])
+        direction = standard_normal(draw(x, self.streams.scatter))
+        direction = direction * (self.space.shift(x, direction * scale) != x)  # only what may move
+        share = size / length(direction, 2).clamp_min(1e-9)
+        return self.space.shift(x, direction * per_row(share, direction) * scale)
 
     def _tried(
         self, x: Tensor, plan: Plan, reach: Tensor, chance: Tensor

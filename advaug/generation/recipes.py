@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.attacks import FGSM, PGD, Attack, Noise
+from advaug.attacks import FGSM, PGD, Attack
 from advaug.generation.pool import Pool
 from advaug.neighbours import nearest
 from advaug.norms import standard_normal
@@ -24,8 +24,8 @@ from advaug.settings import Settings
 class Plan:
     """One line a row; places are places in the pool.
 
-    The start is `share` of the way from `parent` to `mate`; `level` is the margin that recipes
-    with a target margin aim at.
+    The start is `share` of the way from `parent` to `mate` and `scatter` standard deviations off
+    it; `level` is the margin that recipes with a target margin aim at.
     """
 
     parent: Int[Tensor, " rows"]
@@ -34,6 +34,7 @@ class Plan:
     home: Int[Tensor, " rows"]
     radius: Float[Tensor, " rows"]
     level: Float[Tensor, " rows"]
+    scatter: Float[Tensor, " rows"]
 
     def take(self, rows: Int[Tensor, " some"]) -> Self:
         """Some lines of the plan."""
@@ -81,7 +82,7 @@ def alone(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
     nothing = torch.zeros(len(parent), dtype=torch.float32)
     radius = nothing if radius is None else radius
-    return Plan(parent, parent, nothing, parent, radius, nothing)
+    return Plan(parent, parent, nothing, parent, radius, nothing, nothing)
 
 
 @dataclass
@@ -208,7 +209,8 @@ class Match(Settings):
             share=uniform(count, generator) * (1 - 0.1 * crosses.float()),
             home=parent,
             radius=gap[at, 0].minimum(typical),
-            level=torch.zeros(count, dtype=torch.float32),
+            level=(nothing := torch.zeros(count, dtype=torch.float32)),
+            scatter=nothing,
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -234,7 +236,7 @@ class Boundary(Match):
 
 @dataclass
 class Explore(Settings):
-    """Rows anywhere between two rows of the class and a little off, kept where all agree.
+    """Rows anywhere between two rows of the class and a little off, kept where all voices agree.
 
     Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
     where the probability is the mean voice of the committee and of trees; learners that see the
@@ -243,23 +245,30 @@ class Explore(Settings):
     Parameters
     ----------
     noise : float
-        Longest move off the line between the two rows, in the space's units (standard deviations).
+        Longest random move off the line between the two rows, in standard deviations.
+    reach : float
+        Longest attack after it, in the space's units; by default there is none.
     sharpness : float
         How much surer rows are preferred.
     """
 
     noise: float = 1.5
+    reach: float = 0.0
     sharpness: float | None = 4.0
     norm: float = 2.0
-    attack: Attack | None = field(default_factory=Noise)
+    attack: Attack | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
-        parent = evenly(own, count, generator)
-        mate = own[(uniform(count, generator) * len(own)).long()]
-        share = uniform(count, generator)
-        radius = self.noise * uniform(count, generator).sqrt()
-        return replace(alone(parent, radius), mate=mate, share=share)
+        plan = alone(evenly(own, count, generator))
+        size = uniform(count, generator).sqrt()
+        return replace(
+            plan,
+            mate=own[(uniform(count, generator) * len(own)).long()],
+            share=uniform(count, generator),
+            scatter=self.noise * size,
+            radius=self.reach * size,
+        )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label, targeted=True)
