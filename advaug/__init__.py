@@ -7,11 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from advaug.estimators import AdversarialOverSampler, AdversarialTransformer, grow
+    from advaug.estimators import (
+        AdversarialOverSampler,
+        AdversarialTransformer,
+        AdversarialUnderSampler,
+        grow,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "__version__", "grow"]
+__all__ = [
+    "AdversarialOverSampler",
+    "AdversarialTransformer",
+    "AdversarialUnderSampler",
+    "__version__",
+    "grow",
+]
 
 if not TYPE_CHECKING:
 

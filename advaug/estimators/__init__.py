@@ -3,5 +3,6 @@
 from advaug.estimators.sampler import AdversarialOverSampler
 from advaug.estimators.strategies import grow
 from advaug.estimators.transformer import AdversarialTransformer
+from advaug.estimators.under_sampler import AdversarialUnderSampler
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "grow"]
+__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "AdversarialUnderSampler", "grow"]

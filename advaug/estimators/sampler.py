@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_consistent_length, check_random_state
+from imblearn.utils import check_sampling_strategy
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from advaug import containers
@@ -26,14 +25,15 @@ from advaug.attacks import ATTACKS
 from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
+    LEAST_AUC,
     SHARED_CONSTRAINTS,
     SharesModules,
-    check_rows,
-    choose_adapter,
+    check_X_y,
     choose_attack,
-    choose_ensemble,
+    learn,
     new_generator,
     probe,
+    reads_anything,
     refuse_classes,
 )
 from advaug.families import train_voters
@@ -48,13 +48,11 @@ from advaug.generation import (
     Terms,
     generate,
 )
-from advaug.generation.pool import sample_of_classes
 from advaug.surrogates import Frozen
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
-LEAST_AUC = 0.6  # under it the committee has learnt nothing that an attack could use
 
 
 @dataclass(frozen=True)
@@ -183,23 +181,10 @@ recipe
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.three_d_array = True
-        return tags
+        return reads_anything(super().__sklearn_tags__())
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        checked = check_rows(self, X, reset=True)
-        X = X if isinstance(X, list | tuple) else checked
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None: pass the labels")
-        target = containers.labels(y)
-        check_classification_targets(target)
-        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        check_consistent_length(range(containers.count(X)), target)
-        return X, target, binarize_y
+        return check_X_y(self, X, y)
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """X and y with new rows below their own.
@@ -228,9 +213,13 @@ recipe
         generator = new_generator(check_random_state(self.random_state))
         kept = Constraints(self.constraints)
         held = kept.check(rows)
-        pool, coding = self._learn(rows, torch.from_numpy(codes), generator)
+        norm = getattr(self._recipe(), "norm", 2.0)
+        pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
+        if any(order.recipe.sharpness is not None for order in orders):
+            voters = train_voters(pool.flat, pool.y, len(classes), generator)
+            pool = replace(pool, voters=voters)
 
         total = sum(order.count for order in orders)
         growing = Growing(rows, coding, pool, kept, mender, orders)
@@ -246,24 +235,6 @@ recipe
         self._remember(growing, pool, coding, classes, len(codes))
         self.constraints_report_ = report_of(held, growing.record)
         return X_out, y_out
-
-    def _learn(self, X: Any, codes: Tensor, generator: torch.Generator) -> tuple[Pool, Coding]:
-        """Coding of all rows; committee on at most 10 000 of each class."""
-        coding = choose_adapter(self.adapter, X).fit(X)
-        kept = sample_of_classes(codes, generator)
-        x = coding.encode(containers.take(X, kept.numpy()))
-        y = codes[kept]
-        if not x[0].numel():
-            raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-        ensemble = choose_ensemble(self.surrogate)
-        device = resolve(self.device)
-        n_classes = int(codes.max()) + 1
-        committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
-        recipe = self._recipe()
-        is_sifted = getattr(recipe, "sharpness", None) is not None
-        voters = train_voters(x.flatten(1), y, n_classes, generator) if is_sifted else ()
-        space = coding.space(getattr(recipe, "norm", 2.0))
-        return Pool(x, y, kept, space, committee, voters), coding
 
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):

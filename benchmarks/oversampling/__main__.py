@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.oversampling import cells, data, report, samplers, scores
+from benchmarks.oversampling import cells, data, methods, report, samplers, scores
 
 RIVALS = (
     "nothing,class_weights,random,jitter,smote,borderline,svm_smote,adasyn,polynom_star,prowsyn,"
@@ -20,13 +20,17 @@ METHODS = {
     "mixed": f"{RIVALS},{OURS}",
     "grow": f"nothing,random,jitter,smote,polynom_star,mixup,{OURS}",
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
+    "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
+    "advaug_under:both,advaug_under:redundant,advaug_under:noisy",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
 }
+STRATEGIES = {"grow": "grow1.5", "undersample": "under"}
 SUBJECTS = {
     "balance": "binary tables under 6000 rows, minority rows only",
     "grow": "the same, all classes grown to 1.5 times the largest",
     "multiclass": "tables of several classes, macro scores",
     "mixed": "those of `balance` with categories or missing cells (the cells are shared)",
+    "undersample": "those of `balance`, the large class cut to the rare one's size",
     "scale": "tables of 6000 rows and more, training folds whole",
 }
 
@@ -42,8 +46,8 @@ def arguments() -> argparse.Namespace:
     add("table", nargs="?", choices=METHODS, default="balance")
     add("--data", type=Path, required=True, help="has manifest.csv and read.py")
     add("--sets", type=samplers.split, help="names, instead of the table's own choice")
-    add("--methods", type=samplers.split, help="see samplers.py; default: all of the table")
-    add("--strategy", help="balance, or e.g. grow1.5")
+    add("--methods", type=samplers.split, help="see methods.py; default: all of the table")
+    add("--strategy", help="balance, grow1.5 (any factor) or under")
     add("--split", default="dev", help="the manifest's split to choose sets from")
     add("--half", choices=("all", "tune", "confirm"), default="all", help="half of the base sets")
     add("--variants", type=int, default=1, help="tables of one base")
@@ -74,17 +78,17 @@ def sets_of(args: argparse.Namespace) -> list[str]:
 
 def plan_of(args: argparse.Namespace) -> cells.Plan:
     most = args.most_rows if args.most_rows is not None else (0 if args.table == "scale" else 3000)
-    methods = args.methods or samplers.split(METHODS[args.table])
-    for method in methods:  # a misspelt one fails now, not after an hour
-        if method not in samplers.KEEPS_ROWS:
-            samplers.sampler_of(method)
+    names = args.methods or samplers.split(METHODS[args.table])
+    for method in names:  # a misspelt one fails now, not after an hour
+        if method not in methods.KEEPS_ROWS:
+            methods.sampler_of(method)
     return cells.Plan(
         folder=args.data,
         cells=args.cells,
         sets=tuple(sets_of(args)),
-        methods=tuple(dict.fromkeys(methods)),
+        methods=tuple(dict.fromkeys(names)),
         task="multiclass" if args.table == "multiclass" else "binary",
-        strategy=args.strategy or ("grow1.5" if args.table == "grow" else "balance"),
+        strategy=args.strategy or STRATEGIES.get(args.table, "balance"),
         most_rows=most or None,
         seeds=args.seeds,
         folds=args.folds,

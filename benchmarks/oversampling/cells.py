@@ -20,14 +20,14 @@ from tqdm import tqdm
 
 from benchmarks.oversampling import data
 from benchmarks.oversampling.learners import LEARNERS, probabilities
-from benchmarks.oversampling.samplers import (
+from benchmarks.oversampling.methods import (
     KEEPS_ROWS,
-    Fold,
     code_of,
     committee_probability,
     resample,
     totals_of,
 )
+from benchmarks.oversampling.samplers import Fold
 
 
 @dataclass(frozen=True)

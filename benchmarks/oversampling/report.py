@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.oversampling import data, pictures
 from benchmarks.oversampling.cells import Plan
-from benchmarks.oversampling.samplers import KEEPS_ROWS, code_of
+from benchmarks.oversampling.methods import KEEPS_ROWS, code_of
 from benchmarks.oversampling.scores import IS_BETTER_LOW, metrics_of
 from benchmarks.oversampling.significance import (
     ROPE,
@@ -58,7 +58,7 @@ def tests(scores: pd.DataFrame, metric: str) -> list[str]:
     rivals = [name for name in table if is_rival(name)]
     best = max(rivals, key=lambda method: means[method]) if rivals else "nothing"
     text = []
-    for rival in sorted({"nothing", "smote", best} & {*table.columns}):
+    for rival in sorted({"nothing", "smote", "random_under", best} & {*table.columns}):
         note = " (the best other sampler)" if rival == best else ""
         text += [f"**{metric} against {rival}**{note}", "", markdown(against(table, rival)), ""]
     return text

@@ -1,18 +1,14 @@
-"""From a method's name to a grown training fold, with its class counts asserted.
+"""Over-samplers: imbalanced-learn's, the rules of `rivals`, and the library's own.
 
-Names: nothing, class_weights, committee, a rival, or advaug:<recipe>[:name=value ...] where the
-values go to the sampler (attack=noise is the control: random moves of equal length).
+Each makes of a training fold a longer matrix with its labels. Where a rival has no form for mixed
+columns, it works on the one-hot encoding.
 """
 
 import ast
-import hashlib
-import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.oversampling.data import kinds, texts
 from benchmarks.oversampling.rivals import RULES, Rule
-
-HERE = Path(__file__).parent
-KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
 
 
 @dataclass(frozen=True)
@@ -41,24 +34,6 @@ class Fold:
     def neighbours(self, most: int = 5) -> int:
         """As many neighbours as the smallest class allows."""
         return max(1, min(most, int(np.bincount(self.y).min()) - 1))
-
-
-@dataclass(frozen=True)
-class Resampled:
-    """Rows for the learners, and what growing them cost in CPU seconds."""
-
-    matrix: np.ndarray
-    y: np.ndarray
-    seconds: float
-    fell_back: bool = False
-
-
-def totals_of(strategy: str, y: np.ndarray) -> dict[int, int]:
-    """Rows that each class shall have: 'balance', or 'grow1.5' for 1.5 times the largest class."""
-    most = int(np.bincount(y).max())
-    if strategy != "balance":
-        most = math.ceil(float(strategy.removeprefix("grow")) * most)
-    return {int(label): most for label in np.unique(y)}
 
 
 Sampler = Callable[[Fold], tuple[np.ndarray, np.ndarray]]
@@ -125,69 +100,6 @@ RIVALS: dict[str, Sampler] = {
     "adasyn": partial(by_imblearn, over_sampling.ADASYN, "n_neighbors"),
     **{name: partial(by_rule, rule) for name, rule in RULES.items()},
 }
-MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn")  # where no row is "in danger": SMOTE instead
-
-
-def resample(method: str, fold: Fold) -> Resampled:
-    """Grow a fold; AssertionError if the class counts are not the ones asked for."""
-    if method in KEEPS_ROWS:
-        return Resampled(fold.matrix, fold.y, 0.0)
-    start = time.process_time()
-    fell_back = False
-    try:
-        matrix, y = sampler_of(method)(fold)
-        assert_counts(method, fold, y)
-    except (ValueError, RuntimeError, AssertionError):
-        if method not in MAY_GIVE_UP:
-            raise
-        (matrix, y), fell_back = smote(fold), True
-        assert_counts("smote", fold, y)
-    return Resampled(matrix, y, time.process_time() - start, fell_back)
-
-
-def assert_counts(method: str, fold: Fold, y: np.ndarray) -> None:
-    """Exact, but for ADASYN, which rounds row by row: within a tenth."""
-    for label, total in fold.totals.items():
-        count = int((y == label).sum())
-        slack = 0.1 * total if method == "adasyn" else 0
-        if abs(count - total) > slack:
-            raise AssertionError(f"{method}: {count} rows of class {label}, {total} asked for")
-
-
-def sampler_of(method: str) -> Sampler:
-    """The sampler that a name stands for; ValueError if it stands for none."""
-    if method in RIVALS:
-        return RIVALS[method]
-    if method.startswith("advaug:"):
-        return partial(by_advaug, method)
-    known = ", ".join([*KEEPS_ROWS, *RIVALS])
-    raise ValueError(f"--methods: {method!r} is neither advaug:<recipe> nor one of {known}")
-
-
-def by_advaug(method: str, fold: Fold) -> tuple:
-    """The library's sampler on the rows as they are: categories, gaps and all."""
-    from advaug import AdversarialOverSampler
-
-    _, recipe, *options = split(method, ":")
-    values = {name: value_of(text) for name, text in (item.split("=", 1) for item in options)}
-    values = {"recipe": recipe, "random_state": fold.seed} | values
-    sampler = AdversarialOverSampler(sampling_strategy=fold.totals, **values)
-    X, y = sampler.fit_resample(fold.X, fold.y)
-    return np.concatenate([fold.matrix, fold.encode(X.iloc[len(fold.X) :])]), y
-
-
-def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
-    """The over-sampler's own committee as a classifier: what the learners could inherit."""
-    import torch
-
-    from advaug.adapters import TabularAdapter
-    from advaug.surrogates import Ensemble
-
-    coding = TabularAdapter().fit(fold.X)
-    y = torch.from_numpy(fold.y)
-    generator = torch.Generator().manual_seed(fold.seed)
-    committee = Ensemble().fit(coding.encode(fold.X), y, int(y.max()) + 1, generator)
-    return committee.probability(coding.encode(X_test)).numpy()
 
 
 def split(text: str, sign: str = ",") -> list[str]:
@@ -203,18 +115,19 @@ def value_of(text: str) -> Any:
         return text
 
 
-@cache
-def code_of(method: str) -> str:
-    """A digest of the code behind a method: cells made by other code are told apart.
+def by_advaug(method: str, fold: Fold) -> tuple:
+    """The library's sampler on the rows as they are: categories, gaps and all."""
+    from advaug import AdversarialOverSampler
 
-    Comments and layout do not count. What all methods share is in it too.
-    """
-    files = [HERE / "data.py", HERE / "learners.py"]
-    if method.startswith("advaug:") or method == "committee":
-        files += sorted(HERE.parents[1].joinpath("advaug").rglob("*.py"))
-    elif method not in KEEPS_ROWS:
-        files += [HERE / "rivals.py", HERE / "samplers.py"]
-    digest = hashlib.sha1(usedforsecurity=False)
-    for file in files:
-        digest.update(ast.dump(ast.parse(file.read_text())).encode())
-    return digest.hexdigest()[:12]
+    recipe, values = options_of(method)
+    values = {"recipe": recipe, "random_state": fold.seed} | values
+    sampler = AdversarialOverSampler(sampling_strategy=fold.totals, **values)
+    X, y = sampler.fit_resample(fold.X, fold.y)
+    return np.concatenate([fold.matrix, fold.encode(X.iloc[len(fold.X) :])]), y
+
+
+def options_of(method: str) -> tuple[str, dict[str, Any]]:
+    """What stands behind the first colon of a method's name, and its name=value pairs."""
+    _, first, *options = split(method, ":")
+    pairs = (item.split("=", 1) for item in options)
+    return first, {name: value_of(text) for name, text in pairs}
