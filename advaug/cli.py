@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
+DROPS = ("redundant", "noisy", "both")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
 PARENT = "advaug_parent"
@@ -87,6 +88,27 @@ def parser() -> Parser:
     )
     grow.add_argument("--quiet", action="store_true", help="print no summary")
     grow.set_defaults(work=oversample)
+
+    thin = commands.add_parser(
+        "undersample", help="drop deep or doubtful rows of the large classes"
+    )
+    thin.add_argument("source", type=Path, metavar="IN", help=f"a file: {', '.join(SUFFIXES)}")
+    thin.add_argument("--target", required=True, metavar="COL", help="the column of classes")
+    thin.add_argument("--out", required=True, type=Path, metavar="OUT", help="the file to write")
+    thin.add_argument(
+        "--strategy",
+        default="auto",
+        metavar="S",
+        help="auto, majority, not minority, not majority or all; minority/majority ratio for two "
+        "classes; or totals as JSON: '{\"well\": 900}' (default: auto)",
+    )
+    thin.add_argument("--drop", choices=DROPS, default="both", help="default: both")
+    thin.add_argument(
+        "--frozen", action="append", default=[], metavar="COL", help="not looked at; repeatable"
+    )
+    thin.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
+    thin.add_argument("--quiet", action="store_true", help="print no summary")
+    thin.set_defaults(work=undersample)
     return top
 
 
@@ -161,6 +183,41 @@ def oversample(options: argparse.Namespace) -> None:
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
+
+
+# undersample ------------------------------------------------------------------------------
+
+
+def undersample(options: argparse.Namespace) -> None:
+    """`advaug undersample`."""
+    check_out(options.out, SUFFIXES)
+    check_source(options.source, options.out)
+    from advaug.containers import write_rows
+
+    table = read(options.source)
+    X, y = parted(table, options.target, wants_parent=False)
+    check_frozen(X, options.frozen, options.target)
+
+    from advaug.adapters import TabularAdapter
+    from advaug.estimators import AdversarialUnderSampler
+
+    check_texts(X, options.frozen)
+    sampler = AdversarialUnderSampler(
+        sampling_strategy=strategy(options.strategy, y),
+        drop=options.drop,
+        adapter=TabularAdapter(frozen=options.frozen),
+        random_state=options.seed,
+    )
+    _, y_new = sampler.fit_resample(X, y)
+    write_rows(options.out, options.source, sampler.sample_indices_)
+    if not options.quiet:
+        before, after = y.value_counts(), y_new.value_counts()
+        print(f"{options.out}: {len(y_new)} of {len(y)} rows, as they were")
+        for label in before.index:
+            print(f"{label}: {after[label]} of {before[label]}")
+
+
+# files and columns ------------------------------------------------------------------------
 
 
 def check_out(out: Path, suffixes: Sequence[str]) -> None:

@@ -39,7 +39,12 @@ def check_cells(coding: TabularCoding, real: Any, new: Any) -> Cells:
         code = containers.codes(column, known)
         blank = (code == -1) & ~containers.missing(old.get_column(category.name)).any()
         values = containers.objects(column)
-        note(cells, cells.impossible, code == -2, lambda k, v=values, c=category: f"{c.name} = {v[k]!r}: no such level")
+        note(
+            cells,
+            cells.impossible,
+            code == -2,
+            lambda k, v=values, c=category: f"{c.name} = {v[k]!r}: no such level",
+        )
         note(cells, cells.impossible, blank, lambda k, c=category: f"{c.name} is missing")
     return cells
 
@@ -50,8 +55,23 @@ def _number(cells: Cells, number: Any, values: np.ndarray[Any, Any]) -> None:
     low, high = float(number.low), float(number.high)
     if number.grid:
         off = np.abs(values - np.rint(values / number.grid) * number.grid) > slack
-        note(cells, cells.impossible, off & ~blank, lambda k: f"{number.name} = {values[k]:g}: no whole number")
+        note(
+            cells,
+            cells.impossible,
+            off & ~blank,
+            lambda k: f"{number.name} = {values[k]:g}: no whole number",
+        )
     if not number.has_missing:
         note(cells, cells.impossible, blank, lambda k: f"{number.name} is missing")
-    note(cells, cells.beyond, values < low - slack, lambda k: f"{number.name} = {values[k]:g} < {low:g}, the least")
-    note(cells, cells.beyond, values > high + slack, lambda k: f"{number.name} = {values[k]:g} > {high:g}, the most")
+    note(
+        cells,
+        cells.beyond,
+        values < low - slack,
+        lambda k: f"{number.name} = {values[k]:g} < {low:g}, the least",
+    )
+    note(
+        cells,
+        cells.beyond,
+        values > high + slack,
+        lambda k: f"{number.name} = {values[k]:g} > {high:g}, the most",
+    )
