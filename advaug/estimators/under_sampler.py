@@ -93,7 +93,7 @@ class AdversarialUnderSampler(SharesModules, BaseUnderSampler):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sampling_strategy": BaseUnderSampler._parameter_constraints["sampling_strategy"],
         "drop": [StrOptions({"redundant", "noisy", "both"})],
-        "sharpness": [Interval(Real, 0, None, closed="left")],
+        "sharpness": [Interval(Real, 0, None, closed="both")],
         "doubt": [Interval(Real, 0, 1, closed="both")],
         **SHARED_CONSTRAINTS,
         "surrogate": [StrOptions({"auto"}), Ensemble],

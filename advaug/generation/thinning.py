@@ -6,6 +6,7 @@ have to carry it to the border.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.attacks.climb import slope
+from advaug.generation.engine import of_rows
 from advaug.generation.pool import Pool
 from advaug.objectives import Margin
 
@@ -54,7 +56,7 @@ def depth_of(
         for rows in (fold == one).nonzero()[:, 0].split(batch_size):
             some = x[rows].to(device)
             own = torch.full((len(rows),), label, device=device)
-            leaves = Margin(lambda x, of=members: of.logits(x.flatten(1)), own)
+            leaves = Margin(partial(of_rows, members), own)
             value, gradient = slope(leaves, some)
             move = space.steepest(gradient, some, torch.ones_like(value))
             gain = (gradient * move).flatten(1).sum(1).clamp_min(1e-6)

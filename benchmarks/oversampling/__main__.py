@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.oversampling import cells, data, methods, report, samplers, scores
+from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores
 
 RIVALS = (
     "nothing,class_weights,random,jitter,smote,borderline,svm_smote,adasyn,polynom_star,prowsyn,"
@@ -20,16 +20,18 @@ METHODS = {
     "mixed": f"{RIVALS},{OURS}",
     "grow": f"nothing,random,jitter,smote,polynom_star,mixup,{OURS}",
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
+    "curves": "nothing,jitter,smote,mixup,advaug:auto",
     "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
     "advaug_under:both,advaug_under:redundant,advaug_under:noisy",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
 }
-STRATEGIES = {"grow": "grow1.5", "undersample": "under"}
+STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
 SUBJECTS = {
     "balance": "binary tables under 6000 rows, minority rows only",
     "grow": "the same, all classes grown to 1.5 times the largest",
     "multiclass": "tables of several classes, macro scores",
     "mixed": "those of `balance` with categories or missing cells (the cells are shared)",
+    "curves": "small training sets, n = 30 to 500, all classes grown to 3 times the largest",
     "undersample": "those of `balance`, the large class cut to the rare one's size",
     "scale": "tables of 6000 rows and more, training folds whole",
 }
@@ -54,6 +56,11 @@ def arguments() -> argparse.Namespace:
     add("--seeds", type=int, default=1, help="repeats of the folds: seeds 0, 1, ...")
     add("--folds", type=int, default=5)
     add("--most-rows", type=int, help="of a training fold; 0: all (default: 3000, scale 0)")
+    add(
+        "--sizes",
+        type=samplers.split,
+        help="of `curves`: training rows (default: 30,60,125,250,500)",
+    )
     add("--jobs", type=int, default=2)
     add("--cells", type=Path, default=Path("build/oversampling"), help="where cells are kept")
     add("--out", type=Path, default=Path("benchmarks/results/oversampling"))
@@ -66,9 +73,15 @@ def arguments() -> argparse.Namespace:
 
 def sets_of(args: argparse.Namespace) -> list[str]:
     task = "multiclass" if args.table == "multiclass" else "binary"
-    names = args.sets or data.choose(
-        args.data, task, is_big=args.table == "scale", variants=args.variants, split=args.split
-    )
+    is_big = args.table == "scale"
+    if args.sets:
+        names = args.sets
+    elif args.table == "curves":
+        names = curves.choose(args.data, args.split, args.folds)
+    else:
+        names = data.choose(
+            args.data, task, is_big=is_big, variants=args.variants, split=args.split
+        )
     if args.half != "all":
         names = data.halves(args.data, names, args.split)[args.half == "confirm"]
     if args.table == "mixed":
@@ -113,10 +126,16 @@ def main() -> None:
     for method in args.fresh:
         for key in plan.parts():
             plan.path(*key, method).unlink(missing_ok=True)
+    title = args.title or args.table
+    if args.table == "curves":
+        sizes = tuple(int(size) for size in args.sizes or curves.SIZES)
+        tables = curves.run(plan, sizes, args.jobs, report_only=args.report_only)
+        print(curves.write(plan, tables, title, args.out, command()))
+        return
     if not args.report_only:
         cells.run(plan, args.jobs)
     table = scores.score(plan, args.jobs)
-    print(report.write(plan, table, args.title or args.table, args.out, command()))
+    print(report.write(plan, table, title, args.out, command()))
 
 
 if __name__ == "__main__":

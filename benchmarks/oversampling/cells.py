@@ -84,6 +84,7 @@ def run(plan: Plan, jobs: int = 2) -> None:
 def run_fold(plan: Plan, name: str, seed: int, fold: int, methods: list[str]) -> int:
     """All missing methods of one fold, each written as soon as it is done."""
     warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", "too few rows to learn from")  # meant for users
     table = data.load(plan.folder, name, plan.task)
     train, test = list(data.folds_of(table, seed, plan.folds))[fold]
     train = data.cut(train, table.y[train], plan.most_rows, seed)

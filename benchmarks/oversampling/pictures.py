@@ -9,6 +9,7 @@ import pandas as pd
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullLocator
 
 from benchmarks.oversampling.significance import (
     critical_difference,
@@ -79,7 +80,7 @@ def regime_map(
     for ax, column in zip(axes, ("minority", "imbalance"), strict=False):
         ax.scatter(at[column], gain, color=COLOURS[0], s=18)
         ax.axhline(0, color=INK, linewidth=0.8)
-        ax.set_xscale("log")
+        logarithmic(ax.xaxis, at[column])
         ax.set_xlabel({"minority": "rare rows", "imbalance": "imbalance ratio"}[column], fontsize=9)
         ax.set_ylabel(f"{metric} of {method} over {rival}", fontsize=8)
         dress(ax)
@@ -94,8 +95,8 @@ def regime_map(
         edgecolors=INK,
         linewidths=0.5,
     )
-    axes[2].set_xscale("log")
-    axes[2].set_yscale("log")
+    logarithmic(axes[2].xaxis, at["minority"])
+    logarithmic(axes[2].yaxis, at["imbalance"])
     axes[2].set_xlabel("rare rows", fontsize=9)
     axes[2].set_ylabel("imbalance ratio", fontsize=9)
     dress(axes[2])
@@ -137,6 +138,15 @@ def curves(
     )
     figure.tight_layout()
     save(figure, path)
+
+
+def logarithmic(axis: Any, values: pd.Series) -> None:
+    """A logarithmic axis with plain numbers at it."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    ticks = [t for t in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if t <= values.max() * 1.1]
+    ticks = [t for t in ticks if t >= values.min() / 1.1]
+    axis.set_ticks(ticks, [str(t) for t in ticks])
+    axis.set_minor_locator(NullLocator())
 
 
 def dress(ax: Any) -> None:

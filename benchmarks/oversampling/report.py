@@ -100,12 +100,19 @@ def machine() -> str:
 
 def heading(plan: Plan, facts: pd.DataFrame) -> str:
     """What was compared, on what, and how."""
+    cut = f"cut to {plan.most_rows} rows" if plan.most_rows else "whole"
     return (
         f"{len(facts)} sets of {facts['base'].nunique()} bases; strategy {plan.strategy}; "
-        f"{plan.seeds} x stratified {plan.folds}-fold; training folds cut to "
-        f"{plan.most_rows or 'no'} rows. Means over sets and learners; tests pair the base sets "
-        "(mean over learners). `worse`, `same`, `better`: Bayesian signed-rank, region of "
-        f"practical equivalence {ROPE}. {machine()}."
+        f"training folds {cut}; {settings_of(plan)} `worse`, `same`, `better`: Bayesian "
+        f"signed-rank, region of practical equivalence {ROPE}."
+    )
+
+
+def settings_of(plan: Plan) -> str:
+    """Folds, what means and tests are taken over, and the machine."""
+    return (
+        f"{plan.seeds} x stratified {plan.folds}-fold. Means over sets and learners; tests pair "
+        f"the base sets (mean over learners). {machine()}."
     )
 
 
@@ -158,4 +165,5 @@ def draw(plan: Plan, scores: pd.DataFrame, facts: pd.DataFrame, out: Path, slug:
     if "nothing" in plan.methods and shown:
         pictures.learner_bars(ranked, "AP", shown, "nothing", out / f"{slug}_learners.png")
         by_base = facts.groupby("base")[["minority", "imbalance"]].mean()
-        pictures.regime_map(ranked, by_base, "AP", shown[0], "nothing", out / f"{slug}_regimes.png")
+        of = "advaug:auto" if "advaug:auto" in names else shown[0]
+        pictures.regime_map(ranked, by_base, "AP", of, "nothing", out / f"{slug}_regimes.png")
