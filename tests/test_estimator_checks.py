@@ -4,9 +4,10 @@ import pytest
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug import AdversarialOverSampler, AdversarialTransformer, PriorCorrectedClassifier
 
 # Several checks pass classes of one to five rows on purpose: the warning names them.
 pytestmark = pytest.mark.filterwarnings("ignore:too few rows to learn from:UserWarning")
@@ -16,9 +17,13 @@ TRANSFORMERS = [
     AdversarialTransformer(random_state=0),
     AdversarialTransformer(when="fit", random_state=0),
 ]
+CLASSIFIERS = [
+    PriorCorrectedClassifier(LogisticRegression()),
+    PriorCorrectedClassifier(LogisticRegression(), method="prior"),
+]
 
 
-@parametrize_with_checks([SAMPLER, *TRANSFORMERS])
+@parametrize_with_checks([SAMPLER, *TRANSFORMERS, *CLASSIFIERS])
 def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 
