@@ -5,9 +5,15 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.under_sampling.base import BaseUnderSampler
 from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from advaug import AdversarialOverSampler, AdversarialTransformer, AdversarialUnderSampler
+from advaug import (
+    AdversarialOverSampler,
+    AdversarialTransformer,
+    AdversarialUnderSampler,
+    PriorCorrectedClassifier,
+)
 
 # Several checks pass classes of one to five rows on purpose: the warning names them.
 pytestmark = pytest.mark.filterwarnings("ignore:too few rows to learn from:UserWarning")
@@ -18,9 +24,13 @@ TRANSFORMERS = [
     AdversarialTransformer(random_state=0),
     AdversarialTransformer(when="fit", random_state=0),
 ]
+CLASSIFIERS = [
+    PriorCorrectedClassifier(LogisticRegression()),
+    PriorCorrectedClassifier(LogisticRegression(), method="prior"),
+]
 
 
-@parametrize_with_checks([SAMPLER, THINNER, *TRANSFORMERS])
+@parametrize_with_checks([SAMPLER, THINNER, *TRANSFORMERS, *CLASSIFIERS])
 def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 

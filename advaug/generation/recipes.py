@@ -247,13 +247,14 @@ class Explore(Settings):
     noise : float
         Longest random move off the line between the two rows, in standard deviations.
     reach : float
-        Longest attack after it, in the space's units; by default there is none.
+        How far an attack may go after it, in the space's units. By default none is made: on
+        tables it bought nothing.
     sharpness : float
         How much surer rows are preferred.
     """
 
-    noise: float = 1.5
-    reach: float = 0.0
+    noise: float = 3.0
+    reach: float = 0.5
     sharpness: float | None = 4.0
     norm: float = 2.0
     attack: Attack | None = None

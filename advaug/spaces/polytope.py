@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-MOST_NEWTON = 20
-MOST_SWEEPS = 60
+MOST_ROUNDS = 40
+SHARES = (1.0, 0.3, 0.1, 0.03)  # of a Newton step that are tried
 MOST_STEPS = 60
+REST = 1e-12  # how close a relation is met where the method has come to rest
 CLOSE = 1e-9  # a relation counts as met within this share of its terms
 
 
@@ -61,19 +62,29 @@ class Polytope:
         """The nearest point that keeps the relations and the bounds.
 
         A semismooth Newton method on the dual (Hintermueller, Ito, Kunisch. The primal-dual active
-        set strategy. SIAM J. Optim. 2002): where the set of active relations and bounds stands
-        still, the point is exact. Rows that circle are first brought near by coordinate ascent.
-        Where there is no such point, what comes out meets less.
+        set strategy. SIAM J. Optim. 2002), made safe by a sweep of coordinate ascent (Hildreth
+        1957) after each step: where the set of active relations and bounds is found, the point is
+        exact. A relation that no point between the bounds keeps is left alone.
         """
         binds = binds & self._reachable(offset, lower, upper)
         weight = torch.zeros_like(offset)
-        done, weight = self._newton(x, offset, binds, lower, upper, weight)
-        if not bool(done.all()):
-            rows = (~done).nonzero()[:, 0]
-            some = (x[rows], offset[rows], binds[rows], lower[rows], upper[rows])
-            near = self._ascended(*some)
-            found, exact = self._newton(*some, near)
-            weight[rows] = torch.where(found[:, None], exact, near)
+        rows = torch.arange(len(x), device=x.device)
+        z, low, high, own = x, lower, upper, weight.clone()
+        for _ in range(MOST_ROUNDS):
+            going = ~self._rests(z, offset, binds, low, high, own)
+            weight[rows] = own
+            if not bool(going.any()):
+                break
+            rows, z, offset, binds = (t[going] for t in (rows, z, offset, binds))
+            low, high, own = (t[going] for t in (low, high, own))
+            step = self._newton(z, offset, binds, low, high, own)
+            best, height = own, self._dual(z, offset, low, high, own)
+            for share in SHARES:
+                tried = own + share * (step - own)
+                raised = self._dual(z, offset, low, high, tried)
+                best = torch.where((raised > height)[:, None], tried, best)
+                height = height.maximum(raised)
+            own = self._swept(z, offset, binds, low, high, best)
         return (x - weight @ self.normals).clamp(lower, upper)
 
     def _reachable(self, offset: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
@@ -85,47 +96,51 @@ class Polytope:
         most = upper @ rises.T + lower @ falls.T
         return (least <= offset + slack) & (~self.is_equality | (most >= offset - slack))
 
+    def _rests(
+        self, z: Tensor, offset: Tensor, binds: Tensor, low: Tensor, high: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Rows at the optimum: relations met, none that pulls is slack."""
+        beyond = (z - weight @ self.normals).clamp(low, high) @ self.normals.T - offset
+        close = REST * (1 + offset.abs())
+        idle = (beyond <= close) & ((weight <= 0) | (beyond >= -close))
+        return (torch.where(self.is_equality, beyond.abs() <= close, idle) | ~binds).all(1)
+
+    def _dual(self, z: Tensor, offset: Tensor, low: Tensor, high: Tensor, weight: Tensor) -> Tensor:
+        """What the weights, raised, cannot raise above half the squared distance."""
+        x = (z - weight @ self.normals).clamp(low, high)
+        beyond = x @ self.normals.T - offset
+        return (x - z).square().sum(1) / 2 + (weight * beyond).sum(1)
+
     def _newton(
-        self,
-        x: Tensor,
-        offset: Tensor,
-        binds: Tensor,
-        lower: Tensor,
-        upper: Tensor,
-        weight: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Which rows came to rest, and the weight of each relation."""
-        found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        weight = weight.clone()
-        rows = torch.arange(len(x), device=x.device)
-        norm = self.normals.square().sum(1).clamp_min(1e-300)
-        before: tuple[Tensor, Tensor] | None = None
-        for _ in range(MOST_NEWTON):
-            free = x - weight[rows] @ self.normals
-            inside = (free > lower) & (free < upper)
-            beyond = free.clamp(lower, upper) @ self.normals.T - offset
-            active = binds & (self.is_equality | (weight[rows] + beyond / norm > 0))
-            if before is not None:
-                still = (before[0] == inside).all(1) & (before[1] == active).all(1)
-                found[rows[still]] = True
-                going = ~still
-                rows, x, offset, binds = rows[going], x[going], offset[going], binds[going]
-                lower, upper, inside, active = (
-                    lower[going],
-                    upper[going],
-                    inside[going],
-                    active[going],
-                )
-                if not len(rows):
-                    break
-            fixed = torch.where(inside, x, x.clamp(lower, upper))
-            fixed = torch.where(
-                inside, fixed, (x - weight[rows] @ self.normals).clamp(lower, upper)
-            )
-            target = (fixed @ self.normals.T - offset).masked_fill(~active, 0.0)
-            weight[rows] = self._solved(inside, active, target)
-            before = inside, active
-        return found, weight
+        self, z: Tensor, offset: Tensor, binds: Tensor, low: Tensor, high: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Weights that meet the relations active now by the coordinates between bounds now."""
+        free = z - weight @ self.normals
+        beyond = free.clamp(low, high) @ self.normals.T - offset
+        active = binds & (self.is_equality | (weight + beyond / self._norm > 0))
+        inside = (free > low) & (free < high)
+        fixed = torch.where(inside, z, free.clamp(low, high))
+        target = (fixed @ self.normals.T - offset).masked_fill(~active, 0.0)
+        step = self._solved(inside, active, target)
+        return torch.where(self.is_equality, step, step.clamp_min(0))
+
+    @property
+    def _norm(self) -> Tensor:
+        return self.normals.square().sum(1).clamp_min(1e-300)
+
+    def _swept(
+        self, z: Tensor, offset: Tensor, binds: Tensor, low: Tensor, high: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Each weight raised once, the others standing still."""
+        weight, free, norm = weight.clone(), z - weight @ self.normals, self._norm
+        for k, normal in enumerate(self.normals):
+            beyond = free.clamp(low, high) @ normal - offset[:, k]
+            new = weight[:, k] + beyond / norm[k]
+            new = torch.where(self.is_equality[k], new, new.clamp_min(0))
+            new = torch.where(binds[:, k], new, 0.0)
+            free = free - (new - weight[:, k])[:, None] * normal
+            weight[:, k] = new
+        return weight
 
     def _solved(self, inside: Tensor, active: Tensor, target: Tensor) -> Tensor:
         """Weights with which the active relations are met by the coordinates between bounds."""
@@ -139,20 +154,6 @@ class Polytope:
         # The ridge, there for relations that repeat each other, is refined away.
         weight = weight + torch.cholesky_solve(target[..., None] - gram @ weight, factor)
         return weight[..., 0].masked_fill(~active, 0.0)
-
-    def _ascended(
-        self, x: Tensor, offset: Tensor, binds: Tensor, lower: Tensor, upper: Tensor
-    ) -> Tensor:
-        """Weights by coordinate ascent on the dual (Hildreth 1957): slow and sure."""
-        weight = torch.zeros_like(offset)
-        norm = self.normals.square().sum(1).clamp_min(1e-300)
-        for _ in range(MOST_SWEEPS):
-            for k, normal in enumerate(self.normals):
-                at = (x - weight @ self.normals).clamp(lower, upper)
-                new = weight[:, k] + (at @ normal - offset[:, k]) / norm[k]
-                new = new if self.is_equality[k] else new.clamp_min(0)
-                weight[:, k] = torch.where(binds[:, k], new, 0.0)
-        return weight
 
     def settle(
         self,

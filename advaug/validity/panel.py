@@ -26,9 +26,6 @@ from advaug.validity.signs import (
     novelty,
 )
 
-# The columns of a row's signs. Only the first two refuse rows.
-SIGNS = ("label_p", "plausibility_p", "agreement", "hidden", "novelty", "density")
-
 
 @dataclass
 class Panel(Settings):
@@ -113,14 +110,26 @@ class PanelBench:
         """Itself: rows are brought to the CPU when they are judged."""
         return self
 
+    def surety(
+        self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"]
+    ) -> Float[Tensor, " batch"]:
+        """The families' mean log-odds of the class, by models that did not see the parent."""
+        return agreement(self.jury.probability(x, self.jury.fold_of_row[parent]), self.label)
+
+    def ancestor(
+        self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"] | None
+    ) -> Int[Tensor, " batch"]:
+        """The parent, or where nobody knows it (-1) the nearest real row of the class."""
+        guessed = guessed_parent(x, self.x[self.own], self.own)
+        return guessed if parent is None else torch.where(parent < 0, guessed, parent)
+
     def signs(
         self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"] | None = None
-    ) -> dict[str, Float[Tensor, " batch"]]:
-        """Every sign of new rows; a parent that nobody knows is taken to be the nearest row."""
+    ) -> tuple[dict[str, Float[Tensor, " batch"]], Int[Tensor, " batch"]]:
+        """Every sign of new rows, and the real rows that were taken for their parents."""
         real = self.x[self.own]
-        parent = guessed_parent(x, real, self.own) if parent is None else parent
-        probability = self.jury.probability(x, self.jury.fold_of_row[parent])
-        surety = agreement(probability, self.label)
+        ancestor = self.ancestor(x, parent)
+        surety = self.surety(x, ancestor)
         return {
             "label_p": conformal(self.doubts.sort().values, -surety),
             "plausibility_p": self.usual.p_value(x),
@@ -128,8 +137,7 @@ class PanelBench:
             "hidden": is_hidden(x, self.x, self.is_foreign).float(),
             "novelty": novelty(x, real),
             "density": density(x, real),
-            **{f"{name} agree": p[:, self.label] for name, p in probability.items()},
-        }
+        }, ancestor
 
     def control(self) -> dict[str, Float[Tensor, " own"]]:
         """The signs of the class's own rows, each left out while it is judged."""
@@ -151,7 +159,7 @@ class PanelBench:
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
         """Kept where neither the label nor the place is refused."""
-        signs = {name: value.to(x.device) for name, value in self.signs(x.cpu()).items()}
+        signs = {name: value.to(x.device) for name, value in self.signs(x.cpu())[0].items()}
         keeps = signs["label_p"] >= self.panel.label
         keeps &= signs["plausibility_p"] >= self.panel.plausibility
         return Verdict(keeps, probability, signs["plausibility_p"])
