@@ -109,7 +109,7 @@ def parser() -> Parser:
         help="auto, majority, not minority, not majority or all; minority/majority ratio for two "
         "classes; or totals as JSON: '{\"well\": 900}' (default: auto)",
     )
-    thin.add_argument("--drop", choices=DROPS, default="both", help="default: both")
+    thin.add_argument("--drop", choices=DROPS, default="noisy", help="default: noisy")
     thin.add_argument(
         "--frozen", action="append", default=[], metavar="COL", help="not looked at; repeatable"
     )

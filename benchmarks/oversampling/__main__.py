@@ -22,7 +22,7 @@ METHODS = {
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
     "curves": "nothing,jitter,smote,mixup,advaug:auto",
     "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
-    "advaug_under:both,advaug_under:redundant,advaug_under:noisy",
+    "advaug_under:noisy,advaug_under:redundant,advaug_under:both",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
 }
 STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
