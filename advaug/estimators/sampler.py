@@ -217,7 +217,7 @@ recipe
         pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
-        if any(order.recipe.sharpness is not None for order in orders):
+        if any(order.recipe.chance is not None for order in orders):
             voters = train_voters(pool.flat, pool.y, len(classes), generator)
             pool = replace(pool, voters=voters)
 
@@ -281,7 +281,7 @@ recipe
         judge = self.judge
         if isinstance(judge, str):
             # Where chance decides, plausibility is told, not asked.
-            is_sifted = order.recipe.sharpness is not None
+            is_sifted = order.recipe.chance is not None
             surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
             judge = surer_than_chance if is_sifted else Judge()
         bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
