@@ -43,6 +43,7 @@ from advaug.generation import (
     Explore,
     Grown,
     Interpolate,
+    Match,
     Pool,
     Recipe,
     Terms,
@@ -75,7 +76,8 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
 recipe
-        Where new rows start and what the attack raises; "auto" is "explore".
+        Where new rows start and what the attack raises; "auto" is "explore", and "match" where
+        the surrogate is a model of your own.
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
@@ -90,7 +92,8 @@ recipe
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
         Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
-        costs more. A refused row is drawn back towards a real one of its class.
+        costs more. A refused row is drawn anew by "explore", by the others back towards a real
+        one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -239,13 +242,13 @@ recipe
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
             return self.recipe
-        return Explore() if self.recipe == "auto" else RECIPES[self.recipe]()
+        if self.recipe != "auto":
+            return RECIPES[self.recipe]()
+        return Match() if isinstance(self.surrogate, nn.Module) else Explore()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
-        name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
-        name = "explore" if name == "auto" else name
         for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
@@ -258,7 +261,8 @@ recipe
             if own < FEWEST or auc < LEAST_AUC:
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
-                orders.append(Order(label, count, name, self._recipe()))
+                recipe = self._recipe()
+                orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
                 f"too few rows to learn from in class {', '.join(small)}: interpolated between "
