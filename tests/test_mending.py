@@ -79,7 +79,7 @@ def test_no_row_that_is_shipped_breaks_a_rule(recipe, judge):
     assert (~answers(RULES, free)).any(0).mean() > 0.5, "without rules most rows break one"
     report = s.constraints_report_
     assert report["retracted"] == 0
-    assert report["set_back"] < 0.2 * report["rows"]
+    assert report["set_back"] < 0.35 * report["rows"]
     assert report["repaired"] == s.provenance_["repaired"].sum() > 0
 
 
