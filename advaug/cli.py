@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-RECIPES = ("auto", "match", "boundary", "harden", "translate", "interpolate")
+RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
 PARENT = "advaug_parent"

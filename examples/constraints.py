@@ -1,6 +1,6 @@
 """Loans whose columns depend on each other: new rows that keep the rules, beside some that do not.
 
-    python examples/constraints.py
+python examples/constraints.py
 """
 
 import numpy as np

@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_consistent_length, check_random_state
+from imblearn.utils import check_sampling_strategy
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from advaug import containers
@@ -26,19 +25,22 @@ from advaug.attacks import ATTACKS
 from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
+    LEAST_AUC,
     SHARED_CONSTRAINTS,
     SharesModules,
-    check_rows,
-    choose_adapter,
+    check_X_y,
     choose_attack,
-    choose_ensemble,
+    learn,
     new_generator,
     probe,
+    reads_anything,
     refuse_classes,
 )
+from advaug.families import train_voters
 from advaug.generation import (
     RECIPES,
     RECORD,
+    Explore,
     Grown,
     Interpolate,
     Match,
@@ -47,13 +49,11 @@ from advaug.generation import (
     Terms,
     generate,
 )
-from advaug.generation.pool import sample_of_classes
 from advaug.surrogates import Frozen
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
-LEAST_AUC = 0.6  # under it the committee has learnt nothing that an attack could use
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,10 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
-    recipe : {"auto", "match", "boundary", "harden", "translate", "interpolate"} or a recipe
-        Where new rows start and what the attack raises; "auto" is "match".
+    recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
+recipe
+        Where new rows start and what the attack raises; "auto" is "explore", and "match" where
+        the surrogate is a model of your own.
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
@@ -88,8 +90,10 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         copied) from rows in your units (images: 0 is black, 1 is white) to logits. The jury is
         always a committee, and so are the margins that "match" aims at: with a net of your own
         "translate" and "harden" ask nothing of its scale.
-    judge : "auto", None or `Judge`
-        Which rows are kept. A refused row is drawn back towards a real one of its class.
+    judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
+        Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
+        costs more. A refused row is drawn anew by "explore", by the others back towards a real
+        one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -180,23 +184,10 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.three_d_array = True
-        return tags
+        return reads_anything(super().__sklearn_tags__())
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        checked = check_rows(self, X, reset=True)
-        X = X if isinstance(X, list | tuple) else checked
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None: pass the labels")
-        target = containers.labels(y)
-        check_classification_targets(target)
-        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        check_consistent_length(range(containers.count(X)), target)
-        return X, target, binarize_y
+        return check_X_y(self, X, y)
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """X and y with new rows below their own.
@@ -225,9 +216,13 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         generator = new_generator(check_random_state(self.random_state))
         kept = Constraints(self.constraints)
         held = kept.check(rows)
-        pool, coding = self._learn(rows, torch.from_numpy(codes), generator)
+        norm = getattr(self._recipe(), "norm", 2.0)
+        pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
+        if any(order.recipe.chance is not None for order in orders):
+            voters = train_voters(pool.flat, pool.y, len(classes), generator)
+            pool = replace(pool, voters=voters)
 
         total = sum(order.count for order in orders)
         growing = Growing(rows, coding, pool, kept, mender, orders)
@@ -244,31 +239,16 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         self.constraints_report_ = report_of(held, growing.record)
         return X_out, y_out
 
-    def _learn(self, X: Any, codes: Tensor, generator: torch.Generator) -> tuple[Pool, Coding]:
-        """Coding of all rows; committee on at most 10 000 of each class."""
-        coding = choose_adapter(self.adapter, X).fit(X)
-        kept = sample_of_classes(codes, generator)
-        x = coding.encode(containers.take(X, kept.numpy()))
-        y = codes[kept]
-        if not x[0].numel():
-            raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-        ensemble = choose_ensemble(self.surrogate)
-        device = resolve(self.device)
-        n_classes = int(codes.max()) + 1
-        committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
-        norm = getattr(self._recipe(), "norm", 2.0)
-        return Pool(x, y, kept, coding.space(norm), committee), coding
-
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
             return self.recipe
-        return Match() if self.recipe == "auto" else RECIPES[self.recipe]()
+        if self.recipe != "auto":
+            return RECIPES[self.recipe]()
+        return Match() if isinstance(self.surrogate, nn.Module) else Explore()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
-        name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
-        name = "match" if name == "auto" else name
         for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
@@ -281,7 +261,8 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
             if own < FEWEST or auc < LEAST_AUC:
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
-                orders.append(Order(label, count, name, self._recipe()))
+                recipe = self._recipe()
+                orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
                 f"too few rows to learn from in class {', '.join(small)}: interpolated between "
@@ -301,8 +282,13 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         generator: torch.Generator,
     ) -> Iterator[Grown]:
         attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
-        judge = Judge() if isinstance(self.judge, str) else self.judge
-        bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
+        judge = self.judge
+        if isinstance(judge, str):
+            # Where chance decides, plausibility is told, not asked.
+            is_sifted = order.recipe.chance is not None
+            surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
+            judge = surer_than_chance if is_sifted else Judge()
+        bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=None,

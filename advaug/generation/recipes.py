@@ -5,8 +5,9 @@ a row that the judge refuses is drawn back towards it.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -24,8 +25,8 @@ from advaug.settings import Settings
 class Plan:
     """One line a row; places are places in the pool.
 
-    The start is `share` of the way from `parent` to `mate`; `level` is the margin that recipes
-    with a target margin aim at.
+    The start is `share` of the way from `parent` to `mate` and `scatter` standard deviations off
+    it; `level` is the margin that recipes with a target margin aim at.
     """
 
     parent: Int[Tensor, " rows"]
@@ -34,17 +35,29 @@ class Plan:
     home: Int[Tensor, " rows"]
     radius: Float[Tensor, " rows"]
     level: Float[Tensor, " rows"]
+    scatter: Float[Tensor, " rows"]
 
     def take(self, rows: Int[Tensor, " some"]) -> Self:
         """Some lines of the plan."""
         return replace(self, **{name: column[rows] for name, column in vars(self).items()})
 
 
+# (mean probability of all voices, the attacked model, rows, label) -> chance of being kept
+Chance = Callable[[Tensor, Logits, Tensor, int], Tensor]
+
+
 class Recipe(Protocol):
-    """Seeds, target and objective together."""
+    """Seeds, target and objective together.
+
+    Where there is a `chance`, a row is accepted by it, and drawn anew where it is not; where it is
+    None, a refused row is drawn back.
+    """
 
     norm: float
     attack: Attack | None
+
+    @property
+    def chance(self) -> Chance | None: ...
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         """Where `count` new rows of the class come from."""
@@ -76,7 +89,7 @@ def alone(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
     nothing = torch.zeros(len(parent), dtype=torch.float32)
     radius = nothing if radius is None else radius
-    return Plan(parent, parent, nothing, parent, radius, nothing)
+    return Plan(parent, parent, nothing, parent, radius, nothing, nothing)
 
 
 @dataclass
@@ -87,6 +100,7 @@ class Interpolate(Settings):
     neighbours: int = 5
     norm: float = 2.0
     attack: Attack | None = None
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -111,6 +125,7 @@ class Harden(Settings):
     reach: float = 0.25
     norm: float = math.inf
     attack: Attack | None = field(default_factory=FGSM)
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -137,6 +152,7 @@ class Translate(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
     )
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         others = (pool.y != label).nonzero()[:, 0]
@@ -178,6 +194,7 @@ class Match(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
     )
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         plan = self._starts(pool, label, count, generator)
@@ -199,7 +216,8 @@ class Match(Settings):
             share=uniform(count, generator) * (1 - 0.1 * crosses.float()),
             home=parent,
             radius=gap[at, 0].minimum(typical),
-            level=torch.zeros(count, dtype=torch.float32),
+            level=(nothing := torch.zeros(count, dtype=torch.float32)),
+            scatter=nothing,
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -223,10 +241,66 @@ class Boundary(Match):
         return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
 
 
+@dataclass
+class Explore(Settings):
+    """Rows anywhere between two rows of the class and a little off, kept where all voices agree.
+
+    Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
+    where the probability is the mean voice of the committee and of trees; learners that see the
+    rows inherit what these know together.
+
+    Parameters
+    ----------
+    noise : float
+        Longest random move off the line between the two rows, in standard deviations.
+    reach : float
+        How far an attack may go after it, in the space's units. By default none is made: on
+        tables it bought nothing.
+    sharpness : float
+        How much surer rows are preferred.
+    against : float
+        How much rows are preferred that the attacked model gets wrong: the chance is multiplied by
+        (1 - its probability) ** against. Meant for a model of your own as the surrogate.
+    """
+
+    noise: float = 3.0
+    reach: float = 0.5
+    sharpness: float = 4.0
+    against: float = 0.0
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        plan = alone(evenly(own, count, generator))
+        size = uniform(count, generator).sqrt()
+        return replace(
+            plan,
+            mate=own[(uniform(count, generator) * len(own)).long()],
+            share=uniform(count, generator),
+            scatter=self.noise * size,
+            radius=self.reach * size,
+        )
+
+    def chance(
+        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
+    ) -> Float[Tensor, " batch"]:
+        """How likely each row is kept, given the mean probability of all voices."""
+        chance = probability**self.sharpness
+        if self.against:
+            doubt = 1 - logits(x).softmax(-1)[:, label]
+            chance = chance * doubt**self.against
+        return chance
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label, targeted=True)
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "interpolate": Interpolate,
     "harden": Harden,
     "translate": Translate,
     "match": Match,
     "boundary": Boundary,
+    "explore": Explore,
 }
