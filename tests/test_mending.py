@@ -75,10 +75,12 @@ def test_no_row_that_is_shipped_breaks_a_rule(recipe, judge):
     assert answers(RULES, new).all()
     assert (new["id"].to_numpy() == X["id"].to_numpy()[s.provenance_["parent"]]).all()
     assert (new.dtypes == X.dtypes).all()
+    assert s.constraints_report_["retracted"] == 0
+    if judge:  # it sends rows home, which breaks no rule
+        return
     free = sampler(recipe=recipe, judge=judge, radius=1.0).fit_resample(X, y)[0].iloc[len(X) :]
     assert (~answers(RULES, free)).any(0).mean() > 0.5, "without rules most rows break one"
     report = s.constraints_report_
-    assert report["retracted"] == 0
     assert report["set_back"] < 0.35 * report["rows"]
     assert report["repaired"] == s.provenance_["repaired"].sum() > 0
 
