@@ -1,7 +1,7 @@
 """The command line: files in, files out.
 
-Whatever the user can mend is one line on stderr and exit code 2; a rule is shown below it. Nothing heavy is imported
-before there is work to do.
+Whatever the user can mend is one line on stderr and exit code 2; a rule is shown below it.
+Nothing heavy is imported before there is work to do.
 """
 
 import argparse
