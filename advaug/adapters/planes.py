@@ -59,13 +59,13 @@ class Planes:
         hidden = np.isnan(own)
         own, now = np.where(hidden, 0.0, own), np.where(hidden, 0.0, now)
         stuck = hidden | ~np.array(self.moves)
-        low = np.where(stuck, now, np.minimum(self.low, own))
-        high = np.where(stuck, now, np.maximum(self.high, own))
+        bottom = np.where(stuck, now, np.minimum(self.low, own))
+        top = np.where(stuck, now, np.maximum(self.high, own))
         asked = torch.from_numpy(self._asked(cells, hidden, binds))
         offset = np.stack([self._bound(at, now) for at in range(len(self.planes))], 1)
         # Around the parent and in its standard deviations: well conditioned.
         off = torch.from_numpy(offset - own @ self.weights.T)
-        z, low, high = (torch.from_numpy((side - own) / self.scale) for side in (now, low, high))
+        z, low, high = (torch.from_numpy((side - own) / self.scale) for side in (now, bottom, top))
         x = self.polytope.project(z, off, asked, low, high)
         if self.grid.any():
             x = self._on_grid(x, off, asked, low, high)

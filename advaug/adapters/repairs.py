@@ -15,7 +15,7 @@ import numpy as np
 from advaug.adapters.planes import Planes, hold
 from advaug.adapters.writable import Writable
 from advaug.constraints import Cells, Constraints
-from advaug.constraints.mends import Chosen, Computed, Guards, Plane, mends
+from advaug.constraints.mends import Chosen, Computed, Guards, Mend, Plane, mends
 from advaug.constraints.rules import answer
 from advaug.constraints.tree import Node, columns
 from advaug.constraints.values import Array, number
@@ -62,7 +62,7 @@ class Repairs:
         level = self.levels.get(mend.column)
         return level is not None and level.is_free and mend.values[0] in level.known
 
-    def _solved(self, found: list[tuple[int, object]]) -> list[Solved]:
+    def _solved(self, found: list[tuple[int, Mend]]) -> list[Solved]:
         """Each column is computed by one rule: decimals before whole numbers, a lone one first.
 
         Of the others those come first that few rules read.
@@ -125,7 +125,7 @@ class Repairs:
         for way in (self._in_place, self._with_levels_back, self._set_back):
             own, bound = parent.take(rows), binds[rows]
             tried = way(child.take(rows), tried, own, bound)
-            well = ~self._broken(tried, bound).any(1)
+            well = np.asarray(~self._broken(tried, bound).any(1))
             for name, column in cells.items():
                 column[rows[well]] = tried[name][well]
             done[rows[well]] = REPAIRED if way == self._in_place else SET_BACK

@@ -146,7 +146,7 @@ class Polytope:
     def _solved(self, inside: Tensor, active: Tensor, target: Tensor) -> Tensor:
         """Weights with which the active relations are met by the coordinates between bounds."""
         both = active[:, :, None] & active[:, None, :]
-        gram = torch.einsum("kd,nd,ld->nkl", self.normals, inside.to(target.dtype), self.normals)
+        gram = torch.einsum("kw,bw,lw->bkl", self.normals, inside.to(target.dtype), self.normals)
         gram = gram.masked_fill(~both, 0.0)
         diagonal = gram.diagonal(dim1=1, dim2=2)
         ridge = 1e-12 * diagonal.amax(1, keepdim=True) + (~active | (diagonal <= 0))
