@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.adapters import TabularAdapter, mender_for
+from advaug.adapters import SET_BACK, TabularAdapter, mender_for
 from advaug.constraints import Constraints, Frozen, OneHot
 from advaug.surrogates import Ensemble
 
@@ -164,6 +164,24 @@ def moved(X, coding, seed=0):
     noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed))
     radius = torch.full((len(x),), 1.0)
     return x, coding.space(2.0).snap(coding.space(2.0).sample(x, radius, noise), x, radius, noise)
+
+
+def test_what_a_bound_cuts_off_is_made_up_for_by_another_column():
+    draw = np.random.default_rng(0)
+    h, w = draw.integers(1, 30, 200), draw.integers(1, 30, 200)
+    black = draw.integers(1, h * w + 1)
+    X = pd.DataFrame({"h": h, "w": w, "area": h * w, "black": black})
+    X["share"] = (X["black"] / X["area"]).clip(lower=0.2).round(3)
+    rules = ["area == h * w", "black <= area", "abs(share - black / area) <= .0006"]
+    X = X[answers(rules, X).all(0)].reset_index(drop=True)  # no share is below 0.2
+    coding = TabularAdapter().fit(X)
+    mender, (seed, x) = mender_for(coding, Constraints(rules), X), moved(X, coding)
+    _, done = mender.mend(x, seed, torch.arange(len(x)))
+    for one in mender.repairs.computed:
+        one.others.clear()
+    _, alone = mender.mend(x, seed, torch.arange(len(x)))
+    assert (done == SET_BACK).float().mean() < 0.02
+    assert (alone == SET_BACK).float().mean() > 0.1
 
 
 def test_mending_gives_a_row_the_same_in_any_batch():
