@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from advaug.inspection.evidence import Evidence
+from advaug.inspection.evidence import Array, Evidence
 
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
@@ -130,11 +130,16 @@ def of_copies(evidence: Evidence) -> Iterator[Line]:
     )
 
 
+def label_status(p: Array) -> str:
+    """The status of a batch by its rows' label p-values, which are uniform for real rows."""
+    return graded(max(float((p < 0.05).mean()) - 0.1, (0.38 - float(p.mean())) * 1.5), 0, 0.15)
+
+
 def of_label(evidence: Evidence) -> Iterator[Line]:
     p = evidence.signs["label_p"]
     refused, mean = float((p < 0.05).mean()), float(p.mean())
     few = len(evidence.control["label_p"]) < 20
-    status = graded(max(refused - 0.1, (0.38 - mean) * 1.5), 0, 0.15)
+    status = label_status(p)
     yield (
         "label",
         "note" if few else status,

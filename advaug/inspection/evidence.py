@@ -86,12 +86,13 @@ def gather(
 ) -> Evidence:
     """Judge the synthetic rows of a class."""
     label, new = made.label, made.X
+    is_table = isinstance(real.coding, TabularCoding)
+    found = list(faults(real.coding, real.X, new)) if is_table else []
     x = real.coding.encode(new).flatten(1)
     bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
     signs, ancestor = bench.signs(x, torch.from_numpy(place))
     known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])
-    is_table = isinstance(real.coding, TabularCoding)
     own = containers.take(real.X, np.flatnonzero(real.codes == label))
     return Evidence(
         label=label,
@@ -104,7 +105,7 @@ def gather(
         before=bench.surety(real.x[ancestor], ancestor).numpy(),
         after=signs["agreement"].double().logit(1e-6).numpy(),
         **copies(real, x, label),
-        faults=list(faults(real.coding, real.X, new)) if is_table else [],
+        faults=found,
         broken=broken(constraints, containers.take(real.X, known), new),
         drifts=drifts(real.coding, own, new) if is_table else [],
         batch=as_batch(real.x[real.y == label], x, generator),
