@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from advaug.estimators import (
         AdversarialOverSampler,
         AdversarialTransformer,
+        AdversarialUnderSampler,
         PriorCorrectedClassifier,
         grow,
     )
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdversarialOverSampler",
     "AdversarialTransformer",
+    "AdversarialUnderSampler",
     "PriorCorrectedClassifier",
     "__version__",
     "grow",

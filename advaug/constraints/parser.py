@@ -14,8 +14,6 @@ import re
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
-import numpy as np
-
 from advaug.constraints.tree import (
     COMPARISONS,
     FUNCTIONS,
@@ -38,7 +36,7 @@ from advaug.constraints.tree import (
     columns,
     walk,
 )
-from advaug.constraints.values import Cells, number
+from advaug.constraints.values import constant
 
 LONGEST = 10_000  # characters of a rule
 DEEPEST = 40  # brackets, signs and powers within each other
@@ -365,13 +363,3 @@ def refuse_constants(node: Node, text: str) -> None:
         digits = constant(node.arguments[1])
         if digits is None or digits != int(digits) or abs(digits) > 15:
             raise Refused("round takes whole digits from -15 to 15", text, node.arguments[1].at)
-
-
-def constant(node: Node) -> float | None:
-    """The value of a part that names no column, NaN where there is none."""
-    if columns(node):
-        return None
-    if any(isinstance(part, Compare | Member | Missing) for part in walk(node)):
-        return None
-    with np.errstate(all="ignore"):
-        return float(number(node, Cells.of_nothing())[0])

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from advaug import containers
+from advaug.constraints.mining import KINDS, Finding, mined
 from advaug.constraints.objects import Frozen, Written
 from advaug.constraints.parser import Refused, kind_of, parse
 from advaug.constraints.tree import Node, columns
@@ -94,6 +95,7 @@ class Constraints:
         self.own: list[Rule] = []
         self.calls: list[Callable[[Any], Any]] = []
         self.frozen: list[str] = []
+        self.findings: list[Finding] = []
         for rule in self.rules:
             self._add(rule)
 
@@ -147,6 +149,45 @@ class Constraints:
         cells = self.read(X)
         answers = {name_of(rule): answer(rule, cells) for rule in self.named}
         return answers | {name_of(rule): called(rule, X, cells.n_rows) for rule in self.calls}
+
+    @classmethod
+    def infer(
+        cls, X: Any, *, kinds: Sequence[str] = tuple(KINDS), by_chance: float = 20.0
+    ) -> "Constraints":
+        """Rules that all rows of X keep: look through them before you use them.
+
+        Parameters
+        ----------
+        X : rows in any container that the estimators take
+        kinds : of {"sum", "share", "product", "one_hot", "monotone", "implication", "integer",
+            "range"}
+            a + b == c (or of three); b == k * a; a * b == c and a / b == c up to c's digits;
+            exactly one of several flags; a <= b; if a is at a level (or 0) then b is at one (or
+            0); whole numbers; least and largest value.
+        by_chance : float
+            A relation counts if at least so many rows would break it were its columns
+            independent (for equalities: so many rows show it with no term 0).
+
+        Returns
+        -------
+        Constraints, with `findings`: (rule, support, by_chance) for each, where the support is
+        the number of rows it is seen in.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> a, b = np.arange(1, 61) % 7 + 1, np.arange(1, 61) % 11 + 2
+        >>> X = pd.DataFrame({"a": a, "b": b, "total": a + b})
+        >>> Constraints.infer(X, kinds=["sum"]).findings
+        [Finding(rule='total == a + b', support=60, by_chance=60.0)]
+        """
+        frame = containers.open_table(X)
+        is_array = containers.kind_of_container(X) != "frame"
+        names = [f"x{name}" if is_array else str(name) for name in frame.columns]
+        findings = mined(cells_of(X, names), tuple(kinds), by_chance)
+        found = cls([finding.rule for finding in findings])
+        found.findings = findings
+        return found
 
     def read(self, X: Any) -> Cells:
         """The columns that rules name; ValueError where one is unknown or of another kind."""

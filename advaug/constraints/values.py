@@ -27,6 +27,7 @@ from advaug.constraints.tree import (
     Or,
     Sum,
     columns,
+    walk,
 )
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -73,9 +74,13 @@ class Cells:
 
 def holds(tree: Node, cells: Cells) -> Array:
     """Which rows keep the rule; one with a missing cell that the rule reads is not judged: True."""
+    return truth(tree, cells) | unjudged(tree, cells)
+
+
+def truth(node: Node, cells: Cells) -> Array:
+    """Which rows a part of a rule is true of."""
     with np.errstate(all="ignore"):
-        yes, _ = answer(tree, cells)
-    return yes | unjudged(tree, cells)
+        return answer(node, cells)[0]
 
 
 def unjudged(tree: Node, cells: Cells) -> Array:
@@ -210,3 +215,11 @@ def in_size(node: Node) -> Node:
         case Constant(value):
             return Constant(abs(float(value)))
     return Call("abs", (node,))
+
+
+def constant(node: Node) -> float | None:
+    """The value of a number that names no column, NaN where it is undefined; else None."""
+    if columns(node) or any(isinstance(part, Compare | Member | Missing) for part in walk(node)):
+        return None
+    with np.errstate(all="ignore"):
+        return float(number(node, Cells.of_nothing())[0])

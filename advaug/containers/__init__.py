@@ -15,6 +15,7 @@ from advaug.containers.columns import (
     objects,
     put,
     shift,
+    ticks_a_day,
 )
 from advaug.containers.files import NUMBER, parsed, read_table, write_table
 from advaug.containers.rows import (
@@ -61,5 +62,6 @@ __all__ = [
     "shift",
     "table",
     "take",
+    "ticks_a_day",
     "write_table",
 ]

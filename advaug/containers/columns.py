@@ -126,7 +126,7 @@ def cells(column: Series) -> np.ndarray[Any, Any]:
         values = column.to_numpy()
         known = ~np.isnat(values)
         days = np.full(len(values), np.nan)
-        days[known] = values[known].view(np.int64) / TICKS_A_DAY[np.datetime_data(values.dtype)[0]]
+        days[known] = values[known].view(np.int64) / ticks_a_day(column)
         return days
     if kind not in ("text", "category"):
         return numbers(column)
@@ -138,6 +138,13 @@ def cells(column: Series) -> np.ndarray[Any, Any]:
         return values.astype(np.float64)
     except (TypeError, ValueError):
         return values
+
+
+def ticks_a_day(column: Series) -> float:
+    """Units of a moment column in a day; 1 for any other column."""
+    if kind_of_column(column) != "moment":
+        return 1.0
+    return float(TICKS_A_DAY[np.datetime_data(column.to_numpy().dtype)[0]])
 
 
 def is_coarse(column: Series) -> bool:

@@ -4,10 +4,12 @@ from advaug.estimators.prior import PriorCorrectedClassifier
 from advaug.estimators.sampler import AdversarialOverSampler
 from advaug.estimators.strategies import grow
 from advaug.estimators.transformer import AdversarialTransformer
+from advaug.estimators.under_sampler import AdversarialUnderSampler
 
 __all__ = [
     "AdversarialOverSampler",
     "AdversarialTransformer",
+    "AdversarialUnderSampler",
     "PriorCorrectedClassifier",
     "grow",
 ]

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor, nn
 
 from advaug import containers
+from advaug.adapters import Mender, mender_for
 from advaug.attacks import ATTACKS
+from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
@@ -52,6 +54,9 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         The attacked model: a committee of small nets trained on X and y, or your own net
         (shared, never copied) from rows to logits; then y is not needed.
     adapter : {"auto", "tabular", "image"} or an adapter
+    constraints : `Constraints`, rule or list of rules, optional
+        Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
+        repaired is the row itself.
     batch_size : int, default=4096
     device : str or torch.device, default="auto"
     random_state : int, RandomState or None
@@ -79,6 +84,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         "radius": [Interval(Real, 0, None, closed="neither")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
+        "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         **SHARED_CONSTRAINTS,
     }
 
@@ -91,6 +97,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         when: str = "always",
         surrogate: Any = "auto",
         adapter: Any = "auto",
+        constraints: Any = None,
         batch_size: int = 4096,
         device: Any = "auto",
         random_state: Any = None,
@@ -101,6 +108,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         self.when = when
         self.surrogate = surrogate
         self.adapter = adapter
+        self.constraints = constraints
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
@@ -128,6 +136,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
+        Constraints(self.constraints).check(X)
         coding = choose_adapter(self.adapter, X).fit(X)
         if isinstance(self.surrogate, nn.Module):
             net = Frozen(self.surrogate)
@@ -199,7 +208,8 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed = self.adapter_.encode(X)
+        seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
+        mender = mender_for(self.adapter_, rules, X)
         model = self.surrogate_
         labels = None
         if y is not None:
@@ -207,14 +217,30 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         if isinstance(model, Frozen):
             with model:
                 moved = self._attacked(
-                    seed, labels, lambda x: model.logits(self.adapter_.native(x))
+                    seed, labels, lambda x: model.logits(self.adapter_.native(x)), mender
                 )
         else:
             committee = model.to(resolve(self.device))
-            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)))
-        return self.adapter_.decode(moved, seed, X)
+            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)), mender)
+        return self._kept(moved, seed, X, rules, mender)
 
-    def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Any) -> Tensor:
+    def _kept(
+        self, moved: Tensor, seed: Tensor, X: Any, rules: Constraints, mender: Mender | None
+    ) -> Any:
+        """The copies in X's container; what breaks a rule there is the row itself."""
+        new = self.adapter_.decode(moved, seed, X)
+        if mender:
+            new = mender.shipped(new, X)
+        bad = torch.from_numpy(broken(rules, X, new, len(seed)))
+        if not bad.any():
+            return new
+        moved = torch.where(bad.reshape(-1, *[1] * (seed.dim() - 1)), seed, moved)
+        new = self.adapter_.decode(moved, seed, X)
+        return mender.shipped(new, X) if mender else new
+
+    def _attacked(
+        self, seed: Tensor, labels: Tensor | None, logits: Any, mender: Mender | None
+    ) -> Tensor:
         device = resolve(self.device)
         space = self.adapter_.space(float(self.norm)).to(device)
         random_state = check_random_state(self.random_state)
@@ -228,5 +254,6 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
                 label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
             radius = torch.full((len(x),), float(self.radius), device=device)
             y = attack(goal(logits, label), x, space, radius, walk)
-            moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
+            y = space.snap(y, x, radius, draw(x, snap))
+            moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
         return torch.cat(moved)
