@@ -5,9 +5,9 @@ Each learner is trained on the rows as they are, over-sampled, and over-sampled 
 score and log-loss on held-out rows are set against those of no over-sampling. "nothing + beta" is
 the control: how much of a gain is the map's and the folds' own.
 
-    python benchmarks/calibration.py --data FOLDER
+    python -m benchmarks.calibration --data FOLDER
 
-FOLDER holds manifest.csv and read.py. The sets are those of benchmarks/judge.py; of a larger
+FOLDER holds manifest.csv and read.py. The sets are those of benchmarks.judge; of a larger
 majority 1000 random rows are taken. Probabilities are cut to [.0001, .9999] for the log-loss, or a
 single zero of a forest would decide it.
 """
@@ -26,18 +26,21 @@ from typing import Any, ClassVar
 import joblib
 import numpy as np
 import pandas as pd
+from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.pipeline import make_pipeline
-from judge import ten_sets
-from recipes import MixedSmote, encoder_of, load_sets, machine, markdown
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from advaug import AdversarialOverSampler, PriorCorrectedClassifier
+from benchmarks.judge import ten_sets
+from benchmarks.oversampling.data import encoder_of, kinds, load, texts
+from benchmarks.oversampling.report import machine, markdown
 
 MOST = 1000  # majority rows
 TOLERANCE = 0.02
@@ -48,8 +51,22 @@ LEARNERS = {
 }
 
 
+def by_smotenc(X: pd.DataFrame, y: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """SMOTENC (SMOTE without categories, SMOTEN without numbers) on scaled, imputed rows."""
+    numeric, other = kinds(X)
+    if not numeric:
+        return SMOTEN(random_state=0).fit_resample(texts(X), y)
+    scaler = StandardScaler().fit(X[numeric])
+    rows = pd.concat([X[numeric].astype(float), texts(X[other])], axis=1)
+    rows[numeric] = scaler.transform(X[numeric].fillna(X[numeric].median()))
+    sampler = SMOTENC(other, random_state=0) if other else SMOTE(random_state=0)
+    new, labels = sampler.fit_resample(rows, y)
+    new[numeric] = scaler.inverse_transform(new[numeric])
+    return pd.concat([X, new[len(X) :][X.columns]], ignore_index=True), labels
+
+
 class Sampler(BaseEstimator):
-    """SMOTENC (on scaled, imputed rows) or advaug; the same rows are resampled once."""
+    """SMOTE or advaug as a step of a pipeline; the same rows are resampled once."""
 
     made: ClassVar[dict[str, Any]] = {}
 
@@ -57,10 +74,10 @@ class Sampler(BaseEstimator):
         self.name = name
 
     def fit_resample(self, X: pd.DataFrame, y: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-        sampler = MixedSmote(0) if self.name == "SMOTE" else AdversarialOverSampler(random_state=0)
-        key = self.name + joblib.hash((X, y))
+        X, key = X.reset_index(drop=True), self.name + joblib.hash((X, y))
         if key not in self.made:
-            self.made[key] = sampler.fit_resample(X.reset_index(drop=True), y)
+            grow = AdversarialOverSampler(random_state=0).fit_resample
+            self.made[key] = (by_smotenc if self.name == "SMOTE" else grow)(X, y)
         return self.made[key]
 
 
@@ -153,11 +170,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/calibration.json"))
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    sets, found = load_sets(args.data, ten_sets(args.data)), []
+    found: list[dict[str, Any]] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        for name, (X, y) in tqdm(sets.items()):
-            found += records(name, X, y, seed)
+        for name in tqdm(ten_sets(args.data)):
+            table = load(args.data, name)
+            found += records(name, table.X, table.y, seed)
             write(pd.DataFrame(found), args.out)
     print(args.out.with_suffix(".md").read_text())
 
@@ -169,7 +187,8 @@ def write(table: pd.DataFrame, out: Path) -> None:
     done = {"machine": machine(), "splits": table.groupby("set", sort=False)["seed"].nunique()}
     done["splits"] = done["splits"].to_dict()
     out.write_text(json.dumps(done | {"over no over-sampling": cells}, indent=1) + "\n")
-    out.with_suffix(".md").write_text(markdown(summary(ratio)) + "\n")
+    splits = f"{len(done['splits'])} sets; {done['machine']}"
+    out.with_suffix(".md").write_text(f"{markdown(summary(ratio), 3)}\n\n{splits}\n")
 
 
 if __name__ == "__main__":

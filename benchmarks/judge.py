@@ -5,7 +5,7 @@ label on every row. A row is accepted where its conformal label p-value is at le
 No judge can do better than the classes can be told apart: the last columns say how well the
 best threshold, chosen on the answers themselves, would have done.
 
-    python benchmarks/judge.py --data FOLDER
+    python -m benchmarks.judge --data FOLDER
 
 FOLDER holds manifest.csv and read.py. The sets are the alphabetically first ten of its binary
 core tables (development part) with 50 minority rows or more and at most 12 000 rows. Of the
@@ -17,7 +17,6 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from recipes import load_sets, machine, markdown
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
@@ -35,6 +33,8 @@ from advaug.inspection.checks import label_status
 from advaug.inspection.families import PANEL
 from advaug.surrogates import Ensemble
 from advaug.validity import Judge, Panel, is_hidden
+from benchmarks.oversampling.data import load, reader
+from benchmarks.oversampling.report import machine, markdown
 
 LEVELS = (0.05, 0.10)
 MOST = 1000  # majority rows of either part
@@ -43,12 +43,9 @@ FEWEST_KEPT, FEWEST_REFUSED = 0.9, 0.95  # the target
 
 def ten_sets(folder: Path) -> list[str]:
     """The stated rule."""
-    spec = importlib.util.spec_from_file_location("read", folder / "read.py")
-    read = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(read)
-    known = read.manifest(split="dev", domain="tabular", core=True).query("task == 'binary'")
-    usable = known[(known["minority_count"] >= 50) & (known["rows"] <= 12_000)]
-    return sorted(usable["name"])[:10]
+    known = reader(folder).manifest(split="dev", domain="tabular", core=True)
+    known = known.query("task == 'binary' and minority_count >= 50 and rows <= 12_000")
+    return sorted(known["name"])[:10]
 
 
 def thinned(rows: np.ndarray, y: np.ndarray, chance: np.random.RandomState) -> np.ndarray:
@@ -105,22 +102,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="splits of each set")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/judge.json"))
     args = parser.parse_args()
-    sets = load_sets(args.data, ten_sets(args.data))
     rows: dict[str, Any] = {}
-    for name, (X, y) in tqdm(sets.items()):
-        tried = [scores(X, y, seed) for seed in range(args.seeds)]
+    for name in tqdm(ten_sets(args.data)):
+        table = load(args.data, name)
+        y = table.y
+        tried = [scores(table.X, y, seed) for seed in range(args.seeds)]
         mean = {key: float(np.mean([one[key] for one in tried])) for key in tried[0]}
         kept, refused = mean["kept at 0.05"], mean["refused at 0.05"]
         rows[name] = {"minority": str(int(y.sum()))} | mean
         rows[name]["target met"] = (
             "yes" if kept >= FEWEST_KEPT and refused >= FEWEST_REFUSED else "no"
         )
-    table = pd.DataFrame(rows).T
-    results = {"machine": machine(), "seeds": args.seeds, "sets": rows}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(results, indent=1) + "\n")
-    args.out.with_suffix(".md").write_text(text := markdown(table.infer_objects()) + "\n")
-    print(text)
+        write(rows, args.seeds, args.out)
+    print(args.out.with_suffix(".md").read_text())
+
+
+def write(rows: dict[str, Any], seeds: int, out: Path) -> None:
+    """What is known so far."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine(), "splits": seeds, "sets": rows}
+    out.write_text(json.dumps(results, indent=1) + "\n")
+    table = pd.DataFrame(rows).T.infer_objects()
+    out.with_suffix(".md").write_text(f"{markdown(table, 3)}\n\n{machine()}\n")
 
 
 if __name__ == "__main__":

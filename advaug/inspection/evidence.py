@@ -12,8 +12,8 @@ from torch import Tensor
 from advaug import containers
 from advaug.adapters import Coding, TabularCoding
 from advaug.constraints import Constraints
+from advaug.families import cut, seed_of
 from advaug.inspection.cells import Drift, Fault, drifts, faults
-from advaug.inspection.families import cut, seed_of
 from advaug.validity import Coverage, Jury, Panel, coverage, energy_test
 from advaug.validity.batch import FEWEST, MOST, some
 
