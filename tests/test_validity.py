@@ -80,7 +80,9 @@ def test_the_energy_distance_of_two_points_is_twice_their_distance():
 
 
 def test_energy_p_values_of_one_distribution_are_rarely_small():
-    p = [energy_test(normal(40, seed=k), normal(40, seed=99 + k), source(), 99)[1] for k in range(60)]
+    p = [
+        energy_test(normal(40, seed=k), normal(40, seed=99 + k), source(), 99)[1] for k in range(60)
+    ]
     assert 0 <= sum(value <= 0.1 for value in p) <= 14  # 6 expected; binomial, p < .002
     assert energy_test(normal(40), normal(40, seed=1) + 1, source())[1] == pytest.approx(1 / 200)
 
@@ -125,9 +127,7 @@ def test_a_parent_decides_which_models_judge(two_classes):
     bench = Panel(families={"nets": FAMILIES["nets"]}).fit(x, y, 1, source())
     new = torch.full((2, 2), 1.25)
     parents = torch.tensor([int((bench.jury.fold_of_row == k).nonzero()[0]) for k in (0, 1)])
-    each = [
-        agreement({"nets": bench.jury.models["nets"][k](new[:1])}, 1).item() for k in (0, 1)
-    ]
+    each = [agreement({"nets": bench.jury.models["nets"][k](new[:1])}, 1).item() for k in (0, 1)]
     assert bench.surety(new, parents).tolist() == pytest.approx(each, abs=1e-5)
 
 
