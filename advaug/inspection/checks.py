@@ -63,6 +63,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_label(evidence),
         *of_place(evidence),
         *of_batch(evidence),
+        *of_drift(evidence),
     ]
     return [Check(name, *line) for line in lines]
 
@@ -188,4 +189,17 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         f"AUC {batch.told_apart:.2f} of a forest; energy test p = {batch.same_p:.3f}",
         "AUC .50 and any p for the same distribution; doubt above .95",
         "augmentation need not copy the distribution: it says how far the rows depart from it",
+    )
+
+
+def of_drift(evidence: Evidence) -> Iterator[Line]:
+    if evidence.batch is None or not evidence.drifts:
+        return
+    far = evidence.drifts[0]
+    yield (
+        "column drift",
+        graded(far.distance, 0.4, 0.8),
+        f"column {far.column} lies {far.distance:.2f} from the real rows of the class",
+        "0 for the same distribution; doubt above .40, bad above .80",
+        "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
     )
