@@ -167,8 +167,7 @@ def told_apart(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
     forest = RandomForestClassifier(
         100,
         min_samples_leaf=3,
-        class_weight="balanced",
-        oob_score=True,
+        oob_score=True,  # unweighted: by weight some rows would be in every bag
         random_state=seed_of(generator),
     )
     guess = forest.fit(both, is_new).oob_decision_function_[:, 1]
