@@ -91,7 +91,7 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
 def of_cells(evidence: Evidence) -> Iterator[Line]:
     for name, is_beyond, doubt, bad, meaning in CELL_CHECKS:
         found = [f for f in evidence.faults if f.is_beyond == is_beyond and len(f.rows)]
-        rows = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
+        rows: Any = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
         share = len(rows) / len(evidence.rows)
         words = f"{percent(share)} of rows"
         if found:

@@ -86,8 +86,8 @@ def gather(
 ) -> Evidence:
     """Judge the synthetic rows of a class."""
     label, new = made.label, made.X
-    is_table = isinstance(real.coding, TabularCoding)
-    found = list(faults(real.coding, real.X, new)) if is_table else []
+    coding = real.coding if isinstance(real.coding, TabularCoding) else None
+    found = list(faults(coding, real.X, new)) if coding else []
     x = real.coding.encode(new).flatten(1)
     bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
@@ -107,7 +107,7 @@ def gather(
         **copies(real, x, label),
         faults=found,
         broken=broken(constraints, containers.take(real.X, known), new),
-        drifts=drifts(real.coding, own, new) if is_table else [],
+        drifts=drifts(coding, own, new) if coding else [],
         batch=as_batch(real.x[real.y == label], x, generator),
     )
 
