@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.spaces.protocol import Space
@@ -54,6 +54,18 @@ class Product:
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, g, x: part.steepest(g, x, radius), gradient, x)
+
+    def freed(
+        self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, move, x: part.freed(move, x), move, x)
+
+    def columns(self, like: Float[Tensor, "batch width"]) -> Int[Tensor, " width"]:
+        found: list[Tensor] = []
+        for part, block in zip(self.parts, self._split(like), strict=True):
+            first = found[-1].max() + 1 if found else 0
+            found.append(part.columns(block).flatten() + first)
+        return torch.cat(found)
 
     def project(
         self,

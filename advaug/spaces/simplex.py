@@ -10,7 +10,7 @@ from functools import partial
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.norms import per_row
@@ -69,6 +69,19 @@ class Simplex:
         gain = gain.masked_fill(self._is_held(x) | (per_row(radius, gain) <= 0), -torch.inf)
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
         return move.masked_fill(~self._strongest(gain)[..., None], 0.0)
+
+    def freed(
+        self,
+        move: Float[Tensor, "batch positions levels"],
+        x: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        stuck = self._is_held(x)[..., None] | (~self.reachable & (move > 0))
+        return move.masked_fill(stuck, 0.0)
+
+    def columns(
+        self, like: Float[Tensor, "batch positions levels"]
+    ) -> Int[Tensor, "positions levels"]:
+        return torch.arange(like.shape[1], device=like.device)[:, None].expand(like.shape[1:])
 
     def project(
         self,
