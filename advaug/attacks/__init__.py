@@ -3,7 +3,9 @@
 from advaug.attacks.auto import APGD
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
+from advaug.attacks.minimal import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
+from advaug.attacks.penalty import EAD, CarliniWagner
 
 ATTACKS: dict[str, type[Attack]] = {
     "fgsm": FGSM,
@@ -13,6 +15,10 @@ ATTACKS: dict[str, type[Attack]] = {
     "mifgsm": MIFGSM,
     "nifgsm": NIFGSM,
     "apgd": APGD,
+    "deepfool": DeepFool,
+    "cw": CarliniWagner,
+    "ead": EAD,
+    "jsma": JSMA,
     "noise": Noise,
     "uniform": Uniform,
     "direction": Direction,
@@ -22,12 +28,16 @@ __all__ = [
     "APGD",
     "ATTACKS",
     "BIM",
+    "EAD",
     "FGSM",
+    "JSMA",
     "MIFGSM",
     "NIFGSM",
     "PGD",
     "RFGSM",
     "Attack",
+    "CarliniWagner",
+    "DeepFool",
     "Direction",
     "Noise",
     "Uniform",

@@ -53,6 +53,9 @@ class Box:
     def usual_in(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
         return self
 
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, norm=norm)
+
     def freed(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:

@@ -35,6 +35,9 @@ class Product:
         pairs = zip(self.parts, self._split(rows), strict=True)
         return replace(self, parts=tuple(part.usual_in(block, least) for part, block in pairs))
 
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, parts=tuple(part.in_norm(norm) for part in self.parts))
+
     def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
         widths = [torch.Size(shape).numel() for shape in self.shapes]
         blocks = x.split(widths, dim=1)

@@ -1,4 +1,4 @@
-"""The face every space shows: eleven small operations on batches of rows.
+"""The face every space shows: twelve small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -20,6 +20,10 @@ class Space(Protocol):
 
     def usual_in(self, rows: Tensor, least: float) -> Self:
         """The same space, but moving only to levels that a share `least` of the rows hold."""
+        ...
+
+    def in_norm(self, norm: float) -> Self:
+        """The same space, moves measured in another norm."""
         ...
 
     def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:

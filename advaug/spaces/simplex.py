@@ -41,6 +41,9 @@ class Simplex:
         usual = rows.mean(0).to(self.reachable.device) >= least
         return replace(self, reachable=self.reachable & usual)
 
+    def in_norm(self, norm: float) -> Self:
+        return self
+
     def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
         return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
