@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
@@ -64,7 +64,7 @@ class Odds:
         value = log_odds(self.logits(x), self.label)
         return value if self.targeted else -value
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows])
 
 
@@ -92,7 +92,7 @@ class Margin:
         others = torch.arange(1, classes, device=logits.device) + self.label[:, None]
         return logits.gather(1, others % classes) - own
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows])
 
 
@@ -107,7 +107,7 @@ class Level:
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         return -(margin(self.logits(x), self.label) - self.level).abs()
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows], level=self.level[rows])
 
 
@@ -122,7 +122,7 @@ class Divergence:
         was, now = self.before.log_softmax(1), self.logits(x).log_softmax(1)
         return (was.exp() * (was - now)).sum(1)
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, before=self.before[rows])
 
 

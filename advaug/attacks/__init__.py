@@ -6,6 +6,8 @@ from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
 from advaug.attacks.minimal import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
 from advaug.attacks.penalty import EAD, CarliniWagner
+from advaug.attacks.shared import UAP, Patch
+from advaug.attacks.virtual import VAT
 
 ATTACKS: dict[str, type[Attack]] = {
     "fgsm": FGSM,
@@ -19,6 +21,9 @@ ATTACKS: dict[str, type[Attack]] = {
     "cw": CarliniWagner,
     "ead": EAD,
     "jsma": JSMA,
+    "uap": UAP,
+    "patch": Patch,
+    "vat": VAT,
     "noise": Noise,
     "uniform": Uniform,
     "direction": Direction,
@@ -35,11 +40,14 @@ __all__ = [
     "NIFGSM",
     "PGD",
     "RFGSM",
+    "UAP",
+    "VAT",
     "Attack",
     "CarliniWagner",
     "DeepFool",
     "Direction",
     "Noise",
+    "Patch",
     "Uniform",
     "climb",
 ]

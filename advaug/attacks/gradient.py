@@ -150,6 +150,11 @@ class PGD(Settings):
     random_start: bool = True
     stop_at: float | None = None
 
+    @property
+    def raises(self) -> str:
+        """The objective that `stop_at` makes sense with."""
+        return "odds" if self.stop_at is None else "margin"
+
     def __call__(
         self,
         objective: Objective,

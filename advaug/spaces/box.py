@@ -56,6 +56,10 @@ class Box:
     def in_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
 
+    def moves(self) -> Self:
+        endless = torch.full_like(self.upper, math.inf)
+        return replace(self, lower=-endless, upper=endless, grid=None, holder=None)
+
     def freed(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:

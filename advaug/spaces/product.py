@@ -38,6 +38,9 @@ class Product:
     def in_norm(self, norm: float) -> Self:
         return replace(self, parts=tuple(part.in_norm(norm) for part in self.parts))
 
+    def moves(self) -> Self:
+        return replace(self, parts=tuple(part.moves() for part in self.parts))
+
     def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
         widths = [torch.Size(shape).numel() for shape in self.shapes]
         blocks = x.split(widths, dim=1)

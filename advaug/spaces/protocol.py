@@ -1,4 +1,4 @@
-"""The face every space shows: twelve small operations on batches of rows.
+"""The face every space shows: thirteen small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -24,6 +24,10 @@ class Space(Protocol):
 
     def in_norm(self, norm: float) -> Self:
         """The same space, moves measured in another norm."""
+        ...
+
+    def moves(self) -> Self:
+        """Where a move that many rows share lives: around 0, without bounds; categories stay."""
         ...
 
     def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:

@@ -44,6 +44,9 @@ class Simplex:
     def in_norm(self, norm: float) -> Self:
         return self
 
+    def moves(self) -> Self:
+        return replace(self, reachable=torch.zeros_like(self.reachable))
+
     def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
         return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
@@ -93,7 +96,7 @@ class Simplex:
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch positions levels"]:
         x = x.clamp_min(0)
-        x = x / x.sum(-1, keepdim=True)
+        x = x / x.sum(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
         budget = self.flips * (radius > 0).to(x.dtype)
         budget = torch.where(radius.isinf(), torch.inf, budget)
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
