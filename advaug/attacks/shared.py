@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from advaug.attacks.climb import climb, slope
-from advaug.norms import draw, per_row
+from advaug.norms import draw
 from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
