@@ -158,7 +158,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
-        self.attack_ = choose_attack(self.attack)
+        self.attack_: Any = choose_attack(self.attack)
         self._refuse_endless()
         if hasattr(self.attack_, "learn"):
             self._learn_shared(X)
