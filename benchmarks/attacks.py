@@ -213,7 +213,7 @@ def art(task: Task) -> Attack:
     if task.is_fgsm:
         attack = FastGradientMethod(classifier, **common)
     elif task.is_deepfool:
-        attack = evasion.DeepFool(classifier, task.steps, batch_size=len(x), verbose=False)
+        attack = evasion.DeepFool(classifier, task.steps, 0.02, batch_size=len(x), verbose=False)
     else:
         attack = ProjectedGradientDescentPyTorch(
             classifier, eps_step=task.stride, max_iter=task.steps, verbose=False, **common
