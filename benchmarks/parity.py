@@ -124,7 +124,11 @@ def torchattacks(make: Callable[[Any, nn.Module, Net], Any]) -> Moved:
 
 
 def art(
-    make: Callable[[Any, Any, Net], Any], *, learns: bool = False, as_shares: bool = False
+    make: Callable[[Any, Any, Net], Any],
+    *,
+    learns: bool = False,
+    as_shares: bool = False,
+    is_blind: bool = False,
 ) -> Moved:
     def run(case: Net) -> Tensor:
         from art.attacks import evasion
@@ -146,7 +150,8 @@ def art(
         if learns:  # a universal move
             attack.generate(case.learn_from[:100].numpy())
             return (case.x + torch.from_numpy(attack.noise)).clamp(0, 1)
-        return torch.from_numpy(np.asarray(attack.generate(case.x.numpy(), case.y.numpy())))
+        labels = () if is_blind else (case.y.numpy(),)  # who takes them as targets goes without
+        return torch.from_numpy(np.asarray(attack.generate(case.x.numpy(), *labels)))
 
     return run
 
@@ -262,6 +267,7 @@ FIXED: dict[str, dict[str, Moved]] = {
                 c, max_iter=3, eps=n.radius[2.0], verbose=False
             ),
             as_shares=True,
+            is_blind=True,
         ),
     },
     "UAP Linf": {
@@ -305,7 +311,7 @@ SHORTEST: dict[str, tuple[Measure, dict[str, Moved]]] = {
             ),
             "ART": art(
                 lambda e, c, n: e.CarliniL2Method(
-                    c, 0.0, 0.05, 3, SEARCH["steps"], 1.0, batch_size=512, verbose=False
+                    c, 0.0, False, 0.05, 3, SEARCH["steps"], 1.0, batch_size=512, verbose=False
                 )
             ),
         },
@@ -325,7 +331,9 @@ SHORTEST: dict[str, tuple[Measure, dict[str, Moved]]] = {
         changed,
         {
             "advaug": ours(A.JSMA(columns=60), endless=True),
-            "ART": art(lambda e, c, n: e.SaliencyMapMethod(c, 1.0, 0.1, 512, verbose=False)),
+            "ART": art(
+                lambda e, c, n: e.SaliencyMapMethod(c, 1.0, 0.1, 512, verbose=False), is_blind=True
+            ),
         },
     ),
 }
@@ -415,7 +423,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, default=400, help="of the MLP; a quarter for the CNN")
+    parser.add_argument("--rows", type=int, default=200, help="of the MLP; a quarter for the CNN")
     parser.add_argument(
         "--only",
         default="",
