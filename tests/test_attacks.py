@@ -250,6 +250,8 @@ FIELDS = [
     (APGD(steps=4), APGD(steps=4, momentum=1.0)),
     (APGD(steps=8, rising=0.0), APGD(steps=8, rising=1.0)),
     (APGD(steps=4), APGD(steps=4, random_start=False)),
+    (DeepFool(overshoot=0.02), DeepFool(overshoot=0.5)),
+    (CarliniWagner(rounds=3, steps=20), EAD(rounds=3, steps=20, sparsity=0.5)),
     (FGSM(), RFGSM()),
     (FGSM(), MIFGSM()),
     (FGSM(), PGD(random_start=False)),
