@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
+DROPS = ("redundant", "noisy", "both")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
 PARENT = "advaug_parent"
@@ -94,6 +95,46 @@ def parser() -> Parser:
     )
     grow.add_argument("--quiet", action="store_true", help="print no summary")
     grow.set_defaults(work=oversample)
+
+    thin = commands.add_parser(
+        "undersample", help="drop deep or doubtful rows of the large classes"
+    )
+    thin.add_argument("source", type=Path, metavar="IN", help=f"a file: {', '.join(SUFFIXES)}")
+    thin.add_argument("--target", required=True, metavar="COL", help="the column of classes")
+    thin.add_argument("--out", required=True, type=Path, metavar="OUT", help="the file to write")
+    thin.add_argument(
+        "--strategy",
+        default="auto",
+        metavar="S",
+        help="auto, majority, not minority, not majority or all; minority/majority ratio for two "
+        "classes; or totals as JSON: '{\"well\": 900}' (default: auto)",
+    )
+    thin.add_argument("--drop", choices=DROPS, default="noisy", help="default: noisy")
+    thin.add_argument(
+        "--frozen", action="append", default=[], metavar="COL", help="not looked at; repeatable"
+    )
+    thin.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
+    thin.add_argument("--quiet", action="store_true", help="print no summary")
+    thin.set_defaults(work=undersample)
+
+    judge = commands.add_parser("report", help="judge synthetic rows of any origin: a page of HTML")
+    judge.add_argument("source", type=Path, metavar="REAL", help=f"a file: {', '.join(SUFFIXES)}")
+    judge.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="the same columns")
+    judge.add_argument("--target", required=True, metavar="COL", help="the column of classes")
+    judge.add_argument("--out", required=True, type=Path, metavar="OUT", help="the page: .html")
+    judge.add_argument(
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="R",
+        help="what rows must keep, e.g. 'open <= total'; repeatable",
+    )
+    judge.add_argument(
+        "--frozen", action="append", default=[], metavar="COL", help="overlooked; repeatable"
+    )
+    judge.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
+    judge.add_argument("--quiet", action="store_true", help="print no summary")
+    judge.set_defaults(work=report)
     return top
 
 
@@ -170,6 +211,41 @@ def oversample(options: argparse.Namespace) -> None:
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
+
+
+# undersample ------------------------------------------------------------------------------
+
+
+def undersample(options: argparse.Namespace) -> None:
+    """`advaug undersample`."""
+    check_out(options.out, SUFFIXES)
+    check_source(options.source, options.out)
+    from advaug.containers import write_rows
+
+    table = read(options.source)
+    X, y = parted(table, options.target, wants_parent=False)
+    check_frozen(X, options.frozen, options.target)
+
+    from advaug.adapters import TabularAdapter
+    from advaug.estimators import AdversarialUnderSampler
+
+    check_texts(X, options.frozen)
+    sampler = AdversarialUnderSampler(
+        sampling_strategy=strategy(options.strategy, y),
+        drop=options.drop,
+        adapter=TabularAdapter(frozen=options.frozen),
+        random_state=options.seed,
+    )
+    _, y_new = sampler.fit_resample(X, y)
+    write_rows(options.out, options.source, sampler.sample_indices_)
+    if not options.quiet:
+        before, after = y.value_counts(), y_new.value_counts()
+        print(f"{options.out}: {len(y_new)} of {len(y)} rows, as they were")
+        for label in before.index:
+            print(f"{label}: {after[label]} of {before[label]}")
+
+
+# files and columns ------------------------------------------------------------------------
 
 
 def check_out(out: Path, suffixes: Sequence[str]) -> None:
@@ -414,3 +490,54 @@ def warn_of_no_attack(sampler: Any) -> None:
                 UserWarning,
                 stacklevel=2,
             )
+
+
+# report -----------------------------------------------------------------------------------
+
+
+def report(options: argparse.Namespace) -> None:
+    """`advaug report`."""
+    check_out(options.out, (".html",))
+    for path in (options.source, options.synthetic):
+        check_source(path, options.out)
+    X, y = parted(read(options.source), options.target, False)
+    check_frozen(X, options.frozen, options.target)
+    check_texts(X, options.frozen)
+    made = only_new(read(options.synthetic), X, y)
+    parents = made.pop(PARENT) if PARENT in made and PARENT not in X else None
+    lacking = [name for name in (*X.columns, options.target) if name not in made.columns]
+    if lacking:
+        raise Refused(
+            f"{options.synthetic} lacks the column {lacking[0]!r} of {options.source}: "
+            f"{meant(lacking[0], [str(name) for name in made.columns])}"
+        )
+    if made[options.target].isna().any():
+        raise Refused(f"{options.synthetic} has rows without a label: drop them or fill them in")
+    kept = [name for name in X.columns if name not in options.frozen]
+
+    from advaug.inspection import validity_report
+
+    found = validity_report(
+        X[kept],
+        y,
+        made[kept],
+        made[options.target],
+        parents=parents,
+        constraints=options.constraint,
+        random_state=options.seed,
+    )
+    found.to_html(options.out)
+    if not options.quiet:
+        print(f"{found}\n\n{options.out}")
+
+
+def only_new(made: Any, X: Any, y: Any) -> Any:
+    """The rows of a file without the real ones, which `advaug oversample` writes on top."""
+    if PARENT in made and PARENT not in X:
+        return made[made[PARENT].notna()].reset_index(drop=True)
+    real, names = X.assign(**{y.name: y}), [*X.columns, y.name]
+    if len(made) > len(X) and set(names) <= set(made.columns):
+        top = made[names].iloc[: len(X)]
+        if top.astype(object).equals(real[names].astype(object)):
+            return made.iloc[len(X) :].reset_index(drop=True)
+    return made

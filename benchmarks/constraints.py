@@ -5,6 +5,8 @@ advaug with the rules, advaug and PGD without, and SMOTE, and judged twice: by `
 and by the set's own expressions in numpy. Then the cost of ten linear rules, in CPU time.
 
     python benchmarks/constraints.py --data FOLDER [--sets NAME ...] [--out benchmarks/results]
+
+What is not measured again is kept from the file that is there.
 """
 
 import argparse
@@ -280,7 +282,7 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with read.py")
-    parser.add_argument("--sets", nargs="+")
+    parser.add_argument("--sets", nargs="*", help="default: all; no name: none")
     parser.add_argument("--rounds", type=int, default=3, help="of the cost table; 0: none")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -290,7 +292,11 @@ def main() -> None:
     spec = importlib.util.spec_from_file_location("read", args.data / "read.py")
     read = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(read)
-    names = args.sets or sorted(path.stem for path in (args.data / "constraints").glob("*.json"))
+    names = (
+        args.sets
+        if args.sets is not None
+        else sorted(path.stem for path in (args.data / "constraints").glob("*.json"))
+    )
     sets = []
     for name in names:
         sets.append(measure(name, read))
@@ -298,13 +304,17 @@ def main() -> None:
         print(name, sets[-1]["translation_agrees"], {
             k: [round(v, 4) for v in c.values()] for k, c in m.items()
         }, flush=True)  # fmt: skip
-    costs = cost(args.rounds, args.rows) if args.rounds else []
+    kept = args.out / "constraints.json"
+    before = json.loads(kept.read_text()) if kept.exists() else {"sets": [], "cost": []}
+    again = {one["set"]: one for one in [*before["sets"], *sets]}
+    sets = [again[name] for name in sorted(again)]
+    costs = cost(args.rounds, args.rows) if args.rounds else before["cost"]
     machine = {"platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
                "threads": 1, "python": platform.python_version(),
                **{n: version(n) for n in ("imbalanced-learn", "numpy", "torch")}}  # fmt: skip
     result = {"machine": machine, "seed": SEED, "sets": sets, "cost": costs}
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "constraints.json").write_text(json.dumps(result, indent=1) + "\n")
+    kept.write_text(json.dumps(result, indent=1) + "\n")
     (args.out / "constraints.md").write_text(page(sets, costs))
 
 

@@ -349,3 +349,24 @@ def test_the_lazy_package_shows_all_it_has():
         assert getattr(advaug, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         advaug.nothing  # noqa: B018
+
+
+def test_undersample_leaves_whole_rows_of_the_file_in_their_order(tmp_path, capsys):
+    rows, out = messy(), tmp_path / "fewer.csv"
+    source = write(tmp_path / "messy.csv", rows)
+    assert run("undersample", source, "--target", "class", "--out", out, "--frozen", "id") == 0
+    kept = cells(out)
+    places = [[row["id"] for row in rows].index(row["id"]) for row in kept]
+    assert kept == [rows[place] for place in places]
+    assert places == sorted(set(places))
+    assert [sum(row["class"] == name for row in kept) for name in ("yes", "no")] == [15, 15]
+    assert "30 of 90 rows" in capsys.readouterr().out
+
+
+def test_undersample_names_what_it_cannot_do(tmp_path, capsys):
+    source = write(tmp_path / "messy.csv", messy())
+    out = tmp_path / "fewer.csv"
+    assert run("undersample", source, "--target", "klass", "--out", out) == 2
+    assert "did you mean 'class'?" in capsys.readouterr().err
+    assert run("undersample", source, "--target", "class", "--out", source) == 2
+    assert not out.exists()

@@ -285,6 +285,18 @@ def test_a_voter_is_heard_beside_the_committee(pool):
     assert (grow(pool, Explore(sharpness=40.0), count=60)[0][:, 0] > 1.5).float().mean() < 0.9
 
 
+def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
+    def only_first(x):
+        return 9 * torch.stack([-x[:, 0] + 2, x[:, 0] - 2], dim=1)
+
+    def share_right(recipe):
+        x, _, _, record = grow(pool, recipe, count=300, attacked=only_first)
+        return float((x[record["kept"] == 1, 0] > 2).float().mean())
+
+    assert share_right(Explore()) > 0.3
+    assert share_right(Explore(against=3.0)) < 0.02
+
+
 def test_what_all_voices_refuse_is_repeated(pool):
     against = replace(pool, voters=(surely(0),) * 99)
     x, parent, mate, record = grow(against, Explore(sharpness=99.0), count=9)

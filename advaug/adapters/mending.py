@@ -149,14 +149,24 @@ class Mender:
     def mend(self, x: Tensor, seed: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows mended, and for each what was done; `places` are those of their parents."""
         parent = self.parents.take(places.cpu().numpy())
-        moved, start = x.cpu(), seed.cpu()
+        start = seed.cpu()
+        moved = self._with_frozen(x.cpu(), start)
         child = self._read(moved, start, parent)
         cells, done = self.mended(child, parent)
-        if not done.any():
-            return x, torch.from_numpy(done).to(x.device)
-        return self._written(moved, start, child, cells, parent).to(x.device), torch.from_numpy(
-            done
-        ).to(x.device)
+        if done.any():
+            moved = self._written(moved, start, child, cells, parent)
+        return moved.to(x.device), torch.from_numpy(done).to(x.device)
+
+    def _with_frozen(self, x: Tensor, seed: Tensor) -> Tensor:
+        """Frozen columns are the seed's: their cells may have more digits than rules read."""
+        x = x.clone() if self.rules.frozen else x
+        for name in self.rules.frozen:
+            if name in self.numbers:
+                x[:, self.numbers[name][0]] = seed[:, self.numbers[name][0]]
+            if name in self.levels:
+                k = self.levels[name][0]
+                self._block(x, k)[:] = self._block(seed, k)
+        return x
 
     def _read(self, x: Tensor, seed: Tensor, parent: Cells) -> Cells:
         """The cells that encoded rows will be decoded to."""
@@ -200,12 +210,15 @@ class Mender:
         """New rows, mended once more in their own dtypes; `rows` are their parents."""
         parent, child = (cells_of(X, self.rules.names, self.rules.expressions) for X in (rows, new))
         cells, done = self.mended(child, parent)
-        if not done.any():
+        if not done.any() and not self.rules.frozen:
             return new
         frame, own = containers.open_table(new), containers.open_table(rows)
         edited = []
         for name in self.rules.names:
             key = frame.columns[self.coding.names.index(self.keys[name])]
+            if name in self.rules.frozen:
+                edited.append(own.get_column(key))
+                continue
             column = frame.get_column(key)
             differs = ~((child[name] == cells[name]) | child.missing(name))
             at = np.flatnonzero(differs)

@@ -90,8 +90,7 @@ def parse(text: str) -> Node:
     tree = reader.rule()
     if reader.now.kind != "end":
         reader.refuse(f"{reader.now.text!r} is not expected here")
-    if kind_of(tree, text) != "truth":
-        raise Refused("a rule must be true or false, such as a <= b", text, 0, len(text))
+    refuse_values(tree, text)
     if not columns(tree):
         raise Refused("the rule names no column", text, 0, len(text))
     for node in walk(tree):
@@ -145,13 +144,13 @@ class Reader:
             self.refuse(f"nested deeper than {DEEPEST} levels")
 
     def rule(self) -> Node:
+        token = self.took("if")
+        if not token:
+            return self.either()
         self.deeper()
-        if token := self.took("if"):
-            guard = self.either()
-            self.need("then")
-            node: Node = Implies(guard, self.rule(), token.at)
-        else:
-            node = self.either()
+        guard = self.either()
+        self.need("then")
+        node = Implies(guard, self.rule(), token.at)
         self.depth -= 1
         return node
 
@@ -210,11 +209,12 @@ class Reader:
                 node = Constant(-float(node.of.value), node.at)
             if not isinstance(node, Constant):
                 raise Refused("only numbers and texts can stand in braces", self.text, node.at)
+            if values and isinstance(node.value, str) != isinstance(values[0], str):
+                reason = "numbers and texts cannot stand in the same braces"
+                raise Refused(reason, self.text, node.at)
             values.append(node.value)
         if not self.took("}", "]", ")"):
             self.refuse(f"expected ',' or '}}', got {self.now.text!r}")
-        if len({isinstance(value, str) for value in values}) > 1:
-            self.refuse("numbers and texts cannot stand in the same braces")
         return tuple(values)
 
     def sum(self) -> Node:
@@ -345,6 +345,12 @@ def kind_of(node: Node, text: str, kinds: dict[str, str] | None = None) -> str:
             need("truth", guard, "if needs")
             need("truth", then, "then needs")
     return "truth"
+
+
+def refuse_values(tree: Node, text: str, kinds: dict[str, str] | None = None) -> None:
+    """Refused if kinds clash, or the whole is a number or a text."""
+    if kind_of(tree, text, kinds) not in ("truth", "boolean", "any"):
+        raise Refused("a rule must be true or false, such as a <= b", text, 0, len(text))
 
 
 def refuse_constants(node: Node, text: str) -> None:

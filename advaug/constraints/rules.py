@@ -13,7 +13,7 @@ import numpy as np
 from advaug import containers
 from advaug.constraints.mining import KINDS, Finding, mined
 from advaug.constraints.objects import Frozen, Written
-from advaug.constraints.parser import Refused, kind_of, parse
+from advaug.constraints.parser import Refused, parse, refuse_values
 from advaug.constraints.tree import Node, columns
 from advaug.constraints.values import Array, Cells, holds
 
@@ -197,7 +197,7 @@ class Constraints:
         cells = cells_of(X, self.names, self.expressions)
         kinds = {name: kind_of_cells(cells, name) for name in cells.columns}
         for rule in self.expressions:
-            kind_of(rule.tree, rule.text, kinds)
+            refuse_values(rule.tree, rule.text, kinds)
         return cells
 
 

@@ -17,7 +17,7 @@ from advaug.containers.columns import (
     shift,
     ticks_a_day,
 )
-from advaug.containers.files import NUMBER, parsed, read_table, write_table
+from advaug.containers.files import NUMBER, parsed, read_table, write_rows, write_table
 from advaug.containers.rows import (
     Frame,
     as_array,
@@ -63,5 +63,6 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "write_rows",
     "write_table",
 ]

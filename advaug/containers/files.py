@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 INTEGER = r"-?(?:0|[1-9]\d*)"
@@ -69,6 +70,18 @@ def write_table(frame: pd.DataFrame, path: str | Path, original: str | Path = ""
         whole.to_csv(path, index=False, sep=separator(original))
     else:
         frame.to_csv(path, index=not isinstance(frame.index, pd.RangeIndex))
+
+
+def write_rows(path: str | Path, original: str | Path, rows: np.ndarray[Any, Any]) -> None:
+    """Some rows of a csv or parquet file, from csv to csv with the texts as they stand."""
+    if str(path).endswith(".parquet") or not str(original).endswith((".csv", ".csv.gz")):
+        table = read_table(original)
+        is_numbered = isinstance(table.index, pd.RangeIndex)
+        kept = table.take(rows)
+        write_table(kept.reset_index(drop=True) if is_numbered else kept, path)
+    else:
+        kept = read_texts(original).take(rows)
+        kept.to_csv(path, index=False, sep=separator(original))
 
 
 def separator(path: str | Path) -> str:

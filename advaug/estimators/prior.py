@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import _safe_indexing, column_or_1d, get_tags
+from sklearn.utils import _safe_indexing, assert_all_finite, column_or_1d, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -101,7 +101,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         check_consistent_length(X, y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class only, {self.classes_[0]!r}: pass two or more")
+            raise ValueError(f"y holds {len(self.classes_)} class: pass rows of two or more")
         counts = np.bincount(codes)
         self.real_share_ = counts / counts.sum()
         if self.method == "prior":
@@ -157,7 +157,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row, at the real class shares."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+        most = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[most])
 
     @property
     def n_features_in_(self) -> int:
@@ -239,5 +240,8 @@ def learn_map(log_q: Array, codes: Array, start: Array) -> tuple[Array, Array]:
 
 def labels_of(y: Any) -> Array:
     """y as a vector of classes; ValueError if it is none."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "fc":
+        assert_all_finite(y, input_name="y")
     check_classification_targets(y)
-    return np.asarray(column_or_1d(y, warn=True))
+    return np.asarray(y)

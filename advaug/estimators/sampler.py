@@ -43,6 +43,7 @@ from advaug.generation import (
     Explore,
     Grown,
     Interpolate,
+    Match,
     Pool,
     Recipe,
     Terms,
@@ -75,7 +76,8 @@ class AdversarialOverSampler(SharesModules, BaseOverSampler):
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
 recipe
-        Where new rows start and what the attack raises; "auto" is "explore".
+        Where new rows start and what the attack raises; "auto" is "explore", and "match" where
+        the surrogate is a model of your own.
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
@@ -90,7 +92,8 @@ recipe
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
         Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
-        costs more. A refused row is drawn back towards a real one of its class.
+        costs more. A refused row is drawn anew by "explore", by the others back towards a real
+        one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -217,7 +220,7 @@ recipe
         pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
-        if any(order.recipe.sharpness is not None for order in orders):
+        if any(order.recipe.chance is not None for order in orders):
             voters = train_voters(pool.flat, pool.y, len(classes), generator)
             pool = replace(pool, voters=voters)
 
@@ -239,13 +242,13 @@ recipe
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
             return self.recipe
-        return Explore() if self.recipe == "auto" else RECIPES[self.recipe]()
+        if self.recipe != "auto":
+            return RECIPES[self.recipe]()
+        return Match() if isinstance(self.surrogate, nn.Module) else Explore()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
-        name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
-        name = "explore" if name == "auto" else name
         for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
@@ -258,7 +261,8 @@ recipe
             if own < FEWEST or auc < LEAST_AUC:
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
-                orders.append(Order(label, count, name, self._recipe()))
+                recipe = self._recipe()
+                orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
                 f"too few rows to learn from in class {', '.join(small)}: interpolated between "
@@ -281,7 +285,7 @@ recipe
         judge = self.judge
         if isinstance(judge, str):
             # Where chance decides, plausibility is told, not asked.
-            is_sifted = order.recipe.sharpness is not None
+            is_sifted = order.recipe.chance is not None
             surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
             judge = surer_than_chance if is_sifted else Judge()
         bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None

@@ -41,14 +41,16 @@ class AdversarialUnderSampler(SharesModules, BaseUnderSampler):
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
-    drop : {"redundant", "noisy", "both"}, default="both"
+    drop : {"redundant", "noisy", "both"}, default="noisy"
         "redundant": rows far from the border, by the first-order adversarial distance. "noisy":
         rows that held-out members of the committee take for another class, then rows by chance.
-        "both": doubtful rows first, then redundant ones.
+        "both": doubtful rows first, then redundant ones. Thinning deep rows lost to chance in AP
+        and AUC wherever it was tried (benchmarks/results/oversampling/undersample_tune.md): use it
+        where you want the rows beside the border, not better scores.
     sharpness : float >= 0, default=1.0
         How much likelier the deepest row goes than the shallowest: exp(sharpness) times. 0 drops
         by chance, `numpy.inf` strictly the deepest.
-    doubt : float in [0, 1], default=0.1
+    doubt : float in [0, 1], default=0.5
         Held-out probability of its own class under which a row looks mislabelled.
     adapter : {"auto", "tabular", "image"} or an adapter
         Reads the container; "auto" looks at it.
@@ -103,9 +105,9 @@ class AdversarialUnderSampler(SharesModules, BaseUnderSampler):
         self,
         *,
         sampling_strategy: Any = "auto",
-        drop: str = "both",
+        drop: str = "noisy",
         sharpness: float = 1.0,
-        doubt: float = 0.1,
+        doubt: float = 0.5,
         adapter: Any = "auto",
         surrogate: Any = "auto",
         batch_size: int = 4096,

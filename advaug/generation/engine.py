@@ -18,7 +18,7 @@ from torch import Tensor
 from advaug.adapters.protocol import refuse_not_finite
 from advaug.attacks import Attack
 from advaug.generation.pool import Pool, Voter
-from advaug.generation.recipes import Plan, Recipe, alone, evenly
+from advaug.generation.recipes import Chance, Plan, Recipe, alone, evenly
 from advaug.norms import draw, length, per_row, standard_normal
 from advaug.objectives import Logits, margin
 from advaug.spaces import Space
@@ -121,10 +121,10 @@ def generate(
         device=terms.device,
         margins=pool.margins(label),
     )
-    if recipe.sharpness is None:
+    if recipe.chance is None:
         yield from drawn_back(work, plan, terms)
     else:
-        yield from drawn_anew(work, plan, recipe.sharpness, terms, generator)
+        yield from drawn_anew(work, plan, recipe.chance, terms, generator)
 
 
 def planned(
@@ -151,14 +151,14 @@ def drawn_back(work: "Work", plan: Plan, terms: Terms) -> Iterator[Grown]:
 
 
 def drawn_anew(
-    work: "Work", plan: Plan, sharpness: float, terms: Terms, generator: torch.Generator
+    work: "Work", plan: Plan, chance: Chance, terms: Terms, generator: torch.Generator
 ) -> Iterator[Grown]:
-    """As many rows as planned, each accepted by chance: probability ** sharpness of all voices."""
+    """As many rows as planned, each accepted by the recipe's chance."""
     missing = len(plan.parent)
     for _ in range(ROUNDS):
         accepted = 0
         for rows in torch.arange(len(plan.parent)).split(terms.batch_size):
-            grown = work.sift(plan.take(rows), sharpness).first(missing)
+            grown = work.sift(plan.take(rows), chance).first(missing)
             accepted, missing = accepted + len(grown.x), missing - len(grown.x)
             if len(grown.x):
                 yield grown
@@ -207,7 +207,7 @@ class Work:
     def grow(self, plan: Plan) -> Grown:
         """Start, attack, snap, mend and judge; who is refused tries again nearer home, and at
         last stays there."""
-        moved, chance, reach = self._moved(plan)
+        moved, noise, reach = self._moved(plan)
         home = self._rows(plan.home)
         best, (_, record) = home.clone(), self._judged(home)
         record["kept"], record["mended"] = torch.zeros_like(reach), torch.zeros_like(reach)
@@ -216,7 +216,7 @@ class Work:
             at = waiting.cpu()
             back = torch.full_like(reach[waiting], 1 - kept)
             tried = self.space.mix(moved[waiting], home[waiting], back)
-            tried, keeps, facts = self._tried(tried, plan.take(at), reach[waiting], chance[waiting])
+            tried, keeps, facts = self._tried(tried, plan.take(at), reach[waiting], noise[waiting])
             facts["kept"] = torch.full_like(back, kept)
             for name, values in facts.items():
                 record[name][waiting[keeps]] = values[keeps]
@@ -226,12 +226,12 @@ class Work:
                 break
         return self._grown(plan, best, record)
 
-    def sift(self, plan: Plan, sharpness: float) -> Grown:
+    def sift(self, plan: Plan, chance: Chance) -> Grown:
         """Start, attack, snap, mend and judge; only who is accepted."""
-        moved, chance, reach = self._moved(plan)
-        x, keeps, record = self._tried(moved, plan, reach, chance)
+        moved, noise, reach = self._moved(plan)
+        x, keeps, record = self._tried(moved, plan, reach, noise)
         lot = torch.rand(len(x), generator=self.streams.accept, dtype=torch.float32)
-        keeps &= lot.to(self.device) < record["probability"] ** sharpness
+        keeps &= lot.to(self.device) < chance(record["probability"], self.attacked, x, self.label)
         record["kept"] = torch.ones_like(reach)
         grown = self._grown(plan, x, record)
         return grown.take(keeps.nonzero()[:, 0].cpu())
@@ -247,15 +247,15 @@ class Work:
         return self.pool.x[places].to(self.device)
 
     def _moved(self, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
-        """The attacked rows, the chance that snaps them and the ball in which they do."""
+        """The attacked rows, the noise that snaps them and the ball in which they do."""
         parent = self._rows(plan.parent)
         start = self.space.mix(parent, self._rows(plan.mate), plan.share.to(self.device))
         if plan.scatter.any():
             start = self._scattered(start, plan.scatter.to(self.device))
-        moved, chance = self._attack(plan, start), draw(parent, self.streams.snap)
+        moved, noise = self._attack(plan, start), draw(parent, self.streams.snap)
         # Only a row that starts at its parent has a ball to stay in once it is snapped.
         reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
-        return moved, chance, reach
+        return moved, noise, reach
 
     def _scattered(self, x: Tensor, size: Float[Tensor, " batch"]) -> Tensor:
         """The rows moved in random directions by `size` standard deviations of the columns."""
@@ -266,11 +266,11 @@ class Work:
         return self.space.shift(x, direction * per_row(share, direction) * scale)
 
     def _tried(
-        self, x: Tensor, plan: Plan, reach: Tensor, chance: Tensor
+        self, x: Tensor, plan: Plan, reach: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Rows as they would be shipped, whether the judge keeps them, and what was found."""
         parent = self._rows(plan.parent)
-        x, done = self.space.snap(x, parent, reach, chance), torch.zeros_like(reach)
+        x, done = self.space.snap(x, parent, reach, noise), torch.zeros_like(reach)
         if self.mend is not None:
             x, done = self.mend(x, parent, plan.parent)
         keeps, facts = self._judged(x)

@@ -5,8 +5,9 @@ a row that the judge refuses is drawn back towards it.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -41,16 +42,22 @@ class Plan:
         return replace(self, **{name: column[rows] for name, column in vars(self).items()})
 
 
+# (mean probability of all voices, the attacked model, rows, label) -> chance of being kept
+Chance = Callable[[Tensor, Logits, Tensor, int], Tensor]
+
+
 class Recipe(Protocol):
     """Seeds, target and objective together.
 
-    Where `sharpness` is a number, a row is accepted by chance, probability ** sharpness, and
-    drawn anew where it is not; where it is None, a refused row is drawn back.
+    Where there is a `chance`, a row is accepted by it, and drawn anew where it is not; where it is
+    None, a refused row is drawn back.
     """
 
     norm: float
     attack: Attack | None
-    sharpness: float | None
+
+    @property
+    def chance(self) -> Chance | None: ...
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         """Where `count` new rows of the class come from."""
@@ -93,7 +100,7 @@ class Interpolate(Settings):
     neighbours: int = 5
     norm: float = 2.0
     attack: Attack | None = None
-    sharpness: float | None = None
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -118,7 +125,7 @@ class Harden(Settings):
     reach: float = 0.25
     norm: float = math.inf
     attack: Attack | None = field(default_factory=FGSM)
-    sharpness: float | None = None
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -145,7 +152,7 @@ class Translate(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
     )
-    sharpness: float | None = None
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         others = (pool.y != label).nonzero()[:, 0]
@@ -187,7 +194,7 @@ class Match(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
     )
-    sharpness: float | None = None
+    chance: ClassVar[None] = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         plan = self._starts(pool, label, count, generator)
@@ -251,11 +258,15 @@ class Explore(Settings):
         tables it bought nothing.
     sharpness : float
         How much surer rows are preferred.
+    against : float
+        How much rows are preferred that the attacked model gets wrong: the chance is multiplied by
+        (1 - its probability) ** against. Meant for a model of your own as the surrogate.
     """
 
     noise: float = 3.0
     reach: float = 0.5
-    sharpness: float | None = 4.0
+    sharpness: float = 4.0
+    against: float = 0.0
     norm: float = 2.0
     attack: Attack | None = None
 
@@ -270,6 +281,16 @@ class Explore(Settings):
             scatter=self.noise * size,
             radius=self.reach * size,
         )
+
+    def chance(
+        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
+    ) -> Float[Tensor, " batch"]:
+        """How likely each row is kept, given the mean probability of all voices."""
+        chance = probability**self.sharpness
+        if self.against:
+            doubt = 1 - logits(x).softmax(-1)[:, label]
+            chance = chance * doubt**self.against
+        return chance
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label, targeted=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from advaug.inspection.evidence import Evidence
+from advaug.inspection.evidence import Array, Evidence
 
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
@@ -63,6 +63,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_label(evidence),
         *of_place(evidence),
         *of_batch(evidence),
+        *of_drift(evidence),
     ]
     return [Check(name, *line) for line in lines]
 
@@ -90,7 +91,7 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
 def of_cells(evidence: Evidence) -> Iterator[Line]:
     for name, is_beyond, doubt, bad, meaning in CELL_CHECKS:
         found = [f for f in evidence.faults if f.is_beyond == is_beyond and len(f.rows)]
-        rows = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
+        rows: Any = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
         share = len(rows) / len(evidence.rows)
         words = f"{percent(share)} of rows"
         if found:
@@ -130,11 +131,16 @@ def of_copies(evidence: Evidence) -> Iterator[Line]:
     )
 
 
+def label_status(p: Array) -> str:
+    """The status of a batch by its rows' label p-values, which are uniform for real rows."""
+    return graded(max(float((p < 0.05).mean()) - 0.1, (0.38 - float(p.mean())) * 1.5), 0, 0.15)
+
+
 def of_label(evidence: Evidence) -> Iterator[Line]:
     p = evidence.signs["label_p"]
     refused, mean = float((p < 0.05).mean()), float(p.mean())
     few = len(evidence.control["label_p"]) < 20
-    status = graded(max(refused - 0.1, (0.38 - mean) * 1.5), 0, 0.15)
+    status = label_status(p)
     yield (
         "label",
         "note" if few else status,
@@ -183,4 +189,17 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         f"AUC {batch.told_apart:.2f} of a forest; energy test p = {batch.same_p:.3f}",
         "AUC .50 and any p for the same distribution; doubt above .95",
         "augmentation need not copy the distribution: it says how far the rows depart from it",
+    )
+
+
+def of_drift(evidence: Evidence) -> Iterator[Line]:
+    if evidence.batch is None or not evidence.drifts:
+        return
+    far = evidence.drifts[0]
+    yield (
+        "column drift",
+        graded(far.distance, 0.4, 0.8),
+        f"column {far.column} lies {far.distance:.2f} from the real rows of the class",
+        "0 for the same distribution; doubt above .40, bad above .80",
+        "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
     )

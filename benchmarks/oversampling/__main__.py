@@ -22,7 +22,7 @@ METHODS = {
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
     "curves": "nothing,jitter,smote,mixup,advaug:auto",
     "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
-    "advaug_under:both,advaug_under:redundant,advaug_under:noisy",
+    "advaug_under:noisy,advaug_under:redundant,advaug_under:both",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
 }
 STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
@@ -117,6 +117,12 @@ def command() -> str:
     return shlex.join(["python", "-m", "benchmarks.oversampling", *words])
 
 
+def tell(failures: list[str]) -> None:
+    """Cells that failed, on stderr: their sets are left out of the comparison."""
+    for line in failures:
+        print(f"failed: {line}", file=sys.stderr)
+
+
 def main() -> None:
     args = arguments()
     plan = plan_of(args)
@@ -133,7 +139,7 @@ def main() -> None:
         print(curves.write(plan, tables, title, args.out, command()))
         return
     if not args.report_only:
-        cells.run(plan, args.jobs)
+        tell(cells.run(plan, args.jobs))
     table = scores.score(plan, args.jobs)
     print(report.write(plan, table, title, args.out, command()))
 

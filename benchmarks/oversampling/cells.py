@@ -61,27 +61,28 @@ class Plan:
         return ((n, s, k) for n in self.sets for s in range(self.seeds) for k in range(self.folds))
 
 
-def run(plan: Plan, jobs: int = 2) -> None:
-    """Run what is missing, big sets first, with a progress bar."""
+def run(plan: Plan, jobs: int = 2) -> list[str]:
+    """Run what is missing, big sets first, with a progress bar; failures are returned."""
     missing = defaultdict(list)
     for key in plan.parts():
         for method in plan.methods:
             if not plan.path(*key, method).is_file():
                 missing[key].append(method)
-    if not missing:
-        return
     rows = data.catalogue(plan.folder).set_index("name")["rows"].to_dict()
     order = sorted(missing, key=lambda key: -rows.get(key[0], 0))
     tasks = (delayed(run_fold)(plan, *key, missing[key]) for key in order)
-    total = sum(map(len, missing.values()))
-    with tqdm(total=total, unit="cell", desc=plan.strategy, smoothing=0.05) as bar:
-        for count in Parallel(jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(
-            tasks
-        ):
-            bar.update(count)
+    total, failures = sum(map(len, missing.values())), []
+    workers = Parallel(jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    with tqdm(total=total, unit="cell", desc=plan.strategy, disable=not total) as bar:
+        for done, failed in workers(tasks):
+            bar.update(done)
+            failures += failed
+    return failures
 
 
-def run_fold(plan: Plan, name: str, seed: int, fold: int, methods: list[str]) -> int:
+def run_fold(
+    plan: Plan, name: str, seed: int, fold: int, methods: list[str]
+) -> tuple[int, list[str]]:
     """All missing methods of one fold, each written as soon as it is done."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.filterwarnings("ignore", "too few rows to learn from")  # meant for users
@@ -91,17 +92,17 @@ def run_fold(plan: Plan, name: str, seed: int, fold: int, methods: list[str]) ->
     X, y = table.X.iloc[train].reset_index(drop=True), table.y[train]
     encode = data.encoder_of(X)
     rows = Fold(X, encode(X), y, encode, totals_of(plan.strategy, y), seed)
-    X_test = table.X.iloc[test].reset_index(drop=True)
+    X_test, failures = table.X.iloc[test].reset_index(drop=True), []
     for method in methods:
         try:
             cell = run_cell(method, rows, X_test)
-        except Exception as error:
-            raise RuntimeError(f"{method} on {name}, seed {seed}, fold {fold}: {error}") from error
+        except Exception as error:  # one method's fault must not stop an hour's run
+            failures.append(f"{method} on {name}, seed {seed}, fold {fold}: {error!r}")
+            continue
         facts = {"set": name, "base": table.base, "seed": seed, "fold": fold, "method": method}
-        write(
-            cell.assign(**facts, y=[table.y[test]] * len(cell)), plan.path(name, seed, fold, method)
-        )
-    return len(methods)
+        cell = cell.assign(**facts, y=[table.y[test]] * len(cell))
+        write(cell, plan.path(name, seed, fold, method))
+    return len(methods), failures
 
 
 def run_cell(method: str, rows: Fold, X_test: pd.DataFrame) -> pd.DataFrame:

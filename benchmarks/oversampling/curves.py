@@ -4,6 +4,7 @@ Training folds are cut to n rows at the classes' own shares (five rows of a clas
 test folds stay whole. Sets: those large enough for the longest curve, least imbalanced first.
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def run(plan: Plan, sizes: tuple[int, ...], jobs: int, *, report_only: bool) -> 
     for size in sizes:
         cut = replace(plan, most_rows=size)
         if not report_only:
-            cells.run(cut, jobs)
+            for line in cells.run(cut, jobs):
+                print(f"failed: {line}", file=sys.stderr)
         tables[size] = scores.score(cut, jobs)
     return tables
 

@@ -125,6 +125,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
     facts = facts_of(plan, [*dict.fromkeys(scores["set"])])
     means = summary(scores, metrics)
     old = stale(scores)
+    absent = [name for name in plan.sets if name not in facts.index]
     text = [
         f"# {title}",
         "",
@@ -132,6 +133,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
         "",
         heading(plan, facts),
         "",
+        *([f"Left out, a method has not finished them: {', '.join(absent)}", ""] if absent else []),
         *([f"Made by other code than the present: {old.to_dict()}", ""] if len(old) else []),
         markdown(means),
         "",

@@ -123,7 +123,7 @@ def score(plan: Plan, jobs: int = 2) -> pd.DataFrame:
     whole = rows.groupby("set")[["method", "seed"]].agg(lambda x: x.nunique())
     whole = whole[(whole["method"] == len(plan.methods)) & (whole["seed"] == plan.seeds)].index
     if not len(whole):
-        raise ValueError("no set has been finished by every method: run it without --report-only")
+        raise ValueError("no set has been finished by every method: see what failed")
     rows = rows[rows["set"].isin(whole)]
     keys = ["set", "base", "method", "learner"]
     numbers = [*metrics_of(plan), "seconds", "fit_seconds", "fell_back"]

@@ -1,0 +1,362 @@
+"""The language against numpy on random rows, refusals with their places, objects, and the miner."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy import sparse
+
+from advaug.constraints import (
+    Constraints,
+    Equal,
+    Frozen,
+    If,
+    Integer,
+    Linear,
+    Monotone,
+    OneHot,
+    OneOf,
+    Range,
+    Refused,
+    broken,
+)
+from advaug.constraints.parser import parse
+
+rng = np.random.default_rng(0)
+N = 60
+X = pd.DataFrame(
+    {
+        "a": rng.integers(-3, 4, N).astype(float),
+        "b": rng.integers(0, 5, N),
+        "c": rng.normal(size=N),
+        "job": pd.Categorical(rng.choice(["x", "y", "o'k"], N)),
+        "is open": rng.random(N) < 0.5,
+        "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 90, N), "D"),
+    }
+)
+A, B, C, JOB, OPEN = (X[name].to_numpy() for name in X.columns[:5])
+
+
+def check(rule, rows=X):
+    (answer,) = Constraints(rule).check(rows).values()
+    return answer
+
+
+with np.errstate(all="ignore"):
+    TABLE = {
+        "a <= b": A <= B,
+        "a + b * 2 - 1 > c": A + B * 2 - 1 > C,
+        "-a ** 2 == -(a * a)": np.ones(N, bool),
+        "2 ** -1 * b >= .5e0": B / 2 >= 0.5,
+        "0 <= a < b <= 4": (A >= 0) & (A < B) & (B <= 4),
+        "a == 1 or b == 2 and c > 0": (A == 1) | ((B == 2) & (C > 0)),
+        "not a == 1 and b != 2": (A != 1) & (B != 2),
+        "if a > 0 then b > 1": ~(A > 0) | (B > 1),
+        "if a > 0 then if b > 1 then c > 0": ~(A > 0) | ~(B > 1) | (C > 0),
+        "(a > 0) == (b > 1)": (A > 0) == (B > 1),
+        "abs(a) + max(a, b, 1) - min(a, b) <= 4": np.abs(A)
+        + np.maximum(np.maximum(A, B), 1)
+        - np.minimum(A, B)
+        <= 4,
+        "round(c, 1) <= floor(c) + .5": np.round(C, 1) <= np.floor(C) + 0.5,
+        "sqrt(b) * exp(c) >= log(2) + ceil(c)": np.sqrt(B) * np.exp(C) >= np.log(2) + np.ceil(C),
+        "a in {-1, 0, 2.0}": np.isin(A, [-1, 0, 2]),
+        "b not in [1, 2]": ~np.isin(B, [1, 2]),
+        "job == 'x'": JOB == "x",
+        "job in {'x', \"o'k\"}": JOB != "y",
+        "`is open`": OPEN,
+        "not `is open` or b > 2": ~OPEN | (B > 2),
+        "`is open` == (b > 2)": (B > 2) == OPEN,
+        "`is open` + b <= 3": OPEN + B <= 3,
+        "day < 18262 + 30": X["day"].to_numpy() < np.datetime64("2020-01-31"),
+        "a / b <= 1": np.where(B == 0, False, A / B <= 1),
+        "not a / b <= 1": np.where(B == 0, False, ~(A / B <= 1)),
+        "if b > 0 then a / b <= 1": (B == 0) | (A / B <= 1),
+        "a / b != 1": (B != 0) & (A != B),
+        "sqrt(a) >= 0 or b >= 0": np.ones(N, bool),
+        "log(a) >= 0": A >= 1,
+    }
+
+
+@pytest.mark.parametrize("rule", TABLE)
+def test_a_rule_says_what_numpy_says(rule):
+    assert_array_equal(check(rule), TABLE[rule])
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "sparse", "polars"])
+def test_columns_of_any_container_can_be_asked(kind):
+    values = np.stack([A, B, C], 1)
+    make = {"array": np.asarray, "list": np.ndarray.tolist, "sparse": sparse.csr_array}
+    rows = pl.DataFrame(values, list("abc")) if kind == "polars" else make[kind](values)
+    rule = "a <= b" if kind == "polars" else "x0 <= x1"
+    assert_array_equal(check(rule, rows), A <= B)
+
+
+def test_floats_are_equal_up_to_the_rounding_of_their_sums():
+    rows = pd.DataFrame({"a": [0.1, 0.1, 1e9], "b": [0.2, 0.2, 1e-2], "c": [0.3, 0.3000001, 1e9]})
+    assert check("a + b == c", rows).tolist() == [True, False, False]
+    assert check("a + b <= c", rows).tolist() == [True, True, False]
+    assert check("a + b > c", rows).tolist() == [False, False, True]
+    assert check("c - a - b == 0", rows).tolist() == [True, False, False]
+    narrow = rows.astype(np.float32)
+    assert check("a + b == c", narrow).tolist() == [True, True, True]
+
+
+def test_a_row_with_a_missing_cell_is_not_judged_but_can_be_asked():
+    rows = pd.DataFrame({"a": [1, None, 3], "b": [2.0, 1.0, None], "k": ["u", None, "v"]})
+    assert check("a > b", rows).tolist() == [False, True, True]
+    assert check("k == 'v'", rows).tolist() == [False, True, True]
+    assert check("b is missing", rows).tolist() == [False, False, True]
+    assert check("(k == 'u') == (b is not missing)", rows).tolist() == [True, True, True]
+    nullable = rows.astype({"a": "Int64"})
+    assert check("a > b", nullable).tolist() == [False, True, True]
+
+
+REFUSED = {  # rule -> place and reason
+    "__import__('os').system('x')": (16, "attributes"),
+    "a.real <= 1": (1, "attributes"),
+    "__import__('os') == a": (0, "no function"),
+    "eval(a) < 1": (0, "no function"),
+    "absolute(a) < 1": (0, "no function"),
+    "a <= 9 ** 9 ** 9": (7, "power is larger"),
+    "a ** 1000 <= 1": (2, "power is larger"),
+    "(" * 1000 + "a" + ")" * 1000 + " < 1": (40, "nested deeper"),
+    "-" * 1000 + "a < 1": (40, "nested deeper"),
+    "not " * 1000 + "a < 1": (164, "nested deeper"),
+    "a" + " * a" * 1000 + " < 1": (164, "factors in a row"),
+    "a < " + "1 + " * 5000 + "1": (10_000, "characters"),
+    "a <= 1 / 0": (7, "division by zero"),
+    "a <= 1 / (2 - 2)": (7, "division by zero"),
+    "a <= 0 ** -1": (7, "no finite number"),
+    "a <= 1e999": (5, "too large"),
+    "exp(1000) < a": (0, "no finite number"),
+    "a <= 'x'": (5, "number"),
+    "'x' + 1 < a": (0, "must be a number"),
+    "abs('x') < a": (4, "must be a number"),
+    "a and b > 1 + (b > 1)": (17, "must be a number"),
+    "a in {1, 'x'}": (9, "same braces"),
+    "a in {b}": (6, "only numbers and texts"),
+    "a = b": (2, "written =="),
+    "a & b": (2, "write and"),
+    "lambda: 1": (6, "no part"),
+    "[i for i in a]": (0, "expected a column"),
+    "a; b": (1, "no part"),
+    "a < 'x": (4, "not closed"),
+    "a + b": (0, "true or false"),
+    "1 < 2": (0, "names no column"),
+    "a <= 1 b": (7, "not expected"),
+    "a <=": (4, "expected a column"),
+    "if a > 1": (8, "expected 'then'"),
+    "max(a) > 1": (0, "takes 2 or more"),
+    "round(a, b) == 1": (9, "whole digits"),
+    "a + b is missing": (0, "only a column"),
+    "": (0, "expected a column"),
+}
+
+
+@pytest.mark.parametrize("rule", REFUSED, ids=lambda rule: rule[:30])
+def test_what_is_no_rule_is_refused_with_place_and_reason(rule):
+    at, reason = REFUSED[rule]
+    with pytest.raises(Refused, match=reason) as refused:
+        Constraints(rule)
+    assert refused.value.at == at
+    line, caret = str(refused.value).splitlines()[1:]
+    assert caret.index("^") <= len(line)
+
+
+UNFIT = {
+    "a + job <= 1": (4, "column 'job' is a text"),
+    "job == 1": (4, "text is compared with a number"),
+    "job < 'y'": (6, "needs on both sides a number"),
+    "nme <= 1": (0, "there is no column 'nme'"),
+    "a <= bb": (5, "did you mean 'b'"),
+    "if c then a > 1": (3, "column 'c' is a number"),
+    "a in {'x'}": (0, "needs a text"),
+}
+
+
+@pytest.mark.parametrize("rule", UNFIT)
+def test_what_does_not_fit_the_columns_is_refused_with_place_and_reason(rule):
+    at, reason = UNFIT[rule]
+    with pytest.raises(Refused, match=reason) as refused:
+        Constraints(rule).check(X)
+    assert refused.value.at == at
+
+
+WORDS = [*"ab+-*/()<>={},.'`^&|~!%", "**", "==", "<=", "if", "then", "and", "or", "not", "in", "is"]
+WORDS += [
+    "missing",
+    "abs(",
+    "max(",
+    "round(",
+    "1",
+    "9",
+    "1e9",
+    "'x'",
+    "`is open`",
+    "__class__",
+    "job",
+]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join) | st.text(max_size=40))
+def test_any_text_is_a_rule_or_refused_and_never_an_error_of_another_kind(text):
+    try:
+        answers = list(Constraints(text).check(X).values())
+    except Refused as error:
+        answers, place = [], error.at
+        assert 0 <= place <= len(text)
+    assert all(answer.dtype == bool and answer.shape == (N,) for answer in answers)
+
+
+def sums(depth=3):
+    leaf = st.sampled_from(["a", "b", "c", "1", "2.5"])
+    if not depth:
+        return leaf
+    inner = sums(depth - 1)
+    pair = st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+    return leaf | pair | inner.map(lambda t: f"abs({t})") | inner.map(lambda t: f"-{t}")
+
+
+@settings(max_examples=150)
+@given(sums(), st.sampled_from(["<", "<=", ">", ">="]), sums())
+def test_arithmetic_agrees_with_python(left, sign, right):
+    text = f"{left} {sign} {right}"
+    try:
+        answer = check(text)
+    except Refused:
+        return
+    names = {"a": A, "b": B.astype(float), "c": C, "abs": np.abs, "__builtins__": {}}
+    with np.errstate(all="ignore"):
+        l, r = (np.broadcast_to(eval(side, names), N) for side in (left, right))  # noqa: E741
+    clear = np.isfinite(l) & np.isfinite(r) & (np.abs(l - r) > 1e-6)
+    expected = {"<": l < r, "<=": l <= r, ">": l > r, ">=": l >= r}[sign]
+    assert_array_equal(answer[clear], expected[clear])
+
+
+OBJECTS = {
+    Range("a", 0, 2): (A >= 0) & (A <= 2),
+    Range("a", high=1): A <= 1,
+    Integer("c"): np.zeros(N, bool),
+    Monotone(("c", "b")): C <= B,
+    OneHot(("is open", "b")): np.isin(B, [0, 1]) & (B + OPEN == 1),
+    Equal("b", "a"): A == B,
+    Equal("b", "a", 1): np.abs(A - B) <= 1,
+    OneOf("job", ("x", "o'k")): JOB != "y",
+    If("job == 'x'", Range("b", high=2)): (JOB != "x") | (B <= 2),
+}
+
+
+@pytest.mark.parametrize("rule", OBJECTS, ids=lambda rule: rule.text)
+def test_an_object_is_a_short_way_to_write_a_rule(rule):
+    assert_array_equal(check(rule), OBJECTS[rule])
+
+
+def test_weights_of_a_linear_rule_are_written_out():
+    assert Linear({"a": -1, "is open": 2.5}, "<=", -3).text == "-a + 2.5 * `is open` <= -3"
+    assert_array_equal(check(Linear({"a": -1, "b": 2}, "<", 3)), -A + 2 * B < 3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [Range("a"), Monotone("ab"), OneHot(["a"]), OneOf("a", []), Linear({"a": 1}, "~")],
+)
+def test_an_object_that_says_nothing_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"needs|neither|sign"):
+        Constraints(wrong)
+
+
+def test_rules_come_alone_in_lists_and_as_constraints():
+    assert len(Constraints("a <= b")) == len(Constraints(["a <= b"])) == 1
+    assert Constraints(Constraints(["a <= b", Frozen("a")])).frozen == ["a"]
+    assert Constraints(None).check(X) == {}
+    with pytest.raises(TypeError, match="a constraint is a text"):
+        Constraints([1])
+
+
+def test_a_rule_of_ones_own_reads_columns_by_name():
+    class Even:
+        names = ("b",)
+
+        def holds(self, columns):
+            return columns["b"] % 2 == 0
+
+    assert_array_equal(check(Even()), B % 2 == 0)
+
+
+def test_a_frozen_column_is_broken_where_it_differs():
+    after = X.assign(a=np.where(np.arange(N) == 3, 9, X["a"]))
+    assert np.flatnonzero(broken(Frozen(["a"]), X, after, N)).tolist() == [3]
+
+
+def test_a_tree_is_the_same_however_it_is_spaced():
+    assert parse("a<=b+1 and not c>2") == parse(" a <= (b + 1)  and not (c > 2)")
+
+
+# ---------------------------------------------------------------- the miner
+
+
+def planted(n=400):
+    draw = np.random.default_rng(1)
+    a, b, c = draw.integers(1, 30, (3, n)).astype(float)
+    kind = draw.choice(["u", "v", "w"], n)
+    return pd.DataFrame(
+        {
+            "a": a,
+            "b": b,
+            "c": c,
+            "total": a + b,
+            "sum3": a + b + c,
+            "area": a * b,
+            "ratio": np.round(a / c, 3),
+            "double": 2.5 * c,
+            "later": a + draw.integers(0, 9, n),
+            "kind": kind,
+            "u": (kind == "u") * 1.0,
+            "v": (kind == "v") * 1.0,
+            "w": (kind == "w") * 1.0,
+            "pay": np.where(kind == "v", 0.0, draw.exponential(size=n)),
+            "noise": draw.normal(20, 9, n),
+        }
+    )
+
+
+PLANTED = [
+    "total == a + b",
+    "sum3 == a + b + c",
+    "area == a * b",
+    "abs(ratio - (a / c)) <= 0.0006",
+    "double == 2.5 * c",
+    "a <= later",
+    "if kind == 'v' then pay == 0",
+    "a == round(a)",
+]
+
+
+def test_planted_relations_are_found_with_their_support():
+    rows = planted()
+    found = Constraints.infer(rows)
+    rules = {finding.rule: finding for finding in found.findings}
+    for rule in PLANTED:
+        assert rule in rules
+    assert any("u + " in rule or "+ u" in rule for rule in rules if "{0, 1}" in rule)
+    assert rules["if kind == 'v' then pay == 0"].support == (rows["kind"] == "v").sum()
+    assert rules["total == a + b"].support == len(rows)
+    assert all(answer.all() for answer in found.check(rows).values())
+
+
+def test_shuffled_columns_hold_no_relation():
+    rows = planted()
+    draw = np.random.default_rng(2)
+    shuffled = pd.DataFrame({name: draw.permutation(rows[name]) for name in rows})
+    found = Constraints.infer(shuffled, kinds=["sum", "product", "share", "implication", "one_hot"])
+    assert found.findings == []
+
+
+def test_an_unknown_kind_of_relation_is_named():
+    with pytest.raises(ValueError, match="'magic' is none of"):
+        Constraints.infer(X, kinds=["magic"])

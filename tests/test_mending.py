@@ -1,0 +1,227 @@
+"""What is shipped keeps every rule that its parent keeps, in the user's own dtypes."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug.adapters import TabularAdapter, mender_for
+from advaug.constraints import Constraints, Frozen, OneHot
+from advaug.surrogates import Ensemble
+
+RULES = [
+    "total == a + b",
+    "area == h * w",
+    "abs(ratio - b / h) <= .0006",
+    "a <= top",
+    "if job == 'x' then pay == 0",
+    "if job != 'x' then pay > 0",
+    "if job == 'y' then side == 'l'",
+    "term in {36, 60}",
+    "2 * h + 3 * w <= bulk",
+    "(TSH is missing) == (measured == 'n')",
+    OneHot(["u", "v", "w_"]),
+    Frozen(["id"]),
+]
+
+
+def loans(n=260, seed=0):
+    draw = np.random.default_rng(seed)
+    a, h, w = draw.integers(0, 20, n), draw.integers(1, 9, n), draw.integers(1, 9, n)
+    b, job = draw.normal(5, 2, n), draw.choice(["x", "y", "z"], n)
+    group, measured = draw.integers(0, 3, n), draw.random(n) < 0.7
+    X = pd.DataFrame(
+        {
+            "id": np.arange(n) + 2**60,
+            "a": a,
+            "b": b,
+            "total": a + b,
+            "h": h,
+            "w": w,
+            "area": (h * w).astype(np.int32),
+            "ratio": np.round(b / h, 3),
+            "top": a + draw.integers(0, 4, n),
+            "job": pd.Categorical(job),
+            "pay": np.where(job == "x", 0.0, draw.exponential(3, n)),
+            "side": np.where(job == "y", "l", draw.choice(["l", "r"], n)),
+            "term": draw.choice([36, 60], n),
+            "bulk": 2 * h + 3 * w + draw.integers(0, 5, n),
+            "TSH": np.where(measured, draw.normal(size=n), np.nan),
+            "measured": np.where(measured, "y", "n"),
+            **{name: group == k for k, name in enumerate(["u", "v", "w_"])},
+        }
+    )
+    y = (b + h / 2 + draw.normal(0, 1, n) > 9).astype(int)
+    return X, y
+
+
+def sampler(**settings):
+    few = Ensemble(repeats=2, steps=40)
+    return AdversarialOverSampler(**{"random_state": 0, "surrogate": few, **settings})
+
+
+def answers(rules, rows):
+    return np.stack([*Constraints(rules).check(rows).values()])
+
+
+@pytest.mark.parametrize("judge", ["auto", None])
+@pytest.mark.parametrize("recipe", ["match", "harden", "translate", "interpolate"])
+def test_no_row_that_is_shipped_breaks_a_rule(recipe, judge):
+    X, y = loans()
+    s = sampler(recipe=recipe, judge=judge, radius=1.0, constraints=RULES)
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    assert answers(RULES, new).all()
+    assert (new["id"].to_numpy() == X["id"].to_numpy()[s.provenance_["parent"]]).all()
+    assert (new.dtypes == X.dtypes).all()
+    assert s.constraints_report_["retracted"] == 0
+    if judge:  # it sends rows home, which breaks no rule
+        return
+    free = sampler(recipe=recipe, judge=judge, radius=1.0).fit_resample(X, y)[0].iloc[len(X) :]
+    assert (~answers(RULES, free)).any(0).mean() > 0.5, "without rules most rows break one"
+    report = s.constraints_report_
+    assert report["set_back"] < 0.35 * report["rows"]
+    assert report["repaired"] == s.provenance_["repaired"].sum() > 0
+
+
+def test_a_rule_binds_only_rows_whose_parent_keeps_it():
+    X, y = loans()
+    X.loc[::2, "total"] += 1
+    s = sampler(constraints="total == a + b", judge=None)
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    parent = X.iloc[s.provenance_["parent"]]
+    (own,), (kept,) = answers("total == a + b", parent), answers("total == a + b", new)
+    assert kept[own].all()
+    assert not kept[~own].all()
+    assert s.constraints_report_["rules"] == {"total == a + b": 0.5}
+
+
+@pytest.mark.parametrize("kind", ["float32", "nullable", "polars", "array"])
+def test_rules_hold_in_the_users_own_dtypes(kind):
+    X, y = loans()
+    X = X[["a", "b", "total", "h", "top"]]
+    rules = ["total == a + b", "a <= top", "h >= 2 * b - 99"]
+    if kind == "float32":
+        X = X.astype({"a": np.float32, "b": np.float32}).assign(total=lambda t: t["a"] + t["b"])
+    if kind == "nullable":
+        X = X.astype({"a": "Int64", "b": "Float64", "total": "Float64"})
+        X.loc[::5, "b"] = pd.NA
+    if kind == "polars":
+        X = pl.from_pandas(X)
+    if kind == "array":
+        X, rules = X.to_numpy(), ["x2 == x0 + x1", "x0 <= x4", "x3 >= 2 * x1 - 99"]
+    new, _ = sampler(constraints=rules, judge=None).fit_resample(X, y)
+    assert type(new) is type(X)
+    assert answers(rules, new).all()
+    if kind == "float32":
+        assert new["total"].dtype == np.float32
+
+
+def test_dates_keep_their_order():
+    X, y = loans()
+    X = X[["a", "b"]].assign(start=pd.Timestamp("2020-01-01") + pd.to_timedelta(X["a"], "D"))
+    X["end"] = X["start"] + pd.to_timedelta(X["h"] if "h" in X else X["a"] % 5, "D")
+    new, _ = sampler(constraints="start <= end <= start + 4", judge=None).fit_resample(X, y)
+    days = (new["end"] - new["start"]).dt.days
+    assert days.between(0, 4).all()
+    free, _ = sampler(judge=None).fit_resample(X, y)
+    assert not (free["end"] - free["start"]).dt.days.between(0, 4).all()
+
+
+def test_a_rule_of_ones_own_is_kept_by_setting_its_columns_back():
+    class Parity:
+        names = ("a", "top")
+
+        def holds(self, columns):
+            return (columns["a"] + columns["top"]) % 2 == 0
+
+    X, y = loans()
+    X["top"] = X["a"] + 2
+    s = sampler(constraints=[Parity()], judge=None)
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    assert ((new["a"] + new["top"]) % 2 == 0).all()
+    assert s.constraints_report_["set_back"] > 0
+    assert s.constraints_report_["retracted"] == 0
+
+
+def test_the_judge_sees_what_is_shipped():
+    X, y = loans()
+    s = sampler(constraints=RULES)
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    made = s.provenance_
+    moved = ~made["retracted"].to_numpy()
+    x = s.adapter_.encode(new[moved])
+    with torch.no_grad():
+        # distance is measured on the mended, encoded row: decoding and encoding give it back
+        seed = s.adapter_.encode(X.iloc[made["parent"]][moved])
+        away = s.adapter_.space(2.0).distance(x, seed).numpy()
+    np.testing.assert_allclose(away, made["distance"][moved], atol=1e-3)
+
+
+def moved(X, coding, seed=0):
+    x = coding.encode(X)
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(seed))
+    radius = torch.full((len(x),), 1.0)
+    return x, coding.space(2.0).snap(coding.space(2.0).sample(x, radius, noise), x, radius, noise)
+
+
+def test_mending_gives_a_row_the_same_in_any_batch():
+    X, _ = loans()
+    coding = TabularAdapter().fit(X)
+    mender, (seed, x) = mender_for(coding, Constraints(RULES), X), moved(X, coding)
+    places = torch.arange(len(x))
+    whole, done = mender.mend(x, seed, places)
+    cut = [mender.mend(x[k], seed[k], k)[0] for k in places.split(7)]
+    assert done.bool().any()
+    torch.testing.assert_close(torch.cat(cut), whole, atol=1e-5, rtol=0)
+
+
+def test_what_keeps_the_rules_is_not_touched():
+    X, _ = loans()
+    coding = TabularAdapter().fit(X)
+    mender, x = mender_for(coding, Constraints(RULES), X), coding.encode(X)
+    same, done = mender.mend(x, x, torch.arange(len(X)))
+    assert torch.equal(same, x)
+    assert not done.any()
+    seed, x = moved(X, coding)
+    once, _ = mender.mend(x, seed, torch.arange(len(X)))
+    twice, done = mender.mend(once, seed, torch.arange(len(X)))
+    torch.testing.assert_close(twice, once, atol=1e-4, rtol=0)
+
+
+def test_adversarial_copies_keep_the_rules_too():
+    X, y = loans()
+    t = AdversarialTransformer(
+        radius=1.0, constraints=RULES, random_state=0, surrogate=Ensemble(repeats=2, steps=40)
+    )
+    new = t.fit(X, y).transform(X)
+    assert answers(RULES, new).all()
+    assert not new["b"].equals(X["b"])
+    free = AdversarialTransformer(
+        radius=1.0, random_state=0, surrogate=Ensemble(repeats=2, steps=40)
+    )
+    assert not answers(RULES, free.fit(X, y).transform(X)).all()
+
+
+def test_a_copy_that_cannot_be_repaired_is_the_row_itself():
+    X, y = loans()
+    X = X[["a", "b", "h"]]
+    rule = lambda rows: rows["b"].isin(X["b"]).to_numpy()  # noqa: E731
+    t = AdversarialTransformer(constraints=[rule, "a >= 0"], random_state=0)
+    pd.testing.assert_frame_equal(t.fit(X, y).transform(X), X)
+
+
+def test_rules_over_columns_need_a_table():
+    images = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32)
+    y = np.arange(40) % 2 * (np.arange(40) % 4 > 0)
+    with pytest.raises(ValueError, match=r"Expected 2D|need a table"):
+        sampler(constraints="x0 <= x1").fit_resample(images, y)
+
+
+def test_a_rule_that_does_not_fit_is_refused_before_any_work():
+    X, y = loans()
+    with pytest.raises(ValueError, match="did you mean 'total'"):
+        sampler(constraints="totl == a + b").fit_resample(X, y)
+    with pytest.raises(ValueError, match="did you mean 'total'"):
+        AdversarialTransformer(constraints="totl == a + b").fit(X, y)
