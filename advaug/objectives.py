@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
@@ -64,13 +64,16 @@ class Odds:
         value = log_odds(self.logits(x), self.label)
         return value if self.targeted else -value
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows])
 
 
 @dataclass(frozen=True)
 class Margin:
-    """The same on the margin: above 0 exactly where the prediction has left (reached) `label`."""
+    """The same on the margin: above 0 exactly where the prediction has left (reached) `label`.
+
+    `each` has it for each other class alone, for an attack that looks for the nearest boundary.
+    """
 
     logits: Logits
     label: Tensor
@@ -80,7 +83,16 @@ class Margin:
         value = margin(self.logits(x), self.label)
         return value if self.targeted else -value
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def each(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch goals"]:
+        logits = self.logits(x)
+        if self.targeted:
+            return margin(logits, self.label)[:, None]
+        own = logits.gather(1, self.label[:, None])
+        classes = logits.shape[1]
+        others = torch.arange(1, classes, device=logits.device) + self.label[:, None]
+        return logits.gather(1, others % classes) - own
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows])
 
 
@@ -95,5 +107,35 @@ class Level:
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         return -(margin(self.logits(x), self.label) - self.level).abs()
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, label=self.label[rows], level=self.level[rows])
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL(p(seed) || p(x)): how far the model's answer has moved. It needs no label."""
+
+    logits: Logits
+    before: Tensor
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        was, now = self.before.log_softmax(1), self.logits(x).log_softmax(1)
+        return (was.exp() * (was - now)).sum(1)
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        return replace(self, before=self.before[rows])
+
+
+def goal(
+    raises: str,
+    logits: Logits,
+    x: Float[Tensor, "batch *shape"],
+    label: Int[Tensor, " batch"] | None,
+) -> Odds | Margin | Divergence:
+    """What an attack wants raised on rows x: "odds", "margin", or "divergence" (no label)."""
+    if raises == "divergence":
+        with torch.no_grad():
+            return Divergence(logits, logits(x))
+    if label is None:
+        raise ValueError(f"label must be given to raise {raises!r}: only 'divergence' needs none")
+    return (Margin if raises == "margin" else Odds)(logits, label)

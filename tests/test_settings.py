@@ -3,14 +3,46 @@ from dataclasses import asdict
 import pytest
 from sklearn.base import clone
 
-from advaug.attacks import ATTACKS, FGSM, MIFGSM, PGD, Noise
+from advaug.attacks import (
+    APGD,
+    ATTACKS,
+    BIM,
+    EAD,
+    FGSM,
+    JSMA,
+    MIFGSM,
+    NIFGSM,
+    PGD,
+    RFGSM,
+    UAP,
+    VAT,
+    CarliniWagner,
+    DeepFool,
+    Direction,
+    Noise,
+    Patch,
+    Uniform,
+)
 from advaug.surrogates import Ensemble
 
 CHANGED = [
     FGSM(),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),
-    Noise(fills_ball=True),
+    RFGSM(share=0.3),
+    BIM(steps=4, step=0.3),
+    NIFGSM(steps=4, step=0.3, momentum=0.5),
+    APGD(steps=9, momentum=0.5, rising=0.5, random_start=False),
+    DeepFool(steps=9, overshoot=0.1, candidates=3),
+    CarliniWagner(rounds=2, steps=9, rate=0.1, price=2.0, confidence=0.5),
+    EAD(rounds=2, steps=9, rate=0.1, sparsity=0.1, price=2.0, confidence=0.5),
+    JSMA(columns=7),
+    UAP(steps=9, step=0.2, momentum=0.5, batch=9),
+    Patch(steps=9, step=0.2, sizes=(0.1, 0.2), turn=5.0, is_signal=True, batch=9),
+    VAT(iterations=3, near=0.1),
+    Noise(),
+    Uniform(),
+    Direction(),
     Ensemble(repeats=1, folds=2, hidden=5, steps=7, batch=9, rate=0.1, decay=0.2),
 ]
 every_one = pytest.mark.parametrize("thing", CHANGED, ids=lambda thing: type(thing).__name__)

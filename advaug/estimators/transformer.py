@@ -3,6 +3,9 @@
 `when="always"` is a stress test in a pipeline, `when="fit"` augmentation while training.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -32,7 +35,8 @@ from advaug.estimators.base import (
     refuse_classes,
 )
 from advaug.norms import draw
-from advaug.objectives import Margin, Odds
+from advaug.objectives import Logits, Objective, goal
+from advaug.spaces import Space
 from advaug.surrogates import Committee, Frozen
 
 
@@ -41,10 +45,12 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
 
     Parameters
     ----------
-    attack : {"fgsm", "pgd", "mifgsm", "noise"} or an attack, default="fgsm"
+    attack : a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+        One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
-        tables, black to white for images.
+        tables, black to white for images. `numpy.inf` for attacks that look for the shortest
+        move ("deepfool", "cw", "ead", "jsma").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -64,6 +70,8 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     Attributes
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+    attack_ : the attack, with what it has learnt
+    fooling_rate_ : of "uap" and "patch": the share of held-out rows whose prediction changes
 
     References
     ----------
@@ -81,7 +89,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "attack": [StrOptions(set(ATTACKS)), callable],
-        "radius": [Interval(Real, 0, None, closed="neither")],
+        "radius": [Interval(Real, 0, None, closed="right")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
@@ -159,7 +167,35 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
+        self.attack_: Any = choose_attack(self.attack)
+        self._refuse_endless()
+        if hasattr(self.attack_, "learn"):
+            self._learn_shared(X)
         return self
+
+    def _refuse_endless(self) -> None:
+        """ValueError where a step would be a share of an infinite radius."""
+        if self.radius == np.inf and not getattr(self.attack_, "is_minimal", False):
+            raise ValueError(
+                f"radius must be finite for {self.attack_}: only attacks that look for the "
+                "shortest move take inf"
+            )
+
+    def _learn_shared(self, X: Any) -> None:
+        """What all rows share, learnt on four fifths of them and judged on the others."""
+        generator = new_generator(check_random_state(self.random_state))
+        order = torch.randperm(containers.count(X), generator=generator)
+        held = max(len(order) // 5, 1)
+        held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
+        x = self.adapter_.encode(X)
+        with self._model() as logits:
+            self.attack_ = self.attack_.learn(*self._arena(x[learnt], logits), generator)
+            seed = x[held_out]
+            moved = self._attacked(seed, None, logits)
+            device = resolve(self.device)
+            with torch.no_grad():
+                before, after = (logits(rows.to(device)).argmax(1) for rows in (seed, moved))
+        self.fooling_rate_ = float((before != after).double().mean())
 
     def _target(self, X: Any, y: Any) -> Any:
         if y is None:
@@ -210,18 +246,11 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     def _moved(self, X: Any, y: Any) -> Any:
         seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
         mender = mender_for(self.adapter_, rules, X)
-        model = self.surrogate_
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
-        if isinstance(model, Frozen):
-            with model:
-                moved = self._attacked(
-                    seed, labels, lambda x: model.logits(self.adapter_.native(x)), mender
-                )
-        else:
-            committee = model.to(resolve(self.device))
-            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)), mender)
+        with self._model() as logits:
+            moved = self._attacked(seed, labels, logits, mender)
         return self._kept(moved, seed, X, rules, mender)
 
     def _kept(
@@ -238,22 +267,60 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         new = self.adapter_.decode(moved, seed, X)
         return mender.shipped(new, X) if mender else new
 
-    def _attacked(
-        self, seed: Tensor, labels: Tensor | None, logits: Any, mender: Mender | None
-    ) -> Tensor:
+    @contextmanager
+    def _model(self) -> Iterator[Logits]:
+        """The attacked model's logits of encoded rows; a user's net is frozen meanwhile."""
+        model = self.surrogate_
+        if isinstance(model, Frozen):
+            with model:
+                yield lambda x: model.logits(self.adapter_.native(x))
+        else:
+            committee = model.to(resolve(self.device))
+            yield lambda x: committee.logits(x.flatten(1))
+
+    def _arena(
+        self, rows: Tensor, logits: Logits, labels: Tensor | None = None
+    ) -> tuple[Objective, Tensor, Space, Tensor]:
+        """What the attack raises on encoded rows, and where: on the device."""
         device = resolve(self.device)
-        space = self.adapter_.space(float(self.norm)).to(device)
+        x = rows.to(device)
+        with torch.no_grad():
+            label = logits(x).argmax(1) if labels is None else labels.to(device)
+        radius = torch.full((len(x),), float(self.radius), device=device)
+        objective = goal(getattr(self.attack_, "raises", "odds"), logits, x, label)
+        return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
+
+    def _attacked(
+        self,
+        seed: Tensor,
+        labels: Tensor | None,
+        logits: Logits,
+        mender: Mender | None = None,
+    ) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
-        attack = choose_attack(self.attack)
-        goal = Odds if getattr(attack, "stop_at", None) is None else Margin
-        moved = []
+        moved, stuck = [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            x = seed[rows].to(device)
-            with torch.no_grad():
-                label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
-            radius = torch.full((len(x),), float(self.radius), device=device)
-            y = attack(goal(logits, label), x, space, radius, walk)
+            arena = self._arena(seed[rows], logits, None if labels is None else labels[rows])
+            objective, x, space, radius = arena
+            y = self.attack_(*arena, walk)
+            stuck += count_stuck(objective, x, y)
             y = space.snap(y, x, radius, draw(x, snap))
             moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
+        if stuck:
+            warnings.warn(
+                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model has no "
+                "gradient there, every cell is frozen, missing or at its bound, or no success lies "
+                "within the radius",
+                stacklevel=4,
+            )
         return torch.cat(moved)
+
+
+def count_stuck(objective: Objective, seed: Tensor, moved: Tensor) -> int:
+    """How many rows are where they were though their objective is below 0."""
+    unmoved = (moved == seed).flatten(1).all(1)
+    if not bool(unmoved.any()):
+        return 0
+    with torch.no_grad():
+        return int((objective.take(unmoved)(seed[unmoved]) < 0).sum())
