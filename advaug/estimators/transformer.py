@@ -13,28 +13,38 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
-from torch import Tensor, nn
+from torch import Tensor
 
 from advaug import containers
 from advaug.attacks import ATTACKS
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
-    SharesModules,
+    SharesModels,
     check_rows,
     choose_adapter,
     choose_attack,
     choose_ensemble,
     new_generator,
-    probe,
     refuse_classes,
 )
+from advaug.estimators.models import (
+    classes_of,
+    held,
+    is_given,
+    logits_at,
+    model_of,
+    with_references,
+)
 from advaug.norms import draw
-from advaug.objectives import Margin, Odds
-from advaug.surrogates import Committee, Frozen
+from advaug.objectives import Margin, Odds, of_rows
+from advaug.surrogates import Committee
 
 
-class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+REFERENCES = 1000  # real rows kept for attacks that start from some
+
+
+class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Adversarial copies of the rows.
 
     Parameters
@@ -48,9 +58,11 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     when : {"always", "fit"}, default="always"
         "always": `transform` returns adversarial copies. "fit": `fit_transform` does, against
         the true labels, and `transform` returns X as it is.
-    surrogate : "auto", `Ensemble` or torch module
-        The attacked model: a committee of small nets trained on X and y, or your own net
-        (shared, never copied) from rows to logits; then y is not needed.
+    surrogate : "auto", `Ensemble`, torch module or fitted classifier
+        The attacked model: a committee of small nets trained on X and y; your own net from rows
+        to logits; or any fitted estimator or pipeline, asked in your own container (shared, never
+        copied or fitted). With a model of your own y is not needed. Estimators without a formula
+        (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
     adapter : {"auto", "tabular", "image"} or an adapter
     batch_size : int, default=4096
     device : str or torch.device, default="auto"
@@ -112,7 +124,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = not isinstance(self.surrogate, nn.Module)
+        tags.target_tags.required = not is_given(self.surrogate)
         tags.non_deterministic = self.when == "fit"
         return tags
 
@@ -122,20 +134,20 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         Parameters
         ----------
         X : rows in any container that the sampler takes too
-        y : labels (n,), needed unless `surrogate` is a torch module
+        y : labels (n,), needed unless `surrogate` is a model of your own
         """
         refuse_classes(self)
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         coding = choose_adapter(self.adapter, X).fit(X)
-        if isinstance(self.surrogate, nn.Module):
-            net = Frozen(self.surrogate)
-            surrogate: Frozen | Committee = net
-            if y is not None:
-                self.classes_ = np.unique(self._target(X, y))
-            first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
-            probe(net, coding.native(first), None if y is None else len(self.classes_))
+        if is_given(self.surrogate):
+            known = None if y is None else np.unique(self._target(X, y))
+            surrogate = model_of(self.surrogate, coding, X, None if known is None else len(known))
+            if classes_of(surrogate) is not None:
+                known = classes_of(surrogate)
+            if known is not None:
+                self.classes_ = known
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
@@ -150,13 +162,23 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
+        self._references = self._some_rows(X)
         return self
+
+    def _some_rows(self, X: Any) -> Tensor | None:
+        """Encoded rows for an attack that starts from real ones, or copies their cells."""
+        if getattr(choose_attack(self.attack), "references", False) is not None:
+            return None
+        rows = np.arange(containers.count(X))
+        if len(rows) > REFERENCES:
+            rows = np.random.RandomState(0).permutation(rows)[:REFERENCES]
+        return self.adapter_.encode(containers.take(X, rows))
 
     def _target(self, X: Any, y: Any) -> Any:
         if y is None:
             raise ValueError(
                 "AdversarialTransformer requires y to be passed, but the target y is None: pass "
-                "labels, or a torch module as surrogate"
+                "labels, or a model of your own as surrogate"
             )
         target = column_or_1d(containers.labels(y), warn=True)
         check_classification_targets(target)
@@ -204,14 +226,10 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
-        if isinstance(model, Frozen):
-            with model:
-                moved = self._attacked(
-                    seed, labels, lambda x: model.logits(self.adapter_.native(x))
-                )
-        else:
-            committee = model.to(resolve(self.device))
-            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)))
+        if isinstance(model, Committee):
+            model = model.to(resolve(self.device))
+        with held(model):
+            moved = self._attacked(seed, labels, logits_at(model, self.adapter_, X, seed))
         return self.adapter_.decode(moved, seed, X)
 
     def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Any) -> Tensor:
@@ -220,13 +238,17 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
         attack = choose_attack(self.attack)
-        goal = Odds if getattr(attack, "stop_at", None) is None else Margin
+        if self._references is not None:
+            attack = with_references(attack, self._references)
+        # What stops at a success, or starts from one, must know where it begins.
+        needs_border = {"stop_at", "references"} & set(vars(attack))
+        goal = Margin if needs_border and getattr(attack, "stop_at", 0) is not None else Odds
         moved = []
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            x = seed[rows].to(device)
+            x, model = seed[rows].to(device), of_rows(logits, rows)
             with torch.no_grad():
-                label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
+                label = model(x).argmax(1) if labels is None else labels[rows].to(device)
             radius = torch.full((len(x),), float(self.radius), device=device)
-            y = attack(goal(logits, label), x, space, radius, walk)
+            y = attack(goal(model, label), x, space, radius, walk)
             moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
         return torch.cat(moved)

@@ -17,7 +17,7 @@ from advaug.attacks import Attack
 from advaug.generation.pool import Pool
 from advaug.generation.recipes import Plan, Recipe
 from advaug.norms import draw
-from advaug.objectives import Logits, margin
+from advaug.objectives import Logits, margin, of_rows
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
 from advaug.validity import Bench
@@ -87,7 +87,7 @@ def generate(
     bench = terms.bench.to(device) if terms.bench else None
     for one in fold.unique().tolist():
         fighters, jury = pool.committee.strangers(one).to(device).halves()
-        attacked = terms.attacked or partial(of_rows, fighters)
+        attacked = terms.attacked or partial(flat_logits, fighters)
         work = Work(
             pool, space, arena, recipe, label, terms.attack, attacked, jury, bench, streams, device
         )
@@ -95,7 +95,7 @@ def generate(
             yield work.grow(plan.take(rows), margins)
 
 
-def of_rows(committee: Committee, x: Tensor) -> Tensor:
+def flat_logits(committee: Committee, x: Tensor) -> Tensor:
     """The committee's logits of rows of any shape."""
     return committee.logits(x.flatten(1))
 
@@ -169,7 +169,8 @@ class Work:
         moved = []
         for rows in torch.arange(len(start)).split(height):
             some = plan.take(rows)
-            objective = self.recipe.objective(self.attacked, label[rows], some)
+            attacked = of_rows(self.attacked, some.parent)
+            objective = self.recipe.objective(attacked, label[rows], some)
             moved.append(
                 self.attack(objective, start[rows], self.arena, some.radius, self.streams.attack)
             )
