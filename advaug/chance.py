@@ -43,7 +43,9 @@ class Chance:
         self.drawn = drawn
 
     @classmethod
-    def of(cls, like: Shaped[Tensor, "batch *shape"], generator: "torch.Generator | Chance") -> "Chance":
+    def of(
+        cls, like: Shaped[Tensor, "batch *shape"], generator: "torch.Generator | Chance"
+    ) -> "Chance":
         """Streams for the rows of `like`: one number a row is drawn, in row order."""
         if isinstance(generator, Chance):
             return generator
@@ -58,9 +60,7 @@ class Chance:
 
     def draw(self, *shape: int) -> Float[Tensor, "batch *shape"]:
         """Uniform float32 numbers in [0, 1) for each row."""
-        cells = torch.arange(
-            torch.Size(shape).numel(), device=self.keys.device, dtype=torch.int32
-        )
+        cells = torch.arange(torch.Size(shape).numel(), device=self.keys.device, dtype=torch.int32)
         low, high = self.keys.int(), (self.keys >> 32).int()
         start = stirred(stirred(low + self.drawn, 16, FIRST) + high, 15, SECOND)
         bits = stirred(start[:, None] + cells, 16, FIRST)

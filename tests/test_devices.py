@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.attacks import FGSM, MIFGSM, PGD, Noise
+from advaug.attacks import APGD, BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM, Direction, Noise, Uniform
 from advaug.norms import NORMS
 from advaug.objectives import Level, Margin, Odds
 from advaug.spaces import Box, Product, Simplex
 from advaug.surrogates import Committee, Frozen
 
-ATTACKS = [FGSM(), PGD(), PGD(random_start=False), MIFGSM(), Noise(), Noise(fills_ball=True)]
+ATTACKS = [
+    *(FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM(), APGD(steps=20)),
+    *(Noise(), Uniform(), Direction()),
+]
 OBJECTIVES = {
     "odds": Odds,
     "margin": Margin,

@@ -3,14 +3,32 @@ from dataclasses import asdict
 import pytest
 from sklearn.base import clone
 
-from advaug.attacks import ATTACKS, FGSM, MIFGSM, PGD, Noise
+from advaug.attacks import (
+    APGD,
+    ATTACKS,
+    BIM,
+    FGSM,
+    MIFGSM,
+    NIFGSM,
+    PGD,
+    RFGSM,
+    Direction,
+    Noise,
+    Uniform,
+)
 from advaug.surrogates import Ensemble
 
 CHANGED = [
     FGSM(),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),
-    Noise(fills_ball=True),
+    RFGSM(share=0.3),
+    BIM(steps=4, step=0.3),
+    NIFGSM(steps=4, step=0.3, momentum=0.5),
+    APGD(steps=9, momentum=0.5, rising=0.5, random_start=False),
+    Noise(),
+    Uniform(),
+    Direction(),
     Ensemble(repeats=1, folds=2, hidden=5, steps=7, batch=9, rate=0.1, decay=0.2),
 ]
 every_one = pytest.mark.parametrize("thing", CHANGED, ids=lambda thing: type(thing).__name__)

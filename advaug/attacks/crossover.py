@@ -5,6 +5,7 @@ and all.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from advaug.attacks.ground import Ground, by_distance, ever_farther, far, marked, within
 from advaug.chance import Chance
-from advaug.norms import per_row
 from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
@@ -45,6 +45,7 @@ class Crossover(Settings):
     Crossover(donors=3)
     """
 
+    raises: ClassVar[str] = "margin"
     donors: int = 5
     references: Tensor | None = field(default=None, repr=False, compare=False)
 

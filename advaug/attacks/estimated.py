@@ -5,6 +5,7 @@ know the difference.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Shaped
@@ -87,6 +88,7 @@ class NES(Settings):
     20
     """
 
+    raises: ClassVar[str] = "margin"
     steps: int = 20
     step: float = 0.2
     pairs: int = 10
@@ -125,6 +127,7 @@ class SPSA(Settings):
     10
     """
 
+    raises: ClassVar[str] = "margin"
     steps: int = 20
     step: float = 0.2
     pairs: int = 10

@@ -42,7 +42,9 @@ class Ground:
 
     def again(self, times: int) -> Self:
         """Each row `times` times in a row, for as many candidates."""
-        return self.take(torch.arange(len(self.seed), device=self.seed.device).repeat_interleave(times))
+        return self.take(
+            torch.arange(len(self.seed), device=self.seed.device).repeat_interleave(times)
+        )
 
     def shipped(
         self,

@@ -5,6 +5,7 @@ moves, jump off along it, and search back again: ever nearer to the seed.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -53,6 +54,7 @@ class HopSkipJump(Settings):
     100
     """
 
+    raises: ClassVar[str] = "margin"
     steps: int = 20
     probes: int = 100
     most_probes: int = 1000
@@ -102,9 +104,7 @@ class HopSkipJump(Settings):
         return done
 
 
-def boundary(
-    ground: Ground, x: Float[Tensor, "batch *shape"]
-) -> Float[Tensor, "batch *shape"]:
+def boundary(ground: Ground, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
     """The success on the way from the seed to a success x that is hardly one any more."""
     high = ground.distance(x)
     low, nearest = torch.zeros_like(high), x

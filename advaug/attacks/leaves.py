@@ -4,7 +4,7 @@ White-box for trees: where thresholds lie is read from the model, what it says i
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -51,6 +51,7 @@ class LeafSearch(Settings):
     50
     """
 
+    raises: ClassVar[str] = "margin"
     leaves: int = 256
     steps: int = 50
     references: Tensor | None = field(default=None, repr=False, compare=False)
@@ -121,9 +122,7 @@ class LeafSearch(Settings):
         return x
 
 
-def clamped_distance(
-    ground: Ground, lower: Tensor, upper: Tensor
-) -> Float[Tensor, "batch leaves"]:
+def clamped_distance(ground: Ground, lower: Tensor, upper: Tensor) -> Float[Tensor, "batch leaves"]:
     """How far each box lies from each seed."""
     sizes = []
     for low, high in zip(lower, upper, strict=True):

@@ -1,6 +1,7 @@
 """Square: random blocks of cells thrown to the edge of the ball, kept where they gain."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -51,6 +52,7 @@ class Square(Settings):
     0.8
     """
 
+    raises: ClassVar[str] = "margin"
     steps: int = 200
     share: float = 0.8
     stop_at: float | None = 0.0

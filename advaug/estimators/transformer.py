@@ -37,9 +37,8 @@ from advaug.estimators.models import (
     with_references,
 )
 from advaug.norms import draw
-from advaug.objectives import Margin, Odds, of_rows
+from advaug.objectives import goal, of_rows
 from advaug.surrogates import Committee
-
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
 
@@ -240,15 +239,14 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         attack = choose_attack(self.attack)
         if self._references is not None:
             attack = with_references(attack, self._references)
-        # What stops at a success, or starts from one, must know where it begins.
-        needs_border = {"stop_at", "references"} & set(vars(attack))
-        goal = Margin if needs_border and getattr(attack, "stop_at", 0) is not None else Odds
+        stops = getattr(attack, "stop_at", None) is not None
+        raises = "margin" if stops else getattr(attack, "raises", "odds")
         moved = []
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
             x, model = seed[rows].to(device), of_rows(logits, rows)
             with torch.no_grad():
                 label = model(x).argmax(1) if labels is None else labels[rows].to(device)
             radius = torch.full((len(x),), float(self.radius), device=device)
-            y = attack(goal(model, label), x, space, radius, walk)
+            y = attack(goal(raises, model, x, label), x, space, radius, walk)
             moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
         return torch.cat(moved)
