@@ -42,9 +42,8 @@ class Ground:
 
     def again(self, times: int) -> Self:
         """Each row `times` times in a row, for as many candidates."""
-        return self.take(
-            torch.arange(len(self.seed), device=self.seed.device).repeat_interleave(times)
-        )
+        places = torch.arange(len(self.seed), device=self.seed.device)
+        return self.take(places.repeat_interleave(times))
 
     def shipped(
         self,

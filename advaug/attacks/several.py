@@ -1,7 +1,7 @@
 """Several attacks one after the other: each row keeps its first success."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -72,7 +72,8 @@ class AutoAttack(Settings):
             if is_asked_only(some) and not isinstance(attack, Square):
                 continue
             raised = odds_of(some.objective) if place == 0 else some.objective
-            x = attack(raised, some.seed, space, some.radius, chance.take(rows))
+            luck = Chance(chance.keys[rows], place << 16)  # each member's own, row by row
+            x = attack(raised, some.seed, space, some.radius, cast(torch.Generator, luck))
             x = some.shipped(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
             value = some.worth(x)
             better = (value > most[rows]) & within(some, x)

@@ -20,7 +20,8 @@ HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # in 10 000 steps
 def share_at(step: int, steps: int, first: float) -> float:
     """Share of the cells in the block of a step: halved ever more rarely."""
     progress = step * 10_000 / max(steps, 1)
-    return first / 2 ** sum(progress > halving for halving in HALVINGS)
+    halved = sum(progress > halving for halving in HALVINGS)
+    return float(first * 0.5**halved)
 
 
 @dataclass
@@ -131,4 +132,6 @@ def window(shape: torch.Size, share: float, chance: Chance) -> Bool[Tensor, "bat
         place = torch.arange(size, device=corner.device)
         inside.append((place >= first) & (place < first + length))
     block = inside[0][:, :, None] & inside[1][:, None, :]
-    return block.view(-1, *(1,) * (len(shape) - 2), high, wide).expand(-1, *shape)
+    several = block.view(-1, *(1,) * (len(shape) - 2), high, wide)
+    everywhere: Tensor = several.expand(-1, *shape)
+    return everywhere

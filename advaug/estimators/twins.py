@@ -106,7 +106,7 @@ class Votes(nn.Module):
 def layer(weight: Any, intercept: Any) -> nn.Module:
     """x -> x @ weight + intercept."""
     weight = np.asarray(weight)
-    linear = nn.Linear(*weight.shape, dtype=torch.float64)
+    linear = nn.Linear(weight.shape[0], weight.shape[1], dtype=torch.float64)
     bias = np.broadcast_to(np.asarray(intercept, float), weight.shape[1])
     linear.weight, linear.bias = fixed(weight.T), fixed(bias)
     return linear

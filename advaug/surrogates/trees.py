@@ -85,7 +85,7 @@ class Trees:
         """Lower and upper bounds of every leaf of every tree, a hair inside it."""
         lowers, uppers = [], []
         for tree in range(len(self.column)):
-            waiting = [(0, {}, {})]
+            waiting: list[tuple[int, dict[int, float], dict[int, float]]] = [(0, {}, {})]
             while waiting:
                 node, low, high = waiting.pop()
                 column = int(self.column[tree, node])
