@@ -353,14 +353,14 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Attacks that only ask (and the leaf search, which reads a forest's thresholds)",
         f"{results['rows_each']} rows a task (pictures: four times as many), one thread, CPU time; "
-        f"{machine['platform']}, Python {machine['python']}, {versions}. The last column is the CPU "
-        "time a row as a ratio to the first rival's of the table.",
+        f"{machine['platform']}, Python {machine['python']}, {versions}. The last column is "
+        "the CPU time a row as a ratio to the first rival's of the table.",
     ]
     for task in results["tasks"]:
         lines += [f"## {task['task']}", ""]
         lines[-1] = "\n".join(
             [
-                "| | success | median distance | columns moved | queries a row | ms a row | ratio |",
+                "| | success | distance | columns moved | queries a row | ms a row | ratio |",
                 "|---|---|---|---|---|---|---|",
                 *(
                     f"| {name} | {r['success']:.3f} | {r['distance']:.4f} | {r['columns']:.0f} | "

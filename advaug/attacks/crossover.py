@@ -46,6 +46,7 @@ class Crossover(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     donors: int = 5
     references: Tensor | None = field(default=None, repr=False, compare=False)
 

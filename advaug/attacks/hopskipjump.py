@@ -55,6 +55,7 @@ class HopSkipJump(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     steps: int = 20
     probes: int = 100
     most_probes: int = 1000

@@ -52,6 +52,7 @@ class LeafSearch(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     leaves: int = 256
     steps: int = 50
     references: Tensor | None = field(default=None, repr=False, compare=False)

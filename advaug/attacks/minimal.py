@@ -66,6 +66,7 @@ class DeepFool(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     steps: int = 50
     overshoot: float = 0.02
     candidates: int = 10
@@ -136,6 +137,7 @@ class JSMA(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     columns: int = 3
 
     def __call__(

@@ -73,6 +73,7 @@ class CarliniWagner(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     rounds: int = 6
     steps: int = 100
     rate: float = 0.05
@@ -142,6 +143,7 @@ class EAD(Settings):
     """
 
     raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
     rounds: int = 6
     steps: int = 100
     rate: float = 0.05

@@ -3,6 +3,9 @@
 `when="always"` is a stress test in a pipeline, `when="fit"` augmentation while training.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -37,7 +40,8 @@ from advaug.estimators.models import (
     with_references,
 )
 from advaug.norms import draw
-from advaug.objectives import goal, of_rows
+from advaug.objectives import Logits, Objective, goal, of_rows
+from advaug.spaces import Space
 from advaug.surrogates import Committee
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
@@ -48,10 +52,12 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     Parameters
     ----------
-    attack : {"fgsm", "pgd", "mifgsm", "noise"} or an attack, default="fgsm"
+    attack : a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+        One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
-        tables, black to white for images.
+        tables, black to white for images. `numpy.inf` for attacks that look for the shortest
+        move ("deepfool", "cw", "ead", "jsma").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -70,6 +76,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     Attributes
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+    attack_ : the attack, with what it has learnt
+    fooling_rate_ : of "uap" and "patch": the share of held-out rows whose prediction changes
 
     References
     ----------
@@ -87,7 +95,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "attack": [StrOptions(set(ATTACKS)), callable],
-        "radius": [Interval(Real, 0, None, closed="neither")],
+        "radius": [Interval(Real, 0, None, closed="right")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
         **SHARED_CONSTRAINTS,
@@ -161,17 +169,45 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
-        self._references = self._some_rows(X)
+        self.attack_ = choose_attack(self.attack)
+        if getattr(self.attack_, "references", coding) is None:
+            self.attack_ = with_references(self.attack_, self._some_rows(X))
+        self._refuse_endless()
+        if hasattr(self.attack_, "learn"):
+            self._learn_shared(X)
         return self
 
-    def _some_rows(self, X: Any) -> Tensor | None:
+    def _some_rows(self, X: Any) -> Tensor:
         """Encoded rows for an attack that starts from real ones, or copies their cells."""
-        if getattr(choose_attack(self.attack), "references", False) is not None:
-            return None
         rows = np.arange(containers.count(X))
         if len(rows) > REFERENCES:
-            rows = np.random.RandomState(0).permutation(rows)[:REFERENCES]
+            rows = check_random_state(self.random_state).permutation(rows)[:REFERENCES]
         return self.adapter_.encode(containers.take(X, rows))
+
+    def _refuse_endless(self) -> None:
+        """ValueError where a step would be a share of an infinite radius."""
+        if self.radius == np.inf and not getattr(self.attack_, "is_minimal", False):
+            raise ValueError(
+                f"radius must be finite for {self.attack_}: only attacks that look for the "
+                "shortest move take inf"
+            )
+
+    def _learn_shared(self, X: Any) -> None:
+        """What all rows share, learnt on four fifths of them and judged on the others."""
+        generator = new_generator(check_random_state(self.random_state))
+        order = torch.randperm(containers.count(X), generator=generator)
+        held = max(len(order) // 5, 1)
+        held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
+        x = self.adapter_.encode(X)
+        with self._model(X, x) as every:
+            known = of_rows(every, learnt)
+            self.attack_ = self.attack_.learn(*self._arena(x[learnt], known), generator)
+            seed, logits = x[held_out], of_rows(every, held_out)
+            moved = self._attacked(seed, None, logits)
+            device = resolve(self.device)
+            with torch.no_grad():
+                before, after = (logits(rows.to(device)).argmax(1) for rows in (seed, moved))
+        self.fooling_rate_ = float((before != after).double().mean())
 
     def _target(self, X: Any, y: Any) -> Any:
         if y is None:
@@ -221,32 +257,59 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     def _moved(self, X: Any, y: Any) -> Any:
         seed = self.adapter_.encode(X)
-        model = self.surrogate_
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
-        if isinstance(model, Committee):
-            model = model.to(resolve(self.device))
-        with held(model):
-            moved = self._attacked(seed, labels, logits_at(model, self.adapter_, X, seed))
+        with self._model(X, seed) as logits:
+            moved = self._attacked(seed, labels, logits)
         return self.adapter_.decode(moved, seed, X)
 
-    def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Any) -> Tensor:
+    @contextmanager
+    def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
+        """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
+        model = self.surrogate_
+        model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
+        with held(model):
+            yield logits_at(model, self.adapter_, X, seed)
+
+    def _arena(
+        self, rows: Tensor, logits: Logits, labels: Tensor | None = None
+    ) -> tuple[Objective, Tensor, Space, Tensor]:
+        """What the attack raises on encoded rows, and where: on the device."""
         device = resolve(self.device)
-        space = self.adapter_.space(float(self.norm)).to(device)
+        x = rows.to(device)
+        with torch.no_grad():
+            label = logits(x).argmax(1) if labels is None else labels.to(device)
+        radius = torch.full((len(x),), float(self.radius), device=device)
+        objective = goal(getattr(self.attack_, "raises", "odds"), logits, x, label)
+        return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
+
+    def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Logits) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
-        attack = choose_attack(self.attack)
-        if self._references is not None:
-            attack = with_references(attack, self._references)
-        stops = getattr(attack, "stop_at", None) is not None
-        raises = "margin" if stops else getattr(attack, "raises", "odds")
-        moved = []
+        moved, stuck = [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            x, model = seed[rows].to(device), of_rows(logits, rows)
-            with torch.no_grad():
-                label = model(x).argmax(1) if labels is None else labels[rows].to(device)
-            radius = torch.full((len(x),), float(self.radius), device=device)
-            y = attack(goal(raises, model, x, label), x, space, radius, walk)
+            arena = self._arena(
+                seed[rows], of_rows(logits, rows), None if labels is None else labels[rows]
+            )
+            objective, x, space, radius = arena
+            y = self.attack_(*arena, walk)
+            stuck += count_stuck(objective, x, y)
             moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
+        if stuck:
+            warnings.warn(
+                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model has no "
+                "gradient there, no success lies within the radius, or every cell is frozen, "
+                "missing or at its bound",
+                stacklevel=4,
+            )
         return torch.cat(moved)
+
+
+def count_stuck(objective: Objective, seed: Tensor, moved: Tensor) -> int:
+    """How many rows are where they were though their objective is below 0."""
+    unmoved = (moved == seed).flatten(1).all(1)
+    if not bool(unmoved.any()):
+        return 0
+    with torch.no_grad():
+        return int((objective.take(unmoved)(seed[unmoved]) < 0).sum())
