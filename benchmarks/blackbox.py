@@ -153,9 +153,18 @@ def art_tree(task: Task) -> Attack:
 def art_square(steps: int) -> Callable[[Task], Attack]:
     def make(task: Task) -> Attack:
         from art.attacks.evasion import SquareAttack
+        from art.estimators.classification import PyTorchClassifier
 
+        model = PyTorchClassifier(
+            torch_net(task),
+            nn.CrossEntropyLoss(),
+            task.x.shape[1:],
+            task.n_classes,
+            clip_values=(0.0, 1.0),
+            device_type="cpu",
+        )
         attack = SquareAttack(
-            art_model(task), norm=task.norm, eps=task.radius, max_iter=steps, p_init=0.8,
+            model, norm=task.norm, eps=task.radius, max_iter=steps, p_init=0.8,
             batch_size=len(task.x), verbose=False,
         )  # fmt: skip
         return lambda: attack.generate(task.x, np.eye(task.n_classes)[task.y])

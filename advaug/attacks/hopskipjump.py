@@ -18,7 +18,7 @@ from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
 
-HALVINGS = 12  # of the way to the boundary, and of a jump that went too far
+HALVINGS = 10  # of the way to the boundary, and of a jump that went too far
 
 
 @dataclass
@@ -56,7 +56,7 @@ class HopSkipJump(Settings):
 
     raises: ClassVar[str] = "margin"
     is_minimal: ClassVar[bool] = True
-    steps: int = 20
+    steps: int = 10
     probes: int = 100
     most_probes: int = 1000
     reach: float = 0.1
