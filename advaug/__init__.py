@@ -7,17 +7,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from advaug.estimators import AdversarialOverSampler, AdversarialTransformer, grow
+    from advaug.estimators import (
+        AdversarialOverSampler,
+        AdversarialTransformer,
+        AdversarialUnderSampler,
+        PriorCorrectedClassifier,
+        grow,
+    )
+    from advaug.inspection import validity_report
 
 __version__ = "0.1.0"
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "__version__", "grow"]
+__all__ = [
+    "AdversarialOverSampler",
+    "AdversarialTransformer",
+    "AdversarialUnderSampler",
+    "PriorCorrectedClassifier",
+    "__version__",
+    "grow",
+    "validity_report",
+]
 
 if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name in __all__:
-            return getattr(import_module("advaug.estimators"), name)
+            room = "inspection" if name == "validity_report" else "estimators"
+            return getattr(import_module(f"advaug.{room}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

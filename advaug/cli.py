@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-RECIPES = ("auto", "match", "boundary", "harden", "translate", "interpolate")
+RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PICTURES = (".png", ".svg", ".pdf")
 PARENT = "advaug_parent"
@@ -78,6 +78,13 @@ def parser() -> Parser:
     grow.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
     grow.add_argument(
         "--frozen", action="append", default=[], metavar="COL", help="only copied; repeatable"
+    )
+    grow.add_argument(
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="such as 'open <= total': kept wherever the parent keeps it; repeatable",
     )
     grow.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
     grow.add_argument(
@@ -145,10 +152,12 @@ def oversample(options: argparse.Namespace) -> None:
 
     adapter = TabularAdapter(frozen=options.frozen)
     check_texts(X, options.frozen)
+    check_constraints(X, options.constraint)
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
         recipe=options.recipe,
         adapter=adapter,
+        constraints=options.constraint or None,
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
@@ -255,6 +264,17 @@ def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
             raise Refused(f"--frozen {name!r} is the target, which never moves: leave it out")
         if name not in X.columns:
             raise Refused(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
+
+
+def check_constraints(X: Any, rules: Sequence[str]) -> None:
+    """Refused if a rule cannot be read or does not fit the columns."""
+    from advaug.constraints import Constraints
+
+    for rule in rules:
+        try:
+            Constraints(rule).check(X)
+        except ValueError as error:
+            raise Refused(f"--constraint {rule!r}: {str(error).splitlines()[0]}") from error
 
 
 def check_texts(X: Any, frozen: Sequence[str]) -> None:
@@ -368,6 +388,15 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
         )
         for line in lines
     )
+    work = sampler.constraints_report_
+    rules = [
+        f"constraints: {work['repaired']} synthetic rows repaired, {work['set_back']} set back to "
+        f"their parents' cells, {work['retracted']} replaced by real rows"
+    ]
+    return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
+
+
+def written(out: Path, y: Any, y_new: Any, table: str) -> str:
     return (
         f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them\n"
         f"{table}\ndrawn back: share of the synthetic rows that the jury moved towards a real one"

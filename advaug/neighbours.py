@@ -1,7 +1,7 @@
 """Distances and nearest rows, block by block so that memory stays bounded."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 CELLS = 2**18  # distances held at once
@@ -35,3 +35,22 @@ def nearest(
             block[at, at + first] = torch.inf
         distances[rows], places[rows] = block.topk(most, dim=1, largest=False)
     return distances, places
+
+
+def covered(
+    x: Float[Tensor, "rows width"],
+    reference: Float[Tensor, "others width"],
+    radius: Float[Tensor, " others"],
+) -> tuple[Int[Tensor, " rows"], Bool[Tensor, " others"]]:
+    """In how many of the reference rows' balls each row lies, and which balls hold a row."""
+    held = torch.empty(len(x), dtype=torch.long, device=x.device)
+    holds = torch.zeros(len(reference), dtype=torch.bool, device=x.device)
+    center = reference.mean(0)
+    x, reference = x - center, reference - center
+    height = max(CELLS // len(reference), 1)
+    for first in range(0, len(x), height):
+        rows = slice(first, first + height)
+        inside = torch.cdist(x[rows], reference) <= radius
+        held[rows] = inside.sum(1)
+        holds |= inside.any(0)
+    return held, holds

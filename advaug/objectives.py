@@ -138,10 +138,12 @@ def goal(
     raises: str,
     logits: Logits,
     x: Float[Tensor, "batch *shape"],
-    label: Int[Tensor, " batch"],
+    label: Int[Tensor, " batch"] | None,
 ) -> Odds | Margin | Divergence:
     """What an attack wants raised on rows x: "odds", "margin", or "divergence" (no label)."""
     if raises == "divergence":
         with torch.no_grad():
             return Divergence(logits, logits(x))
+    if label is None:
+        raise ValueError(f"label must be given to raise {raises!r}: only 'divergence' needs none")
     return (Margin if raises == "margin" else Odds)(logits, label)

@@ -9,7 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from advaug.attacks import APGD, BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM, Direction, Noise, Uniform
+from advaug.attacks import (
+    APGD,
+    BIM,
+    EAD,
+    FGSM,
+    JSMA,
+    MIFGSM,
+    NIFGSM,
+    PGD,
+    RFGSM,
+    UAP,
+    VAT,
+    CarliniWagner,
+    DeepFool,
+    Direction,
+    Noise,
+    Patch,
+    Uniform,
+)
 from advaug.norms import NORMS, length
 from advaug.objectives import Margin, Odds
 from advaug.spaces import Box, Product, Simplex
@@ -23,7 +41,13 @@ ASCENTS = [
     *(NIFGSM(), APGD()),
 ]
 NOISES = [Noise(), Uniform(), Direction()]
-EVERY = [*ASCENTS, RFGSM(), PGD(stop_at=0.0), *NOISES]
+MINIMAL = [
+    *(DeepFool(), DeepFool(candidates=1), JSMA(columns=2)),
+    *(CarliniWagner(rounds=3, steps=10), EAD(rounds=3, steps=10)),
+]
+ROW_BY_ROW = [*ASCENTS, RFGSM(), PGD(stop_at=0.0), VAT(), *MINIMAL, *NOISES]
+SHARED = [UAP(steps=5, batch=8), Patch(steps=5, batch=8, sizes=(0.4, 0.6))]
+EVERY = [*ROW_BY_ROW, *SHARED]
 every_attack = pytest.mark.parametrize("attack", EVERY, ids=str)
 
 
@@ -161,7 +185,7 @@ def mixed_table(mlp):
     return net, seed, net(seed).argmax(1), space
 
 
-@every_attack
+@pytest.mark.parametrize("attack", ROW_BY_ROW, ids=str)
 @pytest.mark.parametrize("space", [*map(box, NORMS), "table"], ids=str)
 def test_the_batch_size_changes_no_row(attack, space, images, mlp):
     net, seed, label = images
@@ -371,7 +395,10 @@ class Broken:
         return replace(self, slope=self.slope[rows], broken=self.broken[rows])
 
 
-GRADIENT_ATTACKS = [FGSM(), PGD(), MIFGSM(), PGD(stop_at=99.0), PGD(stop_at=0.0)]
+GRADIENT_ATTACKS = [
+    *(FGSM(), RFGSM(), BIM(), PGD(), MIFGSM(), NIFGSM(), PGD(stop_at=99.0), PGD(stop_at=0.0)),
+    *(APGD(steps=9), VAT(), *MINIMAL),
+]
 
 
 @pytest.mark.parametrize("space", [*map(wide, NORMS), "simplex"], ids=str)

@@ -1,29 +1,41 @@
-"""scikit-learn's and imbalanced-learn's own checks, on both estimators, without exceptions."""
+"""scikit-learn's and imbalanced-learn's own checks, on all estimators, without exceptions."""
 
 import pytest
 from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.under_sampling.base import BaseUnderSampler
 from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug import (
+    AdversarialOverSampler,
+    AdversarialTransformer,
+    AdversarialUnderSampler,
+    PriorCorrectedClassifier,
+)
 
 # Several checks pass classes of one to five rows on purpose: the warning names them.
 pytestmark = pytest.mark.filterwarnings("ignore:too few rows to learn from:UserWarning")
 
 SAMPLER = AdversarialOverSampler(random_state=0)
+THINNER = AdversarialUnderSampler(random_state=0)
 TRANSFORMERS = [
     AdversarialTransformer(random_state=0),
     AdversarialTransformer(when="fit", random_state=0),
 ]
+CLASSIFIERS = [
+    PriorCorrectedClassifier(LogisticRegression()),
+    PriorCorrectedClassifier(LogisticRegression(), method="prior"),
+]
 
 
-@parametrize_with_checks([SAMPLER, *TRANSFORMERS])
+@parametrize_with_checks([SAMPLER, THINNER, *TRANSFORMERS, *CLASSIFIERS])
 def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 
 
-@imblearn_checks.parametrize_with_checks([SAMPLER])
+@imblearn_checks.parametrize_with_checks([SAMPLER, THINNER])
 def test_every_check_of_imbalanced_learn_passes(estimator, check):
     check(estimator)
 
@@ -35,11 +47,17 @@ def test_every_check_of_imbalanced_learn_passes(estimator, check):
         imblearn_checks.check_dataframe_column_names_consistency,
     ],
 )
-def test_the_checks_that_imbalanced_learn_runs_apart_pass(check):
-    check("AdversarialOverSampler", clone(SAMPLER))
+@pytest.mark.parametrize("sampler", [SAMPLER, THINNER], ids=["over", "under"])
+def test_the_checks_that_imbalanced_learn_runs_apart_pass(check, sampler):
+    check(type(sampler).__name__, clone(sampler))
 
 
 def test_the_sampler_is_an_over_sampler_of_imbalanced_learn():
     assert isinstance(SAMPLER, BaseOverSampler)
     assert SAMPLER._sampling_type == "over-sampling"
     assert type(SAMPLER).__name__ == "AdversarialOverSampler"
+
+
+def test_the_under_sampler_is_one_of_imbalanced_learn():
+    assert isinstance(THINNER, BaseUnderSampler)
+    assert THINNER._sampling_type == "under-sampling"

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from advaug.generation import (
     RECIPES,
     RECORD,
     Boundary,
+    Explore,
     Harden,
     Interpolate,
     Match,
@@ -185,7 +187,7 @@ def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
 
 @every_recipe
 def test_no_row_depends_on_the_batch_size(pool, name):
-    bench = Judge().fit(pool.flat[pool.of(1)], source())
+    bench = Judge().fit(pool.flat, pool.y, 1, source())
     attack = None if name == "interpolate" else PGD()
     wanted = grow(pool, RECIPES[name](), attack=attack, bench=bench)
     small = grow(pool, RECIPES[name](), attack=attack, bench=bench, batch_size=3)
@@ -252,6 +254,65 @@ def test_the_users_own_model_is_attacked_instead_of_the_committee(pool):
     assert not move[:, 1:].any()
 
 
+# ---------------------------------------------------------------- drawn anew
+
+
+def surely(label):
+    """A voter that knows only one answer."""
+    return lambda x: torch.eye(2)[label].expand(len(x), 2)
+
+
+def only_beyond(x):
+    """A voter for class 1 where the first number is above 1.5, for class 0 elsewhere."""
+    return torch.eye(2)[(x[:, 0] > 1.5).long()]
+
+
+def test_explored_rows_are_kept_by_the_chance_that_all_voices_give_them(pool):
+    recipe = Explore(sharpness=3.0)
+    _, _, _, everything = grow(pool, Explore(sharpness=0.0), count=3000)
+    _, _, _, kept = grow(pool, recipe, count=3000)
+    chance = everything["probability"] ** 3
+    wanted = (chance * everything["probability"]).sum() / chance.sum()
+    assert float(kept["probability"].mean()) == pytest.approx(float(wanted), abs=0.01)
+
+
+def test_a_voter_is_heard_beside_the_committee(pool):
+    many = replace(pool, voters=(only_beyond,) * 9)
+    x, _, _, record = grow(many, Explore(sharpness=40.0), count=60)
+    new = record["kept"] == 1
+    assert new.float().mean() > 0.9
+    assert (x[new, 0] > 1.5).float().mean() > 0.95
+    assert (grow(pool, Explore(sharpness=40.0), count=60)[0][:, 0] > 1.5).float().mean() < 0.9
+
+
+def test_what_all_voices_refuse_is_repeated(pool):
+    against = replace(pool, voters=(surely(0),) * 99)
+    x, parent, mate, record = grow(against, Explore(sharpness=99.0), count=9)
+    assert not record["kept"].any()
+    assert torch.equal(x, pool.x[parent])
+    assert (mate == -1).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.5])
+def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
+    recipe = Explore(noise=noise, sharpness=0.0)
+    x, parent, mate, _ = grow(pool, recipe, count=200)
+    a, b, scale = pool.x[parent], pool.x[mate], pool.committee.scale
+    way = (b - a) / scale
+    share = ((x - a) / scale * way).sum(1) / way.square().sum(1).clamp_min(1e-9)
+    off = length((x - a) / scale - share.clamp(0, 1)[:, None] * way, 2)[mate >= 0]
+    assert float(off.max()) <= noise + 1e-4
+    assert float(off.max()) >= 0.6 * noise
+
+
+def test_frozen_and_bounded_numbers_do_not_scatter(pool):
+    free = torch.tensor([True, False, True])
+    space = Box(torch.tensor(-9.0), pool.x.amax(0), norm=2.0, free=free)
+    x, parent, _, _ = grow(replace(pool, space=space), Explore(noise=5.0, sharpness=0.0), count=200)
+    assert torch.equal(x[:, 1], pool.x[parent, 1])
+    assert (x <= pool.x.amax(0) + 1e-6).all()
+
+
 # ---------------------------------------------------------------- retraction
 
 
@@ -275,7 +336,7 @@ def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
 
 @every_recipe
 def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
-    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.flat[pool.of(1)], source())
+    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.flat, pool.y, 1, source())
     x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
     assert not record["kept"].any()
     assert not record["distance"].any()

@@ -11,7 +11,7 @@ def rows(n, seed, width=4):
 
 
 def bench(n=400, seed=0, **settings):
-    return Judge(**settings).fit(rows(n, seed), torch.Generator().manual_seed(0))
+    return Judge(**settings).fit(rows(n, seed), torch.zeros(n), 0, torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("n", [60, 400])

@@ -24,7 +24,7 @@ from advaug.surrogates import Ensemble
 from advaug.validity import Judge
 
 QUICK = Ensemble(repeats=2, hidden=16, steps=30)
-EVERY = ["match", "boundary", "harden", "translate", "interpolate"]
+EVERY = ["explore", "match", "boundary", "harden", "translate", "interpolate"]
 every_recipe = pytest.mark.parametrize("recipe", EVERY)
 
 

@@ -5,20 +5,26 @@ from typing import Any
 import numpy as np
 
 from advaug.adapters.image import ImageAdapter, ImageCoding
+from advaug.adapters.mending import REPAIRED, SET_BACK, Mender
 from advaug.adapters.protocol import Adapter, Coding
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
+from advaug.constraints import Constraints
 
 ADAPTERS: dict[str, type[Adapter]] = {"image": ImageAdapter, "tabular": TabularAdapter}
 
 __all__ = [
     "ADAPTERS",
+    "REPAIRED",
+    "SET_BACK",
     "Adapter",
     "Coding",
     "ImageAdapter",
     "ImageCoding",
+    "Mender",
     "TabularAdapter",
     "TabularCoding",
     "adapter_for",
+    "mender_for",
 ]
 
 
@@ -32,3 +38,15 @@ def adapter_for(X: Any) -> Adapter:
         f"takes: {', '.join(ADAPTERS)} are known; name one, e.g. adapter=ImageAdapter() for "
         "(n, h, w) floats, or reshape to (rows, columns)"
     )
+
+
+def mender_for(coding: Coding, rules: Constraints, X: Any) -> Mender | None:
+    """What brings rows back to the rules; None where no rule reads a column by its name."""
+    if not rules.names:
+        return None
+    if not isinstance(coding, TabularCoding):
+        raise ValueError(
+            f"constraints over columns ({', '.join(rules.names[:3])}) need a table: for "
+            f"{type(coding).__name__} pass callables from rows to one bool a row"
+        )
+    return Mender(rules, coding, X)

@@ -186,7 +186,13 @@ class TabularCoding:
         return [k for k, number in enumerate(self.numbers) if number.has_missing]
 
     @property
-    def _levels(self) -> int:
+    def first_category(self) -> int:
+        """Where the categories begin in an encoded row."""
+        return len(self.numbers) + len(self._flagged)
+
+    @property
+    def most_levels(self) -> int:
+        """How many places each category takes."""
         return max((category.width for category in self.categories), default=0)
 
     def _table(self, X: Any) -> Frame:
@@ -203,8 +209,8 @@ class TabularCoding:
     def encode(self, X: Any) -> Tensor:
         """(rows, numbers + flags + categories * levels) float32."""
         frame = self._table(X)
-        flagged, levels = self._flagged, self._levels
-        first_category = len(self.numbers) + len(flagged)
+        flagged, levels = self._flagged, self.most_levels
+        first_category = self.first_category
         x = np.zeros((len(frame), first_category + levels * len(self.categories)), np.float32)
         for k, number in enumerate(self.numbers):
             cells = self._cells(frame, number)
@@ -246,16 +252,15 @@ class TabularCoding:
         box = self._box(norm)
         if not self.categories:
             return box
-        shape = (len(self.categories), self._levels)
+        shape = (len(self.categories), self.most_levels)
         reachable, held = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
         for k, category in enumerate(self.categories):
             reachable[k, : len(category.known)] = category.is_free
             held[k, category.width - 1] = True
         simplex = Simplex(reachable, held, self.flips)
-        numbers = len(self.numbers) + len(self._flagged)
         return (
-            Product((box, simplex), ((numbers,), shape))
-            if numbers
+            Product((box, simplex), ((self.first_category,), shape))
+            if self.first_category
             else Product((simplex,), (shape,))
         )
 
@@ -303,8 +308,8 @@ class TabularCoding:
 
     def _flipped(self, moved: Tensor, seed: Tensor, frame: Frame) -> list[Series]:
         """The category columns in which a row has flipped, edited."""
-        first = len(self.numbers) + len(self._flagged)
-        shape = (len(moved), len(self.categories), self._levels)
+        first = self.first_category
+        shape = (len(moved), len(self.categories), self.most_levels)
         if not self.categories:
             return []
         after = moved[:, first:].reshape(shape).argmax(-1)

@@ -152,6 +152,7 @@ class JSMA(Settings):
         back, alone = space.around(x, radius), space.in_norm(math.inf)
         column = space.columns(x).expand_as(x).flatten(1)
         reach = radius.clamp_max(1e6)  # times 0 it must be 0
+        gradient = torch.zeros_like(x)
         for _ in range(self.columns):
             value, gradient = slope(objective, x)
             move = back(x + alone.steepest(gradient, x, reach)) - x
@@ -160,4 +161,4 @@ class JSMA(Settings):
             chosen = (column == gain.argmax(1, keepdim=True)).view_as(x)
             chosen = chosen & per_row(~(value > 0), x)
             x = back(torch.where(chosen, x + move, x))
-        return x
+        return x.add(gradient, alpha=0)

@@ -1,7 +1,7 @@
 """Carlini-Wagner and EAD: success bought at the least length, its price found by bisection.
 
-Both descend length + price * (confidence - objective)+ a few hundred steps for each price, and keep
-the shortest success that was met; a row without one stays its seed.
+Both descend length + price * (confidence - objective)+ for each price in turn, and
+keep the shortest success that was met; a row without one stays as it was.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,6 +33,7 @@ def cheapest(
     best, least = seed.clone(), torch.full_like(seed.flatten(1)[:, 0], torch.inf)
     low, high = torch.zeros_like(least), least.clone()
     prices = torch.full_like(least, price)
+    is_broken = torch.zeros_like(least, dtype=torch.bool)
     for _ in range(rounds):
         has_won = torch.zeros_like(least, dtype=torch.bool)
         for x, value in walk(prices):
@@ -41,9 +42,10 @@ def cheapest(
             best = torch.where(per_row(shorter, x), x, best)
             least = torch.where(shorter, length, least)
             has_won |= won
+            is_broken |= value.isnan()
         low, high = torch.where(has_won, low, prices), torch.where(has_won, prices, high)
         prices = torch.where(high.isinf(), 10 * prices, (low + high) / 2)
-    return best
+    return best.masked_fill(per_row(is_broken & least.isinf(), best), torch.nan)
 
 
 @dataclass

@@ -8,7 +8,7 @@ learns from the rows it is given.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -103,13 +103,21 @@ class UAP(Settings):
         """The same attack with the move learnt from these rows."""
 
         def place(move: Tensor, rows: Tensor) -> Tensor:
-            return moved(seed[rows], move, space, radius[rows])
+            return moved(seed[rows], move, space, None)
 
         most, cap = radius.amax(dim=0, keepdim=True), usual(objective, seed, self.batch)
         goal = Shared(objective, place, len(seed), self.batch, cap, generator)
         start = torch.zeros_like(seed[:1])
-        settings = {"steps": self.steps, "step": self.step, "momentum": self.momentum}
-        return replace(self, move=climb(goal, start, space.moves(), most, **settings)[0])
+        move = climb(
+            goal,
+            start,
+            space.moves(),
+            most,
+            steps=self.steps,
+            step=self.step,
+            momentum=self.momentum,
+        )
+        return replace(self, move=move[0])
 
     def __call__(
         self,
@@ -122,17 +130,21 @@ class UAP(Settings):
         learnt = self
         if self.move is None:
             learnt = self.learn(objective, seed, space, radius, generator)
-        return moved(seed, learnt.move.to(seed)[None], space, radius)
+        return moved(seed, cast(Tensor, learnt.move).to(seed)[None], space, radius)
 
 
 def moved(
     seed: Float[Tensor, "batch *shape"],
-    move: Float[Tensor, "1 *shape"],
+    move: Float[Tensor, "one_or_batch *shape"],
     space: Space,
-    radius: Float[Tensor, " batch"],
+    radius: Float[Tensor, " batch"] | None,
 ) -> Float[Tensor, "batch *shape"]:
-    """Each row with the move, inside its bounds and ball; frozen and missing cells stay."""
-    return space.project(seed + space.freed(move.expand_as(seed), seed), seed, radius)
+    """Each row with the move, inside its bounds and ball; frozen and missing cells stay.
+
+    While learning there is no ball: on its surface a gradient through it would be lost.
+    """
+    x: Tensor = space.around(seed, radius)(seed + space.freed(move.expand_as(seed), seed))
+    return x
 
 
 @dataclass
@@ -198,7 +210,7 @@ class Patch(Settings):
 
         def place(patch: Tensor, rows: Tensor) -> Tensor:
             noise = draw(seed[rows].flatten(1)[:, :1].expand(-1, 4), generator)
-            return learner._placed(patch, seed[rows], space, radius[rows], noise)
+            return learner._placed(patch, seed[rows], space, None, noise)
 
         most, cap = radius.amax(dim=0, keepdim=True), usual(objective, seed, self.batch)
         goal = Shared(objective, place, len(seed), self.batch, cap, generator)
@@ -218,10 +230,11 @@ class Patch(Settings):
         if self.patch is None:
             learnt = self.learn(objective, seed, space, radius, generator)
         noise = draw(seed.flatten(1)[:, :1].expand(-1, 4), generator)
-        return learnt._placed(learnt.patch.to(seed)[None], seed, space, radius, noise)
+        patch = cast(Tensor, learnt.patch).to(seed)[None]
+        return learnt._placed(patch, seed, space, radius, noise)
 
     def _placed(
-        self, patch: Tensor, seed: Tensor, space: Space, radius: Tensor, noise: Tensor
+        self, patch: Tensor, seed: Tensor, space: Space, radius: Tensor | None, noise: Tensor
     ) -> Tensor:
         """Each row with the patch on it; frozen and missing cells stay."""
         if self.covers is not None:
@@ -229,7 +242,7 @@ class Patch(Settings):
         else:
             there, cover = self._thrown(patch, seed, noise)
         move = torch.where(cover, there - seed, 0.0)
-        return space.project(seed + space.freed(move, seed), seed, radius)
+        return moved(seed, move, space, radius)
 
     def _thrown(self, patch: Tensor, seed: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The patch where chance puts it in each row, and which cells it covers."""

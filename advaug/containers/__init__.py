@@ -5,7 +5,9 @@ The only room that knows pandas, polars (through narwhals), scipy's sparse matri
 
 from advaug.containers.columns import (
     Series,
+    cells,
     codes,
+    is_coarse,
     kind_of_column,
     levels,
     missing,
@@ -13,6 +15,7 @@ from advaug.containers.columns import (
     objects,
     put,
     shift,
+    ticks_a_day,
 )
 from advaug.containers.files import NUMBER, parsed, read_table, write_table
 from advaug.containers.rows import (
@@ -36,9 +39,11 @@ __all__ = [
     "Frame",
     "Series",
     "as_array",
+    "cells",
     "close_table",
     "codes",
     "count",
+    "is_coarse",
     "join",
     "kind_of_column",
     "kind_of_container",
@@ -57,5 +62,6 @@ __all__ = [
     "shift",
     "table",
     "take",
+    "ticks_a_day",
     "write_table",
 ]

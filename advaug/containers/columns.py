@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 Series = nw.Series[Any]
+TICKS_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 
 def kind_of_column(column: Series) -> str:
@@ -113,6 +114,42 @@ def put(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:
         known = own.notna().to_numpy()
         rows, values = rows[known], nw.from_native(own[known], series_only=True)
     return column.scatter(rows, values)
+
+
+def cells(column: Series) -> np.ndarray[Any, Any]:
+    """The column as rules read it: float64 with NaN, or objects with None, where missing.
+
+    Moments count in days since 1970; levels that are all numbers are read as numbers.
+    """
+    kind = kind_of_column(column)
+    if kind == "moment":
+        values = column.to_numpy()
+        known = ~np.isnat(values)
+        days = np.full(len(values), np.nan)
+        days[known] = values[known].view(np.int64) / ticks_a_day(column)
+        return days
+    if kind not in ("text", "category"):
+        return numbers(column)
+    values = objects(column)
+    first = next((value for value in values if value is not None), None)
+    if first is None or isinstance(first, str):
+        return values
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        return values
+
+
+def ticks_a_day(column: Series) -> float:
+    """Units of a moment column in a day; 1 for any other column."""
+    if kind_of_column(column) != "moment":
+        return 1.0
+    return float(TICKS_A_DAY[np.datetime_data(column.to_numpy().dtype)[0]])
+
+
+def is_coarse(column: Series) -> bool:
+    """Whether it holds its numbers in 32 bits or fewer, so that sums are rounded early."""
+    return column.dtype.is_float() and column.to_numpy().dtype.itemsize < 8
 
 
 def like(column: Series, values: np.ndarray[Any, Any]) -> Series:

@@ -1,7 +1,15 @@
 """The scikit-learn and imbalanced-learn faces."""
 
+from advaug.estimators.prior import PriorCorrectedClassifier
 from advaug.estimators.sampler import AdversarialOverSampler
 from advaug.estimators.strategies import grow
 from advaug.estimators.transformer import AdversarialTransformer
+from advaug.estimators.under_sampler import AdversarialUnderSampler
 
-__all__ = ["AdversarialOverSampler", "AdversarialTransformer", "grow"]
+__all__ = [
+    "AdversarialOverSampler",
+    "AdversarialTransformer",
+    "AdversarialUnderSampler",
+    "PriorCorrectedClassifier",
+    "grow",
+]

@@ -5,17 +5,24 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from imblearn.utils import check_target_type
 from sklearn.base import clone
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features
-from torch import nn
+from torch import Tensor, nn
 
 from advaug import containers
-from advaug.adapters import ADAPTERS, Adapter, adapter_for
+from advaug.adapters import ADAPTERS, Adapter, Coding, adapter_for
 from advaug.attacks import ATTACKS, Attack
+from advaug.devices import resolve
 from advaug.estimators.models import is_given
+from advaug.generation import Pool
+from advaug.generation.pool import sample_of_classes
 from advaug.surrogates import Committee, Ensemble
+
+LEAST_AUC = 0.6  # under it the committee has learnt nothing that could be used
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
@@ -60,6 +67,45 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)
     return X
+
+
+def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, bool]:
+    """Checked rows, the labels as an array, and whether they came as one-vs-all columns."""
+    checked = check_rows(estimator, X, reset=True)
+    X = X if isinstance(X, list | tuple) else checked
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None: pass the labels")
+    target = containers.labels(y)
+    check_classification_targets(target)
+    target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
+    check_consistent_length(range(containers.count(X)), target)
+    return X, target, binarize_y
+
+
+def reads_anything(tags: Any) -> Any:
+    """The tags of a sampler that takes every container of ours."""
+    tags.input_tags.allow_nan = True
+    tags.input_tags.string = True
+    tags.input_tags.categorical = True
+    tags.input_tags.three_d_array = True
+    return tags
+
+
+def learn(
+    estimator: Any, X: Any, codes: Tensor, norm: float, generator: torch.Generator
+) -> tuple[Pool, Coding]:
+    """Coding of all rows; committee on at most 10 000 of each class."""
+    coding = choose_adapter(estimator.adapter, X).fit(X)
+    kept = sample_of_classes(codes, generator)
+    x = coding.encode(containers.take(X, kept.numpy()))
+    y = codes[kept]
+    if not x[0].numel():
+        raise ValueError("X has no column that can be learnt from: all of them are frozen text")
+    ensemble = choose_ensemble(estimator.surrogate)
+    device = resolve(estimator.device)
+    n_classes = int(codes.max()) + 1
+    committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
+    return Pool(x, y, kept, coding.space(norm), committee), coding
 
 
 def refuse_classes(estimator: Any) -> None:

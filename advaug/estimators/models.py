@@ -117,7 +117,7 @@ def logits_at(model: Model, coding: Coding, rows: Any, seed: Tensor) -> Logits:
     return lambda x: model.logits(x.flatten(1))
 
 
-def held(model: Model | None) -> AbstractContextManager[Any]:
+def borrowed(model: Model | None) -> AbstractContextManager[Any]:
     """A block in which the model is frozen once for all."""
     return model if isinstance(model, Frozen) else nullcontext()
 

@@ -13,55 +13,54 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_consistent_length, check_random_state
+from imblearn.utils import check_sampling_strategy
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor
 from tqdm import tqdm
 
-from advaug import constraints as rules
 from advaug import containers
-from advaug.adapters import Coding
+from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender, mender_for
 from advaug.attacks import ATTACKS, Attack, Square
+from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
+    LEAST_AUC,
     SHARED_CONSTRAINTS,
     SharesModels,
-    check_rows,
-    choose_adapter,
+    check_X_y,
     choose_attack,
-    choose_ensemble,
+    learn,
     new_generator,
+    reads_anything,
     refuse_classes,
 )
 from advaug.estimators.models import (
     Model,
+    borrowed,
     classes_of,
-    held,
     is_given,
     logits_at,
     model_of,
     with_references,
 )
+from advaug.families import train_voters
 from advaug.generation import (
     RECIPES,
     RECORD,
+    Explore,
     Grown,
     Interpolate,
-    Match,
     Pool,
     Recipe,
     Terms,
     generate,
 )
-from advaug.generation.pool import sample_of_classes
 from advaug.objectives import Logits
 from advaug.surrogates import Asked, Queried
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
-LEAST_AUC = 0.6  # under it the committee has learnt nothing that an attack could use
+FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,9 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
-    recipe : {"auto", "match", "boundary", "harden", "translate", "interpolate"} or a recipe
-        Where new rows start and what the attack raises; "auto" is "match".
+    recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
+recipe
+        Where new rows start and what the attack raises; "auto" is "explore".
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
@@ -98,11 +98,13 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         "auto": `Square`); fit it on other rows, or its mistakes are learnt by heart. The jury is
         always a committee, and so are the margins that "match" aims at: with a model of your own
         "translate" and "harden" ask nothing of its scale.
-    judge : "auto", None or `Judge`
-        Which rows are kept. A refused row is drawn back towards a real one of its class.
-    constraints : callable or list of callables, optional
-        Each from rows (your container) to one bool a row. A synthetic row that breaks a rule
-        which its parent keeps becomes a copy of a real row of its class.
+    judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
+        Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
+        costs more. A refused row is drawn back towards a real one of its class.
+    constraints : `Constraints`, rule or list of rules, optional
+        Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
+        container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
+        which its parent keeps is repaired; what cannot be becomes a copy of a real row.
     batch_size : int, default=4096
         Rows at once on the device; no row depends on it.
     device : str or torch.device, default="auto"
@@ -119,7 +121,11 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
     sample_weight_ : ndarray (rows out,): 1, and the jury's probability for synthetic rows
     provenance_ : DataFrame, a line for each synthetic row: parent, mate (second parent, -1 where
         there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
-        kept (share of the move that the jury left), retracted, breaks_rule
+        kept (share of the move that the jury left), retracted, repaired (brought back to the
+        rules), set_back (with the parent's cells in the columns of a rule), breaks_rule (a copy
+        of a real row since a rule could not be kept)
+    constraints_report_ : dict: "rules" (rule -> share of X's rows that keep it) and how many
+        synthetic "rows" there are, of them "repaired", "set_back" and "retracted" by rules
     surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
     surrogate_, adapter_ : what was attacked, and the learnt coding
     n_features_in_, feature_names_in_
@@ -150,7 +156,7 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         "attack": [StrOptions({"auto", *ATTACKS}), callable],
         "radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "judge": [StrOptions({"auto"}), HasMethods("fit"), None],
-        "constraints": [callable, list, tuple, None],
+        "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         "verbose": ["verbose"],
         **SHARED_CONSTRAINTS,
     }
@@ -185,23 +191,10 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.three_d_array = True
-        return tags
+        return reads_anything(super().__sklearn_tags__())
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        checked = check_rows(self, X, reset=True)
-        X = X if isinstance(X, list | tuple) else checked
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None: pass the labels")
-        target = containers.labels(y)
-        check_classification_targets(target)
-        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        check_consistent_length(range(containers.count(X)), target)
-        return X, target, binarize_y
+        return check_X_y(self, X, y)
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """X and y with new rows below their own.
@@ -228,52 +221,45 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         )
         classes, codes = np.unique(target, return_inverse=True)
         generator = new_generator(check_random_state(self.random_state))
-        pool, coding = self._learn(rows, torch.from_numpy(codes), generator)
+        kept = Constraints(self.constraints)
+        held = kept.check(rows)
+        norm = getattr(self._recipe(), "norm", 2.0)
+        pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         model = self._given(rows, coding, classes)
         attacked = None if model is None else attacked_at(model, coding, rows, pool)
+        mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
+        if any(order.recipe.sharpness is not None for order in orders):
+            voters = train_voters(pool.flat, pool.y, len(classes), generator)
+            pool = replace(pool, voters=voters)
 
         total = sum(order.count for order in orders)
-        growing = Growing(rows, coding, pool, self.constraints, orders)
+        growing = Growing(rows, coding, pool, kept, mender, orders)
         batches = (
             growing.finish(grown, order)
             for order in orders
-            for grown in self._grow(order, pool, attacked, generator)
+            for grown in self._grow(order, pool, attacked, mender, generator)
         )
         bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
-        with held(model), bar:
+        with borrowed(model), bar:
             X_out = containers.join(X, counted(batches, bar), growing.record["parent"])
         example = np.unique(codes, return_index=True)[1][growing.record["label"]]
         y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
         self._remember(growing, pool, coding, classes, len(codes))
         self.surrogate_ = pool.committee if model is None else model
+        self.constraints_report_ = report_of(held, growing.record)
         return X_out, y_out
-
-    def _learn(self, X: Any, codes: Tensor, generator: torch.Generator) -> tuple[Pool, Coding]:
-        """Coding of all rows; committee on at most 10 000 of each class."""
-        coding = choose_adapter(self.adapter, X).fit(X)
-        kept = sample_of_classes(codes, generator)
-        x = coding.encode(containers.take(X, kept.numpy()))
-        y = codes[kept]
-        if not x[0].numel():
-            raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-        ensemble = choose_ensemble(self.surrogate)
-        device = resolve(self.device)
-        n_classes = int(codes.max()) + 1
-        committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
-        norm = getattr(self._recipe(), "norm", 2.0)
-        return Pool(x, y, kept, coding.space(norm), committee), coding
 
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
             return self.recipe
-        return Match() if self.recipe == "auto" else RECIPES[self.recipe]()
+        return Explore() if self.recipe == "auto" else RECIPES[self.recipe]()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
         name = self.recipe if isinstance(self.recipe, str) else type(self.recipe).__name__.lower()
-        name = "match" if name == "auto" else name
+        name = "explore" if name == "auto" else name
         for label, value in enumerate(classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
@@ -319,13 +305,23 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         return Square(steps=100, stop_at=getattr(recipe.attack, "stop_at", None))
 
     def _grow(
-        self, order: Order, pool: Pool, attacked: Logits | None, generator: torch.Generator
+        self,
+        order: Order,
+        pool: Pool,
+        attacked: Logits | None,
+        mender: Mender | None,
+        generator: torch.Generator,
     ) -> Iterator[Grown]:
         attack = self._attack_of(order.recipe, isinstance(attacked, Asked))
         if attack is not None:
             attack = with_references(attack, pool.x[pool.of(order.label)])
-        judge = Judge() if isinstance(self.judge, str) else self.judge
-        bench = judge.fit(pool.flat[pool.of(order.label)], generator) if judge else None
+        judge = self.judge
+        if isinstance(judge, str):
+            # Where chance decides, plausibility is told, not asked.
+            is_sifted = order.recipe.sharpness is not None
+            surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
+            judge = surer_than_chance if is_sifted else Judge()
+        bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=attacked,
@@ -333,6 +329,7 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
             radius=None if self.radius == "auto" else self.radius,
             batch_size=int(self.batch_size),
             device=resolve(self.device),
+            mend=mender.mend if mender else None,
         )
         yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
 
@@ -361,16 +358,23 @@ class Growing:
     """
 
     def __init__(
-        self, X: Any, coding: Coding, pool: Pool, constraints: Any, orders: list[Order]
+        self,
+        X: Any,
+        coding: Coding,
+        pool: Pool,
+        rules: Constraints,
+        mender: Mender | None,
+        orders: list[Order],
     ) -> None:
-        self.X, self.coding, self.pool, self.constraints = X, coding, pool, constraints
+        self.X, self.coding, self.pool, self.rules = X, coding, pool, rules
+        self.mender = mender
         self.recipes = sorted({order.name for order in orders})
         self.done, total = 0, sum(order.count for order in orders)
         self.record: dict[str, np.ndarray[Any, Any]] = {
             **{name: np.empty(total, dtype=int) for name in ("parent", "mate")},
             **{name: np.empty(total, dtype=np.int32) for name in ("recipe", "label")},
-            **{name: np.empty(total, dtype=np.float32) for name in RECORD},
-            **{name: np.empty(total, dtype=bool) for name in ("retracted", "breaks_rule")},
+            **{name: np.empty(total, dtype=np.float32) for name in RECORD if name != "mended"},
+            **{name: np.empty(total, dtype=bool) for name in FLAGS},
         }
 
     def finish(self, grown: Grown, order: Order) -> Any:
@@ -378,7 +382,9 @@ class Growing:
         parent = self.pool.rows[grown.parent].numpy()
         rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
         new = self.coding.decode(x, seed, rows)
-        bad = rules.broken(self.constraints, rows, new, len(parent))
+        if self.mender:
+            new = self.mender.shipped(new, rows)
+        bad = broken(self.rules, rows, new, len(parent))
         facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
         if bad.any():
@@ -391,13 +397,23 @@ class Growing:
             margins = self.pool.margins(order.label)[home].numpy()
             facts["margin_before"][bad] = facts["margin_after"][bad] = margins
             facts["kept"][bad], facts["distance"][bad], mate[bad] = 0, 0, -1
+            facts["mended"][bad] = 0
             facts["p_value"][bad], facts["probability"][bad] = np.nan, 1
         facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
+        mended = facts.pop("mended")
+        facts |= {"repaired": mended == REPAIRED, "set_back": mended == SET_BACK}
         facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
         for name, values in (facts | {"breaks_rule": bad}).items():
             self.record[name][self.done : self.done + len(parent)] = values
         self.done += len(parent)
         return new
+
+
+def report_of(held: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """How many real rows keep each rule, and what the rules did to synthetic ones."""
+    counts = {name: int(record[name].sum()) for name in ("repaired", "set_back")}
+    counts |= {"retracted": int(record["breaks_rule"].sum()), "rows": len(record["parent"])}
+    return {"rules": {rule: float(keeps.mean()) for rule, keeps in held.items()}, **counts}
 
 
 def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:

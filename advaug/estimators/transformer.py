@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from advaug import containers
+from advaug.adapters import Mender, mender_for
 from advaug.attacks import ATTACKS
+from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
@@ -32,8 +34,8 @@ from advaug.estimators.base import (
     refuse_classes,
 )
 from advaug.estimators.models import (
+    borrowed,
     classes_of,
-    held,
     is_given,
     logits_at,
     model_of,
@@ -69,6 +71,9 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         copied or fitted). With a model of your own y is not needed. Estimators without a formula
         (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
     adapter : {"auto", "tabular", "image"} or an adapter
+    constraints : `Constraints`, rule or list of rules, optional
+        Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
+        repaired is the row itself.
     batch_size : int, default=4096
     device : str or torch.device, default="auto"
     random_state : int, RandomState or None
@@ -98,6 +103,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         "radius": [Interval(Real, 0, None, closed="right")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
+        "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         **SHARED_CONSTRAINTS,
     }
 
@@ -110,6 +116,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         when: str = "always",
         surrogate: Any = "auto",
         adapter: Any = "auto",
+        constraints: Any = None,
         batch_size: int = 4096,
         device: Any = "auto",
         random_state: Any = None,
@@ -120,6 +127,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.when = when
         self.surrogate = surrogate
         self.adapter = adapter
+        self.constraints = constraints
         self.batch_size = batch_size
         self.device = device
         self.random_state = random_state
@@ -147,6 +155,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
+        Constraints(self.constraints).check(X)
         coding = choose_adapter(self.adapter, X).fit(X)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
@@ -169,7 +178,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
-        self.attack_ = choose_attack(self.attack)
+        self.attack_: Any = choose_attack(self.attack)
         if getattr(self.attack_, "references", coding) is None:
             self.attack_ = with_references(self.attack_, self._some_rows(X))
         self._refuse_endless()
@@ -256,20 +265,35 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed = self.adapter_.encode(X)
+        seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
+        mender = mender_for(self.adapter_, rules, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
         with self._model(X, seed) as logits:
-            moved = self._attacked(seed, labels, logits)
-        return self.adapter_.decode(moved, seed, X)
+            moved = self._attacked(seed, labels, logits, mender)
+        return self._kept(moved, seed, X, rules, mender)
+
+    def _kept(
+        self, moved: Tensor, seed: Tensor, X: Any, rules: Constraints, mender: Mender | None
+    ) -> Any:
+        """The copies in X's container; what breaks a rule there is the row itself."""
+        new = self.adapter_.decode(moved, seed, X)
+        if mender:
+            new = mender.shipped(new, X)
+        bad = torch.from_numpy(broken(rules, X, new, len(seed)))
+        if not bad.any():
+            return new
+        moved = torch.where(bad.reshape(-1, *[1] * (seed.dim() - 1)), seed, moved)
+        new = self.adapter_.decode(moved, seed, X)
+        return mender.shipped(new, X) if mender else new
 
     @contextmanager
     def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
         """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
         model = self.surrogate_
         model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
-        with held(model):
+        with borrowed(model):
             yield logits_at(model, self.adapter_, X, seed)
 
     def _arena(
@@ -284,7 +308,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         objective = goal(getattr(self.attack_, "raises", "odds"), logits, x, label)
         return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
 
-    def _attacked(self, seed: Tensor, labels: Tensor | None, logits: Logits) -> Tensor:
+    def _attacked(
+        self,
+        seed: Tensor,
+        labels: Tensor | None,
+        logits: Logits,
+        mender: Mender | None = None,
+    ) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
         moved, stuck = [], 0
@@ -295,12 +325,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             objective, x, space, radius = arena
             y = self.attack_(*arena, walk)
             stuck += count_stuck(objective, x, y)
-            moved.append(space.snap(y, x, radius, draw(x, snap)).cpu())
+            y = space.snap(y, x, radius, draw(x, snap))
+            moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
         if stuck:
             warnings.warn(
                 f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model has no "
-                "gradient there, no success lies within the radius, or every cell is frozen, "
-                "missing or at its bound",
+                "gradient there, every cell is frozen, missing or at its bound, or no success lies "
+                "within the radius",
                 stacklevel=4,
             )
         return torch.cat(moved)

@@ -5,6 +5,7 @@ from advaug.generation.pool import Pool
 from advaug.generation.recipes import (
     RECIPES,
     Boundary,
+    Explore,
     Harden,
     Interpolate,
     Match,
@@ -17,6 +18,7 @@ __all__ = [
     "RECIPES",
     "RECORD",
     "Boundary",
+    "Explore",
     "Grown",
     "Harden",
     "Interpolate",

@@ -1,12 +1,15 @@
-"""One loop from plan to accepted rows: start, attack, snap, judge, retract.
+"""One loop from plan to accepted rows: start, attack, snap, mend, judge.
 
-Rows go fold by fold, so that each is attacked and judged by members that never saw its parent:
-one half of them is attacked, the other half is the jury.
+A refused row is drawn back towards a real one, or drawn anew where the recipe says so. Rows that
+may be drawn back go fold by fold, so that each is attacked and judged by members that never saw
+its parent: one half of them is attacked, the other half is the jury.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -14,22 +17,28 @@ from torch import Tensor
 
 from advaug.adapters.protocol import refuse_not_finite
 from advaug.attacks import Attack
-from advaug.generation.pool import Pool
-from advaug.generation.recipes import Plan, Recipe
-from advaug.norms import draw
+from advaug.generation.pool import Pool, Voter
+from advaug.generation.recipes import Plan, Recipe, alone, evenly
+from advaug.norms import draw, length, per_row, standard_normal
 from advaug.objectives import Logits, margin, of_rows
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
-from advaug.validity import Bench
+from advaug.validity import AnyBench
 
 # A level that fewer of the class's rows hold is no place for an attack to flip to: what is rare in
 # the data is where a model is least to be trusted. Two rows may still mix to it.
 USUAL = 0.05
 CPU_ROWS = 1024  # attacked at once on a CPU: small nets are fastest so, and memory is a quarter
 RETREATS = (1.0, 0.5, 0.25)  # shares of the way from home at which a refused row is tried again
+ROUNDS = 12  # of rows drawn anew, before what is missing is repeated
 
 # The columns of a record: numbers beside each synthetic row.
-RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability", "kept")
+RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability", "kept", "mended")
+
+# (encoded rows, encoded parents, their places in the pool) -> mended rows, what was done to each
+Mend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+# encoded rows -> their logits, and their probabilities of each class
+Jury = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -42,13 +51,31 @@ class Grown:
     home: Int[Tensor, " batch"]
     record: dict[str, Tensor]
 
+    def take(self, rows: Int[Tensor, " some"]) -> Self:
+        """Some of the rows."""
+        record = {name: values[rows] for name, values in self.record.items()}
+        return replace(
+            self,
+            x=self.x[rows],
+            parent=self.parent[rows],
+            mate=self.mate[rows],
+            home=self.home[rows],
+            record=record,
+        )
+
+    def first(self, count: int) -> Self:
+        """The first rows, at most `count`."""
+        return self if len(self.x) <= count else self.take(torch.arange(count))
+
 
 @dataclass(frozen=True)
 class Streams:
-    """Two streams of chance, each used once a batch: a row is the same in any batch size."""
+    """Streams of chance, each used once a batch: a row is the same in any batch size."""
 
+    scatter: torch.Generator
     attack: torch.Generator
     snap: torch.Generator
+    accept: torch.Generator
 
 
 @dataclass(frozen=True)
@@ -59,45 +86,104 @@ class Terms:
     attacked : the user's own model on encoded rows; None for half of the committee.
     bench : the judge, None to keep every row.
     radius : one for all rows, None for the recipe's own.
+    mend : brings rows back to the rules that their parents keep, before they are judged.
     """
 
     attack: Attack | None
     attacked: Logits | None
-    bench: Bench | None
+    bench: AnyBench | None
     radius: float | None
     batch_size: int
     device: torch.device
+    mend: Mend | None = None
 
 
 def generate(
     pool: Pool, recipe: Recipe, label: int, count: int, terms: Terms, generator: torch.Generator
 ) -> Iterator[Grown]:
     """Batches of new rows of a class, `count` in all."""
+    plan = planned(pool, recipe, label, count, terms, generator)
+    seeds = torch.randint(2**62, (4,), generator=generator).tolist()
+    committee = pool.committee.to(terms.device)
+    space = pool.space.to(terms.device)
+    work = Work(
+        pool=pool,
+        space=space,
+        arena=space.usual_in(pool.x[pool.of(label)], USUAL),
+        recipe=recipe,
+        label=label,
+        attack=terms.attack,
+        attacked=terms.attacked or partial(flat_logits, committee),
+        jury=partial(everybody, committee, pool.voters),
+        bench=terms.bench.to(terms.device) if terms.bench else None,
+        mend=terms.mend,
+        streams=Streams(*(torch.Generator().manual_seed(seed) for seed in seeds)),
+        device=terms.device,
+        margins=pool.margins(label),
+    )
+    if recipe.sharpness is None:
+        yield from drawn_back(work, plan, terms)
+    else:
+        yield from drawn_anew(work, plan, recipe.sharpness, terms, generator)
+
+
+def planned(
+    pool: Pool, recipe: Recipe, label: int, count: int, terms: Terms, generator: torch.Generator
+) -> Plan:
+    """The recipe's plan, with the radius of the terms."""
     plan = recipe.plan(pool, label, count, generator)
     if terms.radius is not None:
         # A row that its recipe holds still stays so.
         plan = replace(plan, radius=(plan.radius > 0) * torch.tensor(terms.radius).float())
-    seeds = torch.randint(2**62, (2,), generator=generator).tolist()
-    streams = Streams(*(torch.Generator().manual_seed(seed) for seed in seeds))
-    margins = pool.margins(label)
-    fold = pool.committee.fold_of_row[plan.parent]
-    device = terms.device
-    space = pool.space.to(device)
-    arena = space.usual_in(pool.x[pool.of(label)], USUAL)
-    bench = terms.bench.to(device) if terms.bench else None
+    return plan
+
+
+def drawn_back(work: "Work", plan: Plan, terms: Terms) -> Iterator[Grown]:
+    """Every row of the plan, moved as far as members that never saw its parent allow."""
+    committee = work.pool.committee
+    fold = committee.fold_of_row[plan.parent]
     for one in fold.unique().tolist():
-        fighters, jury = pool.committee.strangers(one).to(device).halves()
+        fighters, jury = committee.strangers(one).to(work.device).halves()
         attacked = terms.attacked or partial(flat_logits, fighters)
-        work = Work(
-            pool, space, arena, recipe, label, terms.attack, attacked, jury, bench, streams, device
-        )
+        work = replace(work, attacked=attacked, jury=partial(everybody, jury, ()))
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
-            yield work.grow(plan.take(rows), margins)
+            yield work.grow(plan.take(rows))
+
+
+def drawn_anew(
+    work: "Work", plan: Plan, sharpness: float, terms: Terms, generator: torch.Generator
+) -> Iterator[Grown]:
+    """As many rows as planned, each accepted by chance: probability ** sharpness of all voices."""
+    missing = len(plan.parent)
+    for _ in range(ROUNDS):
+        accepted = 0
+        for rows in torch.arange(len(plan.parent)).split(terms.batch_size):
+            grown = work.sift(plan.take(rows), sharpness).first(missing)
+            accepted, missing = accepted + len(grown.x), missing - len(grown.x)
+            if len(grown.x):
+                yield grown
+            if not missing:
+                return
+        share = max(accepted / len(plan.parent), 0.1)
+        count = math.ceil(1.1 * missing / share)
+        plan = planned(work.pool, work.recipe, work.label, count, terms, generator)
+    left = alone(evenly(work.pool.of(work.label), missing, generator))
+    for rows in torch.arange(missing).split(terms.batch_size):
+        yield work.stay(left.take(rows))
 
 
 def flat_logits(committee: Committee, x: Tensor) -> Tensor:
     """The committee's logits of rows of any shape."""
     return committee.logits(x.flatten(1))
+
+
+def everybody(
+    committee: Committee, voters: tuple[Voter, ...], x: Float[Tensor, "batch width"]
+) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
+    """The committee's logits, and the mean probability of the committee and each voter."""
+    members = committee.member_logits(x)
+    voices = [members.softmax(-1).mean(0), *(voter(x).to(x) for voter in voters)]
+    return members.mean(0), torch.stack(voices).mean(0)
 
 
 @dataclass(frozen=True)
@@ -111,46 +197,26 @@ class Work:
     label: int
     attack: Attack | None
     attacked: Logits
-    jury: Committee
-    bench: Bench | None
+    jury: Jury
+    bench: AnyBench | None
+    mend: Mend | None
     streams: Streams
     device: torch.device
+    margins: Float[Tensor, " kept"]  # held out, of the pool's rows for the label
 
-    def grow(self, plan: Plan, margins: Float[Tensor, " kept"]) -> Grown:
-        """Start, attack, judge, and write down what came of it."""
-        x = self.pool.x
-        parent, mate, home = (x[k].to(self.device) for k in (plan.parent, plan.mate, plan.home))
-        start = self.space.mix(parent, mate, plan.share.to(self.device))
-        moved = self._attack(plan, start)
-        noise = draw(parent, self.streams.snap)
-        # Only a row that starts at its parent has a ball to stay in once it is snapped.
-        reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
-        best, record = self._accepted(moved, parent, home, reach, noise)
-
-        went_home = (record["kept"] == 0).cpu()
-        origin = torch.where(went_home, plan.home, plan.parent)
-        record["distance"] = self.space.distance(best, x[origin].to(self.device))
-        record["margin_before"] = margins[origin]
-        return Grown(
-            x=best.cpu(),
-            parent=origin,
-            mate=torch.where(went_home | (plan.mate == plan.parent), -1, plan.mate),
-            home=plan.home,
-            record={name: values.cpu() for name, values in record.items()},
-        )
-
-    def _accepted(
-        self, moved: Tensor, parent: Tensor, home: Tensor, reach: Tensor, noise: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Snap and judge; who is refused tries again nearer home, and at last stays there."""
+    def grow(self, plan: Plan) -> Grown:
+        """Start, attack, snap, mend and judge; who is refused tries again nearer home, and at
+        last stays there."""
+        moved, chance, reach = self._moved(plan)
+        home = self._rows(plan.home)
         best, (_, record) = home.clone(), self._judged(home)
-        record["kept"] = torch.zeros_like(reach)
+        record["kept"], record["mended"] = torch.zeros_like(reach), torch.zeros_like(reach)
         waiting = torch.arange(len(home), device=self.device)
         for kept in RETREATS:
+            at = waiting.cpu()
             back = torch.full_like(reach[waiting], 1 - kept)
             tried = self.space.mix(moved[waiting], home[waiting], back)
-            tried = self.space.snap(tried, parent[waiting], reach[waiting], noise[waiting])
-            keeps, facts = self._judged(tried)
+            tried, keeps, facts = self._tried(tried, plan.take(at), reach[waiting], chance[waiting])
             facts["kept"] = torch.full_like(back, kept)
             for name, values in facts.items():
                 record[name][waiting[keeps]] = values[keeps]
@@ -158,7 +224,71 @@ class Work:
             waiting = waiting[~keeps]
             if not len(waiting):
                 break
-        return best, record
+        return self._grown(plan, best, record)
+
+    def sift(self, plan: Plan, sharpness: float) -> Grown:
+        """Start, attack, snap, mend and judge; only who is accepted."""
+        moved, chance, reach = self._moved(plan)
+        x, keeps, record = self._tried(moved, plan, reach, chance)
+        lot = torch.rand(len(x), generator=self.streams.accept, dtype=torch.float32)
+        keeps &= lot.to(self.device) < record["probability"] ** sharpness
+        record["kept"] = torch.ones_like(reach)
+        grown = self._grown(plan, x, record)
+        return grown.take(keeps.nonzero()[:, 0].cpu())
+
+    def stay(self, plan: Plan) -> Grown:
+        """The homes themselves."""
+        home = self._rows(plan.home)
+        _, record = self._judged(home)
+        record["kept"] = record["mended"] = torch.zeros_like(record["probability"])
+        return self._grown(plan, home, record)
+
+    def _rows(self, places: Int[Tensor, " batch"]) -> Tensor:
+        return self.pool.x[places].to(self.device)
+
+    def _moved(self, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+        """The attacked rows, the chance that snaps them and the ball in which they do."""
+        parent = self._rows(plan.parent)
+        start = self.space.mix(parent, self._rows(plan.mate), plan.share.to(self.device))
+        if plan.scatter.any():
+            start = self._scattered(start, plan.scatter.to(self.device))
+        moved, chance = self._attack(plan, start), draw(parent, self.streams.snap)
+        # Only a row that starts at its parent has a ball to stay in once it is snapped.
+        reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
+        return moved, chance, reach
+
+    def _scattered(self, x: Tensor, size: Float[Tensor, " batch"]) -> Tensor:
+        """The rows moved in random directions by `size` standard deviations of the columns."""
+        scale = self.pool.committee.scale.to(self.device).view(x.shape[1:])
+        direction = standard_normal(draw(x, self.streams.scatter))
+        direction = direction * (self.space.shift(x, direction * scale) != x)  # only what may move
+        share = size / length(direction, 2).clamp_min(1e-9)
+        return self.space.shift(x, direction * per_row(share, direction) * scale)
+
+    def _tried(
+        self, x: Tensor, plan: Plan, reach: Tensor, chance: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Rows as they would be shipped, whether the judge keeps them, and what was found."""
+        parent = self._rows(plan.parent)
+        x, done = self.space.snap(x, parent, reach, chance), torch.zeros_like(reach)
+        if self.mend is not None:
+            x, done = self.mend(x, parent, plan.parent)
+        keeps, facts = self._judged(x)
+        return x, keeps, facts | {"mended": done.to(reach)}
+
+    def _grown(self, plan: Plan, x: Tensor, record: dict[str, Tensor]) -> Grown:
+        """The rows with where they came from: who stayed at home has its home as its parent."""
+        went_home = (record["kept"] == 0).cpu()
+        origin = torch.where(went_home, plan.home, plan.parent)
+        record["distance"] = self.space.distance(x, self._rows(origin))
+        record["margin_before"] = self.margins[origin]
+        return Grown(
+            x=x.cpu(),
+            parent=origin,
+            mate=torch.where(went_home | (plan.mate == plan.parent), -1, plan.mate),
+            home=plan.home,
+            record={name: values.cpu() for name, values in record.items()},
+        )
 
     def _attack(self, plan: Plan, start: Tensor) -> Tensor:
         if self.attack is None:
@@ -179,10 +309,10 @@ class Work:
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         flat = x.flatten(1)
-        members = self.jury.member_logits(flat)
+        logits, probabilities = self.jury(flat)
         label = torch.full((len(x),), self.label, device=x.device)
-        probability = members.softmax(-1).mean(0)[:, self.label]
-        facts = {"margin_after": margin(members.mean(0), label), "probability": probability}
+        probability = probabilities[:, self.label]
+        facts = {"margin_after": margin(logits, label), "probability": probability}
         if self.bench is None:
             facts["p_value"] = torch.full_like(probability, torch.nan)
             return torch.ones_like(probability, dtype=torch.bool), facts

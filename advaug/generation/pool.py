@@ -3,6 +3,7 @@
 Big classes are represented by a random sample, so that cost and memory stay bounded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,25 +18,34 @@ from advaug.surrogates.ensemble import Committee, held_out_logits
 
 MOST_ROWS = 10_000  # of each class
 
+Voter = Callable[[Tensor], Tensor]  # (batch, width) -> (batch, classes): probabilities
 
-def sample_of_classes(y: Int[Tensor, " rows"], generator: torch.Generator) -> Int[Tensor, " kept"]:
-    """At most MOST_ROWS random rows of each class, in the rows' own order."""
+
+def sample_of_classes(
+    y: Int[Tensor, " rows"], generator: torch.Generator, most: int = MOST_ROWS
+) -> Int[Tensor, " kept"]:
+    """At most `most` random rows of each class, in the rows' own order."""
     kept = []
     for label in y.unique():
         rows = (y == label).nonzero()[:, 0]
-        kept.append(rows[torch.randperm(len(rows), generator=generator)[:MOST_ROWS]])
+        kept.append(rows[torch.randperm(len(rows), generator=generator)[:most]])
     return torch.cat(kept).sort().values
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee."""
+    """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee.
+
+    `voters` are models of other families, which have a voice beside the committee's where a recipe
+    draws refused rows anew.
+    """
 
     x: Float[Tensor, "kept *shape"]
     y: Int[Tensor, " kept"]
     rows: Int[Tensor, " kept"]
     space: Space
     committee: Committee
+    voters: tuple[Voter, ...] = ()
 
     @cached_property
     def flat(self) -> Float[Tensor, "kept width"]:

@@ -24,8 +24,8 @@ from advaug.settings import Settings
 class Plan:
     """One line a row; places are places in the pool.
 
-    The start is `share` of the way from `parent` to `mate`; `level` is the margin that recipes
-    with a target margin aim at.
+    The start is `share` of the way from `parent` to `mate` and `scatter` standard deviations off
+    it; `level` is the margin that recipes with a target margin aim at.
     """
 
     parent: Int[Tensor, " rows"]
@@ -34,6 +34,7 @@ class Plan:
     home: Int[Tensor, " rows"]
     radius: Float[Tensor, " rows"]
     level: Float[Tensor, " rows"]
+    scatter: Float[Tensor, " rows"]
 
     def take(self, rows: Int[Tensor, " some"]) -> Self:
         """Some lines of the plan."""
@@ -41,10 +42,15 @@ class Plan:
 
 
 class Recipe(Protocol):
-    """Seeds, target and objective together."""
+    """Seeds, target and objective together.
+
+    Where `sharpness` is a number, a row is accepted by chance, probability ** sharpness, and
+    drawn anew where it is not; where it is None, a refused row is drawn back.
+    """
 
     norm: float
     attack: Attack | None
+    sharpness: float | None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         """Where `count` new rows of the class come from."""
@@ -76,7 +82,7 @@ def alone(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
     nothing = torch.zeros(len(parent), dtype=torch.float32)
     radius = nothing if radius is None else radius
-    return Plan(parent, parent, nothing, parent, radius, nothing)
+    return Plan(parent, parent, nothing, parent, radius, nothing, nothing)
 
 
 @dataclass
@@ -87,6 +93,7 @@ class Interpolate(Settings):
     neighbours: int = 5
     norm: float = 2.0
     attack: Attack | None = None
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -111,6 +118,7 @@ class Harden(Settings):
     reach: float = 0.25
     norm: float = math.inf
     attack: Attack | None = field(default_factory=FGSM)
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         own = pool.of(label)
@@ -137,6 +145,7 @@ class Translate(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
     )
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         others = (pool.y != label).nonzero()[:, 0]
@@ -178,6 +187,7 @@ class Match(Settings):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
     )
+    sharpness: float | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
         plan = self._starts(pool, label, count, generator)
@@ -199,7 +209,8 @@ class Match(Settings):
             share=uniform(count, generator) * (1 - 0.1 * crosses.float()),
             home=parent,
             radius=gap[at, 0].minimum(typical),
-            level=torch.zeros(count, dtype=torch.float32),
+            level=(nothing := torch.zeros(count, dtype=torch.float32)),
+            scatter=nothing,
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -223,10 +234,52 @@ class Boundary(Match):
         return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
 
 
+@dataclass
+class Explore(Settings):
+    """Rows anywhere between two rows of the class and a little off, kept where all voices agree.
+
+    Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
+    where the probability is the mean voice of the committee and of trees; learners that see the
+    rows inherit what these know together.
+
+    Parameters
+    ----------
+    noise : float
+        Longest random move off the line between the two rows, in standard deviations.
+    reach : float
+        How far an attack may go after it, in the space's units. By default none is made: on
+        tables it bought nothing.
+    sharpness : float
+        How much surer rows are preferred.
+    """
+
+    noise: float = 3.0
+    reach: float = 0.5
+    sharpness: float | None = 4.0
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
+        own = pool.of(label)
+        plan = alone(evenly(own, count, generator))
+        size = uniform(count, generator).sqrt()
+        return replace(
+            plan,
+            mate=own[(uniform(count, generator) * len(own)).long()],
+            share=uniform(count, generator),
+            scatter=self.noise * size,
+            radius=self.reach * size,
+        )
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label, targeted=True)
+
+
 RECIPES: dict[str, type[Recipe]] = {
     "interpolate": Interpolate,
     "harden": Harden,
     "translate": Translate,
     "match": Match,
     "boundary": Boundary,
+    "explore": Explore,
 }

@@ -1,6 +1,8 @@
-"""Pictures of what a fitted sampler has done; matplotlib is imported when one is drawn."""
+"""What a sampler has done, in pictures and in a report; matplotlib comes when one is drawn."""
 
+from advaug.inspection.checks import Check
 from advaug.inspection.class_map import ClassMapDisplay
 from advaug.inspection.margins import MarginDisplay
+from advaug.inspection.report import ValidityReport, validity_report
 
-__all__ = ["ClassMapDisplay", "MarginDisplay"]
+__all__ = ["Check", "ClassMapDisplay", "MarginDisplay", "ValidityReport", "validity_report"]

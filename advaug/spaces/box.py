@@ -157,6 +157,11 @@ class Box:
     ) -> Float[Tensor, " batch"]:
         return norms.length(x - seed, self.norm)
 
+    def shift(
+        self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        return self._bounded(x + self.freed(move, x), x)
+
     def mix(
         self,
         seed: Float[Tensor, "batch *shape"],

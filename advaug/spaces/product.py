@@ -117,6 +117,11 @@ class Product:
         pairs = zip(self.parts, self._split(x), self._split(seed), strict=True)
         return torch.stack([part.distance(x, s) for part, x, s in pairs]).sum(0)
 
+    def shift(
+        self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, move: part.shift(x, move), x, move)
+
     def mix(
         self,
         seed: Float[Tensor, "batch width"],

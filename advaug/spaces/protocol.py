@@ -1,4 +1,4 @@
-"""The face every space shows: thirteen small operations on batches of rows.
+"""The face every space shows: fourteen small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -60,6 +60,10 @@ class Space(Protocol):
 
     def distance(self, x: Tensor, seed: Tensor) -> Tensor:
         """(batch,): how far x lies from the seed."""
+        ...
+
+    def shift(self, x: Tensor, move: Tensor) -> Tensor:
+        """x with its numbers moved, as far as they may; categories stay."""
         ...
 
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:

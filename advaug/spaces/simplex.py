@@ -141,6 +141,13 @@ class Simplex:
     ) -> Float[Tensor, " batch"]:
         return self._moved(x, seed).sum(1)
 
+    def shift(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        move: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        return x
+
     def mix(
         self,
         seed: Float[Tensor, "batch positions levels"],

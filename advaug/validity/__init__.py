@@ -1,5 +1,26 @@
 """The judge: is a moved row still what its label says? Asked of what is shipped."""
 
-from advaug.validity.judge import Bench, Judge, Verdict
+from advaug.validity.batch import Coverage, coverage, energy_test
+from advaug.validity.judge import Bench, Judge
+from advaug.validity.jury import FAMILIES, Family, Jury, sworn
+from advaug.validity.panel import Panel, PanelBench
+from advaug.validity.protocol import AnyBench, AnyJudge, Verdict
+from advaug.validity.signs import is_hidden
 
-__all__ = ["Bench", "Judge", "Verdict"]
+__all__ = [
+    "FAMILIES",
+    "AnyBench",
+    "AnyJudge",
+    "Bench",
+    "Coverage",
+    "Family",
+    "Judge",
+    "Jury",
+    "Panel",
+    "PanelBench",
+    "Verdict",
+    "coverage",
+    "energy_test",
+    "is_hidden",
+    "sworn",
+]

@@ -8,22 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.neighbours import nearest
 from advaug.settings import Settings
+from advaug.validity.protocol import Verdict
+from advaug.validity.signs import conformal
 
 MOST_REFERENCES = 1000  # rows of a class that distances are measured to
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """For each row: kept or not, the label's probability and the plausibility p-value."""
-
-    keeps: Bool[Tensor, " batch"]
-    probability: Float[Tensor, " batch"]
-    p_value: Float[Tensor, " batch"]
 
 
 @dataclass
@@ -52,10 +45,17 @@ class Judge(Settings):
     plausibility: float = 0.05
     neighbours: int = 3
 
-    def fit(self, x: Float[Tensor, "rows width"], generator: torch.Generator) -> "Bench":
+    def fit(
+        self,
+        x: Float[Tensor, "rows width"],
+        y: Int[Tensor, " rows"],
+        label: int,
+        generator: torch.Generator,
+    ) -> "Bench":
         """Learn how far the class's own rows (at least one) lie from each other."""
-        few = torch.randperm(len(x), generator=generator)[:MOST_REFERENCES].to(x.device)
-        reference = x[few]
+        own = (y == label).nonzero()[:, 0]
+        few = torch.randperm(len(own), generator=generator)[:MOST_REFERENCES]
+        reference = x[own[few]]
         if len(reference) > 1:
             distance, _ = nearest(reference, reference, self.neighbours, skips_self=True)
             usual = distance.mean(1).sort().values
@@ -80,8 +80,7 @@ class Bench:
         """Share of the class's rows that lie at least as far from their neighbours as x does."""
         k = min(self.judge.neighbours, max(len(self.reference) - 1, 1))
         distance = nearest(x, self.reference, k)[0].mean(1)
-        farther = len(self.usual) - torch.searchsorted(self.usual, distance)
-        return (1 + farther) / (1 + len(self.usual))
+        return conformal(self.usual, distance)
 
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]

@@ -1,0 +1,197 @@
+"""The under-sampler: an imbalanced-learn sampler that drops what a learner misses least.
+
+It reads the user's container, asks a committee how deep each row lies in its class, and hands back
+the rows that are left, as they were and in their own order.
+"""
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from imblearn.under_sampling.base import BaseUnderSampler
+from imblearn.utils import check_sampling_strategy
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from advaug import containers
+from advaug.adapters import Coding
+from advaug.devices import resolve
+from advaug.estimators.base import (
+    LEAST_AUC,
+    SHARED_CONSTRAINTS,
+    SharesModels,
+    check_X_y,
+    learn,
+    new_generator,
+    reads_anything,
+    refuse_classes,
+)
+from advaug.generation import Pool
+from advaug.generation.thinning import UNSEEN, Depth, depth_of, order_of_dropping
+from advaug.surrogates import Ensemble
+
+BLOCK = 20_000  # rows encoded at once
+
+
+class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
+    """Under-sample by dropping rows that lie deep inside their class, or look mislabelled.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        As in imbalanced-learn; counts are exact.
+    drop : {"redundant", "noisy", "both"}, default="both"
+        "redundant": rows far from the border, by the first-order adversarial distance. "noisy":
+        rows that held-out members of the committee take for another class, then rows by chance.
+        "both": doubtful rows first, then redundant ones.
+    sharpness : float >= 0, default=1.0
+        How much likelier the deepest row goes than the shallowest: exp(sharpness) times. 0 drops
+        by chance, `numpy.inf` strictly the deepest.
+    doubt : float in [0, 1], default=0.1
+        Held-out probability of its own class under which a row looks mislabelled.
+    adapter : {"auto", "tabular", "image"} or an adapter
+        Reads the container; "auto" looks at it.
+    surrogate : "auto" or `Ensemble`
+        The cross-fitted committee of small nets.
+    batch_size : int, default=4096
+        Rows at once on the device; no row depends on it.
+    device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict of class -> number of rows kept
+    sample_indices_ : ndarray (rows out,): which rows were kept, in their own order
+    distances_ : ndarray (n,): way to the border in the adapter's units, below 0 on the wrong side;
+        NaN in classes that nothing was dropped from
+    probabilities_ : ndarray (n,): held-out probability of the row's own class, or NaN
+    surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 rows go by chance.
+    surrogate_, adapter_ : the committee, and the learnt coding
+    n_features_in_, feature_names_in_
+
+    Notes
+    -----
+    The committee is trained on at most 10 000 rows of each class; the others are new to it.
+
+    References
+    ----------
+    Moosavi-Dezfooli, Fawzi, Frossard. DeepFool: a simple and accurate method to fool deep neural
+    networks. CVPR 2016.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialUnderSampler
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> X_new, y_new = AdversarialUnderSampler(random_state=0).fit_resample(X, y)
+    >>> int((y_new == 0).sum()) == int((y_new == 1).sum()) == int((y == 1).sum())
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "sampling_strategy": BaseUnderSampler._parameter_constraints["sampling_strategy"],
+        "drop": [StrOptions({"redundant", "noisy", "both"})],
+        "sharpness": [Interval(Real, 0, None, closed="both")],
+        "doubt": [Interval(Real, 0, 1, closed="both")],
+        **SHARED_CONSTRAINTS,
+        "surrogate": [StrOptions({"auto"}), Ensemble],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        drop: str = "both",
+        sharpness: float = 1.0,
+        doubt: float = 0.1,
+        adapter: Any = "auto",
+        surrogate: Any = "auto",
+        batch_size: int = 4096,
+        device: Any = "auto",
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.drop = drop
+        self.sharpness = sharpness
+        self.doubt = doubt
+        self.adapter = adapter
+        self.surrogate = surrogate
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = reads_anything(super().__sklearn_tags__())
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
+        return check_X_y(self, X, y)
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """X and y without the rows that were dropped.
+
+        Parameters
+        ----------
+        X : ndarray (n, features), (n, h, w) or (n, channels, h, w), pandas or polars frame,
+            scipy sparse matrix, or list of rows
+        y : labels in any container, or one-vs-all columns
+
+        Returns
+        -------
+        X, y : the same containers and dtypes, shorter; the rows left are the user's own.
+        """
+        refuse_classes(self)
+        self._validate_params()
+        return self._fit_resample(X, y)
+
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = containers.owned(X), containers.owned(y)
+        rows, target, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, target, self._sampling_type
+        )
+        classes, codes = np.unique(target, return_inverse=True)
+        labels = torch.from_numpy(codes)
+        generator = new_generator(check_random_state(self.random_state))
+        pool, coding = learn(self, rows, labels, 2.0, generator)
+        self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
+        self.probabilities_ = self.distances_.copy()
+        self.surrogate_auc_: dict[Any, float] = {}
+        kept = np.ones(len(codes), dtype=bool)
+        for label, value in enumerate(classes.tolist()):
+            own = np.flatnonzero(codes == label)
+            count = len(own) - int(self.sampling_strategy_.get(value, len(own)))
+            if count:
+                self.surrogate_auc_[value] = pool.auc(label)
+                order = self._order(rows, own, label, value, pool, coding, generator)
+                kept[own[order[:count]]] = False
+        self.sample_indices_ = np.flatnonzero(kept)
+        self.surrogate_, self.adapter_ = pool.committee, coding
+        return containers.take(X, self.sample_indices_), containers.take(y, self.sample_indices_)
+
+    def _order(
+        self,
+        X: Any,
+        own: Any,
+        label: int,
+        value: Any,
+        pool: Pool,
+        coding: Coding,
+        generator: torch.Generator,
+    ) -> Any:
+        """Places of a class's rows in the order in which they go."""
+        if self.surrogate_auc_[value] < LEAST_AUC:
+            return torch.randperm(len(own), generator=generator).numpy()
+        fold = torch.full((containers.count(X),), UNSEEN)
+        fold[pool.rows] = pool.committee.fold_of_row
+        device, blocks = resolve(self.device), []
+        for at in np.split(own, range(BLOCK, len(own), BLOCK)):
+            x = coding.encode(containers.take(X, at))
+            held_out = fold[torch.from_numpy(at)]
+            blocks.append(depth_of(pool, x, label, held_out, device, self.batch_size))
+        depth = Depth.joined(blocks)
+        self.distances_[own], self.probabilities_[own] = depth.distance, depth.probability
+        return order_of_dropping(depth, self.drop, self.sharpness, self.doubt, generator).numpy()

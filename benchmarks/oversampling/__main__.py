@@ -1,0 +1,142 @@
+"""python -m benchmarks.oversampling --data FOLDER [TABLE]: see the package's docstring.
+
+FOLDER holds manifest.csv and read.py. Finished cells are kept under --cells and not run again.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores
+
+RIVALS = (
+    "nothing,class_weights,random,jitter,smote,borderline,svm_smote,adasyn,polynom_star,prowsyn,"
+    "geometric_smote,crossover,mixup"
+)
+OURS = "committee,advaug:auto,advaug:match,advaug:match:attack=noise,advaug:interpolate"
+METHODS = {
+    "balance": f"{RIVALS},{OURS}",
+    "mixed": f"{RIVALS},{OURS}",
+    "grow": f"nothing,random,jitter,smote,polynom_star,mixup,{OURS}",
+    "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
+    "curves": "nothing,jitter,smote,mixup,advaug:auto",
+    "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
+    "advaug_under:both,advaug_under:redundant,advaug_under:noisy",
+    "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
+}
+STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
+SUBJECTS = {
+    "balance": "binary tables under 6000 rows, minority rows only",
+    "grow": "the same, all classes grown to 1.5 times the largest",
+    "multiclass": "tables of several classes, macro scores",
+    "mixed": "those of `balance` with categories or missing cells (the cells are shared)",
+    "curves": "small training sets, n = 30 to 500, all classes grown to 3 times the largest",
+    "undersample": "those of `balance`, the large class cut to the rare one's size",
+    "scale": "tables of 6000 rows and more, training folds whole",
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.oversampling",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"{name:11} {subject}" for name, subject in SUBJECTS.items()),
+    )
+    add = parser.add_argument
+    add("table", nargs="?", choices=METHODS, default="balance")
+    add("--data", type=Path, required=True, help="has manifest.csv and read.py")
+    add("--sets", type=samplers.split, help="names, instead of the table's own choice")
+    add("--methods", type=samplers.split, help="see methods.py; default: all of the table")
+    add("--strategy", help="balance, grow1.5 (any factor) or under")
+    add("--split", default="dev", help="the manifest's split to choose sets from")
+    add("--half", choices=("all", "tune", "confirm"), default="all", help="half of the base sets")
+    add("--variants", type=int, default=1, help="tables of one base")
+    add("--seeds", type=int, default=1, help="repeats of the folds: seeds 0, 1, ...")
+    add("--folds", type=int, default=5)
+    add("--most-rows", type=int, help="of a training fold; 0: all (default: 3000, scale 0)")
+    add(
+        "--sizes",
+        type=samplers.split,
+        help="of `curves`: training rows (default: 30,60,125,250,500)",
+    )
+    add("--jobs", type=int, default=2)
+    add("--cells", type=Path, default=Path("build/oversampling"), help="where cells are kept")
+    add("--out", type=Path, default=Path("benchmarks/results/oversampling"))
+    add("--title", help="of the results' files; default: the table's name")
+    add("--fresh", type=samplers.split, default=[], help="methods to run anew")
+    add("--report-only", action="store_true", help="run nothing")
+    add("--list", action="store_true", help="print the sets and stop")
+    return parser.parse_args()
+
+
+def sets_of(args: argparse.Namespace) -> list[str]:
+    task = "multiclass" if args.table == "multiclass" else "binary"
+    is_big = args.table == "scale"
+    if args.sets:
+        names = args.sets
+    elif args.table == "curves":
+        names = curves.choose(args.data, args.split, args.folds)
+    else:
+        names = data.choose(
+            args.data, task, is_big=is_big, variants=args.variants, split=args.split
+        )
+    if args.half != "all":
+        names = data.halves(args.data, names, args.split)[args.half == "confirm"]
+    if args.table == "mixed":
+        names = [name for name in names if data.load(args.data, name, task).is_mixed]
+    return names
+
+
+def plan_of(args: argparse.Namespace) -> cells.Plan:
+    most = args.most_rows if args.most_rows is not None else (0 if args.table == "scale" else 3000)
+    names = args.methods or samplers.split(METHODS[args.table])
+    for method in names:  # a misspelt one fails now, not after an hour
+        if method not in methods.KEEPS_ROWS:
+            methods.sampler_of(method)
+    return cells.Plan(
+        folder=args.data,
+        cells=args.cells,
+        sets=tuple(sets_of(args)),
+        methods=tuple(dict.fromkeys(names)),
+        task="multiclass" if args.table == "multiclass" else "binary",
+        strategy=args.strategy or STRATEGIES.get(args.table, "balance"),
+        most_rows=most or None,
+        seeds=args.seeds,
+        folds=args.folds,
+    )
+
+
+def command() -> str:
+    """What was typed, without this machine's folders."""
+    words = sys.argv[1:]
+    for option, name in (("--data", "FOLDER"), ("--cells", "CELLS"), ("--out", "OUT")):
+        if option in words:
+            words[words.index(option) + 1] = name
+    return shlex.join(["python", "-m", "benchmarks.oversampling", *words])
+
+
+def main() -> None:
+    args = arguments()
+    plan = plan_of(args)
+    if args.list:
+        print(report.facts_of(plan, [*plan.sets]).to_string())
+        return
+    for method in args.fresh:
+        for key in plan.parts():
+            plan.path(*key, method).unlink(missing_ok=True)
+    title = args.title or args.table
+    if args.table == "curves":
+        sizes = tuple(int(size) for size in args.sizes or curves.SIZES)
+        tables = curves.run(plan, sizes, args.jobs, report_only=args.report_only)
+        print(curves.write(plan, tables, title, args.out, command()))
+        return
+    if not args.report_only:
+        cells.run(plan, args.jobs)
+    table = scores.score(plan, args.jobs)
+    print(report.write(plan, table, title, args.out, command()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Cells on disk: the test probabilities of one (set, seed, fold, method), a parquet part each.
+
+What is there is not run again, so a run may be stopped at any time; a method's file is named by
+its whole name with its options, its folder by the strategy and the cut of the training rows.
+"""
+
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.exceptions import ConvergenceWarning
+from tqdm import tqdm
+
+from benchmarks.oversampling import data
+from benchmarks.oversampling.learners import LEARNERS, probabilities
+from benchmarks.oversampling.methods import (
+    KEEPS_ROWS,
+    code_of,
+    committee_probability,
+    resample,
+    totals_of,
+)
+from benchmarks.oversampling.samplers import Fold
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a table of results is made of."""
+
+    folder: Path
+    cells: Path
+    sets: tuple[str, ...]
+    methods: tuple[str, ...]
+    task: str = "binary"
+    strategy: str = "balance"
+    most_rows: int | None = 3000  # training folds above it are cut at the classes' own shares
+    seeds: int = 1
+    folds: int = 5
+
+    def path(self, name: str, seed: int, fold: int, method: str) -> Path:
+        """Where a cell lies."""
+        strategy = "any" if method in KEEPS_ROWS else self.strategy
+        place = f"{self.task}-{self.folds}folds-{self.most_rows or 'all'}rows"
+        return (
+            self.cells
+            / place
+            / name
+            / f"{strategy}-{seed}-{fold}"
+            / f"{quote(method, safe='')}.parquet"
+        )
+
+    def parts(self) -> Iterable[tuple[str, int, int]]:
+        """Set, seed and fold of everything that is to be run."""
+        return ((n, s, k) for n in self.sets for s in range(self.seeds) for k in range(self.folds))
+
+
+def run(plan: Plan, jobs: int = 2) -> None:
+    """Run what is missing, big sets first, with a progress bar."""
+    missing = defaultdict(list)
+    for key in plan.parts():
+        for method in plan.methods:
+            if not plan.path(*key, method).is_file():
+                missing[key].append(method)
+    if not missing:
+        return
+    rows = data.catalogue(plan.folder).set_index("name")["rows"].to_dict()
+    order = sorted(missing, key=lambda key: -rows.get(key[0], 0))
+    tasks = (delayed(run_fold)(plan, *key, missing[key]) for key in order)
+    total = sum(map(len, missing.values()))
+    with tqdm(total=total, unit="cell", desc=plan.strategy, smoothing=0.05) as bar:
+        for count in Parallel(jobs, return_as="generator_unordered", pre_dispatch="2*n_jobs")(
+            tasks
+        ):
+            bar.update(count)
+
+
+def run_fold(plan: Plan, name: str, seed: int, fold: int, methods: list[str]) -> int:
+    """All missing methods of one fold, each written as soon as it is done."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", "too few rows to learn from")  # meant for users
+    table = data.load(plan.folder, name, plan.task)
+    train, test = list(data.folds_of(table, seed, plan.folds))[fold]
+    train = data.cut(train, table.y[train], plan.most_rows, seed)
+    X, y = table.X.iloc[train].reset_index(drop=True), table.y[train]
+    encode = data.encoder_of(X)
+    rows = Fold(X, encode(X), y, encode, totals_of(plan.strategy, y), seed)
+    X_test = table.X.iloc[test].reset_index(drop=True)
+    for method in methods:
+        try:
+            cell = run_cell(method, rows, X_test)
+        except Exception as error:
+            raise RuntimeError(f"{method} on {name}, seed {seed}, fold {fold}: {error}") from error
+        facts = {"set": name, "base": table.base, "seed": seed, "fold": fold, "method": method}
+        write(
+            cell.assign(**facts, y=[table.y[test]] * len(cell)), plan.path(name, seed, fold, method)
+        )
+    return len(methods)
+
+
+def run_cell(method: str, rows: Fold, X_test: pd.DataFrame) -> pd.DataFrame:
+    """One method, all learners: a line each."""
+    lines, matrix = [], rows.encode(X_test)
+    grown = resample(method, rows)
+    for learner in ["committee"] if method == "committee" else LEARNERS:
+        start = time.process_time()
+        if method == "committee":
+            p = committee_probability(rows, X_test)
+        else:
+            weighs = method == "class_weights"
+            p = probabilities(learner, rows.seed, grown.matrix, grown.y, matrix, weighs=weighs)
+        lines.append(
+            {
+                "learner": learner,
+                "seconds": grown.seconds,
+                "fit_seconds": time.process_time() - start,
+                "fell_back": grown.fell_back,
+                "p": (p[:, 1] if p.shape[1] == 2 else p).astype(np.float32).ravel(),
+            }
+        )
+    return pd.DataFrame(lines).assign(code=code_of(method))
+
+
+def write(cell: pd.DataFrame, path: Path) -> None:
+    """Whole or not at all: a stopped run leaves no half cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    cell.to_parquet(part)
+    part.rename(path)
+
+
+def read(plan: Plan, name: str, seed: int, method: str) -> pd.DataFrame | None:
+    """All folds of a set, seed and method; None if one of them is missing."""
+    paths = [plan.path(name, seed, fold, method) for fold in range(plan.folds)]
+    if not all(path.is_file() for path in paths):
+        return None
+    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

@@ -1,0 +1,166 @@
+"""The tables: read from a folder, chosen by rule, cut into folds and encoded for the learners.
+
+One variant of each base set, so that sets are independent: the manifest's core ones first. A base
+that has many classes only enters the binary tables as its rarest class against the rest.
+"""
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+BIG = 6000  # rows from which a set belongs to the table `scale`
+LEAST_IMBALANCE = 1.5  # below it there is nothing to balance
+RAREST = 20  # rows that a class must have to stand against the rest
+FEWEST = 10  # rows that a class of a multiclass table must have; rarer ones are left out
+VS_REST = "_vs_rest"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as the folder has them, and labels as whole numbers; of two classes 1 is the rare."""
+
+    name: str
+    base: str
+    X: pd.DataFrame
+    y: np.ndarray
+
+    @property
+    def smallest(self) -> int:
+        """Rows of the smallest class."""
+        return int(np.bincount(self.y).min())
+
+    @property
+    def imbalance(self) -> float:
+        """Rows of the largest class over those of the smallest."""
+        counts = np.bincount(self.y)
+        return float(counts.max() / counts.min())
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it has columns that are not numbers, or cells that are missing."""
+        return bool(kinds(self.X)[1]) or bool(self.X.isna().to_numpy().any())
+
+
+def reader(folder: Path) -> Any:
+    """The folder's own read.py."""
+    spec = importlib.util.spec_from_file_location("read", folder / "read.py")
+    if spec is None or spec.loader is None or not (folder / "manifest.csv").is_file():
+        raise FileNotFoundError(f"--data {folder}: expected a folder with manifest.csv and read.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def catalogue(folder: Path, split: str = "dev") -> pd.DataFrame:
+    """A line for each table that could be used, with `task` binary or multiclass."""
+    known = reader(folder).manifest(domain="tabular", split=split)
+    many = known[known["task"] == "multiclass"]
+    many = many[~many["base"].isin(known[known["task"] == "binary"]["base"])]
+    counts = many["class_counts"].map(lambda text: sorted(json.loads(text).values()))
+    rare = counts.map(lambda c: next((n for n in c if n >= RAREST), 0))
+    rest = many.assign(
+        name=many["name"] + VS_REST,
+        task="binary",
+        minority_count=rare,
+        imbalance_ratio=many["rows"] / rare.clip(lower=1) - 1,
+    )
+    known = pd.concat([known, rest[rare.to_numpy() > 0]], ignore_index=True)
+    return known[known["imbalance_ratio"] >= LEAST_IMBALANCE]
+
+
+def choose(
+    folder: Path,
+    task: str = "binary",
+    *,
+    is_big: bool = False,
+    variants: int = 1,
+    split: str = "dev",
+) -> list[str]:
+    """Names of the tables of a task: up to `variants` of a base, core ones first."""
+    known = catalogue(folder, split).query("task == @task")
+    known = known[(known["rows"] >= BIG) == is_big]
+    ranked = known.sort_values("core", ascending=False, kind="stable")
+    return sorted(ranked.groupby("base").head(variants)["name"])
+
+
+def halves(folder: Path, names: list[str], split: str = "dev") -> tuple[list[str], list[str]]:
+    """Two halves without a common base, alike in the size of the rare class: tune, confirm."""
+    known = catalogue(folder, split).set_index("name").loc[names]
+    bases = known.groupby("base")["minority_count"].min().sort_values(kind="stable").index
+    first = set(bases[::2])
+    own = [known.loc[name, "base"] in first for name in names]
+    return (
+        [name for name, is_first in zip(names, own, strict=True) if is_first],
+        [name for name, is_first in zip(names, own, strict=True) if not is_first],
+    )
+
+
+def load(folder: Path, name: str, task: str = "binary") -> Table:
+    """Read one table; ValueError if there is none of this name."""
+    read = reader(folder)
+    stem = name.removesuffix(VS_REST)
+    if stem not in set(read.manifest(domain="tabular")["name"]):
+        raise ValueError(f"--sets: there is no table {name!r} in {folder}: see its manifest.csv")
+    X, y, info = read.load(stem)
+    y = np.asarray(y, dtype=str)
+    classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if task == "multiclass":
+        kept = (counts >= FEWEST)[codes]
+        codes = np.unique(codes[kept], return_inverse=True)[1]
+        return Table(name, info["base"], X[kept].reset_index(drop=True), codes)
+    if name.endswith(VS_REST):
+        rare = classes[counts >= RAREST][counts[counts >= RAREST].argmin()]
+    else:
+        rare = info.get("positive_label", info["minority_label"])
+    return Table(name, info["base"], X.reset_index(drop=True), (y == rare).astype(int))
+
+
+def kinds(X: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Names of the numeric columns and of the others."""
+    numeric = [name for name in X if pd.api.types.is_numeric_dtype(X[name])]
+    return numeric, [name for name in X if name not in numeric]
+
+
+def texts(X: pd.DataFrame) -> pd.DataFrame:
+    """Categories as strings, with a level of its own for what is missing."""
+    return X.astype(object).where(X.notna(), "missing").astype(str)
+
+
+def encoder_of(X: pd.DataFrame) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Learn medians, scales and levels from a training fold; return the map to a matrix."""
+    numeric, other = kinds(X)
+    fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    columns = make_column_transformer(
+        (make_pipeline(fill, StandardScaler()), numeric),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), other),
+    ).fit(X.assign(**texts(X[other])))
+    return lambda rows: columns.transform(rows.assign(**texts(rows[other])))
+
+
+def folds_of(table: Table, seed: int, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Training and test rows of each stratified fold."""
+    return StratifiedKFold(folds, shuffle=True, random_state=seed).split(table.X, table.y)
+
+
+def cut(rows: np.ndarray, y: np.ndarray, most: int | None, seed: int, least: int = 5) -> np.ndarray:
+    """At most `most` of the rows at the classes' own shares, `least` where it has them."""
+    if most is None or len(rows) <= most:
+        return rows
+    rng = np.random.default_rng(seed)
+    kept = []
+    for label in np.unique(y):
+        own = rows[y == label]
+        count = min(max(round(most * len(own) / len(rows)), least), len(own))
+        kept.append(rng.choice(own, count, replace=False))
+    return np.sort(np.concatenate(kept))

@@ -1,0 +1,120 @@
+"""From a method's name to the training rows it makes of a fold, with its class counts asserted.
+
+Names: nothing, class_weights, committee, a rival, advaug:<recipe>[:name=value ...] where the values
+go to the sampler (attack=noise is the control: random moves of equal length), or
+advaug_under:<drop>[:name=value ...].
+"""
+
+import ast
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.oversampling import samplers, thinners
+from benchmarks.oversampling.samplers import RIVALS, Fold, Sampler, smote
+from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
+
+HERE = Path(__file__).parent
+KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
+MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn")  # where no row is "in danger": SMOTE instead
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Rows for the learners, and what growing them cost in CPU seconds."""
+
+    matrix: np.ndarray
+    y: np.ndarray
+    seconds: float
+    fell_back: bool = False
+
+
+def totals_of(strategy: str, y: np.ndarray) -> dict[int, int]:
+    """Rows that each class shall have: 'balance' as many as the largest, 'grow1.5' 1.5 times as
+    many, 'under' as many as the smallest."""
+    counts = np.bincount(y)
+    factor = float(strategy.removeprefix("grow")) if strategy.startswith("grow") else 1.0
+    total = int(counts.min()) if strategy == "under" else math.ceil(factor * int(counts.max()))
+    return {int(label): total for label in np.unique(y)}
+
+
+def resample(method: str, fold: Fold) -> Resampled:
+    """Grow a fold; AssertionError if the class counts are not the ones asked for."""
+    if method in KEEPS_ROWS:
+        return Resampled(fold.matrix, fold.y, 0.0)
+    start = time.process_time()
+    fell_back = False
+    try:
+        matrix, y = sampler_of(method)(fold)
+        assert_counts(method, fold, y)
+    except (ValueError, RuntimeError, AssertionError):
+        if method not in MAY_GIVE_UP:
+            raise
+        (matrix, y), fell_back = smote(fold), True
+        assert_counts("smote", fold, y)
+    return Resampled(matrix, y, time.process_time() - start, fell_back)
+
+
+def assert_counts(method: str, fold: Fold, y: np.ndarray) -> None:
+    """Exact, but for ADASYN, which rounds row by row: within a tenth. Of the under-samplers those
+    that clean may keep any number that is no larger."""
+    is_thinner = method in THINNERS or method.startswith("advaug_under:")
+    is_exact = not is_thinner or method.split(":")[0] in KEEPS_COUNTS
+    for label, total in fold.totals.items():
+        count, before = int((y == label).sum()), int((fold.y == label).sum())
+        slack = 0.1 * total if method == "adasyn" else 0
+        if abs(count - total) > slack if is_exact else not 0 < count <= before:
+            raise AssertionError(f"{method}: {count} rows of class {label}, {total} asked for")
+
+
+def sampler_of(method: str) -> Sampler:
+    """The sampler that a name stands for; ValueError if it stands for none."""
+    if known := (RIVALS | THINNERS).get(method):
+        return known
+    ours = {"advaug": samplers.by_advaug, "advaug_under": thinners.by_advaug}
+    family, colon, _ = method.partition(":")
+    if colon and family in ours:
+        return partial(ours[family], method)
+    names = ", ".join([*KEEPS_ROWS, *RIVALS, *THINNERS])
+    raise ValueError(
+        f"--methods: {method!r} is neither advaug:<recipe>, advaug_under:<drop> nor one of {names}"
+    )
+
+
+def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
+    """The over-sampler's own committee as a classifier: what the learners could inherit."""
+    import torch
+
+    from advaug.adapters import TabularAdapter
+    from advaug.surrogates import Ensemble
+
+    coding = TabularAdapter().fit(fold.X)
+    y = torch.from_numpy(fold.y)
+    generator = torch.Generator().manual_seed(fold.seed)
+    committee = Ensemble().fit(coding.encode(fold.X), y, int(y.max()) + 1, generator)
+    return committee.probability(coding.encode(X_test)).numpy()
+
+
+@cache
+def code_of(method: str) -> str:
+    """A digest of the code behind a method: cells made by other code are told apart.
+
+    Comments and layout do not count. What all methods share is in it too.
+    """
+    files = [HERE / "data.py", HERE / "learners.py"]
+    if method.startswith("advaug") or method == "committee":
+        files += sorted(HERE.parents[1].joinpath("advaug").rglob("*.py"))
+    elif method in THINNERS:
+        files.append(HERE / "thinners.py")
+    elif method not in KEEPS_ROWS:
+        files += [HERE / "rivals.py", HERE / "samplers.py"]
+    digest = hashlib.sha1(usedforsecurity=False)
+    for file in files:
+        digest.update(ast.dump(ast.parse(file.read_text())).encode())
+    return digest.hexdigest()[:12]

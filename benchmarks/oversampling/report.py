@@ -1,0 +1,169 @@
+"""A table of results: scores as parquet, the means and tests as Markdown, and the pictures."""
+
+import os
+import platform
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.oversampling import data, pictures
+from benchmarks.oversampling.cells import Plan
+from benchmarks.oversampling.methods import KEEPS_ROWS, code_of
+from benchmarks.oversampling.scores import IS_BETTER_LOW, metrics_of
+from benchmarks.oversampling.significance import (
+    ROPE,
+    against,
+    gains_by_learner,
+    mean_ranks,
+    per_base,
+)
+
+PACKAGES = ["advaug", "imbalanced-learn", "numpy", "pandas", "scikit-learn", "torch"]
+TESTED = ("AP", "AUC", "F1")
+
+
+def markdown(table: pd.DataFrame, digits: int = 4) -> str:
+    """A frame as a Markdown table."""
+    rows = [[table.index.name or "", *map(str, table.columns)], ["---"] * (table.shape[1] + 1)]
+    for name, *values in table.itertuples():
+        cells = [v if isinstance(v, str) else f"{v:.{digits}f}" for v in values]
+        rows.append([str(name), *("" if c == "nan" else c for c in cells)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
+    """A row per method: means over sets and learners, mean ranks over base sets, cost."""
+    means = scores.groupby("method", sort=False)[[*metrics]].mean()
+    ranked = scores[scores["method"] != "committee"]  # no sampler: a classifier of its own
+    for metric in TESTED:
+        means[f"rank {metric}"] = mean_ranks(per_base(ranked, metric))
+    own = scores.groupby(["method", "set"], sort=False)[["seconds", "fell_back"]].first()
+    fits = scores.groupby(["method", "set"], sort=False)["fit_seconds"].sum()
+    cost = own.join(fits).groupby("method").mean()
+    means["grow, s"], means["fit, s"] = cost["seconds"], cost["fit_seconds"]
+    means["fell back"] = cost["fell_back"].map(lambda share: f"{share:.0%}" if share else "")
+    return means
+
+
+def is_rival(method: str) -> bool:
+    """Whether it is a sampler of somebody else's."""
+    return method not in KEEPS_ROWS and not method.startswith("advaug")
+
+
+def tests(scores: pd.DataFrame, metric: str) -> list[str]:
+    """Markdown: every method against SMOTE, doing nothing and the best other sampler."""
+    table = per_base(scores, metric)
+    means = scores.groupby("method")[metric].mean()
+    rivals = [name for name in table if is_rival(name)]
+    best = max(rivals, key=lambda method: means[method]) if rivals else "nothing"
+    text = []
+    for rival in sorted({"nothing", "smote", "random_under", best} & {*table.columns}):
+        note = " (the best other sampler)" if rival == best else ""
+        text += [f"**{metric} against {rival}**{note}", "", markdown(against(table, rival)), ""]
+    return text
+
+
+def facts_of(plan: Plan, names: list[str]) -> pd.DataFrame:
+    """Rows, columns, rare rows and imbalance of each set as it is run."""
+    tables = [data.load(plan.folder, name, plan.task) for name in names]
+    return pd.DataFrame(
+        [
+            {
+                "set": table.name,
+                "base": table.base,
+                "rows": len(table.y),
+                "columns": table.X.shape[1],
+                "categories": len(data.kinds(table.X)[1]),
+                "missing cells": int(table.X.isna().to_numpy().sum()),
+                "minority": table.smallest,
+                "imbalance": round(table.imbalance, 2),
+            }
+            for table in tables
+        ]
+    ).set_index("set")
+
+
+def stale(scores: pd.DataFrame) -> pd.Series:
+    """Sets of each method whose cells were made by other code than the present."""
+    now = {method: code_of(method) for method in scores["method"].unique()}
+    other = scores[scores["code"] != scores["method"].map(now)]
+    return other.groupby("method")["set"].nunique()
+
+
+def machine() -> str:
+    versions = {d.name: d.version for d in distributions() if d.name in PACKAGES}
+    packages = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{system}, Python {platform.python_version()}; {packages}"
+
+
+def heading(plan: Plan, facts: pd.DataFrame) -> str:
+    """What was compared, on what, and how."""
+    cut = f"cut to {plan.most_rows} rows" if plan.most_rows else "whole"
+    return (
+        f"{len(facts)} sets of {facts['base'].nunique()} bases; strategy {plan.strategy}; "
+        f"training folds {cut}; {settings_of(plan)} `worse`, `same`, `better`: Bayesian "
+        f"signed-rank, region of practical equivalence {ROPE}."
+    )
+
+
+def settings_of(plan: Plan) -> str:
+    """Folds, what means and tests are taken over, and the machine."""
+    return (
+        f"{plan.seeds} x stratified {plan.folds}-fold. Means over sets and learners; tests pair "
+        f"the base sets (mean over learners). {machine()}."
+    )
+
+
+def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str) -> str:
+    """Parquet, Markdown and pictures named after the table; returns the Markdown of the means."""
+    out.mkdir(parents=True, exist_ok=True)
+    slug = title.replace(" ", "_")
+    metrics = metrics_of(plan)
+    scores.round(6).to_parquet(out / f"{slug}.parquet")
+    facts = facts_of(plan, [*dict.fromkeys(scores["set"])])
+    means = summary(scores, metrics)
+    old = stale(scores)
+    text = [
+        f"# {title}",
+        "",
+        f"`{command}`",
+        "",
+        heading(plan, facts),
+        "",
+        *([f"Made by other code than the present: {old.to_dict()}", ""] if len(old) else []),
+        markdown(means),
+        "",
+        *(line for metric in TESTED for line in tests(scores, metric)),
+        "**AP over nothing, by learner**",
+        "",
+        markdown(gains_by_learner(scores, "AP", "nothing").T) if "nothing" in plan.methods else "",
+        "",
+        "**The sets**",
+        "",
+        markdown(facts.astype(str)),
+        "",
+    ]
+    (out / f"{slug}.md").write_text("\n".join(text))
+    draw(plan, scores, facts, out, slug)
+    return markdown(means)
+
+
+def draw(plan: Plan, scores: pd.DataFrame, facts: pd.DataFrame, out: Path, slug: str) -> None:
+    """All pictures of a table."""
+    ranked = scores[scores["method"] != "committee"]
+    names = [name for name in ranked["method"].unique() if name != "nothing"]
+    ours = [name for name in names if name.startswith("advaug")]
+    for metric in TESTED:
+        table = per_base(ranked, metric)
+        low = metric in IS_BETTER_LOW
+        pictures.rank_diagram(table, metric, out / f"{slug}_ranks_{metric}.png", low_is_good=low)
+    means = ranked.groupby("method")["AP"].mean()
+    shown = [*sorted(ours, key=lambda m: -means[m])[:3]]
+    shown += [*sorted(set(names) - set(ours), key=lambda m: -means[m])[: 8 - len(shown)]]
+    if "nothing" in plan.methods and shown:
+        pictures.learner_bars(ranked, "AP", shown, "nothing", out / f"{slug}_learners.png")
+        by_base = facts.groupby("base")[["minority", "imbalance"]].mean()
+        of = "advaug:auto" if "advaug:auto" in names else shown[0]
+        pictures.regime_map(ranked, by_base, "AP", of, "nothing", out / f"{slug}_regimes.png")
