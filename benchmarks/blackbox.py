@@ -361,12 +361,12 @@ def markdown(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         "# Attacks that only ask (and the leaf search, which reads a forest's thresholds)",
-        f"{results['rows_each']} rows a task (pictures: four times as many), one thread, CPU time; "
+        "One thread, CPU time, on a machine busy with other work; "
         f"{machine['platform']}, Python {machine['python']}, {versions}. The last column is "
         "the CPU time a row as a ratio to the first rival's of the table.",
     ]
     for task in results["tasks"]:
-        lines += [f"## {task['task']}", ""]
+        lines += [f"## {task['task']}, {task['rows']} rows", ""]
         lines[-1] = "\n".join(
             [
                 "| | success | distance | columns moved | queries a row | ms a row | ratio |",
@@ -399,8 +399,7 @@ def main() -> None:
             "versions": {d.name: d.version for d in distributions() if d.name in PACKAGES},
         },
         "seed": SEED,
-        "rows_each": args.rows,
-        "tasks": [],
+        "tasks": json.loads(args.out.read_text())["tasks"] if args.out.exists() else [],
     }
     for task, rivals in tasks(args.rows):
         if args.only not in task.name:
@@ -414,7 +413,9 @@ def main() -> None:
                     print(f"{name} is left out: {error}")
                     continue
                 print(task.name, "|", name, {k: round(v, 4) for k, v in found[name].items()})
-        results["tasks"].append({"task": task.name, "results": found})
+        others = [one for one in results["tasks"] if one["task"] != task.name]  # of earlier runs
+        one = {"task": task.name, "rows": len(task.x), "results": found}
+        results["tasks"] = [*others, one]
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
         args.out.with_suffix(".md").write_text(markdown(results) + "\n")

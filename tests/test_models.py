@@ -146,7 +146,7 @@ def mixed(n=200):
     ids=str,
 )
 def test_a_pipeline_on_a_mixed_frame_is_attacked_in_its_own_container(attack, radius):
-    X, y, model = mixed()
+    X, _y, model = mixed()
     attacked = AdversarialTransformer(
         attack=attack, radius=radius, surrogate=model, random_state=0,
         adapter=TabularAdapter(frozen=["kept"]),
@@ -170,7 +170,7 @@ def test_the_sampler_attacks_a_fitted_pipeline_and_clone_hands_it_on():
         surrogate=model, recipe="harden", attack=Square(steps=5), random_state=0
     )
     assert clone(sampler).surrogate is model
-    X_new, y_new = sampler.fit_resample(X[keep], y[keep])
+    _X_new, y_new = sampler.fit_resample(X[keep], y[keep])
     assert (y_new == 0).sum() == (y_new == 1).sum()
     assert sampler.surrogate_.queries > 0
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_attacked_is_refused_with_the_mend(surrogate, error, mess
 
 
 def test_a_gradient_attack_on_a_forest_says_what_to_take_instead():
-    X, y, model = mixed()
+    X, _y, model = mixed()
     with pytest.raises(ValueError, match="can only be asked: take attack='square'"):
         AdversarialTransformer(surrogate=model).fit(X).transform(X)
 
