@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from advaug.chance import Chance
+
 NORMS = (math.inf, 2.0, 1.0)
 
 
@@ -131,14 +133,17 @@ def ball(
 
 
 def draw(
-    like: Float[Tensor, "batch *shape"], generator: torch.Generator
+    like: Float[Tensor, "batch *shape"], generator: torch.Generator | Chance
 ) -> Float[Tensor, "batch *shape"]:
     """Uniform noise for each cell, the same rows whatever the batch or the device.
 
-    Drawn on the generator's own device in row order, then moved.
+    Drawn on the generator's own device in row order, then moved; or each row from its own chance.
     """
-    noise = torch.rand(
-        like.shape, generator=generator, dtype=torch.float32, device=generator.device
-    )
+    if isinstance(generator, Chance):
+        noise = generator.draw(*like.shape[1:])
+    else:
+        noise = torch.rand(
+            like.shape, generator=generator, dtype=torch.float32, device=generator.device
+        )
     noise = noise.to(device=like.device, dtype=like.dtype)
     return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1

@@ -1,18 +1,25 @@
 """What an attack raises: one number a row, from a model's logits.
 
 An objective is called with rows and returns one value each; `take` keeps some of its rows, so
-that a loop can drop those that are done. Targeted or not is said here and nowhere else.
+that a loop can drop those that are done, or ask several times for one. Targeted or not is said
+here and nowhere else.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
+
+
+def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
+    """The logits of some of the rows, where the model is asked with more than their coordinates."""
+    take = getattr(logits, "take", None)
+    return logits if take is None else cast(Logits, take(rows))
 
 
 class Objective(Protocol):
@@ -65,7 +72,7 @@ class Odds:
         return value if self.targeted else -value
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, label=self.label[rows])
+        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Margin:
         return logits.gather(1, others % classes) - own
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, label=self.label[rows])
+        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ class Level:
         return -(margin(self.logits(x), self.label) - self.level).abs()
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, label=self.label[rows], level=self.level[rows])
+        logits = of_rows(self.logits, rows)
+        return replace(self, logits=logits, label=self.label[rows], level=self.level[rows])
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ class Divergence:
         return (was.exp() * (was - now)).sum(1)
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, before=self.before[rows])
+        return replace(self, logits=of_rows(self.logits, rows), before=self.before[rows])
 
 
 def goal(

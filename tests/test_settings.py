@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import fields
 
 import pytest
 from sklearn.base import clone
@@ -11,16 +11,23 @@ from advaug.attacks import (
     FGSM,
     JSMA,
     MIFGSM,
+    NES,
     NIFGSM,
     PGD,
     RFGSM,
+    SPSA,
     UAP,
     VAT,
+    AutoAttack,
     CarliniWagner,
+    Crossover,
     DeepFool,
     Direction,
+    HopSkipJump,
+    LeafSearch,
     Noise,
     Patch,
+    Square,
     Uniform,
 )
 from advaug.surrogates import Ensemble
@@ -40,6 +47,13 @@ CHANGED = [
     UAP(steps=9, step=0.2, momentum=0.5, batch=9),
     Patch(steps=9, step=0.2, sizes=(0.1, 0.2), turn=5.0, is_signal=True, batch=9),
     VAT(iterations=3, near=0.1),
+    Square(steps=9, share=0.5, stop_at=None),
+    HopSkipJump(steps=3, probes=9, most_probes=99, reach=0.2),
+    NES(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    SPSA(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    Crossover(donors=2),
+    LeafSearch(leaves=9, steps=3),
+    AutoAttack(attacks=(FGSM(), Square(steps=3))),
     Noise(),
     Uniform(),
     Direction(),
@@ -54,7 +68,8 @@ def test_every_attack_has_a_row_in_this_table():
 
 @every_one
 def test_parameters_are_the_fields_and_build_an_equal_object(thing):
-    assert thing.get_params() == asdict(thing)
+    assert thing.get_params() == vars(thing)
+    assert [*thing.get_params()] == [field.name for field in fields(thing)]
     assert type(thing)(**thing.get_params()) == thing
     assert thing.get_params(deep=False) == thing.get_params()
 

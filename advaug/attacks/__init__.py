@@ -2,11 +2,17 @@
 
 from advaug.attacks.auto import APGD
 from advaug.attacks.climb import Attack, climb
+from advaug.attacks.crossover import Crossover
+from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
+from advaug.attacks.hopskipjump import HopSkipJump
+from advaug.attacks.leaves import LeafSearch
 from advaug.attacks.minimal import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
 from advaug.attacks.penalty import EAD, CarliniWagner
+from advaug.attacks.several import AutoAttack
 from advaug.attacks.shared import UAP, Patch
+from advaug.attacks.square import Square
 from advaug.attacks.virtual import VAT
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -27,6 +33,13 @@ ATTACKS: dict[str, type[Attack]] = {
     "noise": Noise,
     "uniform": Uniform,
     "direction": Direction,
+    "square": Square,
+    "hopskipjump": HopSkipJump,
+    "nes": NES,
+    "spsa": SPSA,
+    "crossover": Crossover,
+    "leaves": LeafSearch,
+    "autoattack": AutoAttack,
 }
 
 __all__ = [
@@ -37,17 +50,24 @@ __all__ = [
     "FGSM",
     "JSMA",
     "MIFGSM",
+    "NES",
     "NIFGSM",
     "PGD",
     "RFGSM",
+    "SPSA",
     "UAP",
     "VAT",
     "Attack",
+    "AutoAttack",
     "CarliniWagner",
+    "Crossover",
     "DeepFool",
     "Direction",
+    "HopSkipJump",
+    "LeafSearch",
     "Noise",
     "Patch",
+    "Square",
     "Uniform",
     "climb",
 ]

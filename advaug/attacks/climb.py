@@ -34,6 +34,11 @@ def slope(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         value = objective(x)
+        if not value.requires_grad:
+            raise ValueError(
+                "the attacked model has no gradient, it can only be asked: take attack='square', "
+                "'nes', 'spsa', 'hopskipjump' or 'crossover', or a torch module as surrogate"
+            )
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 

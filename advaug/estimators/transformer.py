@@ -16,7 +16,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
-from torch import Tensor, nn
+from torch import Tensor
 
 from advaug import containers
 from advaug.adapters import Mender, mender_for
@@ -25,22 +25,31 @@ from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
-    SharesModules,
+    SharesModels,
     check_rows,
     choose_adapter,
     choose_attack,
     choose_ensemble,
     new_generator,
-    probe,
     refuse_classes,
 )
+from advaug.estimators.models import (
+    borrowed,
+    classes_of,
+    is_given,
+    logits_at,
+    model_of,
+    with_references,
+)
 from advaug.norms import draw
-from advaug.objectives import Logits, Objective, goal
+from advaug.objectives import Logits, Objective, goal, of_rows
 from advaug.spaces import Space
-from advaug.surrogates import Committee, Frozen
+from advaug.surrogates import Committee
+
+REFERENCES = 1000  # real rows kept for attacks that start from some
 
 
-class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Adversarial copies of the rows.
 
     Parameters
@@ -56,9 +65,11 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     when : {"always", "fit"}, default="always"
         "always": `transform` returns adversarial copies. "fit": `fit_transform` does, against
         the true labels, and `transform` returns X as it is.
-    surrogate : "auto", `Ensemble` or torch module
-        The attacked model: a committee of small nets trained on X and y, or your own net
-        (shared, never copied) from rows to logits; then y is not needed.
+    surrogate : "auto", `Ensemble`, torch module or fitted classifier
+        The attacked model: a committee of small nets trained on X and y; your own net from rows
+        to logits; or any fitted estimator or pipeline, asked in your own container (shared, never
+        copied or fitted). With a model of your own y is not needed. Estimators without a formula
+        (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
     adapter : {"auto", "tabular", "image"} or an adapter
     constraints : `Constraints`, rule or list of rules, optional
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
@@ -128,7 +139,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = not isinstance(self.surrogate, nn.Module)
+        tags.target_tags.required = not is_given(self.surrogate)
         tags.non_deterministic = self.when == "fit"
         return tags
 
@@ -138,7 +149,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         Parameters
         ----------
         X : rows in any container that the sampler takes too
-        y : labels (n,), needed unless `surrogate` is a torch module
+        y : labels (n,), needed unless `surrogate` is a model of your own
         """
         refuse_classes(self)
         self._validate_params()
@@ -146,13 +157,13 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         X = check_rows(self, containers.owned(X), reset=True)
         Constraints(self.constraints).check(X)
         coding = choose_adapter(self.adapter, X).fit(X)
-        if isinstance(self.surrogate, nn.Module):
-            net = Frozen(self.surrogate)
-            surrogate: Frozen | Committee = net
-            if y is not None:
-                self.classes_ = np.unique(self._target(X, y))
-            first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
-            probe(net, coding.native(first), None if y is None else len(self.classes_))
+        if is_given(self.surrogate):
+            known = None if y is None else np.unique(self._target(X, y))
+            surrogate = model_of(self.surrogate, coding, X, None if known is None else len(known))
+            if classes_of(surrogate) is not None:
+                known = classes_of(surrogate)
+            if known is not None:
+                self.classes_ = known
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
@@ -168,10 +179,19 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
         self.attack_: Any = choose_attack(self.attack)
+        if getattr(self.attack_, "references", coding) is None:
+            self.attack_ = with_references(self.attack_, self._some_rows(X))
         self._refuse_endless()
         if hasattr(self.attack_, "learn"):
             self._learn_shared(X)
         return self
+
+    def _some_rows(self, X: Any) -> Tensor:
+        """Encoded rows for an attack that starts from real ones, or copies their cells."""
+        rows = np.arange(containers.count(X))
+        if len(rows) > REFERENCES:
+            rows = check_random_state(self.random_state).permutation(rows)[:REFERENCES]
+        return self.adapter_.encode(containers.take(X, rows))
 
     def _refuse_endless(self) -> None:
         """ValueError where a step would be a share of an infinite radius."""
@@ -188,9 +208,10 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         held = max(len(order) // 5, 1)
         held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
         x = self.adapter_.encode(X)
-        with self._model() as logits:
-            self.attack_ = self.attack_.learn(*self._arena(x[learnt], logits), generator)
-            seed = x[held_out]
+        with self._model(X, x) as every:
+            known = of_rows(every, learnt)
+            self.attack_ = self.attack_.learn(*self._arena(x[learnt], known), generator)
+            seed, logits = x[held_out], of_rows(every, held_out)
             moved = self._attacked(seed, None, logits)
             device = resolve(self.device)
             with torch.no_grad():
@@ -201,7 +222,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         if y is None:
             raise ValueError(
                 "AdversarialTransformer requires y to be passed, but the target y is None: pass "
-                "labels, or a torch module as surrogate"
+                "labels, or a model of your own as surrogate"
             )
         target = column_or_1d(containers.labels(y), warn=True)
         check_classification_targets(target)
@@ -249,7 +270,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
-        with self._model() as logits:
+        with self._model(X, seed) as logits:
             moved = self._attacked(seed, labels, logits, mender)
         return self._kept(moved, seed, X, rules, mender)
 
@@ -268,15 +289,12 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         return mender.shipped(new, X) if mender else new
 
     @contextmanager
-    def _model(self) -> Iterator[Logits]:
-        """The attacked model's logits of encoded rows; a user's net is frozen meanwhile."""
+    def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
+        """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
         model = self.surrogate_
-        if isinstance(model, Frozen):
-            with model:
-                yield lambda x: model.logits(self.adapter_.native(x))
-        else:
-            committee = model.to(resolve(self.device))
-            yield lambda x: committee.logits(x.flatten(1))
+        model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
+        with borrowed(model):
+            yield logits_at(model, self.adapter_, X, seed)
 
     def _arena(
         self, rows: Tensor, logits: Logits, labels: Tensor | None = None
@@ -301,7 +319,9 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         walk, snap = new_generator(random_state), new_generator(random_state)
         moved, stuck = [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            arena = self._arena(seed[rows], logits, None if labels is None else labels[rows])
+            arena = self._arena(
+                seed[rows], of_rows(logits, rows), None if labels is None else labels[rows]
+            )
             objective, x, space, radius = arena
             y = self.attack_(*arena, walk)
             stuck += count_stuck(objective, x, y)
