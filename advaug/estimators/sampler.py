@@ -6,7 +6,7 @@ hands the container back with its own rows first and untouched.
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -61,6 +61,7 @@ from advaug.surrogates import Asked, Queried
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
+EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
 
 
@@ -258,7 +259,7 @@ recipe
             return self.recipe
         if self.recipe != "auto":
             return RECIPES[self.recipe]()
-        return Match() if isinstance(self.surrogate, nn.Module) else Explore()
+        return Match() if is_given(self.surrogate) else Explore()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
@@ -276,6 +277,8 @@ recipe
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
                 recipe = self._recipe()
+                if self.recipe == "auto" and auc >= EASY_AUC and isinstance(recipe, Explore):
+                    recipe = Explore(wide=0.0, noise=1.0)
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
