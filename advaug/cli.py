@@ -1,6 +1,6 @@
 """The command line: files in, files out.
 
-Whatever the user can mend is one line on stderr and exit code 2. Nothing heavy is imported
+Whatever the user can mend is one line on stderr and exit code 2; a rule is shown below it. Nothing heavy is imported
 before there is work to do.
 """
 
@@ -26,7 +26,11 @@ LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 
 class Refused(Exception):
-    """What the user can mend; the message says how."""
+    """What the user can mend; the message says how, the lines below it show where."""
+
+    def __init__(self, message: str, below: str = "") -> None:
+        super().__init__(message)
+        self.below = below
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with one_line_warnings():
             options.work(options)
     except (Refused, ValueError, TypeError, ImportError, OSError) as error:
-        print(f"advaug: error: {' '.join(str(error).split())}", file=sys.stderr)
+        told = " ".join(str(error).split()) + getattr(error, "below", "")
+        print(f"advaug: error: {told}", file=sys.stderr)
         return 2
     except MemoryError:
         print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)
@@ -350,7 +355,8 @@ def check_constraints(X: Any, rules: Sequence[str]) -> None:
         try:
             Constraints(rule).check(X)
         except ValueError as error:
-            raise Refused(f"--constraint {rule!r}: {str(error).splitlines()[0]}") from error
+            told, cut, shown = str(error).partition("\n")
+            raise Refused(f"--constraint {rule!r}: {told}", cut + shown) from error
 
 
 def check_texts(X: Any, frozen: Sequence[str]) -> None:

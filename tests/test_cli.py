@@ -112,6 +112,50 @@ def test_a_frozen_column_is_only_copied(tmp_path):
     assert all(row["dose"] == rows[int(row["advaug_parent"])]["dose"] for row in rows[90:])
 
 
+def test_a_constraint_is_kept_by_every_synthetic_row(tmp_path, capsys):
+    rows = [{**row, "twice": f"{2 * float(row['dose']):.2f}"} for row in messy()]
+    source, out = write(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+
+    def off(*rule):
+        assert run("oversample", source, "--target", "class", "--out", out, *rule) == 0
+        new = [row for row in cells(out)[90:] if row["dose"]]
+        return max(abs(2 * float(row["dose"]) - float(row["twice"])) for row in new)
+
+    assert off("--constraint", "twice == 2 * dose", "--constraint", "if count > 5 then dose > -99") < 1e-9
+    told = capsys.readouterr().out
+    repaired = int(told.split("constraints: ")[1].split(" synthetic rows repaired")[0])
+    assert repaired > 0
+    assert off() > 0.01
+    assert "constraints: " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason", "under"),
+    [
+        ("dose <= cuont", "did you mean 'count'", "cuont"),
+        ("dose <= __import__('os').nice", "attributes are no part of the language", "."),
+        ("dose <= eval('count')", "no function", "eval"),
+        ("dose = count", "an equality is written ==", "="),
+        ("dose <= 9 ** 9 ** 9", "power is larger than 100", "**"),
+    ],
+)
+def test_a_constraint_that_is_refused_is_shown_with_a_caret_and_code_2(
+    tmp_path, capsys, rule, reason, under
+):
+    source, out = write(tmp_path / "in.csv", messy()), tmp_path / "out.csv"
+    given = ("--target", "class", "--out", out, "--constraint", rule)
+    assert run("oversample", source, *given) == 2
+    told = capsys.readouterr()
+    first, line, caret = told.err.splitlines()
+    assert told.out == ""
+    assert first.startswith("advaug: error: --constraint ")
+    assert reason in first
+    assert line.strip() == rule
+    marked = line[caret.index("^") : len(caret)]
+    assert marked == under
+    assert not out.exists()
+
+
 def test_semicolons_and_quoted_cells_survive(tmp_path):
     rows = [{**row, "region": "a;b" if k % 2 else 'say "x"\nz'} for k, row in enumerate(messy())]
     source, out = write(tmp_path / "in.csv", rows, ";"), tmp_path / "out.csv"

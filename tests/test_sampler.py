@@ -177,6 +177,8 @@ COLUMNS = [
     "probability",
     "kept",
     "retracted",
+    "repaired",
+    "set_back",
     "breaks_rule",
 ]
 
