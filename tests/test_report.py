@@ -165,7 +165,16 @@ def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     X.assign(y=y).to_csv(tmp_path / "real.csv", index=False)
     fresh[0].assign(y="ill", age=30.5).to_csv(tmp_path / "new.csv", index=False)
     files = [str(tmp_path / name) for name in ("real.csv", "new.csv", "page.html")]
-    command = ["report", *files[:2], "--target", "y", "--out", files[2], "--constraint", "level <= total"]
+    command = [
+        "report",
+        *files[:2],
+        "--target",
+        "y",
+        "--out",
+        files[2],
+        "--constraint",
+        "level <= total",
+    ]
     assert main(command) == 0
     out = capsys.readouterr().out
     assert "Not fit to train on" in out
