@@ -12,7 +12,13 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import _safe_indexing, assert_all_finite, column_or_1d, get_tags
+from sklearn.utils import (
+    _safe_indexing,
+    assert_all_finite,
+    column_or_1d,
+    get_tags,
+    indexable,
+)
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -163,6 +169,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 f"class {self.classes_[counts.argmin()]!r} has a single row, which cannot be held "
                 "out: give it more rows or take method='prior'"
             )
+        (X,) = indexable(X)
         held_out = np.empty((len(y), len(self.classes_)))
         fitted, shares = [], []
         folds = StratifiedKFold(min(self.cv, counts.min()), shuffle=True, random_state=0)
