@@ -88,17 +88,20 @@ def sampler_of(method: str) -> Sampler:
 
 
 def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
-    """The over-sampler's own committee as a classifier: what the learners could inherit."""
+    """All voices of the over-sampler (nets and trees) as one classifier: the learners' ceiling."""
     import torch
 
     from advaug.adapters import TabularAdapter
+    from advaug.families import train_voters
+    from advaug.generation.engine import everybody
     from advaug.surrogates import Ensemble
 
     coding = TabularAdapter().fit(fold.X)
-    y = torch.from_numpy(fold.y)
-    generator = torch.Generator().manual_seed(fold.seed)
-    committee = Ensemble().fit(coding.encode(fold.X), y, int(y.max()) + 1, generator)
-    return committee.probability(coding.encode(X_test)).numpy()
+    x, y = coding.encode(fold.X).flatten(1), torch.from_numpy(fold.y)
+    generator, n_classes = torch.Generator().manual_seed(fold.seed), int(y.max()) + 1
+    committee = Ensemble().fit(x, y, n_classes, generator)
+    voters = train_voters(x, y, n_classes, generator)
+    return everybody(committee, voters, coding.encode(X_test).flatten(1))[1].numpy()
 
 
 @cache
