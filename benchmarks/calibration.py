@@ -1,9 +1,10 @@
 """Do probabilities mean what they say after over-sampling, and after the repair?
 
 Each learner is trained on the rows as they are, over-sampled, and over-sampled within
-`PriorCorrectedClassifier` by its closed form ("prior") and its learnt map ("beta"); then Brier
-score and log-loss on held-out rows are set against those of no over-sampling. "nothing + beta" is
-the control: how much of a gain is the map's and the folds' own.
+`PriorCorrectedClassifier` by its closed form ("prior"), its learnt map ("beta") and the map stacked
+with the model not resampled ("stacked"); then Brier score and log-loss on held-out rows are set
+against those of no over-sampling. "nothing + beta" and "nothing + stacked" are the controls: how
+much of a gain is the map's own.
 
     python -m benchmarks.calibration --data FOLDER
 
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from imblearn.pipeline import make_pipeline
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -66,7 +67,7 @@ def by_smotenc(X: pd.DataFrame, y: np.ndarray) -> tuple[pd.DataFrame, np.ndarray
 
 
 class Sampler(BaseEstimator):
-    """SMOTE or advaug as a step of a pipeline; the same rows are resampled once."""
+    """SMOTE, advaug or nothing as a step of a pipeline; the same rows are resampled once."""
 
     made: ClassVar[dict[str, Any]] = {}
 
@@ -74,11 +75,33 @@ class Sampler(BaseEstimator):
         self.name = name
 
     def fit_resample(self, X: pd.DataFrame, y: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+        if self.name == "nothing":
+            return X, y
         X, key = X.reset_index(drop=True), self.name + joblib.hash((X, y))
         if key not in self.made:
             grow = AdversarialOverSampler(random_state=0).fit_resample
             self.made[key] = (by_smotenc if self.name == "SMOTE" else grow)(X, y)
         return self.made[key]
+
+
+class Once(ClassifierMixin, BaseEstimator):
+    """A learner at the end of a pipeline; the same rows are learnt once."""
+
+    made: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Once":
+        key = self.name + joblib.hash((X, np.asarray(y)))
+        if key not in self.made:
+            self.made[key] = clone(LEARNERS[self.name]).fit(X, y)
+        self.model_ = self.made[key]
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return self.model_.predict_proba(X)
 
 
 class Encode(TransformerMixin, BaseEstimator):
@@ -92,7 +115,7 @@ class Encode(TransformerMixin, BaseEstimator):
         return self.encode_(X)
 
 
-SAMPLERS = {"nothing": [], "SMOTE": [Sampler("SMOTE")], "advaug": [Sampler("advaug")]}
+SAMPLERS = ("nothing", "SMOTE", "advaug")
 
 
 def probabilities(
@@ -100,13 +123,16 @@ def probabilities(
 ) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Learner, sampler, repair and the held-out probabilities."""
     Sampler.made.clear()
-    for sampler, steps in SAMPLERS.items():
-        for learner, model in LEARNERS.items():
-            whole = make_pipeline(*steps, Encode(), model)
-            closed = PriorCorrectedClassifier(whole, method="prior").fit(X, y)
-            learnt = PriorCorrectedClassifier(whole).fit(X, y)
-            raw = closed.estimators_[0]
-            for repair, fitted in (("raw", raw), ("prior", closed), ("beta", learnt)):
+    Once.made.clear()
+    for sampler in SAMPLERS:
+        for learner in LEARNERS:
+            whole = make_pipeline(Sampler(sampler), Encode(), Once(learner))
+            repairs = {
+                method: PriorCorrectedClassifier(whole, method=method).fit(X, y)
+                for method in ("prior", "beta", "stacked")
+            }
+            repairs = {"raw": repairs["prior"].estimators_[0]} | repairs
+            for repair, fitted in repairs.items():
                 yield learner, sampler, repair, fitted.predict_proba(X_test)[:, 1]
 
 

@@ -90,7 +90,8 @@ def scores(X: pd.DataFrame, y: np.ndarray, seed: int) -> dict[str, float]:
     wrong, right, _ = roc_curve(is_real, said["surety"])
     found["best refused at 90 % kept"] = 1 - wrong[np.argmax(right >= FEWEST_KEPT)]
     for name, part in (("pasted", ~is_real), ("real", is_real)):
-        found[f"{name} batch doubted"] = float(label_status(said["label p"][part]) != "good")
+        status = label_status(said["label p"][part], int((y == 1).sum() - is_real.sum()))
+        found[f"{name} batch doubted"] = float(status != "good")
     return found
 
 

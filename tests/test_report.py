@@ -8,7 +8,14 @@ import pytest
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.cli import main
-from advaug.inspection.checks import Check, percent, verdict_of
+from advaug.inspection.checks import (
+    CHANCE,
+    Check,
+    label_limits,
+    label_status,
+    percent,
+    verdict_of,
+)
 from advaug.validity import Panel  # torch families only: quick
 
 QUICK = {"panel": Panel()}
@@ -144,6 +151,33 @@ def test_printed_it_gives_a_line_for_each_check(of_sampler):
 def test_a_mistake_names_the_mend(real, call, mend):
     with pytest.raises(ValueError, match=mend):
         call(*real)
+
+
+@pytest.mark.parametrize(
+    ("source", "mend"),
+    [(AdversarialOverSampler(), "sampler.fit_resample"), (table()[0], "X_synthetic")],
+)
+def test_rows_that_are_missing_are_asked_for(source, mend):
+    with pytest.raises(TypeError, match=mend):
+        validity_report(source)
+
+
+@pytest.mark.parametrize(("n", "n_usual"), [(8, 60), (23, 46), (200, 46), (200, 400)])
+def test_few_batches_of_real_rows_are_doubted_by_chance(n, n_usual):
+    chance = np.random.RandomState(0)
+    doubted = 0
+    for _ in range(2000):
+        usual = np.sort(chance.rand(n_usual))
+        p = (1 + n_usual - np.searchsorted(usual, chance.rand(n))) / (1 + n_usual)
+        doubted += label_status(p, n_usual) != "good"
+    assert doubted / 2000 < 2 * CHANCE + 0.008  # two limits; three standard errors
+
+
+def test_large_batches_are_doubted_at_a_tenth_and_small_ones_later():
+    assert label_limits(5000, 5000) == (0.1, 0.38)
+    most, least = label_limits(23, 46)
+    assert most > 0.2
+    assert least < 0.34
 
 
 def test_the_verdict_is_the_worst_check():
