@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from advaug.adapters.image import ImageAdapter, ImageCoding
-from advaug.adapters.mending import REPAIRED, SET_BACK, Mender
+from advaug.adapters.mending import Mender
 from advaug.adapters.protocol import Adapter, Coding
+from advaug.adapters.repairs import REPAIRED, SET_BACK
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
 from advaug.constraints import Constraints
 

@@ -14,6 +14,7 @@ MOST_ROUNDS = 40
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of a Newton step that are tried
 MOST_STEPS = 60
 REST = 1e-12  # how close a relation is met where the method has come to rest
+TIE = 1e-6  # the share of what is broken that one step must mend more than another
 CLOSE = 1e-9  # a relation counts as met within this share of its terms
 
 
@@ -145,7 +146,7 @@ class Polytope:
     def _solved(self, inside: Tensor, active: Tensor, target: Tensor) -> Tensor:
         """Weights with which the active relations are met by the coordinates between bounds."""
         both = active[:, :, None] & active[:, None, :]
-        gram = torch.einsum("kd,nd,ld->nkl", self.normals, inside.to(target.dtype), self.normals)
+        gram = torch.einsum("kw,bw,lw->bkl", self.normals, inside.to(target.dtype), self.normals)
         gram = gram.masked_fill(~both, 0.0)
         diagonal = gram.diagonal(dim1=1, dim2=2)
         ridge = 1e-12 * diagonal.amax(1, keepdim=True) + (~active | (diagonal <= 0))
@@ -174,10 +175,10 @@ class Polytope:
         change = steps @ self.normals.T
         rows = torch.arange(len(x), device=x.device)
         for _ in range(MOST_STEPS if len(steps) else 0):
-            here = (self.excess(x[rows], offset[rows], binds[rows]) / length).sum(1)
-            rows, here = rows[here > 0], here[here > 0]
+            rows = rows[~self.meets(x[rows], offset[rows], binds[rows])]
             if not len(rows):
                 break
+            here = (self.excess(x[rows], offset[rows], binds[rows]) / length).sum(1)
             better = []
             for some, now in zip(rows.split(1024), here.split(1024), strict=True):
                 beyond = (x[some] @ self.normals.T - offset[some])[:, None] + change
@@ -187,8 +188,10 @@ class Polytope:
                 slack = 1e-9 * grid
                 outside = (moved < lower[some, None] - slack) | (moved > upper[some, None] + slack)
                 total = total.masked_fill(outside.any(2), torch.inf)
-                least, which = total.min(1)
-                gains = least < now - 1e-9 * now
+                # Equal gains are told apart by no rounding: that depends on the batch.
+                which = (total / now[:, None] / TIE).round().argmin(1)
+                least = total.gather(1, which[:, None])[:, 0]
+                gains = least < now - TIE * now
                 x[some[gains]] += steps[which[gains]]
                 better.append(some[gains])
             rows = torch.cat(better)
