@@ -1,7 +1,7 @@
 """The command line: files in, files out.
 
-Whatever the user can mend is one line on stderr and exit code 2. Nothing heavy is imported
-before there is work to do.
+Whatever the user can mend is one line on stderr and exit code 2; a rule is shown below it.
+Nothing heavy is imported before there is work to do.
 """
 
 import sys
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with one_line_warnings():
             options.work(options)
     except (Refused, ValueError, TypeError, ImportError, OSError) as error:
-        print(f"advaug: error: {' '.join(str(error).split())}", file=sys.stderr)
+        told = " ".join(str(error).split()) + getattr(error, "below", "")
+        print(f"advaug: error: {told}", file=sys.stderr)
         return 2
     except MemoryError:
         print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)

@@ -15,7 +15,11 @@ PARENT = "advaug_parent"  # the column of each synthetic row's parent
 
 
 class Refused(Exception):
-    """What the user can mend; the message says how."""
+    """What the user can mend; the message says how, the lines below it show where."""
+
+    def __init__(self, message: str, below: str = "") -> None:
+        super().__init__(message)
+        self.below = below
 
 
 def check_out(out: Path, suffixes: Sequence[str]) -> None:
@@ -120,7 +124,8 @@ def check_constraints(X: Any, rules: Sequence[str]) -> None:
         try:
             Constraints(rule).check(X)
         except ValueError as error:
-            raise Refused(f"--constraint {rule!r}: {str(error).splitlines()[0]}") from error
+            told, cut, shown = str(error).partition("\n")
+            raise Refused(f"--constraint {rule!r}: {told}", cut + shown) from error
 
 
 def check_texts(X: Any, frozen: Sequence[str]) -> None:
