@@ -213,7 +213,10 @@ def write(table: pd.DataFrame, out: Path) -> None:
     done = {"machine": machine(), "splits": table.groupby("set", sort=False)["seed"].nunique()}
     done["splits"] = done["splits"].to_dict()
     out.write_text(json.dumps(done | {"over no over-sampling": cells}, indent=1) + "\n")
-    splits = f"{len(done['splits'])} sets; {done['machine']}"
+    splits = (
+        f"{len(done['splits'])} sets, {table['seed'].nunique()} split(s) of each, at most {MOST} "
+    )
+    splits += f"rows of the majority; {done['machine']}"
     out.with_suffix(".md").write_text(f"{markdown(summary(ratio), 3)}\n\n{splits}\n")
 
 

@@ -127,7 +127,7 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
 def code_of(method: str) -> str:
     """A digest of the code behind a method: cells made by other code are told apart.
 
-    Comments and layout do not count, nor the library's docstrings. What all methods share is in it too.
+    Comments and layout do not count, nor do docstrings of the library. What all share is in it too.
     """
     files, library = [HERE / "data.py", HERE / "learners.py"], []
     if method.startswith("advaug") or method == "committee":
