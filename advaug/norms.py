@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from advaug.chance import Chance
+
 NORMS = (math.inf, 2.0, 1.0)
 
 
@@ -68,6 +70,48 @@ def project(
     return (flat.sign() * (flat.abs() - cut).clamp_min(0)).view_as(move)
 
 
+def fill(
+    gradient: Float[Tensor, "batch *shape"],
+    room: Float[Tensor, "batch *shape"],
+    radius: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch *shape"]:
+    """The move of L1 length `radius` that gains most where each coordinate has only `room`.
+
+    The coordinate of largest |g| goes as far as it can, then the next one: a continuous knapsack.
+    """
+    flat = gradient.flatten(1)
+    order = flat.abs().argsort(dim=1, descending=True, stable=True)
+    most = room.flatten(1).minimum(radius[:, None]).gather(1, order)
+    spent = most.cumsum(1) - most
+    share = most.minimum((radius[:, None] - spent).clamp_min(0))
+    move = torch.zeros_like(flat).scatter(1, order, share) * flat.sign()
+    return move.view_as(gradient)
+
+
+def project_between(
+    move: Float[Tensor, "batch *shape"],
+    radius: Float[Tensor, " batch"],
+    room: Float[Tensor, "batch *shape"],
+) -> Float[Tensor, "batch *shape"]:
+    """The nearest move of L1 length at most `radius` whose coordinates keep to `room`.
+
+    Each |m| becomes clip(|m| - cut, 0, room). The length falls in straight pieces as `cut` grows:
+    the pieces' ends are sorted, and the cut is found on its own piece (Croce, Hein, ICML 2021).
+    """
+    size = move.flatten(1).abs()
+    most = room.flatten(1).minimum(size)
+    ends, order = torch.cat([size, size - most], 1).sort(dim=1, descending=True)
+    slope = torch.where(order < size.shape[1], 1.0, -1.0).to(size).cumsum(1)
+    drops = (ends[:, :-1] - ends[:, 1:]) * slope[:, :-1]
+    grown = torch.cat([torch.zeros_like(ends[:, :1]), drops.cumsum(1)], 1)  # length, cut there
+    last = (grown <= radius[:, None]).sum(1, keepdim=True) - 1
+    rest = radius[:, None] - grown.gather(1, last)
+    cut = ends.gather(1, last) - rest / slope.gather(1, last).clamp_min(1)
+    kept = (size - cut.clamp_min(0)).clamp_min(0).minimum(most)
+    scale = radius[:, None] / kept.sum(1, keepdim=True).clamp_min(torch.finfo(kept.dtype).tiny)
+    return (kept * scale.clamp_max(1) * move.flatten(1).sign()).view_as(move)
+
+
 def standard_normal(noise: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Uniform noise in [0, 1) as standard normal values."""
     edge = torch.finfo(noise.dtype).eps
@@ -89,14 +133,17 @@ def ball(
 
 
 def draw(
-    like: Float[Tensor, "batch *shape"], generator: torch.Generator
+    like: Float[Tensor, "batch *shape"], generator: torch.Generator | Chance
 ) -> Float[Tensor, "batch *shape"]:
     """Uniform noise for each cell, the same rows whatever the batch or the device.
 
-    Drawn on the generator's own device in row order, then moved.
+    Drawn on the generator's own device in row order, then moved; or each row from its own chance.
     """
-    noise = torch.rand(
-        like.shape, generator=generator, dtype=torch.float32, device=generator.device
-    )
+    if isinstance(generator, Chance):
+        noise = generator.draw(*like.shape[1:])
+    else:
+        noise = torch.rand(
+            like.shape, generator=generator, dtype=torch.float32, device=generator.device
+        )
     noise = noise.to(device=like.device, dtype=like.dtype)
     return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1

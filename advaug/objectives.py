@@ -1,18 +1,25 @@
 """What an attack raises: one number a row, from a model's logits.
 
 An objective is called with rows and returns one value each; `take` keeps some of its rows, so
-that a loop can drop those that are done. Targeted or not is said here and nowhere else.
+that a loop can drop those that are done, or ask several times for one. Targeted or not is said
+here and nowhere else.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
+
+
+def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
+    """The logits of some of the rows, where the model is asked with more than their coordinates."""
+    take = getattr(logits, "take", None)
+    return logits if take is None else cast(Logits, take(rows))
 
 
 class Objective(Protocol):
@@ -64,13 +71,16 @@ class Odds:
         value = log_odds(self.logits(x), self.label)
         return value if self.targeted else -value
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
-        return replace(self, label=self.label[rows])
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
 
 
 @dataclass(frozen=True)
 class Margin:
-    """The same on the margin: above 0 exactly where the prediction has left (reached) `label`."""
+    """The same on the margin: above 0 exactly where the prediction has left (reached) `label`.
+
+    `each` has it for each other class alone, for an attack that looks for the nearest boundary.
+    """
 
     logits: Logits
     label: Tensor
@@ -80,8 +90,17 @@ class Margin:
         value = margin(self.logits(x), self.label)
         return value if self.targeted else -value
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
-        return replace(self, label=self.label[rows])
+    def each(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch goals"]:
+        logits = self.logits(x)
+        if self.targeted:
+            return margin(logits, self.label)[:, None]
+        own = logits.gather(1, self.label[:, None])
+        classes = logits.shape[1]
+        others = torch.arange(1, classes, device=logits.device) + self.label[:, None]
+        return logits.gather(1, others % classes) - own
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
 
 
 @dataclass(frozen=True)
@@ -95,5 +114,36 @@ class Level:
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         return -(margin(self.logits(x), self.label) - self.level).abs()
 
-    def take(self, rows: Bool[Tensor, " batch"]) -> Self:
-        return replace(self, label=self.label[rows], level=self.level[rows])
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        logits = of_rows(self.logits, rows)
+        return replace(self, logits=logits, label=self.label[rows], level=self.level[rows])
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """KL(p(seed) || p(x)): how far the model's answer has moved. It needs no label."""
+
+    logits: Logits
+    before: Tensor
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        was, now = self.before.log_softmax(1), self.logits(x).log_softmax(1)
+        return (was.exp() * (was - now)).sum(1)
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        return replace(self, logits=of_rows(self.logits, rows), before=self.before[rows])
+
+
+def goal(
+    raises: str,
+    logits: Logits,
+    x: Float[Tensor, "batch *shape"],
+    label: Int[Tensor, " batch"] | None,
+) -> Odds | Margin | Divergence:
+    """What an attack wants raised on rows x: "odds", "margin", or "divergence" (no label)."""
+    if raises == "divergence":
+        with torch.no_grad():
+            return Divergence(logits, logits(x))
+    if label is None:
+        raise ValueError(f"label must be given to raise {raises!r}: only 'divergence' needs none")
+    return (Margin if raises == "margin" else Odds)(logits, label)

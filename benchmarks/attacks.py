@@ -1,8 +1,8 @@
 """What does an attack cost beside the plain loop that a good engineer writes by hand?
 
-FGSM and PGD on two small nets, equal work for all: the same rows, steps and step length, no random
-start, the whole batch at once, one process, one thread. Within a round the rivals take turns call
-by call, and a ratio is always to the hand-written loop of the same round.
+FGSM, PGD and DeepFool on two small nets, equal work for all: the same rows, steps and step length,
+no random start, the whole batch at once, one process, one thread. Within a round the rivals take
+turns call by call, and a ratio is always to the hand-written loop of the same round.
 
     python benchmarks/attacks.py --rounds 15
 
@@ -36,7 +36,7 @@ from sklearn.datasets import load_digits, make_classification
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from advaug.attacks import FGSM, PGD
+from advaug.attacks import FGSM, PGD, DeepFool
 from advaug.objectives import Margin, Odds
 from advaug.spaces import Box
 from advaug.surrogates import Frozen
@@ -61,6 +61,7 @@ class Task:
     norm: float = math.inf
     steps: int = 40
     step: float = 1 / 30
+    is_deepfool: bool = False
 
     @property
     def is_fgsm(self) -> bool:
@@ -104,13 +105,45 @@ def by_hand(task: Task) -> Attack:
             x = (seed + move * (radius / size).clamp_max(1)).clamp(0, 1)
         return x
 
+    def deepfool() -> Tensor:
+        """Rows leave once they are over; gradients only of what is still going."""
+        done, x, label = seed.clone(), seed, y
+        rows = torch.arange(len(seed), device=seed.device)
+        for _ in range(task.steps):
+            x = x.detach().requires_grad_(True)
+            out = net(x)
+            own = out.gather(1, label[:, None])
+            others = (label[:, None] + torch.arange(1, out.shape[1], device=x.device)) % out.shape[
+                1
+            ]
+            gaps = (out.gather(1, others) - own).unbind(1)
+            slopes = [torch.autograd.grad(g.sum(), x, retain_graph=True)[0] for g in gaps]
+            going = torch.stack(gaps).amax(0) <= 0
+            done[rows[~going]] = x.detach()[~going]
+            x, rows, label = x.detach()[going], rows[going], label[going]
+            if not len(rows):
+                break
+            gaps, slopes = [g.detach()[going] for g in gaps], [w[going] for w in slopes]
+            sizes = torch.stack([w.flatten(1).norm(dim=1).clamp_min(1e-30) for w in slopes])
+            away = (1e-6 - torch.stack(gaps)) / sizes
+            near, which = away.min(0)
+            picked = torch.arange(len(rows), device=x.device)
+            unit = torch.stack(slopes)[which, picked] / sizes[which, picked].view(-1, 1, 1, 1)
+            x = (x + 1.02 * near.view(-1, 1, 1, 1) * unit).clamp(0, 1)
+        done[rows] = x.detach()
+        return done
+
     if task.is_fgsm:
         return fgsm
+    if task.is_deepfool:
+        return deepfool
     return pgd_inf if task.norm == math.inf else pgd_2
 
 
 def ours(task: Task) -> Attack:
     """advaug through its public pieces."""
+    if task.is_deepfool:
+        return from_pieces(task, DeepFool(task.steps), Margin)
     attack = FGSM() if task.is_fgsm else PGD(task.steps, task.step, random_start=False)
     return from_pieces(task, attack, Odds)
 
@@ -139,6 +172,8 @@ def torchattacks(task: Task) -> Attack:
 
     if task.is_fgsm:
         attack = torchattacks.FGSM(task.net, eps=task.radius)
+    elif task.is_deepfool:
+        attack = torchattacks.DeepFool(task.net, steps=task.steps)
     else:
         make = torchattacks.PGD if task.norm == math.inf else torchattacks.PGDL2
         attack = make(task.net, task.radius, task.stride, task.steps, random_start=False)
@@ -151,6 +186,9 @@ def foolbox(task: Task) -> Attack:
     model = foolbox.PyTorchModel(task.net, bounds=(0, 1), device=task.x.device)
     if task.is_fgsm:
         attack = foolbox.attacks.LinfFastGradientAttack(random_start=False)
+    elif task.is_deepfool:
+        attack = foolbox.attacks.L2DeepFoolAttack(steps=task.steps, loss="logits")
+        return lambda: attack.run(model, task.x, task.y)
     else:
         make = foolbox.attacks.LinfPGD if task.norm == math.inf else foolbox.attacks.L2PGD
         attack = make(abs_stepsize=task.stride, steps=task.steps, random_start=False)
@@ -158,6 +196,7 @@ def foolbox(task: Task) -> Attack:
 
 
 def art(task: Task) -> Attack:
+    from art.attacks import evasion
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 
@@ -173,6 +212,8 @@ def art(task: Task) -> Attack:
     common = {"norm": task.norm, "eps": task.radius, "batch_size": len(x)}
     if task.is_fgsm:
         attack = FastGradientMethod(classifier, **common)
+    elif task.is_deepfool:
+        attack = evasion.DeepFool(classifier, task.steps, 0.02, batch_size=len(x), verbose=False)
     else:
         attack = ProjectedGradientDescentPyTorch(
             classifier, eps_step=task.stride, max_iter=task.steps, verbose=False, **common
@@ -235,6 +276,11 @@ def tasks_on(device: str) -> list[Task]:
         ("CNN 1x28x28, 500 rows", cnn, 500, (0.1, 1.2)),
     ):
         given = (net.to(device), x[:rows].to(device), y[:rows].to(device))
+        if rows <= 1_000:
+            label = given[0](given[1]).argmax(1)
+            few = (given[0], given[1][:200], label[:200])  # the peers need a second a row
+            radius = {"radius": math.inf, "norm": 2, "steps": 50, "is_deepfool": True}
+            tasks.append(Task(f"DeepFool L2, {name.split(',')[0]}, 200 rows", *few, **radius))
         tasks.append(Task(f"FGSM, {name}", *given, radii[0], steps=1, step=1.0))
         tasks.append(Task(f"PGD Linf 40, {name}", *given, radii[0]))
         tasks.append(Task(f"PGD L2 40, {name}", *given, radii[1], norm=2))
@@ -279,7 +325,7 @@ def known_rivals(task: Task) -> dict[str, Attack]:
     """Each rival with a net of its own, so that no gradient left behind reaches another."""
     attacks = {}
     for name, make in RIVALS.items():
-        if name == DROPPING and task.is_fgsm:
+        if name == DROPPING and (task.is_fgsm or task.is_deepfool):
             continue
         try:
             attacks[name] = make(Task(**{**vars(task), "net": deepcopy(task.net)}))

@@ -392,7 +392,7 @@ def test_python_m_is_the_command():
 
 
 def test_the_recipes_offered_are_those_there_are():
-    assert set(cli.RECIPES) == {"auto", *RECIPES}
+    assert set(cli.oversample.RECIPES) == {"auto", *RECIPES}
 
 
 def test_the_lazy_package_shows_all_it_has():

@@ -7,13 +7,32 @@ import pytest
 import torch
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.attacks import FGSM, MIFGSM, PGD, Noise
+from advaug.attacks import (
+    APGD,
+    BIM,
+    EAD,
+    FGSM,
+    JSMA,
+    MIFGSM,
+    NIFGSM,
+    PGD,
+    RFGSM,
+    VAT,
+    CarliniWagner,
+    Direction,
+    Noise,
+    Uniform,
+)
 from advaug.norms import NORMS
 from advaug.objectives import Level, Margin, Odds
 from advaug.spaces import Box, Product, Simplex
 from advaug.surrogates import Committee, Frozen
 
-ATTACKS = [FGSM(), PGD(), PGD(random_start=False), MIFGSM(), Noise(), Noise(fills_ball=True)]
+ATTACKS = [
+    *(FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM(), APGD(steps=20)),
+    *(VAT(), JSMA(), CarliniWagner(rounds=2, steps=3), EAD(rounds=2, steps=3)),
+    *(Noise(), Uniform(), Direction()),
+]
 OBJECTIVES = {
     "odds": Odds,
     "margin": Margin,
@@ -70,7 +89,8 @@ def run(attack, name, objective, mlp, device):
     label = torch.tensor([0, 1, 2, 0, 1], device=device)
     net = mlp(math.prod(shape), 8, 3).to(device)
     radius = torch.full((5,), 0.3, device=device)
-    goal = OBJECTIVES[objective](Frozen(net).logits, label)
+    logits = Frozen(net).logits
+    goal = OBJECTIVES[objective](logits, label)
     return attack(goal, seed, space.to(device), radius, torch.Generator().manual_seed(0))
 
 

@@ -1,16 +1,62 @@
-from dataclasses import asdict
+from dataclasses import fields
 
 import pytest
 from sklearn.base import clone
 
-from advaug.attacks import ATTACKS, FGSM, MIFGSM, PGD, Noise
+from advaug.attacks import (
+    APGD,
+    ATTACKS,
+    BIM,
+    EAD,
+    FGSM,
+    JSMA,
+    MIFGSM,
+    NES,
+    NIFGSM,
+    PGD,
+    RFGSM,
+    SPSA,
+    UAP,
+    VAT,
+    AutoAttack,
+    CarliniWagner,
+    Crossover,
+    DeepFool,
+    Direction,
+    HopSkipJump,
+    LeafSearch,
+    Noise,
+    Patch,
+    Square,
+    Uniform,
+)
 from advaug.surrogates import Ensemble
 
 CHANGED = [
     FGSM(),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),
-    Noise(fills_ball=True),
+    RFGSM(share=0.3),
+    BIM(steps=4, step=0.3),
+    NIFGSM(steps=4, step=0.3, momentum=0.5),
+    APGD(steps=9, momentum=0.5, rising=0.5, random_start=False),
+    DeepFool(steps=9, overshoot=0.1, candidates=3),
+    CarliniWagner(rounds=2, steps=9, rate=0.1, price=2.0, confidence=0.5),
+    EAD(rounds=2, steps=9, rate=0.1, sparsity=0.1, price=2.0, confidence=0.5),
+    JSMA(columns=7),
+    UAP(steps=9, step=0.2, momentum=0.5, batch=9),
+    Patch(steps=9, step=0.2, sizes=(0.1, 0.2), turn=5.0, is_signal=True, batch=9),
+    VAT(iterations=3, near=0.1),
+    Square(steps=9, share=0.5, stop_at=None),
+    HopSkipJump(steps=3, probes=9, most_probes=99, reach=0.2),
+    NES(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    SPSA(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    Crossover(donors=2),
+    LeafSearch(leaves=9, steps=3),
+    AutoAttack(attacks=(FGSM(), Square(steps=3))),
+    Noise(),
+    Uniform(),
+    Direction(),
     Ensemble(repeats=1, folds=2, hidden=5, steps=7, batch=9, rate=0.1, decay=0.2),
 ]
 every_one = pytest.mark.parametrize("thing", CHANGED, ids=lambda thing: type(thing).__name__)
@@ -22,7 +68,8 @@ def test_every_attack_has_a_row_in_this_table():
 
 @every_one
 def test_parameters_are_the_fields_and_build_an_equal_object(thing):
-    assert thing.get_params() == asdict(thing)
+    assert thing.get_params() == vars(thing)
+    assert [*thing.get_params()] == [field.name for field in fields(thing)]
     assert type(thing)(**thing.get_params()) == thing
     assert thing.get_params(deep=False) == thing.get_params()
 

@@ -1,10 +1,12 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from advaug import norms
 from advaug.spaces import Box, Product, Simplex
@@ -69,7 +71,8 @@ def test_boxs_steepest_move_gains_radius_times_the_free_parts_dual_norm(norm, ge
     gradient = torch.randn((6, 2, 3), generator=generator)
     radius = torch.linspace(0, 2, 6)
     free = torch.tensor([[True, False, True], [True, True, False]])
-    move = unit_box(norm=norm, free=free).steepest(gradient, torch.zeros(6, 2, 3), radius)
+    wide = Box(torch.tensor(-9.0), torch.tensor(9.0), norm, free=free)
+    move = wide.steepest(gradient, torch.zeros(6, 2, 3), radius)
     gain = (move * gradient).flatten(1).sum(1)
     torch.testing.assert_close(gain, radius * norms.length(gradient * free, DUAL[norm]))
     torch.testing.assert_close(norms.length(move, norm), radius)
@@ -390,3 +393,50 @@ def test_an_empty_batch_stays_empty(space):
     assert space.project(none, none, radius).shape == (0, 12)
     assert space.snap(none, none, radius, none).shape == (0, 12)
     assert space.distance(none, none).shape == (0,)
+
+
+# ---------------------------------------------------------------- L1 in a box, exactly
+
+
+def l1_problem(number, width=7):
+    """Float64 rows in [0, 1], a gradient, far points and radii that meet many bounds."""
+    generator = source(number)
+    seed = torch.rand((5, width), generator=generator, dtype=torch.float64)
+    seed[:, 0], seed[:, 1] = 0.0, 1.0
+    gradient = torch.randn((5, width), generator=generator, dtype=torch.float64)
+    far = seed + 2 * torch.randn((5, width), generator=generator, dtype=torch.float64)
+    return seed, gradient, far, torch.tensor([0.0, 0.3, 1.0, 2.5, 50.0], dtype=torch.float64)
+
+
+@given(number=st.integers(0, 2**31))
+def test_the_steepest_l1_move_in_a_box_is_the_linear_programs(number):
+    seed, gradient, _, radius = l1_problem(number)
+    move = unit_box(norm=1.0).steepest(gradient, seed, radius)
+    assert (norms.length(move, 1) <= radius + 1e-12).all()
+    assert ((seed + move >= 0) & (seed + move <= 1)).all()
+    for s, g, r, m in zip(seed, gradient, radius, move, strict=True):
+        room = np.concatenate([1 - s, s])  # up, down
+        best = linprog(
+            -np.concatenate([g, -g]), np.ones((1, 2 * len(s))), [r], bounds=[(0, c) for c in room]
+        )
+        assert float(m @ g) == pytest.approx(-best.fun, abs=1e-9)
+
+
+@given(number=st.integers(0, 2**31))
+def test_the_l1_projection_in_a_box_is_the_nearest_feasible_point(number):
+    """Optimality: no feasible point lies on the far side of the residual."""
+    seed, _, far, radius = l1_problem(number)
+    box = unit_box(norm=1.0)
+    x = box.project(far, seed, radius)
+    assert (norms.length(x - seed, 1) <= radius + 1e-12).all()
+    assert ((x >= 0) & (x <= 1)).all()
+    residual = far - x
+    farthest = seed + box.steepest(residual, seed, radius)  # by the linear program above
+    gain = ((farthest - x) * residual).sum(1)
+    torch.testing.assert_close(gain, torch.zeros_like(gain), rtol=0, atol=1e-9)
+
+
+def test_an_l1_step_leaves_a_bound_for_the_next_coordinate():
+    seed, gradient = torch.tensor([[1.0, 0.5, 0.5]]), torch.tensor([[3.0, 2.0, -1.0]])
+    move = unit_box(norm=1.0).steepest(gradient, seed, torch.tensor([0.75]))
+    torch.testing.assert_close(move, torch.tensor([[0.0, 0.5, -0.25]]))

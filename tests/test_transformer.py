@@ -371,3 +371,82 @@ def test_a_cell_missing_only_in_new_rows_stays_missing():
     assert moved["when"].isna().tolist() == [True] + [False] * 5
     assert moved["count"].isna().tolist() == [False, True] + [False] * 4
     assert moved.dtypes.equals(new.dtypes)
+
+
+# ---------------------------------------------------------------- minimal and shared attacks
+
+
+def linear_net(width, seed=1):
+    net = nn.Linear(width, 2)
+    with torch.no_grad():
+        net.weight.copy_(torch.randn((2, width), generator=torch.Generator().manual_seed(seed)))
+        net.bias.zero_()
+    return net
+
+
+def answers(net, X):
+    with torch.no_grad():
+        return net(torch.as_tensor(np.asarray(X), dtype=torch.float32)).argmax(1).numpy()
+
+
+@pytest.mark.parametrize("attack", ["deepfool", "cw", "ead", "jsma"])
+@pytest.mark.parametrize("radius", [math.inf, 3.0])
+def test_minimal_attacks_change_the_prediction_with_and_without_a_cap(attack, radius):
+    X, _ = problem(200)
+    net = linear_net(6)
+    out = transformer(attack=attack, radius=radius, surrogate=net).fit(X).transform(X)
+    flipped = answers(net, out) != answers(net, X)
+    assert flipped.mean() > 0.95
+    if attack == "jsma":
+        assert (out != X).sum(1).max() <= 3
+
+
+def test_deepfool_is_the_shortest_way_to_a_linear_nets_border_in_robust_standard_deviations():
+    X, _ = problem(200)
+    net = linear_net(6)
+    settings = {"attack": "deepfool", "radius": np.inf, "norm": 2, "surrogate": net}
+    move = in_robust_sd(transformer(**settings).fit(X).transform(X) - X, X)
+    scale = 1 / in_robust_sd(np.ones(6), X)
+    with torch.no_grad():
+        direction = (net.weight[1] - net.weight[0]).numpy() * scale
+        gap = np.abs(net(torch.as_tensor(X, dtype=torch.float32)).numpy() @ [-1, 1])
+    inside = np.linalg.norm(move, axis=1) < 1  # no bound is met there
+    expected = 1.02 * gap / np.linalg.norm(direction)
+    assert inside.sum() > 50
+    assert_allclose(np.linalg.norm(move, axis=1)[inside], expected[inside], rtol=0.02, atol=1e-3)
+
+
+@pytest.mark.parametrize("attack", ["uap", "patch"])
+def test_what_rows_share_is_learnt_in_fit_and_judged_on_rows_held_out(attack):
+    X, _ = problem(400)
+    X, fresh = X[:200], X[200:]
+    net = linear_net(6)
+    t = transformer(attack=attack, radius=1.0, surrogate=net).fit(X)
+    assert 0.1 < t.fooling_rate_ < 0.9
+    whole = t.transform(fresh)
+    moved = (answers(net, whole) != answers(net, fresh)).mean()
+    assert moved == pytest.approx(t.fooling_rate_, abs=0.15)
+    t.set_params(batch_size=7)
+    assert_allclose(t.transform(fresh), whole, atol=1e-5)
+    if attack == "uap":
+        assert_allclose(t.transform(fresh[3:4]), whole[3:4], atol=1e-5)
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "uap", "noise", PGD()])
+def test_only_minimal_attacks_take_an_endless_radius(attack):
+    X, y = problem(60)
+    with pytest.raises(ValueError, match="radius must be finite"):
+        transformer(attack=attack, radius=math.inf).fit(X, y)
+
+
+def test_rows_that_the_model_has_no_gradient_for_are_counted_in_one_warning():
+    X, _ = problem(50)
+
+    class Flat(nn.Module):
+        def forward(self, x):
+            return torch.stack([x[:, 0].clamp_min(0.5), torch.zeros(len(x))], 1)
+
+    t = transformer(surrogate=Flat()).fit(X)
+    with pytest.warns(UserWarning, match=f"{(X[:, 0] < 0.5).sum()} of 50 rows were not moved"):
+        out = t.transform(X)
+    assert_array_equal(out[X[:, 0] < 0.5], X[X[:, 0] < 0.5])

@@ -1,9 +1,73 @@
 """How to search: one loop, `climb`, and the attacks that are settings of it."""
 
+from advaug.attacks.auto import APGD
 from advaug.attacks.climb import Attack, climb
-from advaug.attacks.gradient import FGSM, MIFGSM, PGD
-from advaug.attacks.noise import Noise
+from advaug.attacks.crossover import Crossover
+from advaug.attacks.estimated import NES, SPSA
+from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
+from advaug.attacks.hopskipjump import HopSkipJump
+from advaug.attacks.leaves import LeafSearch
+from advaug.attacks.minimal import JSMA, DeepFool
+from advaug.attacks.noise import Direction, Noise, Uniform
+from advaug.attacks.penalty import EAD, CarliniWagner
+from advaug.attacks.several import AutoAttack
+from advaug.attacks.shared import UAP, Patch
+from advaug.attacks.square import Square
+from advaug.attacks.virtual import VAT
 
-ATTACKS: dict[str, type[Attack]] = {"fgsm": FGSM, "pgd": PGD, "mifgsm": MIFGSM, "noise": Noise}
+ATTACKS: dict[str, type[Attack]] = {
+    "fgsm": FGSM,
+    "rfgsm": RFGSM,
+    "bim": BIM,
+    "pgd": PGD,
+    "mifgsm": MIFGSM,
+    "nifgsm": NIFGSM,
+    "apgd": APGD,
+    "deepfool": DeepFool,
+    "cw": CarliniWagner,
+    "ead": EAD,
+    "jsma": JSMA,
+    "uap": UAP,
+    "patch": Patch,
+    "vat": VAT,
+    "noise": Noise,
+    "uniform": Uniform,
+    "direction": Direction,
+    "square": Square,
+    "hopskipjump": HopSkipJump,
+    "nes": NES,
+    "spsa": SPSA,
+    "crossover": Crossover,
+    "leaves": LeafSearch,
+    "autoattack": AutoAttack,
+}
 
-__all__ = ["ATTACKS", "FGSM", "MIFGSM", "PGD", "Attack", "Noise", "climb"]
+__all__ = [
+    "APGD",
+    "ATTACKS",
+    "BIM",
+    "EAD",
+    "FGSM",
+    "JSMA",
+    "MIFGSM",
+    "NES",
+    "NIFGSM",
+    "PGD",
+    "RFGSM",
+    "SPSA",
+    "UAP",
+    "VAT",
+    "Attack",
+    "AutoAttack",
+    "CarliniWagner",
+    "Crossover",
+    "DeepFool",
+    "Direction",
+    "HopSkipJump",
+    "LeafSearch",
+    "Noise",
+    "Patch",
+    "Square",
+    "Uniform",
+    "climb",
+]

@@ -34,6 +34,11 @@ def slope(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         value = objective(x)
+        if not value.requires_grad:
+            raise ValueError(
+                "the attacked model has no gradient, it can only be asked: take attack='square', "
+                "'nes', 'spsa', 'hopskipjump' or 'crossover', or a torch module as surrogate"
+            )
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 
@@ -47,6 +52,7 @@ def climb(
     steps: int,
     step: float,
     momentum: float = 0.0,
+    looks_ahead: bool = False,
     start: Float[Tensor, "batch *shape"] | None = None,
     stop_at: float | None = None,
 ) -> Float[Tensor, "batch *shape"]:
@@ -58,6 +64,8 @@ def climb(
         How many steps, and the length of one as a share of the radius.
     momentum
         pull <- momentum * pull + gradient / ||gradient||_1 (Dong et al., CVPR 2018).
+    looks_ahead
+        Take the gradient where the momentum alone would carry the row (Lin et al., ICLR 2020).
     start
         Where to begin; the seed itself by default.
     stop_at
@@ -77,7 +85,10 @@ def climb(
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
     for _ in range(steps):
-        value, gradient = slope(objective, x)
+        at = x
+        if looks_ahead:
+            at = back(space.steepest(pull, x, radius).mul_(momentum * step).add_(x))
+        value, gradient = slope(objective, at)
         if stop_at is not None and bool((reached := value >= stop_at).any()):
             done[rows[reached]], going = x[reached], ~reached
             x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]

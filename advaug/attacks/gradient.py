@@ -1,4 +1,4 @@
-"""FGSM, PGD and MI-FGSM: three settings of `climb`.
+"""FGSM, R+FGSM, BIM, PGD, MI-FGSM and NI-FGSM: six settings of `climb`.
 
 Norm, bounds and frozen cells are the space's business, target and sign the objective's.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from advaug.attacks.climb import climb
-from advaug.norms import draw
+from advaug.norms import draw, standard_normal
 from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
@@ -39,6 +39,82 @@ class FGSM(Settings):
         generator: torch.Generator,
     ) -> Tensor:
         return climb(objective, seed, space, radius, steps=1, step=1.0)
+
+
+@dataclass
+class RFGSM(Settings):
+    """R+FGSM: a random step first, then a gradient step with the rest of the radius.
+
+    x' = x + share * radius * sign(N(0, 1)), then x' + (1 - share) * radius * sign(grad J(x')).
+
+    Parameters
+    ----------
+    share : float
+        Share of the radius that the random step takes, from 0 (FGSM) to below 1.
+
+    References
+    ----------
+    Tramer, Kurakin, Papernot, Goodfellow, Boneh, McDaniel. Ensemble adversarial training. ICLR
+    2018.
+
+    Examples
+    --------
+    >>> from advaug.attacks import RFGSM
+    >>> RFGSM().share
+    0.5
+    """
+
+    share: float = 0.5
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        noise = standard_normal(draw(seed, generator))
+        move = space.steepest(noise, seed, radius) * self.share
+        start = space.project(seed + move, seed, radius)
+        return climb(objective, seed, space, radius, steps=1, step=1 - self.share, start=start)
+
+
+@dataclass
+class BIM(Settings):
+    """Basic iterative method: PGD from the row itself, in steps that add up to the radius.
+
+    Parameters
+    ----------
+    steps : int
+        Number of gradient steps.
+    step : float, optional
+        Length of one step as a share of the radius; 1 / steps by default.
+
+    References
+    ----------
+    Kurakin, Goodfellow, Bengio. Adversarial examples in the physical world. ICLR workshop 2017.
+
+    Examples
+    --------
+    >>> from advaug.attacks import BIM
+    >>> BIM(steps=20)
+    BIM(steps=20, step=None)
+    """
+
+    steps: int = 10
+    step: float | None = None
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        step = 1 / max(self.steps, 1) if self.step is None else self.step
+        return climb(objective, seed, space, radius, steps=self.steps, step=step)
 
 
 @dataclass
@@ -73,6 +149,11 @@ class PGD(Settings):
     step: float = 0.25
     random_start: bool = True
     stop_at: float | None = None
+
+    @property
+    def raises(self) -> str:
+        """The objective that `stop_at` makes sense with."""
+        return "odds" if self.stop_at is None else "margin"
 
     def __call__(
         self,
@@ -134,4 +215,55 @@ class MIFGSM(Settings):
         step = 1 / max(self.steps, 1) if self.step is None else self.step
         return climb(
             objective, seed, space, radius, steps=self.steps, step=step, momentum=self.momentum
+        )
+
+
+@dataclass
+class NIFGSM(Settings):
+    """Nesterov iterative FGSM: MI-FGSM whose gradient is taken one momentum step ahead.
+
+    Parameters
+    ----------
+    steps : int
+        Number of gradient steps.
+    step : float, optional
+        Length of one step as a share of the radius; 1 / steps by default.
+    momentum : float
+        How much of the pull is kept from step to step (mu), and the length of the look ahead in
+        steps.
+
+    References
+    ----------
+    Lin, Song, He, Wang, Hopcroft. Nesterov accelerated gradient and scale invariance for
+    adversarial attacks. ICLR 2020.
+
+    Examples
+    --------
+    >>> from advaug.attacks import NIFGSM
+    >>> NIFGSM().momentum
+    1.0
+    """
+
+    steps: int = 10
+    step: float | None = None
+    momentum: float = 1.0
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        step = 1 / max(self.steps, 1) if self.step is None else self.step
+        return climb(
+            objective,
+            seed,
+            space,
+            radius,
+            steps=self.steps,
+            step=step,
+            momentum=self.momentum,
+            looks_ahead=True,
         )

@@ -1,11 +1,14 @@
-"""The control: a random move, as long as an attack's, that no model has a say in."""
+"""The controls: random moves, as long as an attack's, that no model has a say in.
+
++-radius in every cell, a random direction, or anywhere in the ball.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from advaug.norms import draw, standard_normal
+from advaug.norms import draw, per_row, standard_normal
 from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
@@ -13,12 +16,7 @@ from advaug.spaces.protocol import Space
 
 @dataclass
 class Noise(Settings):
-    """Random direction of the attack's own length; +-radius in every cell in norm inf.
-
-    Parameters
-    ----------
-    fills_ball : bool
-        Spread the rows over the whole ball instead of its surface.
+    """A random step of the attack's own kind and length: +-radius in every cell in norm inf.
 
     References
     ----------
@@ -27,11 +25,9 @@ class Noise(Settings):
     Examples
     --------
     >>> from advaug.attacks import Noise
-    >>> Noise().fills_ball
-    False
+    >>> Noise()
+    Noise()
     """
-
-    fills_ball: bool = False
 
     def __call__(
         self,
@@ -41,8 +37,60 @@ class Noise(Settings):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        noise = draw(seed, generator)
-        if self.fills_ball:
-            return space.sample(seed, radius, noise)
-        move = space.steepest(standard_normal(noise), seed, radius)
+        move = space.steepest(standard_normal(draw(seed, generator)), seed, radius)
         return space.project(seed + move, seed, radius)
+
+
+@dataclass
+class Uniform(Settings):
+    """Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
+
+    References
+    ----------
+    The control of Goodfellow, Shlens, Szegedy (ICLR 2015), section 6.
+
+    Examples
+    --------
+    >>> from advaug.attacks import Uniform
+    >>> Uniform()
+    Uniform()
+    """
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        return space.sample(seed, radius, draw(seed, generator))
+
+
+@dataclass
+class Direction(Settings):
+    """A direction that is equally likely everywhere (normal), as long as the radius in any norm.
+
+    References
+    ----------
+    The control of Fawzi, Moosavi-Dezfooli, Frossard. Robustness of classifiers: from adversarial
+    to random noise. NeurIPS 2016.
+
+    Examples
+    --------
+    >>> from advaug.attacks import Direction
+    >>> Direction()
+    Direction()
+    """
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        move = space.freed(standard_normal(draw(seed, generator)), seed)
+        size = space.distance(seed + move, seed).clamp_min(torch.finfo(seed.dtype).tiny)
+        return space.project(seed + move * per_row(radius / size, move), seed, radius)

@@ -1,4 +1,4 @@
-"""What both estimators share: checked rows, chosen settings, a clone that shares torch modules."""
+"""What both estimators share: checked rows, chosen settings, a clone that shares models."""
 
 from numbers import Integral
 from typing import Any, Self
@@ -17,28 +17,29 @@ from advaug import containers
 from advaug.adapters import ADAPTERS, Adapter, Coding, adapter_for
 from advaug.attacks import ATTACKS, Attack
 from advaug.devices import resolve
+from advaug.estimators.models import is_given
 from advaug.generation import Pool
 from advaug.generation.pool import sample_of_classes
-from advaug.surrogates import Ensemble, Frozen
+from advaug.surrogates import Committee, Ensemble
 
 LEAST_AUC = 0.6  # under it the committee has learnt nothing that could be used
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
-    "surrogate": [StrOptions({"auto"}), Ensemble, nn.Module],
+    "surrogate": [StrOptions({"auto"}), Ensemble, Committee, nn.Module, HasMethods("predict")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "device": [str, torch.device],
     "random_state": ["random_state"],
 }
 
 
-class SharesModules:
-    """scikit-learn's `clone` copies what it does not know; a user's net is handed on instead."""
+class SharesModels:
+    """scikit-learn's `clone` forgets what was fitted; a user's own model is handed on instead."""
 
     def __sklearn_clone__(self) -> Self:
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
         copies = {
-            name: value if isinstance(value, nn.Module) else clone(value, safe=False)
+            name: value if is_given(value) else clone(value, safe=False)
             for name, value in params.items()
         }
         twin = type(self)(**copies)
@@ -134,26 +135,3 @@ def choose_ensemble(surrogate: Any) -> Ensemble:
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:
     """The one torch generator of a call; torch's own stays untouched."""
     return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
-
-
-def probe(net: Frozen, rows: torch.Tensor, n_classes: int | None) -> None:
-    """ValueError if the user's net cannot be attacked on such rows, or knows other classes."""
-    try:
-        with torch.enable_grad():
-            logits = net.logits(rows.detach().requires_grad_(True))
-    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"surrogate cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
-        ) from error
-    if not logits.requires_grad:
-        raise ValueError(
-            "surrogate has no gradient from its rows to its output: let it return logits, neither "
-            "detached nor argmax"
-        )
-    wrong = n_classes is not None and logits.shape[1] != n_classes
-    if logits.dim() != 2 or len(logits) != len(rows) or wrong:
-        raise ValueError(
-            f"surrogate gives logits of shape {tuple(logits.shape)} for {len(rows)} rows, "
-            f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
-            + (" (or one)" if n_classes == 2 else "")
-        )

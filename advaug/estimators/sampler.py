@@ -16,25 +16,32 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from torch import nn
 from tqdm import tqdm
 
 from advaug import containers
 from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender, mender_for
-from advaug.attacks import ATTACKS
+from advaug.attacks import ATTACKS, Attack, Square
 from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     LEAST_AUC,
     SHARED_CONSTRAINTS,
-    SharesModules,
+    SharesModels,
     check_X_y,
     choose_attack,
     learn,
     new_generator,
-    probe,
     reads_anything,
     refuse_classes,
+)
+from advaug.estimators.models import (
+    Model,
+    borrowed,
+    classes_of,
+    is_given,
+    logits_at,
+    model_of,
+    with_references,
 )
 from advaug.families import train_voters
 from advaug.generation import (
@@ -49,10 +56,12 @@ from advaug.generation import (
     Terms,
     generate,
 )
-from advaug.surrogates import Frozen
+from advaug.objectives import Logits
+from advaug.surrogates import Asked, Queried
 from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
+EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
 
 
@@ -67,7 +76,7 @@ class Order:
     is_fallback: bool = False
 
 
-class AdversarialOverSampler(SharesModules, BaseOverSampler):
+class AdversarialOverSampler(SharesModels, BaseOverSampler):
     """Over-sample with rows that an adversarial attack has placed and a jury has accepted.
 
     Parameters
@@ -85,10 +94,12 @@ recipe
         recipe's norm. "auto" is chosen row by row.
     adapter : {"auto", "tabular", "image"} or an adapter
         Reads the container; "auto" looks at it.
-    surrogate : "auto", `Ensemble` or torch module
-        What is attacked: a cross-fitted committee of small nets, or your own net (shared, never
-        copied) from rows in your units (images: 0 is black, 1 is white) to logits. The jury is
-        always a committee, and so are the margins that "match" aims at: with a net of your own
+    surrogate : "auto", `Ensemble`, torch module or fitted classifier
+        What is attacked: a cross-fitted committee of small nets, or your own model (shared, never
+        copied or fitted): a net from rows in your units (images: 0 is black, 1 is white) to
+        logits, or any fitted estimator or pipeline. One without a gradient is asked (attack
+        "auto": `Square`); fit it on other rows, or its mistakes are learnt by heart. The jury is
+        always a committee, and so are the margins that "match" aims at: with a model of your own
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
         Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
@@ -218,6 +229,8 @@ recipe
         held = kept.check(rows)
         norm = getattr(self._recipe(), "norm", 2.0)
         pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
+        model = self._given(rows, coding, classes)
+        attacked = None if model is None else attacked_at(model, coding, rows, pool)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
         if any(order.recipe.chance is not None for order in orders):
@@ -229,13 +242,15 @@ recipe
         batches = (
             growing.finish(grown, order)
             for order in orders
-            for grown in self._grow(order, pool, coding, mender, generator)
+            for grown in self._grow(order, pool, attacked, mender, generator)
         )
-        with tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug") as bar:
+        bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
+        with borrowed(model), bar:
             X_out = containers.join(X, counted(batches, bar), growing.record["parent"])
         example = np.unique(codes, return_index=True)[1][growing.record["label"]]
         y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
         self._remember(growing, pool, coding, classes, len(codes))
+        self.surrogate_ = pool.committee if model is None else model
         self.constraints_report_ = report_of(held, growing.record)
         return X_out, y_out
 
@@ -244,7 +259,7 @@ recipe
             return self.recipe
         if self.recipe != "auto":
             return RECIPES[self.recipe]()
-        return Match() if isinstance(self.surrogate, nn.Module) else Explore()
+        return Match() if is_given(self.surrogate) else Explore()
 
     def _orders(self, pool: Pool, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
@@ -262,6 +277,8 @@ recipe
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
                 recipe = self._recipe()
+                if self.recipe == "auto" and auc >= EASY_AUC and isinstance(recipe, Explore):
+                    recipe = Explore(wide=0.0, noise=1.0)
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
@@ -273,15 +290,38 @@ recipe
             )
         return orders
 
+    def _given(self, X: Any, coding: Coding, classes: Any) -> Model | None:
+        """The user's own model, tried on X; None: half of the committee is attacked."""
+        if not is_given(self.surrogate):
+            return None
+        model = model_of(self.surrogate, coding, X, len(classes))
+        known = classes_of(model)
+        if known is not None and not np.array_equal(known, classes):
+            raise ValueError(
+                f"surrogate knows the classes {list(known)}, but y has {list(classes)}: fit it on "
+                "the same labels"
+            )
+        return model
+
+    def _attack_of(self, recipe: Recipe, is_asked: bool) -> Attack | None:
+        """The attack named, given, or the recipe's own; queries instead of its gradient."""
+        if self.attack != "auto":
+            return choose_attack(self.attack)
+        if recipe.attack is None or not is_asked:
+            return recipe.attack
+        return Square(steps=100, stop_at=getattr(recipe.attack, "stop_at", None))
+
     def _grow(
         self,
         order: Order,
         pool: Pool,
-        coding: Coding,
+        attacked: Logits | None,
         mender: Mender | None,
         generator: torch.Generator,
     ) -> Iterator[Grown]:
-        attack = order.recipe.attack if self.attack == "auto" else choose_attack(self.attack)
+        attack = self._attack_of(order.recipe, isinstance(attacked, Asked))
+        if attack is not None:
+            attack = with_references(attack, pool.x[pool.of(order.label)])
         judge = self.judge
         if isinstance(judge, str):
             # Where chance decides, plausibility is told, not asked.
@@ -291,21 +331,14 @@ recipe
         bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
-            attacked=None,
+            attacked=attacked,
             bench=None if order.is_fallback else bench,
             radius=None if self.radius == "auto" else self.radius,
             batch_size=int(self.batch_size),
             device=resolve(self.device),
             mend=mender.mend if mender else None,
         )
-        if not isinstance(self.surrogate, nn.Module):
-            yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
-            return
-        net = Frozen(self.surrogate)
-        probe(net, coding.native(pool.x[:2]), pool.logits.shape[1])
-        terms = replace(terms, attacked=lambda x: net.logits(coding.native(x)))
-        with net:
-            yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
+        yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
 
     def _remember(
         self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, n: int
@@ -316,9 +349,13 @@ recipe
         self.sample_weight_ = np.ones(len(self.parent_indices_))
         self.sample_weight_[n:] = record["probability"]
         self.provenance_ = containers.table(record, {"recipe": growing.recipes, "label": classes})
-        is_module = isinstance(self.surrogate, nn.Module)
-        self.surrogate_ = Frozen(self.surrogate) if is_module else pool.committee
         self.adapter_ = coding
+
+
+def attacked_at(model: Model, coding: Coding, X: Any, pool: Pool) -> Logits:
+    """The user's model on the pool's encoded rows, asked in the user's own container."""
+    rows = containers.take(X, pool.rows.numpy()) if isinstance(model, Queried) else None
+    return logits_at(model, coding, rows, pool.x)
 
 
 class Growing:

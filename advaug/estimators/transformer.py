@@ -3,6 +3,9 @@
 `when="always"` is a stress test in a pipeline, `when="fit"` augmentation while training.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -13,7 +16,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
-from torch import Tensor, nn
+from torch import Tensor
 
 from advaug import containers
 from advaug.adapters import Mender, mender_for
@@ -22,37 +25,51 @@ from advaug.constraints import Constraints, broken
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
-    SharesModules,
+    SharesModels,
     check_rows,
     choose_adapter,
     choose_attack,
     choose_ensemble,
     new_generator,
-    probe,
     refuse_classes,
 )
+from advaug.estimators.models import (
+    borrowed,
+    classes_of,
+    is_given,
+    logits_at,
+    model_of,
+    with_references,
+)
 from advaug.norms import draw
-from advaug.objectives import Margin, Odds
-from advaug.surrogates import Committee, Frozen
+from advaug.objectives import Logits, Objective, goal, of_rows
+from advaug.spaces import Space
+from advaug.surrogates import Committee
+
+REFERENCES = 1000  # real rows kept for attacks that start from some
 
 
-class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Adversarial copies of the rows.
 
     Parameters
     ----------
-    attack : {"fgsm", "pgd", "mifgsm", "noise"} or an attack, default="fgsm"
+    attack : a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+        One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
-        tables, black to white for images.
+        tables, black to white for images. `numpy.inf` for attacks that look for the shortest
+        move ("deepfool", "cw", "ead", "jsma").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
         "always": `transform` returns adversarial copies. "fit": `fit_transform` does, against
         the true labels, and `transform` returns X as it is.
-    surrogate : "auto", `Ensemble` or torch module
-        The attacked model: a committee of small nets trained on X and y, or your own net
-        (shared, never copied) from rows to logits; then y is not needed.
+    surrogate : "auto", `Ensemble`, torch module or fitted classifier
+        The attacked model: a committee of small nets trained on X and y; your own net from rows
+        to logits; or any fitted estimator or pipeline, asked in your own container (shared, never
+        copied or fitted). With a model of your own y is not needed. Estimators without a formula
+        (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
     adapter : {"auto", "tabular", "image"} or an adapter
     constraints : `Constraints`, rule or list of rules, optional
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
@@ -64,6 +81,8 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     Attributes
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+    attack_ : the attack, with what it has learnt
+    fooling_rate_ : of "uap" and "patch": the share of held-out rows whose prediction changes
 
     References
     ----------
@@ -81,7 +100,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "attack": [StrOptions(set(ATTACKS)), callable],
-        "radius": [Interval(Real, 0, None, closed="neither")],
+        "radius": [Interval(Real, 0, None, closed="right")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
@@ -120,7 +139,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = not isinstance(self.surrogate, nn.Module)
+        tags.target_tags.required = not is_given(self.surrogate)
         tags.non_deterministic = self.when == "fit"
         return tags
 
@@ -130,7 +149,7 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         Parameters
         ----------
         X : rows in any container that the sampler takes too
-        y : labels (n,), needed unless `surrogate` is a torch module
+        y : labels (n,), needed unless `surrogate` is a model of your own
         """
         refuse_classes(self)
         self._validate_params()
@@ -138,13 +157,13 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         X = check_rows(self, containers.owned(X), reset=True)
         Constraints(self.constraints).check(X)
         coding = choose_adapter(self.adapter, X).fit(X)
-        if isinstance(self.surrogate, nn.Module):
-            net = Frozen(self.surrogate)
-            surrogate: Frozen | Committee = net
-            if y is not None:
-                self.classes_ = np.unique(self._target(X, y))
-            first = coding.encode(containers.take(X, np.arange(min(2, containers.count(X)))))
-            probe(net, coding.native(first), None if y is None else len(self.classes_))
+        if is_given(self.surrogate):
+            known = None if y is None else np.unique(self._target(X, y))
+            surrogate = model_of(self.surrogate, coding, X, None if known is None else len(known))
+            if classes_of(surrogate) is not None:
+                known = classes_of(surrogate)
+            if known is not None:
+                self.classes_ = known
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
@@ -159,13 +178,51 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
+        self.attack_: Any = choose_attack(self.attack)
+        if getattr(self.attack_, "references", coding) is None:
+            self.attack_ = with_references(self.attack_, self._some_rows(X))
+        self._refuse_endless()
+        if hasattr(self.attack_, "learn"):
+            self._learn_shared(X)
         return self
+
+    def _some_rows(self, X: Any) -> Tensor:
+        """Encoded rows for an attack that starts from real ones, or copies their cells."""
+        rows = np.arange(containers.count(X))
+        if len(rows) > REFERENCES:
+            rows = check_random_state(self.random_state).permutation(rows)[:REFERENCES]
+        return self.adapter_.encode(containers.take(X, rows))
+
+    def _refuse_endless(self) -> None:
+        """ValueError where a step would be a share of an infinite radius."""
+        if self.radius == np.inf and not getattr(self.attack_, "is_minimal", False):
+            raise ValueError(
+                f"radius must be finite for {self.attack_}: only attacks that look for the "
+                "shortest move take inf"
+            )
+
+    def _learn_shared(self, X: Any) -> None:
+        """What all rows share, learnt on four fifths of them and judged on the others."""
+        generator = new_generator(check_random_state(self.random_state))
+        order = torch.randperm(containers.count(X), generator=generator)
+        held = max(len(order) // 5, 1)
+        held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
+        x = self.adapter_.encode(X)
+        with self._model(X, x) as every:
+            known = of_rows(every, learnt)
+            self.attack_ = self.attack_.learn(*self._arena(x[learnt], known), generator)
+            seed, logits = x[held_out], of_rows(every, held_out)
+            moved = self._attacked(seed, None, logits)
+            device = resolve(self.device)
+            with torch.no_grad():
+                before, after = (logits(rows.to(device)).argmax(1) for rows in (seed, moved))
+        self.fooling_rate_ = float((before != after).double().mean())
 
     def _target(self, X: Any, y: Any) -> Any:
         if y is None:
             raise ValueError(
                 "AdversarialTransformer requires y to be passed, but the target y is None: pass "
-                "labels, or a torch module as surrogate"
+                "labels, or a model of your own as surrogate"
             )
         target = column_or_1d(containers.labels(y), warn=True)
         check_classification_targets(target)
@@ -210,18 +267,11 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
     def _moved(self, X: Any, y: Any) -> Any:
         seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
         mender = mender_for(self.adapter_, rules, X)
-        model = self.surrogate_
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
-        if isinstance(model, Frozen):
-            with model:
-                moved = self._attacked(
-                    seed, labels, lambda x: model.logits(self.adapter_.native(x)), mender
-                )
-        else:
-            committee = model.to(resolve(self.device))
-            moved = self._attacked(seed, labels, lambda x: committee.logits(x.flatten(1)), mender)
+        with self._model(X, seed) as logits:
+            moved = self._attacked(seed, labels, logits, mender)
         return self._kept(moved, seed, X, rules, mender)
 
     def _kept(
@@ -238,22 +288,59 @@ class AdversarialTransformer(SharesModules, OneToOneFeatureMixin, TransformerMix
         new = self.adapter_.decode(moved, seed, X)
         return mender.shipped(new, X) if mender else new
 
-    def _attacked(
-        self, seed: Tensor, labels: Tensor | None, logits: Any, mender: Mender | None
-    ) -> Tensor:
+    @contextmanager
+    def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
+        """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
+        model = self.surrogate_
+        model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
+        with borrowed(model):
+            yield logits_at(model, self.adapter_, X, seed)
+
+    def _arena(
+        self, rows: Tensor, logits: Logits, labels: Tensor | None = None
+    ) -> tuple[Objective, Tensor, Space, Tensor]:
+        """What the attack raises on encoded rows, and where: on the device."""
         device = resolve(self.device)
-        space = self.adapter_.space(float(self.norm)).to(device)
+        x = rows.to(device)
+        with torch.no_grad():
+            label = logits(x).argmax(1) if labels is None else labels.to(device)
+        radius = torch.full((len(x),), float(self.radius), device=device)
+        objective = goal(getattr(self.attack_, "raises", "odds"), logits, x, label)
+        return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
+
+    def _attacked(
+        self,
+        seed: Tensor,
+        labels: Tensor | None,
+        logits: Logits,
+        mender: Mender | None = None,
+    ) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
-        attack = choose_attack(self.attack)
-        goal = Odds if getattr(attack, "stop_at", None) is None else Margin
-        moved = []
+        moved, stuck = [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            x = seed[rows].to(device)
-            with torch.no_grad():
-                label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
-            radius = torch.full((len(x),), float(self.radius), device=device)
-            y = attack(goal(logits, label), x, space, radius, walk)
+            arena = self._arena(
+                seed[rows], of_rows(logits, rows), None if labels is None else labels[rows]
+            )
+            objective, x, space, radius = arena
+            y = self.attack_(*arena, walk)
+            stuck += count_stuck(objective, x, y)
             y = space.snap(y, x, radius, draw(x, snap))
             moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
+        if stuck:
+            warnings.warn(
+                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model has no "
+                "gradient there, every cell is frozen, missing or at its bound, or no success lies "
+                "within the radius",
+                stacklevel=4,
+            )
         return torch.cat(moved)
+
+
+def count_stuck(objective: Objective, seed: Tensor, moved: Tensor) -> int:
+    """How many rows are where they were though their objective is below 0."""
+    unmoved = (moved == seed).flatten(1).all(1)
+    if not bool(unmoved.any()):
+        return 0
+    with torch.no_grad():
+        return int((objective.take(unmoved)(seed[unmoved]) < 0).sum())

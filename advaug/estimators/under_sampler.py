@@ -20,7 +20,7 @@ from advaug.devices import resolve
 from advaug.estimators.base import (
     LEAST_AUC,
     SHARED_CONSTRAINTS,
-    SharesModules,
+    SharesModels,
     check_X_y,
     learn,
     new_generator,
@@ -34,7 +34,7 @@ from advaug.surrogates import Ensemble
 BLOCK = 20_000  # rows encoded at once
 
 
-class AdversarialUnderSampler(SharesModules, BaseUnderSampler):
+class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
     """Under-sample by dropping rows that lie deep inside their class, or look mislabelled.
 
     Parameters

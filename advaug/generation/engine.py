@@ -20,7 +20,7 @@ from advaug.attacks import Attack
 from advaug.generation.pool import Pool, Voter
 from advaug.generation.recipes import Chance, Plan, Recipe, alone, evenly
 from advaug.norms import draw, length, per_row, standard_normal
-from advaug.objectives import Logits, margin
+from advaug.objectives import Logits, margin, of_rows
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
 from advaug.validity import AnyBench
@@ -113,7 +113,7 @@ def generate(
         recipe=recipe,
         label=label,
         attack=terms.attack,
-        attacked=terms.attacked or partial(of_rows, committee),
+        attacked=terms.attacked or partial(flat_logits, committee),
         jury=partial(everybody, committee, pool.voters),
         bench=terms.bench.to(terms.device) if terms.bench else None,
         mend=terms.mend,
@@ -144,7 +144,7 @@ def drawn_back(work: "Work", plan: Plan, terms: Terms) -> Iterator[Grown]:
     fold = committee.fold_of_row[plan.parent]
     for one in fold.unique().tolist():
         fighters, jury = committee.strangers(one).to(work.device).halves()
-        attacked = terms.attacked or partial(of_rows, fighters)
+        attacked = terms.attacked or partial(flat_logits, fighters)
         work = replace(work, attacked=attacked, jury=partial(everybody, jury, ()))
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows))
@@ -172,7 +172,7 @@ def drawn_anew(
         yield work.stay(left.take(rows))
 
 
-def of_rows(committee: Committee, x: Tensor) -> Tensor:
+def flat_logits(committee: Committee, x: Tensor) -> Tensor:
     """The committee's logits of rows of any shape."""
     return committee.logits(x.flatten(1))
 
@@ -231,7 +231,8 @@ class Work:
         moved, noise, reach = self._moved(plan)
         x, keeps, record = self._tried(moved, plan, reach, noise)
         lot = torch.rand(len(x), generator=self.streams.accept, dtype=torch.float32)
-        keeps &= lot.to(self.device) < chance(record["probability"], self.attacked, x, self.label)
+        attacked = of_rows(self.attacked, plan.parent)
+        keeps &= lot.to(self.device) < chance(record["probability"], attacked, x, self.label)
         record["kept"] = torch.ones_like(reach)
         grown = self._grown(plan, x, record)
         return grown.take(keeps.nonzero()[:, 0].cpu())
@@ -299,7 +300,8 @@ class Work:
         moved = []
         for rows in torch.arange(len(start)).split(height):
             some = plan.take(rows)
-            objective = self.recipe.objective(self.attacked, label[rows], some)
+            attacked = of_rows(self.attacked, some.parent)
+            objective = self.recipe.objective(attacked, label[rows], some)
             moved.append(
                 self.attack(objective, start[rows], self.arena, some.radius, self.streams.attack)
             )

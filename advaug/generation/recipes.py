@@ -251,6 +251,8 @@ class Explore(Settings):
 
     Parameters
     ----------
+    wide : float in [0, 1]
+        Largest share of the way from a row to another one of the class.
     noise : float
         Longest random move off the line between the two rows, in standard deviations.
     reach : float
@@ -263,6 +265,7 @@ class Explore(Settings):
         (1 - its probability) ** against. Meant for a model of your own as the surrogate.
     """
 
+    wide: float = 1.0
     noise: float = 3.0
     reach: float = 0.5
     sharpness: float = 4.0
@@ -277,7 +280,7 @@ class Explore(Settings):
         return replace(
             plan,
             mate=own[(uniform(count, generator) * len(own)).long()],
-            share=uniform(count, generator),
+            share=self.wide * uniform(count, generator),
             scatter=self.noise * size,
             radius=self.reach * size,
         )

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.attacks.climb import slope
-from advaug.generation.engine import of_rows
+from advaug.generation.engine import flat_logits
 from advaug.generation.pool import Pool
 from advaug.objectives import Margin
 
@@ -56,7 +56,7 @@ def depth_of(
         for rows in (fold == one).nonzero()[:, 0].split(batch_size):
             some = x[rows].to(device)
             own = torch.full((len(rows),), label, device=device)
-            leaves = Margin(partial(of_rows, members), own)
+            leaves = Margin(partial(flat_logits, members), own)
             value, gradient = slope(leaves, some)
             move = space.steepest(gradient, some, torch.ones_like(value))
             gain = (gradient * move).flatten(1).sum(1).clamp_min(1e-6)

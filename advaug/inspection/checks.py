@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import betabinom, norm
 
-from advaug.inspection.evidence import Evidence
+from advaug.inspection.evidence import Array, Evidence
 
+REFUSED = 0.05  # label p-value under which a row is refused
+CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
     "good": "Sound: no check found fault with these rows",
@@ -63,6 +66,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_label(evidence),
         *of_place(evidence),
         *of_batch(evidence),
+        *of_drift(evidence),
     ]
     return [Check(name, *line) for line in lines]
 
@@ -90,7 +94,7 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
 def of_cells(evidence: Evidence) -> Iterator[Line]:
     for name, is_beyond, doubt, bad, meaning in CELL_CHECKS:
         found = [f for f in evidence.faults if f.is_beyond == is_beyond and len(f.rows)]
-        rows = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
+        rows: Any = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
         share = len(rows) / len(evidence.rows)
         words = f"{percent(share)} of rows"
         if found:
@@ -130,16 +134,34 @@ def of_copies(evidence: Evidence) -> Iterator[Line]:
     )
 
 
+def label_limits(n: int, n_usual: int) -> tuple[float, float]:
+    """Most refused and least mean p-value of a batch of `n` rows that raise no doubt.
+
+    10 % and .38, or what one batch of real rows in a hundred exceeds by chance: the refused are
+    beta-binomial, the mean is Mann and Whitney's statistic, both free of the distribution.
+    """
+    refusing = np.ceil(REFUSED * (n_usual + 1)) - 1  # real rows that set the level
+    most = betabinom.isf(CHANCE, n, refusing, n_usual + 1 - refusing) / n if refusing > 0 else 0.0
+    spread = norm.isf(CHANCE) * np.sqrt((n + n_usual + 1) / (12 * n * n_usual))
+    return max(0.1, float(most)), min(0.38, 0.5 - float(spread))
+
+
+def label_status(p: Array, n_usual: int) -> str:
+    """The status of a batch by its rows' label p-values, uniform for real rows, among `n_usual`."""
+    most, least = label_limits(len(p), n_usual)
+    excess = float((p < REFUSED).mean()) - most
+    return graded(max(excess, (least - float(p.mean())) * 1.5), 0, 0.15)
+
+
 def of_label(evidence: Evidence) -> Iterator[Line]:
-    p = evidence.signs["label_p"]
-    refused, mean = float((p < 0.05).mean()), float(p.mean())
-    few = len(evidence.control["label_p"]) < 20
-    status = graded(max(refused - 0.1, (0.38 - mean) * 1.5), 0, 0.15)
+    p, n_usual = evidence.signs["label_p"], len(evidence.control["label_p"])
+    most, least = label_limits(len(p), n_usual)
     yield (
         "label",
-        "note" if few else status,
-        f"{percent(refused)} refused, mean p-value {mean:.2f}",
-        "5 % and .50 for real rows; doubt above 10 % or below .38, bad above 25 % or below .28",
+        "note" if n_usual < 20 else label_status(p, n_usual),
+        f"{percent(float((p < REFUSED).mean()))} refused, mean p-value {p.mean():.2f}",
+        f"5 % and 0.50 for real rows; doubt above {percent(most)} or below {max(least, 0):.2f}, "
+        f"bad above {percent(min(most + 0.15, 1))} or below {max(least - 0.1, 0):.2f}",
         "models of other families, trained without the parents, see the row's class less surely "
         "than they see nearly all real rows of it",
     )
@@ -183,4 +205,17 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         f"AUC {batch.told_apart:.2f} of a forest; energy test p = {batch.same_p:.3f}",
         "AUC .50 and any p for the same distribution; doubt above .95",
         "augmentation need not copy the distribution: it says how far the rows depart from it",
+    )
+
+
+def of_drift(evidence: Evidence) -> Iterator[Line]:
+    if evidence.batch is None or not evidence.drifts:
+        return
+    far = evidence.drifts[0]
+    yield (
+        "column drift",
+        graded(far.distance, 0.4, 0.8),
+        f"column {far.column} lies {far.distance:.2f} from the real rows of the class",
+        "0 for the same distribution; doubt above .40, bad above .80",
+        "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
     )

@@ -12,8 +12,8 @@ from torch import Tensor
 from advaug import containers
 from advaug.adapters import Coding, TabularCoding
 from advaug.constraints import Constraints
+from advaug.families import cut, seed_of
 from advaug.inspection.cells import Drift, Fault, drifts, faults
-from advaug.inspection.families import cut, seed_of
 from advaug.validity import Coverage, Jury, Panel, coverage, energy_test
 from advaug.validity.batch import FEWEST, MOST, some
 
@@ -86,12 +86,13 @@ def gather(
 ) -> Evidence:
     """Judge the synthetic rows of a class."""
     label, new = made.label, made.X
+    coding = real.coding if isinstance(real.coding, TabularCoding) else None
+    found = list(faults(coding, real.X, new)) if coding else []
     x = real.coding.encode(new).flatten(1)
     bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
     signs, ancestor = bench.signs(x, torch.from_numpy(place))
     known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])
-    is_table = isinstance(real.coding, TabularCoding)
     own = containers.take(real.X, np.flatnonzero(real.codes == label))
     return Evidence(
         label=label,
@@ -104,9 +105,9 @@ def gather(
         before=bench.surety(real.x[ancestor], ancestor).numpy(),
         after=signs["agreement"].double().logit(1e-6).numpy(),
         **copies(real, x, label),
-        faults=list(faults(real.coding, real.X, new)) if is_table else [],
+        faults=found,
         broken=broken(constraints, containers.take(real.X, known), new),
-        drifts=drifts(real.coding, own, new) if is_table else [],
+        drifts=drifts(coding, own, new) if coding else [],
         batch=as_batch(real.x[real.y == label], x, generator),
     )
 
@@ -166,8 +167,7 @@ def told_apart(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
     forest = RandomForestClassifier(
         100,
         min_samples_leaf=3,
-        class_weight="balanced",
-        oob_score=True,
+        oob_score=True,  # unweighted: by weight some rows would be in every bag
         random_state=seed_of(generator),
     )
     guess = forest.fit(both, is_new).oob_decision_function_[:, 1]

@@ -49,7 +49,7 @@ class MarginDisplay:
         ax.hist(
             self.after, bins, histtype="step", color=NEW, linewidth=1.8, label="children, after"
         )
-        ax.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="committee undecided")
+        ax.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="undecided")
         ax.set_xlabel("margin of the synthetic row's class (logits)", fontsize=9, color=INK)
         ax.set_ylabel("synthetic rows", fontsize=9, color=INK)
         ax.set_ylim(top=ax.get_ylim()[1] * 1.05)

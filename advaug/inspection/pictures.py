@@ -36,7 +36,11 @@ def svg(figure: Any, says: str) -> str:
     import matplotlib as mpl
 
     text = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": says, "font.family": "sans-serif"}
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": says,
+        "font.family": "sans-serif",
+    }
     with mpl.rc_context(settings):
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     drawn = text.getvalue()

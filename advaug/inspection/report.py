@@ -176,7 +176,8 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     """Judge synthetic rows, made by a sampler of ours or by any other tool.
 
     ``validity_report(sampler, X, y)`` takes a fitted `AdversarialOverSampler` and what its
-    ``fit_resample`` returned; ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes
+    ``fit_resample`` returned (a sampler that is stored or sent must not carry the user's rows, so
+    it holds none); ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes
     rows of any origin (SMOTE, CTGAN, a colleague).
 
     Parameters
@@ -199,6 +200,7 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     Raises
     ------
     ValueError : rows and labels differ in number, a label or a column is not among the real ones
+    TypeError : rows or labels are missing, or there are too many
 
     Notes
     -----
@@ -222,11 +224,15 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     if hasattr(source, "fit_resample"):
         if len(rows) != 2:
             raise TypeError(
-                "pass what fit_resample returned: validity_report(sampler, X_new, y_new)"
+                "a sampler keeps no rows of yours: pass those that fit_resample returned, e.g. "
+                "validity_report(sampler, *sampler.fit_resample(X, y))"
             )
         return ValidityReport.from_sampler(source, *rows, **options)
     if len(rows) != 3:
-        raise TypeError("write validity_report(X_real, y_real, X_synthetic, y_synthetic)")
+        raise TypeError(
+            "write validity_report(X_real, y_real, X_synthetic, y_synthetic), or "
+            "validity_report(sampler, X, y) with what a sampler's fit_resample returned"
+        )
     return ValidityReport.from_rows(source, *rows, **options)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug import norms
@@ -53,16 +53,26 @@ class Box:
     def usual_in(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
         return self
 
-    def _freed(
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, norm=norm)
+
+    def moves(self) -> Self:
+        endless = torch.full_like(self.upper, math.inf)
+        return replace(self, lower=-endless, upper=endless, grid=None, holder=None)
+
+    def freed(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        """The move without what may not move."""
         if self.free is not None:
             move = move * self.free
         if self.holder is not None:
             held = (x[:, self.holder.clamp_min(0)] > 0.5) & (self.holder >= 0)
             move = move.masked_fill(held, 0.0)
         return move
+
+    def columns(self, like: Float[Tensor, "batch *shape"]) -> Int[Tensor, "*shape"]:
+        shape = like.shape[1:]
+        return torch.arange(shape.numel(), device=like.device).view(shape)
 
     def _bounded(
         self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
@@ -75,7 +85,11 @@ class Box:
         x: Float[Tensor, "batch *shape"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
-        unit = norms.steepest(self._freed(gradient, x), self.norm)
+        gradient = self.freed(gradient, x)
+        if self.norm == 1:  # what a coordinate at its bound cannot use goes to the next one
+            room = torch.where(gradient > 0, self.upper - x, x - self.lower).clamp_min(0)
+            return norms.fill(gradient, room, radius)
+        unit = norms.steepest(gradient, self.norm)
         return unit.mul_(norms.per_row(radius, unit))
 
     def project(
@@ -96,6 +110,14 @@ class Box:
             reach = norms.per_row(radius, seed)
             lower, upper = (seed - reach).maximum(lower), (seed + reach).minimum(upper)
             return lambda x: x.clamp(lower, upper)
+        if self.norm == 1:
+            up, down = upper - seed, seed - lower
+
+            def nearest(x: Tensor) -> Tensor:
+                move = x - seed
+                return seed + norms.project_between(move, radius, torch.where(move > 0, up, down))
+
+            return nearest
         # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
         return lambda x: (seed + norms.project(x - seed, radius, self.norm)).clamp(lower, upper)
 
@@ -105,7 +127,7 @@ class Box:
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, "batch *shape"]:
-        return self._bounded(seed + self._freed(norms.ball(noise, radius, self.norm), seed), seed)
+        return self._bounded(seed + self.freed(norms.ball(noise, radius, self.norm), seed), seed)
 
     def snap(
         self,
@@ -138,7 +160,7 @@ class Box:
     def shift(
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        return self._bounded(x + self._freed(move, x), x)
+        return self._bounded(x + self.freed(move, x), x)
 
     def mix(
         self,
@@ -147,5 +169,5 @@ class Box:
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
         # What is missing in either row stays as the seed has it.
-        way = self._freed(self._freed(other - seed, seed), other)
+        way = self.freed(self.freed(other - seed, seed), other)
         return seed + norms.per_row(share, seed) * way

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.spaces.protocol import Space
@@ -35,6 +35,12 @@ class Product:
         pairs = zip(self.parts, self._split(rows), strict=True)
         return replace(self, parts=tuple(part.usual_in(block, least) for part, block in pairs))
 
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, parts=tuple(part.in_norm(norm) for part in self.parts))
+
+    def moves(self) -> Self:
+        return replace(self, parts=tuple(part.moves() for part in self.parts))
+
     def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
         widths = [torch.Size(shape).numel() for shape in self.shapes]
         blocks = x.split(widths, dim=1)
@@ -54,6 +60,18 @@ class Product:
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, g, x: part.steepest(g, x, radius), gradient, x)
+
+    def freed(
+        self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, move, x: part.freed(move, x), move, x)
+
+    def columns(self, like: Float[Tensor, "batch width"]) -> Int[Tensor, " width"]:
+        found: list[Tensor] = []
+        for part, block in zip(self.parts, self._split(like), strict=True):
+            first = found[-1].max() + 1 if found else 0
+            found.append(part.columns(block).flatten() + first)
+        return torch.cat(found)
 
     def project(
         self,

@@ -1,4 +1,4 @@
-"""The face every space shows: ten small operations on batches of rows.
+"""The face every space shows: fourteen small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -22,8 +22,24 @@ class Space(Protocol):
         """The same space, but moving only to levels that a share `least` of the rows hold."""
         ...
 
+    def in_norm(self, norm: float) -> Self:
+        """The same space, moves measured in another norm."""
+        ...
+
+    def moves(self) -> Self:
+        """Where a move that many rows share lives: around 0, without bounds; categories stay."""
+        ...
+
     def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:
         """The move of length `radius` from x that gains most on `gradient`."""
+        ...
+
+    def freed(self, move: Tensor, x: Tensor) -> Tensor:
+        """The move without what may not move from x: frozen and missing cells."""
+        ...
+
+    def columns(self, like: Tensor) -> Tensor:
+        """(*shape) whole numbers: the column of the user's that each coordinate belongs to."""
         ...
 
     def project(self, x: Tensor, seed: Tensor, radius: Tensor) -> Tensor:

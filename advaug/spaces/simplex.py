@@ -10,7 +10,7 @@ from functools import partial
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.norms import per_row
@@ -41,6 +41,12 @@ class Simplex:
         usual = rows.mean(0).to(self.reachable.device) >= least
         return replace(self, reachable=self.reachable & usual)
 
+    def in_norm(self, norm: float) -> Self:
+        return self
+
+    def moves(self) -> Self:
+        return replace(self, reachable=torch.zeros_like(self.reachable))
+
     def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
         return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
@@ -70,6 +76,19 @@ class Simplex:
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
         return move.masked_fill(~self._strongest(gain)[..., None], 0.0)
 
+    def freed(
+        self,
+        move: Float[Tensor, "batch positions levels"],
+        x: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        stuck = self._is_held(x)[..., None] | (~self.reachable & (move > 0))
+        return move.masked_fill(stuck, 0.0)
+
+    def columns(
+        self, like: Float[Tensor, "batch positions levels"]
+    ) -> Int[Tensor, "positions levels"]:
+        return torch.arange(like.shape[1], device=like.device)[:, None].expand(like.shape[1:])
+
     def project(
         self,
         x: Float[Tensor, "batch positions levels"],
@@ -77,7 +96,7 @@ class Simplex:
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch positions levels"]:
         x = x.clamp_min(0)
-        x = x / x.sum(-1, keepdim=True)
+        x = x / x.sum(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
         budget = self.flips * (radius > 0).to(x.dtype)
         budget = torch.where(radius.isinf(), torch.inf, budget)
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)

@@ -1,6 +1,8 @@
-"""What is attacked: a committee of small nets trained on the rows, or the user's own module."""
+"""What is attacked: a committee of small nets, the user's own module, or any fitted estimator."""
 
 from advaug.surrogates.ensemble import Committee, Ensemble
 from advaug.surrogates.frozen import Frozen
+from advaug.surrogates.queried import Asked, Queried
+from advaug.surrogates.trees import Trees
 
-__all__ = ["Committee", "Ensemble", "Frozen"]
+__all__ = ["Asked", "Committee", "Ensemble", "Frozen", "Queried", "Trees"]

@@ -3,6 +3,7 @@
 Shared, never copied: `copy.deepcopy` and scikit-learn's `clone` hand on the same object.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -35,6 +36,24 @@ def two_sided(logits: Float[Tensor, "batch *classes"]) -> Float[Tensor, "batch a
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
 
+def are_probabilities(output: Tensor) -> bool:
+    """Whether every row adds up to 1, or is one number between 0 and 1."""
+    rows = output.reshape(len(output), -1)
+    if not bool(((rows >= 0) & (rows <= 1)).all()):
+        return False
+    if rows.shape[1] > 1:
+        return bool(((rows.sum(1) - 1).abs() < 1e-3).all())
+    return len(rows) > 1 and bool((rows != rows[0]).any())
+
+
+def log_odds_of(probability: Tensor) -> Tensor:
+    """Probabilities as logits: log p, or log(p / (1 - p)) where there is one a row."""
+    least = torch.finfo(probability.dtype).tiny
+    log = probability.clamp_min(least).log()
+    is_single = probability.dim() == 1 or probability.shape[1] == 1
+    return log - (1 - probability).clamp_min(least).log() if is_single else log
+
+
 class Frozen:
     """A user's module as the attacked model.
 
@@ -43,6 +62,8 @@ class Frozen:
     module : nn.Module
         From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. While
         in use it is in eval mode, its parameters ask for no gradients; then all is as it was.
+    classes : array, optional
+        The classes that the logits stand for.
 
     Examples
     --------
@@ -53,8 +74,10 @@ class Frozen:
     torch.Size([2, 2])
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, classes: Any = None) -> None:
         self.module = module
+        self.classes = classes
+        self.gives_probabilities = False
         self._depth = 0
         self._restore: Callable[[], None] | None = None
         self._weight: Tensor | None = None
@@ -81,5 +104,21 @@ class Frozen:
         if not self._depth:
             with self:
                 return self.logits(x)
-        rows = x if self._weight is None else x.to(self._weight)
-        return two_sided(self.module(rows)).to(x)
+        output = self._output(x)
+        return two_sided(log_odds_of(output) if self.gives_probabilities else output).to(x)
+
+    def look(self, x: Tensor) -> None:
+        """Find out whether the module gives probabilities: then their logs are attacked."""
+        with self, torch.no_grad():
+            self.gives_probabilities = are_probabilities(self._output(x))
+        if self.gives_probabilities:
+            warnings.warn(
+                "surrogate gives probabilities, not logits: their logs are attacked, whose "
+                "gradient vanishes where the model is sure; leave out its last softmax or sigmoid",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _output(self, x: Tensor) -> Tensor:
+        output: Tensor = self.module(x if self._weight is None else x.to(self._weight))
+        return output

@@ -21,6 +21,27 @@ from benchmarks.oversampling.samplers import RIVALS, Fold, Sampler, smote
 from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
 
 HERE = Path(__file__).parent
+# What the rows of a table pass through on their way through the samplers.
+PASSED = (
+    "adapters/tabular.py",
+    "attacks/climb.py",
+    "attacks/gradient.py",
+    "attacks/noise.py",
+    "containers/*.py",
+    "estimators/base.py",
+    "estimators/sampler.py",
+    "estimators/under_sampler.py",
+    "families.py",
+    "generation/*.py",
+    "neighbours.py",
+    "norms.py",
+    "objectives.py",
+    "spaces/box.py",
+    "spaces/product.py",
+    "spaces/simplex.py",
+    "surrogates/ensemble.py",
+    "validity/judge.py",
+)
 KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
 MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn")  # where no row is "in danger": SMOTE instead
 
@@ -88,28 +109,31 @@ def sampler_of(method: str) -> Sampler:
 
 
 def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
-    """The over-sampler's own committee as a classifier: what the learners could inherit."""
+    """All voices of the over-sampler (nets and trees) as one classifier: the learners' ceiling."""
     import torch
 
     from advaug.adapters import TabularAdapter
+    from advaug.families import train_voters
+    from advaug.generation.engine import everybody
     from advaug.surrogates import Ensemble
 
     coding = TabularAdapter().fit(fold.X)
-    y = torch.from_numpy(fold.y)
-    generator = torch.Generator().manual_seed(fold.seed)
-    committee = Ensemble().fit(coding.encode(fold.X), y, int(y.max()) + 1, generator)
-    return committee.probability(coding.encode(X_test)).numpy()
+    x, y = coding.encode(fold.X).flatten(1), torch.from_numpy(fold.y)
+    generator, n_classes = torch.Generator().manual_seed(fold.seed), int(y.max()) + 1
+    committee = Ensemble().fit(x, y, n_classes, generator)
+    voters = train_voters(x, y, n_classes, generator)
+    return everybody(committee, voters, coding.encode(X_test).flatten(1))[1].numpy()
 
 
 @cache
 def code_of(method: str) -> str:
     """A digest of the code behind a method: cells made by other code are told apart.
 
-    Comments and layout do not count. What all methods share is in it too.
+    Comments and layout do not count, nor do docstrings of the library. What all share is in it too.
     """
-    files = [HERE / "data.py", HERE / "learners.py"]
+    files, library = [HERE / "data.py", HERE / "learners.py"], []
     if method.startswith("advaug") or method == "committee":
-        files += sorted(HERE.parents[1].joinpath("advaug").rglob("*.py"))
+        library = sorted(f for part in PASSED for f in HERE.parents[1].glob(f"advaug/{part}"))
     elif method in THINNERS:
         files.append(HERE / "thinners.py")
     elif method not in KEEPS_ROWS:
@@ -117,4 +141,17 @@ def code_of(method: str) -> str:
     digest = hashlib.sha1(usedforsecurity=False)
     for file in files:
         digest.update(ast.dump(ast.parse(file.read_text())).encode())
+    for file in library:
+        digest.update(bare(file.read_text()).encode())
     return digest.hexdigest()[:12]
+
+
+def bare(code: str) -> str:
+    """The code's syntax tree without docstrings."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            first.value.value = ""
+    return ast.dump(tree)

@@ -14,6 +14,7 @@ from benchmarks.oversampling.scores import IS_BETTER_LOW, metrics_of
 from benchmarks.oversampling.significance import (
     ROPE,
     against,
+    gains_by_knowledge,
     gains_by_learner,
     mean_ranks,
     per_base,
@@ -44,6 +45,18 @@ def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
     means["grow, s"], means["fit, s"] = cost["seconds"], cost["fit_seconds"]
     means["fell back"] = cost["fell_back"].map(lambda share: f"{share:.0%}" if share else "")
     return means
+
+
+def knowledge(scores: pd.DataFrame, plan: Plan) -> list[str]:
+    """Markdown: gains over nothing by how much there was to know."""
+    if not {"nothing", "committee"} <= {*plan.methods}:
+        return []
+    tables = {m: markdown(gains_by_knowledge(scores, m, "nothing")) for m in TESTED[:2]}
+    text = [
+        [f"**{metric} over nothing, by the committee's own AUC on the set (sets)**", "", table, ""]
+        for metric, table in tables.items()
+    ]
+    return [line for lines in text for line in lines]
 
 
 def is_rival(method: str) -> bool:
@@ -142,6 +155,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
         "",
         markdown(gains_by_learner(scores, "AP", "nothing").T) if "nothing" in plan.methods else "",
         "",
+        *knowledge(scores, plan),
         "**The sets**",
         "",
         markdown(facts.astype(str)),

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.stats import studentized_range, wilcoxon
 
 ROPE = 0.005  # differences that nobody would act on
+KNOWLEDGE = [0.0, 0.7, 0.8, 0.9, 0.97, 0.99, 1.0]  # edges of the ranges of the committee's AUC
 
 
 def per_base(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -19,6 +20,17 @@ def gains_by_learner(scores: pd.DataFrame, metric: str, rival: str) -> pd.DataFr
     cells = scores.pivot_table(index=keys, columns="method", values=metric, sort=False)
     cells = cells.dropna(subset=[rival])
     return cells.sub(cells[rival], axis=0).groupby("learner", sort=False).mean()
+
+
+def gains_by_knowledge(scores: pd.DataFrame, metric: str, rival: str) -> pd.DataFrame:
+    """Mean gain over a rival by the AUC that the committee reaches on a set as a classifier: a row
+    per method, a column per range, headed by how many sets lie in it."""
+    knowledge = scores[scores["method"] == "committee"].groupby("set")["AUC"].mean()
+    ranges = pd.cut(knowledge, KNOWLEDGE)
+    cells = scores.pivot_table(index="set", columns="method", values=metric, sort=False)
+    gains = cells.sub(cells[rival], axis=0).groupby(ranges, observed=True).mean().T
+    counts = ranges.value_counts()
+    return gains.rename(columns={r: f"AUC {r.left:g} to {r.right:g} ({counts[r]})" for r in gains})
 
 
 def wilcoxon_p(gap: np.ndarray) -> float:

@@ -1,0 +1,174 @@
+"""NES and SPSA: the one gradient loop on a gradient that is only estimated, from scores.
+
+The objective's values at pairs of points beside the row give its slope there; `climb` does not
+know the difference.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from advaug.attacks.climb import climb
+from advaug.attacks.ground import Ground, far, marked
+from advaug.chance import Chance
+from advaug.norms import per_row, standard_normal
+from advaug.objectives import Objective
+from advaug.settings import Settings
+from advaug.spaces.protocol import Space
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """An objective with a slope from `pairs` of queries: f(x) + <g, x - its own value>.
+
+    g = sum of (f(x + r u) - f(x - r u)) / (2 r) u over the pairs' mean, with normal u or with
+    signs; cells that do not move, or stay on their grid, have no part in it.
+    """
+
+    ground: Ground
+    chance: Chance
+    pairs: int
+    reach: float
+    has_signs: bool
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> "Estimated":
+        """The same for some of the rows."""
+        ground, chance = self.ground.take(rows), self.chance.take(rows)
+        return Estimated(ground, chance, self.pairs, self.reach, self.has_signs)
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        at = x.detach()
+        value = self.ground.worth(self.ground.shipped(at))
+        return value + ((x - at) * self._slope(at)).flatten(1).sum(1)
+
+    def _slope(self, x: Tensor) -> Tensor:
+        many, base = self.ground.again(self.pairs), x.repeat_interleave(self.pairs, 0)
+        noise = self.chance.draw(self.pairs, *x.shape[1:]).to(x).flatten(0, 1)
+        way = (noise - 0.5).sign() if self.has_signs else standard_normal(noise)
+        way = way * per_row(self.reach * many.radius, way)
+        no_ball = far(many)
+        there, back = (
+            many.shipped(base + side * way, rounding, no_ball)
+            for side, rounding in ((1, noise), (-1, 1 - noise))
+        )
+        gain = many.worth(there) - many.worth(back)
+        slope = (per_row(gain, base) * (there - back)).view(len(x), self.pairs, *x.shape[1:])
+        return slope.mean(1)
+
+
+@dataclass
+class NES(Settings):
+    """Natural evolution strategies: PGD on a slope estimated from 2 * pairs queries a step.
+
+    Parameters
+    ----------
+    steps : int
+        Number of steps.
+    step : float
+        Length of one step as a share of the radius.
+    pairs : int
+        Pairs of points asked for one slope.
+    reach : float
+        Their distance from the row in each cell, as a share of the radius.
+    stop_at : float, optional
+        Drop a row once its objective has reached this value (`Margin`: 0 is misclassified).
+
+    References
+    ----------
+    Ilyas, Engstrom, Athalye, Lin. Black-box adversarial attacks with limited queries and
+    information. ICML 2018.
+
+    Examples
+    --------
+    >>> from advaug.attacks import NES
+    >>> NES(pairs=50).steps
+    20
+    """
+
+    raises: ClassVar[str] = "margin"
+    steps: int = 20
+    step: float = 0.2
+    pairs: int = 10
+    reach: float = 0.2
+    stop_at: float | None = 0.0
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        return _climbed(self, False, objective, seed, space, radius, generator)
+
+
+@dataclass
+class SPSA(Settings):
+    """Simultaneous perturbation: as NES, but every cell moves by + or - reach * radius.
+
+    Parameters
+    ----------
+    steps, step, pairs, reach, stop_at
+        As for `NES`.
+
+    References
+    ----------
+    Uesato, O'Donoghue, van den Oord, Kohli. Adversarial risk and the dangers of evaluating
+    against weak attacks. ICML 2018.
+
+    Examples
+    --------
+    >>> from advaug.attacks import SPSA
+    >>> SPSA().pairs
+    10
+    """
+
+    raises: ClassVar[str] = "margin"
+    steps: int = 20
+    step: float = 0.2
+    pairs: int = 10
+    reach: float = 0.2
+    stop_at: float | None = 0.0
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        return _climbed(self, True, objective, seed, space, radius, generator)
+
+
+def _climbed(
+    attack: NES | SPSA,
+    has_signs: bool,
+    objective: Objective,
+    seed: Tensor,
+    space: Space,
+    radius: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    if attack.pairs < 1 or not attack.reach > 0:
+        raise ValueError(
+            f"pairs must be at least 1 and reach above 0, got pairs={attack.pairs}, "
+            f"reach={attack.reach}"
+        )
+    ground = Ground(objective, seed.detach(), space, radius)
+    chance = Chance.of(seed, generator)
+    estimated = Estimated(ground, chance, attack.pairs, attack.reach, has_signs)
+    x = climb(
+        estimated,
+        seed,
+        space,
+        radius,
+        steps=attack.steps,
+        step=attack.step,
+        stop_at=attack.stop_at,
+    )
+    return marked(ground.shipped(x), x.flatten(1).sum(1))

@@ -1,0 +1,96 @@
+"""Several attacks one after the other: each row keeps its first success."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from advaug.attacks.auto import APGD
+from advaug.attacks.climb import Attack
+from advaug.attacks.ground import Ground, marked, within
+from advaug.attacks.minimal import DeepFool
+from advaug.attacks.square import Square
+from advaug.chance import Chance
+from advaug.norms import per_row
+from advaug.objectives import Margin, Objective, Odds
+from advaug.settings import Settings
+from advaug.spaces.protocol import Space
+
+
+def standard() -> tuple[Attack, ...]:
+    """The odds, the margin, the nearest boundary, and no gradient at all."""
+    return (APGD(steps=50), APGD(steps=50), DeepFool(), Square(steps=500))
+
+
+@dataclass
+class AutoAttack(Settings):
+    """A small ensemble of attacks without settings to tune, for a verdict on robustness.
+
+    By default APGD on the odds, APGD on the margin, DeepFool and Square; a row leaves with its
+    first success, judged as it is shipped. It works for two classes too, where the published
+    ensemble's DLR loss needs three and FAB several logits. On a model that can only be asked the
+    members without a gradient are left. Raise `Margin`.
+
+    Parameters
+    ----------
+    attacks : tuple of attacks
+        In this order. The first one raises the odds, every other one the margin.
+
+    References
+    ----------
+    Croce, Hein. Reliable evaluation of adversarial robustness with an ensemble of diverse
+    parameter-free attacks. ICML 2020.
+
+    Examples
+    --------
+    >>> from advaug.attacks import PGD, AutoAttack, Square
+    >>> len(AutoAttack().attacks), len(AutoAttack(attacks=(PGD(), Square())).attacks)
+    (4, 2)
+    """
+
+    raises: ClassVar[str] = "margin"
+    attacks: tuple[Attack, ...] = field(default_factory=standard)
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        ground, chance = Ground(objective, seed.detach(), space, radius), Chance.of(seed, generator)
+        first = ground.worth(ground.seed)
+        done = marked(ground.seed.clone(), first)
+        rows = (first <= 0).nonzero()[:, 0]
+        most = first.clone()
+        for place, attack in enumerate(self.attacks):
+            if not len(rows):
+                break
+            some = ground.take(rows)
+            if is_asked_only(some) and not isinstance(attack, Square):
+                continue
+            raised = odds_of(some.objective) if place == 0 else some.objective
+            luck = Chance(chance.keys[rows], place << 16)  # each member's own, row by row
+            x = attack(raised, some.seed, space, some.radius, cast(torch.Generator, luck))
+            x = some.shipped(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
+            value = some.worth(x)
+            better = (value > most[rows]) & within(some, x)
+            done[rows[better]], most[rows[better]] = x[better], value[better]
+            rows = rows[~(better & (value > 0))]
+        return done
+
+
+def odds_of(objective: Objective) -> Objective:
+    """The odds in place of the margin: for two classes the same."""
+    if not isinstance(objective, Margin):
+        return objective
+    return Odds(objective.logits, objective.label, objective.targeted)
+
+
+def is_asked_only(ground: Ground) -> bool:
+    """Whether the objective has no gradient."""
+    with torch.enable_grad():
+        few = ground.take(torch.arange(1, device=ground.seed.device))
+        return not few.objective(few.seed.clone().requires_grad_(True)).requires_grad

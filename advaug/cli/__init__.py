@@ -1,0 +1,59 @@
+"""The command line: files in, files out.
+
+Whatever the user can mend is one line on stderr, a refused rule shown below it, and exit code 2.
+Nothing heavy is imported before there is work to do.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from advaug.cli import demo, oversample, report, undersample
+from advaug.cli.files import Refused
+from advaug.cli.options import Parser
+
+
+def parser() -> Parser:
+    """All commands and options."""
+    top = Parser(prog="advaug", description="Adversarial examples as new training rows.")
+    commands = top.add_subparsers(required=True, metavar="command", parser_class=Parser)
+    for command in (demo, oversample, undersample, report):
+        options = commands.add_parser(command.NAME, help=command.HELP)
+        command.add_options(options)
+        options.set_defaults(work=command.work)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for what the user can mend, 130."""
+    try:
+        options = parser().parse_args(arguments)
+        with one_line_warnings():
+            options.work(options)
+    except (Refused, ValueError, TypeError, ImportError, OSError) as error:
+        told = " ".join(str(error).split()) + getattr(error, "below", "")
+        print(f"advaug: error: {told}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("advaug: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """The library's own warnings without file and line; other libraries' ones not at all."""
+
+    def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        if issubclass(category, UserWarning):
+            print(f"advaug: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,105 @@
+"""What several commands take on the line: the parser, shared options, numbers, --strategy."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from advaug.cli.files import SUFFIXES, Refused, meant
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with its errors on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} (see {self.prog} --help)")
+
+
+def add_files(parser: Parser, source: str, out: str) -> None:
+    """The file to read, its column of classes and the file to write."""
+    parser.add_argument("source", type=Path, metavar=source, help=f"a file: {', '.join(SUFFIXES)}")
+    parser.add_argument("--target", required=True, metavar="COL", help="the column of classes")
+    parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
+
+
+def add_strategy(parser: Parser, one: str, example: str) -> None:
+    """--strategy, whose words are those of imbalanced-learn."""
+    parser.add_argument(
+        "--strategy",
+        default="auto",
+        metavar="S",
+        help=f"auto, {one}, not minority, not majority or all; minority/majority ratio for two "
+        f"classes; or totals as JSON: '{{\"{example}\": 900}}' (default: auto)",
+    )
+
+
+def add_repeatable(parser: Parser, name: str, metavar: str, what: str) -> None:
+    """An option that may be given more than once."""
+    parser.add_argument(
+        name, action="append", default=[], metavar=metavar, help=f"{what}; repeatable"
+    )
+
+
+def add_seed(parser: Parser) -> None:
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
+
+
+def add_quiet(parser: Parser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print no summary")
+
+
+def seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 2**32 - 1")
+    return int(text)
+
+
+def splits(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def strategy(text: str, y: Any) -> Any:
+    """imbalanced-learn's sampling_strategy from a word, a number or JSON totals."""
+    from advaug.containers import labels
+
+    if re.fullmatch(r"[\d.eE+-]+", text):
+        try:
+            return float(text)
+        except ValueError:
+            raise Refused(f"--strategy {text!r} is no number: write e.g. 0.5") from None
+    if not text.lstrip().startswith("{"):
+        words = ("auto", "minority", "not minority", "not majority", "all")
+        if text not in words:
+            raise Refused(
+                f"--strategy {text!r} is not known: {', '.join(words)}, a ratio such as 0.5, or "
+                "totals as JSON, e.g. '{\"sick\": 900}'"
+            )
+        return text
+    try:
+        totals = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Refused(
+            f"--strategy {text}: no JSON ({error}): quote it as '{{\"a\": 9}}'"
+        ) from error
+    values = labels(y)
+    own = {str(value): value for value in dict.fromkeys(values.tolist())}
+    return {label_of(key, own): total_of(key, total) for key, total in totals.items()}
+
+
+def label_of(key: str, own: dict[str, Any]) -> Any:
+    """The target's label that a JSON key spells: '1' is 1 and 1.0, 'true' is True."""
+    for text, value in own.items():
+        if key == text or (isinstance(value, bool) and key.lower() == text.lower()):
+            return value
+        if isinstance(value, float) and key == f"{value:g}":
+            return value
+    raise Refused(f"--strategy: the target has no class {key!r}: {meant(key, list(own))}")
+
+
+def total_of(key: str, total: Any) -> int:
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise Refused(f"--strategy: {total!r} rows of class {key!r}: give a whole number")
+    return total

@@ -1,0 +1,144 @@
+"""`advaug oversample`: a file with synthetic rows below its own, and what was done in words."""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+from advaug.cli.files import (
+    PARENT,
+    SUFFIXES,
+    check_constraints,
+    check_frozen,
+    check_out,
+    check_source,
+    check_texts,
+    parted,
+    read,
+)
+from advaug.cli.options import (
+    Parser,
+    add_files,
+    add_quiet,
+    add_repeatable,
+    add_seed,
+    add_strategy,
+    strategy,
+)
+
+NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file"
+RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
+LONG = 100_000  # cells to be made, above which a progress bar is shown
+
+
+def add_options(parser: Parser) -> None:
+    add_files(parser, "IN", "the file to write")
+    add_strategy(parser, "minority", "sick")
+    parser.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
+    add_repeatable(parser, "--frozen", "COL", "only copied")
+    rules = "such as 'open <= total': kept wherever the parent keeps it"
+    add_repeatable(parser, "--constraint", "RULE", rules)
+    add_seed(parser)
+    parser.add_argument(
+        "--parent",
+        action="store_true",
+        help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty",
+    )
+    add_quiet(parser)
+
+
+def work(options: argparse.Namespace) -> None:
+    """`advaug oversample`."""
+    check_out(options.out, SUFFIXES)
+    check_source(options.source, options.out)
+    from advaug.containers import write_table
+
+    table = read(options.source)
+    X, y = parted(table, options.target, options.parent)
+    check_frozen(X, options.frozen, options.target)
+
+    from advaug.adapters import TabularAdapter
+    from advaug.estimators import AdversarialOverSampler
+
+    adapter = TabularAdapter(frozen=options.frozen)
+    check_texts(X, options.frozen)
+    check_constraints(X, options.constraint)
+    sampler = AdversarialOverSampler(
+        sampling_strategy=strategy(options.strategy, y),
+        recipe=options.recipe,
+        adapter=adapter,
+        constraints=options.constraint or None,
+        random_state=options.seed,
+        verbose=int(X.size > LONG),
+    )
+    X_new, y_new = sampler.fit_resample(X, y)
+    X_new.insert(table.columns.get_loc(options.target), options.target, y_new.array)
+    if options.parent:
+        X_new[PARENT] = parents(sampler)
+        X_new = X_new.astype({PARENT: "Int64"})
+    write_table(X_new, options.out, options.source)
+    if not options.quiet:
+        print(summary(sampler, y, y_new, options.out))
+    warn_of_no_attack(sampler)
+
+
+def parents(sampler: Any) -> Any:
+    """The parent of each synthetic row, NaN for the file's own rows."""
+    from numpy import nan, where
+
+    return where(sampler.synthetic_mask_, sampler.parent_indices_, nan)
+
+
+def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
+    """Rows of each class before and after; what the jury did, and what the committee knows."""
+    before, after = y.value_counts(), y_new.value_counts()
+    made = sampler.provenance_
+    lines = [["class", "before", "after", "drawn back", "held-out AUC"]]
+    for label in before.index:
+        drawn = made["retracted"].to_numpy()[(made["label"] == label).to_numpy()]
+        auc = sampler.surrogate_auc_.get(label)
+        lines.append(
+            [
+                str(label),
+                str(before[label]),
+                str(after[label]),
+                f"{drawn.astype(float).mean():.0%}" if len(drawn) else "",
+                "" if auc is None else f"{auc:.3f}",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = "\n".join(
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
+            ]
+        )
+        for line in lines
+    )
+    work = sampler.constraints_report_
+    rules = [
+        f"constraints: {work['repaired']} synthetic rows repaired, {work['set_back']} set back to "
+        f"their parents' cells, {work['retracted']} replaced by real rows"
+    ]
+    return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
+
+
+def written(out: Path, y: Any, y_new: Any, table: str) -> str:
+    return (
+        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them\n"
+        f"{table}\ndrawn back: share of the synthetic rows that the jury moved towards a real one"
+    )
+
+
+def warn_of_no_attack(sampler: Any) -> None:
+    from advaug.estimators.sampler import LEAST_AUC
+
+    for label, auc in sampler.surrogate_auc_.items():
+        if auc < LEAST_AUC:
+            warnings.warn(
+                f"class {label!s}: held-out AUC {auc:.2f} is under {LEAST_AUC:.1f}: no attack was "
+                "made, its new rows lie between real ones; other columns or more rows may help",
+                UserWarning,
+                stacklevel=2,
+            )

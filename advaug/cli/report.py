@@ -1,0 +1,78 @@
+"""`advaug report`: synthetic rows of any origin, judged against the real ones."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from advaug.cli.files import (
+    PARENT,
+    Refused,
+    check_frozen,
+    check_out,
+    check_source,
+    check_texts,
+    meant,
+    parted,
+    read,
+)
+from advaug.cli.options import Parser, add_files, add_quiet, add_repeatable, add_seed
+
+NAME, HELP = "report", "judge synthetic rows of any origin: a page of HTML"
+
+
+def add_options(parser: Parser) -> None:
+    add_files(parser, "REAL", "the page: .html")
+    parser.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="the same columns")
+    rules = "what rows must keep, e.g. 'open <= total'"
+    add_repeatable(parser, "--constraint", "RULE", rules)
+    add_repeatable(parser, "--frozen", "COL", "overlooked")
+    add_seed(parser)
+    add_quiet(parser)
+
+
+def work(options: argparse.Namespace) -> None:
+    """`advaug report`."""
+    check_out(options.out, (".html",))
+    for path in (options.source, options.synthetic):
+        check_source(path, options.out)
+    X, y = parted(read(options.source), options.target, False)
+    check_frozen(X, options.frozen, options.target)
+    check_texts(X, options.frozen)
+    made = only_new(read(options.synthetic), X, y)
+    parents = made.pop(PARENT) if PARENT in made and PARENT not in X else None
+    lacking = [name for name in (*X.columns, options.target) if name not in made.columns]
+    if lacking:
+        raise Refused(
+            f"{options.synthetic} lacks the column {lacking[0]!r} of {options.source}: "
+            f"{meant(lacking[0], [str(name) for name in made.columns])}"
+        )
+    if made[options.target].isna().any():
+        raise Refused(f"{options.synthetic} has rows without a label: drop them or fill them in")
+    kept = [name for name in X.columns if name not in options.frozen]
+
+    from advaug.inspection import validity_report
+
+    found = validity_report(
+        X[kept],
+        y,
+        made[kept],
+        made[options.target],
+        parents=parents,
+        constraints=options.constraint,
+        random_state=options.seed,
+    )
+    found.to_html(options.out)
+    if not options.quiet:
+        print(f"{found}\n\n{options.out}")
+
+
+def only_new(made: Any, X: Any, y: Any) -> Any:
+    """The rows of a file without the real ones, which `advaug oversample` writes on top."""
+    if PARENT in made and PARENT not in X:
+        return made[made[PARENT].notna()].reset_index(drop=True)
+    real, names = X.assign(**{y.name: y}), [*X.columns, y.name]
+    if len(made) > len(X) and set(names) <= set(made.columns):
+        top = made[names].iloc[: len(X)]
+        if top.astype(object).equals(real[names].astype(object)):
+            return made.iloc[len(X) :].reset_index(drop=True)
+    return made

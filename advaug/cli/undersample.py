@@ -1,0 +1,63 @@
+"""`advaug undersample`: a file without rows of the large classes that teach little or wrongly."""
+
+import argparse
+
+from advaug.cli.files import (
+    SUFFIXES,
+    check_frozen,
+    check_out,
+    check_source,
+    check_texts,
+    parted,
+    read,
+)
+from advaug.cli.options import (
+    Parser,
+    add_files,
+    add_quiet,
+    add_repeatable,
+    add_seed,
+    add_strategy,
+    strategy,
+)
+
+NAME, HELP = "undersample", "drop deep or doubtful rows of the large classes"
+DROPS = ("redundant", "noisy", "both")
+
+
+def add_options(parser: Parser) -> None:
+    add_files(parser, "IN", "the file to write")
+    add_strategy(parser, "majority", "well")
+    parser.add_argument("--drop", choices=DROPS, default="noisy", help="default: noisy")
+    add_repeatable(parser, "--frozen", "COL", "not looked at")
+    add_seed(parser)
+    add_quiet(parser)
+
+
+def work(options: argparse.Namespace) -> None:
+    """`advaug undersample`."""
+    check_out(options.out, SUFFIXES)
+    check_source(options.source, options.out)
+    from advaug.containers import write_rows
+
+    table = read(options.source)
+    X, y = parted(table, options.target, wants_parent=False)
+    check_frozen(X, options.frozen, options.target)
+
+    from advaug.adapters import TabularAdapter
+    from advaug.estimators import AdversarialUnderSampler
+
+    check_texts(X, options.frozen)
+    sampler = AdversarialUnderSampler(
+        sampling_strategy=strategy(options.strategy, y),
+        drop=options.drop,
+        adapter=TabularAdapter(frozen=options.frozen),
+        random_state=options.seed,
+    )
+    _, y_new = sampler.fit_resample(X, y)
+    write_rows(options.out, options.source, sampler.sample_indices_)
+    if not options.quiet:
+        before, after = y.value_counts(), y_new.value_counts()
+        print(f"{options.out}: {len(y_new)} of {len(y)} rows, as they were")
+        for label in before.index:
+            print(f"{label}: {after[label]} of {before[label]}")

@@ -1,0 +1,187 @@
+"""Prior correction against Bayes' rule, and against models trained on the real shares."""
+
+import numpy as np
+import pytest
+from imblearn.combine import SMOTEENN
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import make_pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from scipy.optimize import approx_fprime
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import StandardScaler
+
+from advaug import PriorCorrectedClassifier
+from advaug.estimators.prior import PULL, learn_map, mapped
+
+
+def data(n=900, seed=0):
+    return make_classification(n, weights=[0.9], flip_y=0.02, random_state=seed)
+
+
+def test_bayes_rule_is_undone_exactly():
+    # Naive Bayes with given priors: its posterior at other priors is known in closed form.
+    X, y = data()
+    copied = make_pipeline(RandomOverSampler(random_state=0), GaussianNB())
+    mended = PriorCorrectedClassifier(copied, method="prior").fit(X, y)
+    X_new, y_new = RandomOverSampler(random_state=0).fit_resample(X, y)
+    truth = GaussianNB(priors=np.bincount(y) / len(y)).fit(X_new, y_new)
+    np.testing.assert_allclose(mended.predict_proba(X), truth.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["beta", "stacked", "prior"])
+@pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler])
+def test_the_mean_probability_is_the_real_share_again(method, sampler):
+    X, y = data()
+    pipe = make_pipeline(sampler(random_state=0), StandardScaler(), LogisticRegression())
+    raw = pipe.fit(X, y).predict_proba(X)[:, 1].mean()
+    mended = PriorCorrectedClassifier(pipe, method=method).fit(X, y)
+    p = mended.predict_proba(X)[:, 1].mean()
+    assert raw > 1.5 * y.mean()
+    assert p == pytest.approx(y.mean(), abs=0.02)
+    np.testing.assert_allclose(mended.trained_share_, 0.5, atol=0.01)
+
+
+def test_class_weights_count_as_rows():
+    X, y = data()
+    balanced = LogisticRegression(class_weight="balanced")
+    mended = PriorCorrectedClassifier(balanced, method="prior").fit(X, y)
+    np.testing.assert_allclose(mended.trained_share_, 0.5)
+    plain = LogisticRegression().fit(X, y)
+    loss = [log_loss(y, model.predict_proba(X)) for model in (mended, plain, balanced.fit(X, y))]
+    assert abs(loss[0] - loss[1]) < 0.25 * (loss[2] - loss[1])
+
+
+class Warped(ClassifierMixin, BaseEstimator):
+    """Logistic regression whose log-odds are three times too large and shifted."""
+
+    def fit(self, X, y):
+        self.inner_ = LogisticRegression().fit(X, y)
+        self.classes_ = self.inner_.classes_
+        return self
+
+    def predict_proba(self, X):
+        p = 1 / (1 + np.exp(-(3 * self.inner_.decision_function(X) + 2)))
+        return np.stack([1 - p, p], axis=1)
+
+
+def test_the_learnt_map_undoes_a_warp_that_the_closed_form_cannot():
+    X, y = data(3000)
+    plain = LogisticRegression().fit(X[:2000], y[:2000]).predict_proba(X[2000:])
+    loss = {
+        method: log_loss(
+            y[2000:],
+            PriorCorrectedClassifier(Warped(), method=method)
+            .fit(X[:2000], y[:2000])
+            .predict_proba(X[2000:]),
+        )
+        for method in ("beta", "prior")
+    }
+    assert loss["beta"] < 1.05 * log_loss(y[2000:], plain) < loss["prior"]
+
+
+class Shuffled(BaseEstimator):
+    """A sampler that costs all ranking: it grows the rarer class with rows of random labels."""
+
+    def fit_resample(self, X, y):
+        chance = np.random.RandomState(0)
+        X, y = RandomOverSampler(random_state=0).fit_resample(X, y)
+        return X, chance.permutation(y)
+
+
+def losses(sampler, method):
+    """Held-out log-loss of the plain model, and of the sampler's with a repair."""
+    X, y = data(3000)
+    new, truth = X[2000:], y[2000:]
+    plain = LogisticRegression().fit(X[:2000], y[:2000])
+    pipe = make_pipeline(sampler, LogisticRegression())
+    mended = PriorCorrectedClassifier(pipe, method=method).fit(X[:2000], y[:2000])
+    return [log_loss(truth, model.predict_proba(new)) for model in (plain, mended)]
+
+
+def test_stacked_a_sampler_that_spoils_the_ranking_costs_nothing():
+    plain, beta = losses(Shuffled(), "beta")
+    _, stacked = losses(Shuffled(), "stacked")
+    assert beta > 1.5 * plain
+    assert stacked < 1.02 * plain
+
+
+def test_stacked_the_plain_model_sees_no_resampled_row():
+    X, y = data()
+    pipe = make_pipeline(SMOTEENN(random_state=0), GaussianNB())  # holds samplers of its own
+    mended = PriorCorrectedClassifier(pipe, method="stacked").fit(X, y)
+    resampled, plain = mended.estimators_
+    np.testing.assert_allclose(plain[-1].class_count_, np.bincount(y))
+    assert resampled[-1].class_count_.min() > np.bincount(y)[1]
+    assert mended.slope_.shape == (2, 2)
+    assert mended.slope_.min() >= 0
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_the_maps_gradient_vanishes_where_it_stops(n_models):
+    chance = np.random.RandomState(0)
+    codes = chance.randint(3, size=500)
+    log_q = log_softmax(np.eye(3)[codes] + chance.randn(n_models, 500, 3), axis=-1)
+    start = np.zeros(3)
+    found = np.concatenate([part.ravel() for part in learn_map(log_q, codes, start)])
+
+    def loss(flat):
+        slope, bias = flat[:-3].reshape(n_models, 3), flat[-3:]
+        p = mapped(log_q, slope, bias)
+        pull = ((slope - 1 / n_models) ** 2).sum() + ((bias - start) ** 2).sum()
+        return (PULL * pull / 2 - np.log(p[range(500), codes]).sum()) / 500
+
+    assert found[:-3].min() > 0  # no bound is met, so that a slope of zero is asked
+    assert np.abs(approx_fprime(found, loss, 1e-6)).max() < 1e-4
+
+
+def test_several_classes_and_names_are_kept():
+    X, y = make_classification(
+        400, n_informative=4, n_classes=3, weights=[0.7, 0.2], random_state=0
+    )
+    names = np.array(["low", "mid", "high"])[y]
+    pipe = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression(max_iter=500))
+    mended = PriorCorrectedClassifier(pipe).fit(X, names)
+    p = mended.predict_proba(X)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(p.mean(0), mended.real_share_, atol=0.03)
+    assert set(mended.predict(X)) <= {"low", "mid", "high"}
+
+
+def test_the_users_pipeline_is_left_alone():
+    X, y = data(200)
+    pipe = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
+    mended = PriorCorrectedClassifier(pipe, method="prior").fit(X, y)
+    assert not hasattr(pipe[-1], "coef_")
+    assert "fit" not in vars(mended.estimators_[0][-1])
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "mend"),
+    [
+        (lambda p: PriorCorrectedClassifier(p), np.r_[np.zeros(59), 1], "method='prior'"),
+        (
+            lambda p: PriorCorrectedClassifier(
+                GridSearchCV(p, {"logisticregression__C": [1]}), method="prior"
+            ),
+            np.arange(60) % 3 // 2,
+            "inside it, around the pipeline",
+        ),
+        (lambda p: PriorCorrectedClassifier(p), np.zeros(60), "1 class"),
+        (
+            lambda _: PriorCorrectedClassifier(LogisticRegression(), method="stacked"),
+            np.arange(60) % 3 // 2,
+            "method='beta'",
+        ),
+    ],
+)
+def test_a_mistake_names_the_mend(make, y, mend):
+    pipe = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
+    X = np.random.RandomState(0).randn(60, 2)
+    with pytest.raises(ValueError, match=mend):
+        make(pipe).fit(X, y)

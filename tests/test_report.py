@@ -1,0 +1,217 @@
+"""The report: its verdict on rows whose fault is known, and its page."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from advaug import AdversarialOverSampler, validity_report
+from advaug.cli import main
+from advaug.inspection.checks import (
+    CHANCE,
+    Check,
+    label_limits,
+    label_status,
+    percent,
+    verdict_of,
+)
+from advaug.validity import Panel  # torch families only: quick
+
+QUICK = {"panel": Panel()}
+
+
+def table(n=240, seed=0):
+    chance = np.random.RandomState(seed)
+    y = np.where(np.arange(n) % 4, "well", "ill")
+    shift = np.where(y == "ill", 3.0, 0.0)
+    X = pd.DataFrame(
+        {
+            "age": (40 + 5 * shift + 8 * chance.randn(n)).round().astype(int),
+            "level": shift + chance.randn(n),
+            "total": 0.0,
+            "sex": pd.Categorical(chance.choice(["F", "M"], n)),
+        }
+    )
+    X["total"] = X["level"].abs() + 1
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def real():
+    return table()
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    X, y = table(1200, seed=1)
+    return X[y == "ill"].reset_index(drop=True), ["ill"] * int((y == "ill").sum())
+
+
+def statuses(report):
+    return {check.name: check.status for check in report.checks}
+
+
+def test_new_real_rows_of_the_class_are_sound(real, fresh):
+    found = statuses(validity_report(*real, *fresh, constraints="level <= total", **QUICK))
+    assert found.pop("values out of range") in ("good", "doubt")  # tails of a larger sample
+    assert set(found.values()) <= {"good", "note"}
+
+
+@pytest.mark.parametrize(
+    ("harm", "check"),
+    [
+        (lambda X: X.assign(age=X["age"] + 0.5), "impossible values"),
+        (lambda X: X.assign(sex="unknown"), "impossible values"),
+        (lambda X: X.assign(level=np.nan), "impossible values"),
+        (lambda X: X.assign(level=X["level"] + 40), "values out of range"),
+        (lambda X: X.assign(level=X["level"] + 40), "plausibility"),
+        (lambda X: X.assign(total=X["level"] - 1), "rule: level <= total"),
+    ],
+)
+def test_a_known_fault_is_called_bad(real, fresh, harm, check):
+    X, y = fresh
+    report = validity_report(*real, harm(X), y, constraints="level <= total", **QUICK)
+    assert statuses(report)[check] == "bad"
+    assert report.verdict == "bad"
+    assert report.to_frame()["reasons"].iloc[0]
+
+
+def test_swapped_labels_are_called_bad_and_copies_are_doubted(real):
+    X, y = real
+    other, _ = table(600, seed=2)
+    well = other[_labels(600) == "well"]
+    swapped = statuses(validity_report(X, y, well, ["ill"] * len(well), **QUICK))
+    assert swapped["label"] == swapped["hidden majority"] == "bad"
+    own = X[y == "well"]
+    pasted = statuses(validity_report(X, y, own, ["ill"] * len(own), **QUICK))
+    assert pasted["copies of another class"] == "bad"
+    again = X[y == "ill"]
+    assert (
+        statuses(validity_report(X, y, again, ["ill"] * len(again), **QUICK))["copies"] == "doubt"
+    )
+
+
+def _labels(n):
+    return np.where(np.arange(n) % 4, "well", "ill")
+
+
+@pytest.fixture(scope="module")
+def of_sampler(real):
+    sampler = AdversarialOverSampler(recipe="match", random_state=0)
+    X, y = sampler.fit_resample(*real)
+    return sampler, X, y, validity_report(sampler, X, y, **QUICK)
+
+
+def test_a_samplers_parents_and_decisions_are_taken_over(of_sampler):
+    sampler, _, _, report = of_sampler
+    made = sampler.provenance_
+    frame = report.to_frame().sort_values("row")
+    np.testing.assert_array_equal(frame["parent"], made["parent"])
+    assert sum(report.decisions["ill"].values()) == len(made)
+    assert report.decisions["ill"]["accepted"] == int((made["kept"] == 1).sum())
+
+
+def test_the_page_stands_by_itself_and_shows_every_check(of_sampler, tmp_path):
+    report = of_sampler[-1]
+    page = report.to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page
+    assert not re.search(r"(?:src|href)=[\"'](?!#)|@import|<script|url\(http", page)
+    assert page.count("<svg role=") == page.count("<figure>")
+    for check in report.checks:
+        assert check.name in page
+
+
+def test_names_from_the_data_cannot_become_markup(real, fresh):
+    X, y = real
+    new, labels = fresh
+    names = {"level": "<script>alert(1)</script>"}
+    report = validity_report(X.rename(columns=names), y, new.rename(columns=names), labels, **QUICK)
+    assert "<script" not in report.to_html()
+
+
+def test_printed_it_gives_a_line_for_each_check(of_sampler):
+    report = of_sampler[-1]
+    text = str(report)
+    assert all(check.name in text for check in report.checks)
+    assert f"{len(of_sampler[0].provenance_)} synthetic" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "mend"),
+    [
+        (lambda X, y: validity_report(X, y, X, ["none"] * len(X)), "no class of the real rows"),
+        (lambda X, y: validity_report(X, y, X, y[:3]), "one label a row"),
+        (lambda X, y: validity_report(X, y, X[:0], y[:0]), "no synthetic rows"),
+        (lambda X, y: validity_report(X, y, X, y, parents=[999] * len(X)), "places among the"),
+        (lambda X, y: validity_report(X, y, X.assign(age="old"), y), "column 'age' holds numbers"),
+        (lambda X, y: validity_report(AdversarialOverSampler(), X, y), "fit_resample"),
+    ],
+)
+def test_a_mistake_names_the_mend(real, call, mend):
+    with pytest.raises(ValueError, match=mend):
+        call(*real)
+
+
+@pytest.mark.parametrize(
+    ("source", "mend"),
+    [(AdversarialOverSampler(), "sampler.fit_resample"), (table()[0], "X_synthetic")],
+)
+def test_rows_that_are_missing_are_asked_for(source, mend):
+    with pytest.raises(TypeError, match=mend):
+        validity_report(source)
+
+
+@pytest.mark.parametrize(("n", "n_usual"), [(8, 60), (23, 46), (200, 46), (200, 400)])
+def test_few_batches_of_real_rows_are_doubted_by_chance(n, n_usual):
+    chance = np.random.RandomState(0)
+    doubted = 0
+    for _ in range(2000):
+        usual = np.sort(chance.rand(n_usual))
+        p = (1 + n_usual - np.searchsorted(usual, chance.rand(n))) / (1 + n_usual)
+        doubted += label_status(p, n_usual) != "good"
+    assert doubted / 2000 < 2 * CHANCE + 0.008  # two limits; three standard errors
+
+
+def test_large_batches_are_doubted_at_a_tenth_and_small_ones_later():
+    assert label_limits(5000, 5000) == (0.1, 0.38)
+    most, least = label_limits(23, 46)
+    assert most > 0.2
+    assert least < 0.34
+
+
+def test_the_verdict_is_the_worst_check():
+    checks = [Check("a", "b", status, "", "", "") for status in ("good", "note", "doubt")]
+    assert [verdict_of(checks[:k]) for k in (1, 2, 3)] == ["good", "good", "doubt"]
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0, "0 %"), (0.004, "0.4 %"), (0.5, "50 %"), (0.9996, "99.9 %"), (1, "100 %")],
+)
+def test_only_none_and_all_are_written_as_such(share, words):
+    assert percent(share) == words
+
+
+@pytest.mark.slow
+def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
+    X, y = real
+    X.assign(y=y).to_csv(tmp_path / "real.csv", index=False)
+    fresh[0].assign(y="ill", age=30.5).to_csv(tmp_path / "new.csv", index=False)
+    files = [str(tmp_path / name) for name in ("real.csv", "new.csv", "page.html")]
+    command = [
+        "report",
+        *files[:2],
+        "--target",
+        "y",
+        "--out",
+        files[2],
+        "--constraint",
+        "level <= total",
+    ]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "Not fit to train on" in out
+    assert "age = 30.5 is off its grid" in out
+    assert main([*command[:4], "no", "--out", files[2]]) == 2
+    assert "is no column" in capsys.readouterr().err
