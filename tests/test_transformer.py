@@ -277,7 +277,9 @@ def test_labels_are_needed_without_a_net():
 
 def test_a_net_of_other_classes_is_refused_by_name():
     X, y = problem()
-    with pytest.raises(ValueError, match=r"surrogate gives logits of shape \(2, 3\).*y has 2"):
+    with pytest.raises(
+        ValueError, match=r"surrogate gives logits of shape \(64, 3\) for 64 rows.*y has 2"
+    ):
         transformer(surrogate=nn.Linear(6, 3)).fit(X, y)
 
 

@@ -24,7 +24,7 @@ from advaug.spaces.protocol import Space
 class Estimated:
     """An objective with a slope from `pairs` of queries: f(x) + <g, x - its own value>.
 
-    g = sum of (f(x + r u) - f(x - r u)) / (2 r) u over the pairs' mean, with normal u or with
+    g = mean of (f(x + r u) - f(x - r u)) / (2 r) u over the pairs, with normal u or with
     signs; cells that do not move, or stay on their grid, have no part in it.
     """
 
@@ -56,7 +56,8 @@ class Estimated:
         )
         gain = many.worth(there) - many.worth(back)
         slope = (per_row(gain, base) * (there - back)).view(len(x), self.pairs, *x.shape[1:])
-        return slope.mean(1)
+        width = (2 * self.reach * self.ground.radius).square()  # once in the gain, once in the way
+        return slope.mean(1) / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x)
 
 
 @dataclass

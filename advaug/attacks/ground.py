@@ -117,11 +117,13 @@ def started(
                 break
             ask(real[order[:, rank]])
     scale = torch.where(ground.radius.isinf(), 1.0, ground.radius)
+    drawn = chance.drawn
     for doubling in range(SCALES):
-        noise = chance.draw(*ground.seed.shape[1:]).to(ground.seed)
         if found.all():
             break
+        noise = chance.draw(*ground.seed.shape[1:]).to(ground.seed)
         ask(ground.space.sample(ground.seed, scale * 2.0**doubling, noise))
+    chance.drawn = drawn + SCALES  # however many the other rows of the batch needed
     return x, found
 
 

@@ -109,9 +109,15 @@ class LeafSearch(Settings):
         return x, found
 
     def _walk(self, ground: Ground, x: Tensor, trees: Any) -> Tensor:
-        """From a success to a local optimum."""
-        x = column_by_column(ground, boundary(ground, x))
-        rows = torch.arange(len(x), device=x.device)
+        """From a success to the nearer of two local optima: of the straight way, and by columns."""
+        straight = boundary(ground, x)
+        first = self._crossings(ground, straight, trees)
+        second = self._crossings(ground, column_by_column(ground, straight), trees)
+        return torch.where(per_row(cost(ground, first) < cost(ground, second), x), first, second)
+
+    def _crossings(self, ground: Ground, x: Tensor, trees: Any) -> Tensor:
+        """Towards the seed, one threshold at a time, from a success to a local optimum."""
+        x, rows = x.clone(), torch.arange(len(x), device=x.device)
         for _ in range(self.steps):
             if not len(rows):
                 break
