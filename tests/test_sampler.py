@@ -212,7 +212,7 @@ def test_provenance_says_of_each_new_row_what_the_data_say(recipe):
     assert own[home].all()
     assert own.all() if recipe != "translate" else not own[~home].any()
     mated = (facts["mate"] >= 0).to_numpy()
-    assert mated.any() == (recipe in ("match", "boundary", "interpolate"))
+    assert mated.any() == (recipe in ("explore", "match", "boundary", "interpolate"))
     assert not (facts["mate"] == facts["parent"])[mated].any()
     assert facts["probability"].between(0, 1).all()
     if recipe == "interpolate":

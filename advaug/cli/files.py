@@ -116,8 +116,8 @@ def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
             raise Refused(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
 
 
-def check_constraints(X: Any, rules: Sequence[str]) -> None:
-    """Refused if a rule cannot be read or does not fit the columns."""
+def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
+    """The columns that the rules read; Refused if one cannot be read or does not fit them."""
     from advaug.constraints import Constraints
 
     for rule in rules:
@@ -126,6 +126,7 @@ def check_constraints(X: Any, rules: Sequence[str]) -> None:
         except ValueError as error:
             told, cut, shown = str(error).partition("\n")
             raise Refused(f"--constraint {rule!r}: {told}", cut + shown) from error
+    return Constraints(list(rules)).names
 
 
 def check_texts(X: Any, frozen: Sequence[str]) -> None:

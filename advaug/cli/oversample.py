@@ -62,7 +62,7 @@ def work(options: argparse.Namespace) -> None:
 
     adapter = TabularAdapter(frozen=options.frozen)
     check_texts(X, options.frozen)
-    check_constraints(X, options.constraint)
+    ruled = check_constraints(X, options.constraint)
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
         recipe=options.recipe,
@@ -76,7 +76,7 @@ def work(options: argparse.Namespace) -> None:
     if options.parent:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
-    write_table(X_new, options.out, options.source)
+    write_table(X_new, options.out, options.source, ruled)
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)

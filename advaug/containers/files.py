@@ -1,7 +1,7 @@
 """csv and parquet files: every column's dtype found, and the file's own texts kept."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,20 +50,30 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return pd.DataFrame({name: parsed(texts[name])[0] for name in texts.columns})
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, original: str | Path = "") -> None:
+def write_table(
+    frame: pd.DataFrame,
+    path: str | Path,
+    original: str | Path = "",
+    exact: Collection[str] = (),
+) -> None:
     """A frame as csv or parquet.
 
     From csv to csv the first rows are written as they stand in `original`, and the rows below
-    are spelt as it spells its own.
+    are spelt as it spells its own; decimals of the columns `exact` keep all their digits, since
+    a rule such as a sum does not outlive rounding.
     """
     if str(path).endswith(".parquet"):
         frame.to_parquet(path)
     elif str(original).endswith((".csv", ".csv.gz")):
         texts = read_texts(original)
+
+        def spelt_cells(name: str, cells: pd.Series) -> pd.Series:
+            is_exact = name in exact and cells.dtype.kind == "f"
+            spell = as_text if is_exact else parsed(texts[name])[1]
+            return pd.concat([texts[name], spell(cells.iloc[len(texts) :])])
+
         spelt = {
-            name: pd.concat([texts[name], parsed(texts[name])[1](cells.iloc[len(texts) :])])
-            if name in texts
-            else cells.set_axis(range(len(cells)))
+            name: spelt_cells(name, cells) if name in texts else cells.set_axis(range(len(cells)))
             for name, cells in frame.items()
         }
         whole = pd.DataFrame({name: cells.to_numpy(object) for name, cells in spelt.items()})
