@@ -8,9 +8,9 @@ much of a gain is the map's own.
 
     python -m benchmarks.calibration --data FOLDER
 
-FOLDER holds manifest.csv and read.py. The sets are those of benchmarks.judge; of a larger
-majority 1000 random rows are taken. Probabilities are cut to [.0001, .9999] for the log-loss, or a
-single zero of a forest would decide it.
+FOLDER holds manifest.csv and read.py. The sets are the first ten of benchmarks.judge that
+are no other's variant; of a larger majority 1000 random rows are taken. Probabilities are cut to
+[.0001, .9999] for the log-loss, or a single zero of a forest would decide it.
 """
 
 import os
@@ -39,7 +39,7 @@ from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from advaug import AdversarialOverSampler, PriorCorrectedClassifier
-from benchmarks.judge import ten_sets
+from benchmarks.judge import binary_sets
 from benchmarks.oversampling.data import encoder_of, kinds, load, texts
 from benchmarks.oversampling.report import machine, markdown
 
@@ -199,7 +199,7 @@ def main() -> None:
     found: list[dict[str, Any]] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        for name in tqdm(ten_sets(args.data)):
+        for name in tqdm(binary_sets(args.data, core=True)[:10]):
             table = load(args.data, name)
             found += records(name, table.X, table.y, seed)
             write(pd.DataFrame(found), args.out)

@@ -19,8 +19,9 @@ def main() -> None:
     X, y = X.iloc[few].reset_index(drop=True), y.iloc[few].reset_index(drop=True)
 
     sampler = AdversarialOverSampler(sampling_strategy=0.3, constraints=RULE, random_state=0)
-    report = validity_report(sampler, *sampler.fit_resample(X, y))
-    print("advaug:", report, sep="\n", end="\n\n")
+    made = sampler.fit_resample(X, y)  # the report finds these rows while they are held
+    report = validity_report(sampler)
+    print(f"advaug, {len(made[1])} rows:", report, sep="\n", end="\n\n")
     report.to_html("validity_report.html")
 
     sick, healthy = (np.flatnonzero(y == label) for label in ("sick", "negative"))

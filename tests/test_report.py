@@ -1,10 +1,13 @@
 """The report: its verdict on rows whose fault is known, and its page."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.cli import main
@@ -110,6 +113,32 @@ def test_a_samplers_parents_and_decisions_are_taken_over(of_sampler):
     np.testing.assert_array_equal(frame["parent"], made["parent"])
     assert sum(report.decisions["ill"].values()) == len(made)
     assert report.decisions["ill"]["accepted"] == int((made["kept"] == 1).sum())
+
+
+def test_a_sampler_alone_finds_the_rows_it_returned_while_they_live(real):
+    sampler = AdversarialOverSampler(recipe="match", random_state=0)
+    X, y = sampler.fit_resample(*real)
+    assert str(validity_report(sampler, **QUICK)) == str(validity_report(sampler, X, y, **QUICK))
+    for stored in (pickle.loads(pickle.dumps(sampler)), copy.deepcopy(sampler), clone(sampler)):
+        with pytest.raises(TypeError, match="pass those that"):
+            validity_report(stored, **QUICK)
+    del X
+    with pytest.raises(TypeError, match="pass those that"):
+        validity_report(sampler, **QUICK)
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray])
+def test_arrays_are_found_and_plain_lists_are_asked_for(kind):
+    X = kind([[float(i % 7), float(i)] for i in range(60)])
+    sampler = AdversarialOverSampler(recipe="interpolate", random_state=0)
+    made = sampler.fit_resample(X, kind([0] * 45 + [1] * 15))
+    if kind is list:
+        with pytest.raises(TypeError, match="pass those that"):
+            validity_report(sampler, **QUICK)
+        rows = made
+    else:
+        rows = ()
+    assert validity_report(sampler, *rows, **QUICK).counts[1] == (15, 30)
 
 
 def test_the_page_stands_by_itself_and_shows_every_check(of_sampler, tmp_path):

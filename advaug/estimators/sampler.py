@@ -5,8 +5,9 @@ hands the container back with its own rows first and untouched.
 """
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -19,9 +20,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender, mender_for
+from advaug.adapters import Coding, Mender, mender_for
 from advaug.attacks import ATTACKS, Attack, Square
-from advaug.constraints import Constraints, broken
+from advaug.constraints import Constraints
 from advaug.devices import resolve
 from advaug.estimators.base import (
     LEAST_AUC,
@@ -34,6 +35,7 @@ from advaug.estimators.base import (
     reads_anything,
     refuse_classes,
 )
+from advaug.estimators.growing import Growing, Order, counted, report_of
 from advaug.estimators.models import (
     Model,
     borrowed,
@@ -46,7 +48,6 @@ from advaug.estimators.models import (
 from advaug.families import train_voters
 from advaug.generation import (
     RECIPES,
-    RECORD,
     Explore,
     Grown,
     Interpolate,
@@ -62,18 +63,6 @@ from advaug.validity import Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
-FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be grown for one class."""
-
-    label: int
-    count: int
-    name: str
-    recipe: Recipe
-    is_fallback: bool = False
 
 
 class AdversarialOverSampler(SharesModels, BaseOverSampler):
@@ -252,7 +241,20 @@ recipe
         self._remember(growing, pool, coding, classes, len(codes))
         self.surrogate_ = pool.committee if model is None else model
         self.constraints_report_ = report_of(held, growing.record)
+        self._made = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
+
+    def made(self) -> tuple[Any, Any] | None:
+        """X and y as `fit_resample` last returned them, for as long as you hold them; else None.
+
+        They are not the sampler's: it neither keeps them alive nor takes them along when it is
+        copied or stored.
+        """
+        X, y = (hold() for hold in getattr(self, "_made", (nothing, nothing)))
+        return None if X is None or y is None else (X, y)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_made"}
 
     def _recipe(self) -> Recipe:
         if not isinstance(self.recipe, str):
@@ -340,9 +342,7 @@ recipe
         )
         yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
 
-    def _remember(
-        self, growing: "Growing", pool: Pool, coding: Coding, classes: Any, n: int
-    ) -> None:
+    def _remember(self, growing: Growing, pool: Pool, coding: Coding, classes: Any, n: int) -> None:
         record = growing.record
         self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
@@ -358,73 +358,13 @@ def attacked_at(model: Model, coding: Coding, X: Any, pool: Pool) -> Logits:
     return logits_at(model, coding, rows, pool.x)
 
 
-class Growing:
-    """Accepted rows on their way into the user's container, and what is written down of them.
-
-    The record's columns are laid out once and filled batch by batch.
-    """
-
-    def __init__(
-        self,
-        X: Any,
-        coding: Coding,
-        pool: Pool,
-        rules: Constraints,
-        mender: Mender | None,
-        orders: list[Order],
-    ) -> None:
-        self.X, self.coding, self.pool, self.rules = X, coding, pool, rules
-        self.mender = mender
-        self.recipes = sorted({order.name for order in orders})
-        self.done, total = 0, sum(order.count for order in orders)
-        self.record: dict[str, np.ndarray[Any, Any]] = {
-            **{name: np.empty(total, dtype=int) for name in ("parent", "mate")},
-            **{name: np.empty(total, dtype=np.int32) for name in ("recipe", "label")},
-            **{name: np.empty(total, dtype=np.float32) for name in RECORD if name != "mended"},
-            **{name: np.empty(total, dtype=bool) for name in FLAGS},
-        }
-
-    def finish(self, grown: Grown, order: Order) -> Any:
-        """The batch decoded on copies of its parents; what breaks a rule becomes its home row."""
-        parent = self.pool.rows[grown.parent].numpy()
-        rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
-        new = self.coding.decode(x, seed, rows)
-        if self.mender:
-            new = self.mender.shipped(new, rows)
-        bad = broken(self.rules, rows, new, len(parent))
-        facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
-        mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
-        if bad.any():
-            home = grown.home[torch.from_numpy(bad)]
-            grown.parent[torch.from_numpy(bad)] = home
-            parent = self.pool.rows[grown.parent].numpy()
-            rows, seed = containers.take(self.X, parent), self.pool.x[grown.parent]
-            x[torch.from_numpy(bad)] = self.pool.x[home]
-            new = self.coding.decode(x, seed, rows)
-            margins = self.pool.margins(order.label)[home].numpy()
-            facts["margin_before"][bad] = facts["margin_after"][bad] = margins
-            facts["kept"][bad], facts["distance"][bad], mate[bad] = 0, 0, -1
-            facts["mended"][bad] = 0
-            facts["p_value"][bad], facts["probability"][bad] = np.nan, 1
-        facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
-        mended = facts.pop("mended")
-        facts |= {"repaired": mended == REPAIRED, "set_back": mended == SET_BACK}
-        facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
-        for name, values in (facts | {"breaks_rule": bad}).items():
-            self.record[name][self.done : self.done + len(parent)] = values
-        self.done += len(parent)
-        return new
+def weak(rows: Any) -> Callable[[], Any]:
+    """A reference that does not keep rows alive; plain lists can have none."""
+    try:
+        return weakref.ref(rows)
+    except TypeError:
+        return nothing
 
 
-def report_of(held: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """How many real rows keep each rule, and what the rules did to synthetic ones."""
-    counts = {name: int(record[name].sum()) for name in ("repaired", "set_back")}
-    counts |= {"retracted": int(record["breaks_rule"].sum()), "rows": len(record["parent"])}
-    return {"rules": {rule: float(keeps.mean()) for rule, keeps in held.items()}, **counts}
-
-
-def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:
-    """The batches, each told to the progress bar."""
-    for batch in batches:
-        bar.update(containers.count(batch))
-        yield batch
+def nothing() -> None:
+    """What a reference without its object says."""

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.stats import betabinom, norm
 
 from advaug.inspection.evidence import Array, Evidence
+from advaug.validity import LABEL_LEVEL
 
-REFUSED = 0.05  # label p-value under which a row is refused
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
@@ -140,7 +140,7 @@ def label_limits(n: int, n_usual: int) -> tuple[float, float]:
     10 % and .38, or what one batch of real rows in a hundred exceeds by chance: the refused are
     beta-binomial, the mean is Mann and Whitney's statistic, both free of the distribution.
     """
-    refusing = np.ceil(REFUSED * (n_usual + 1)) - 1  # real rows that set the level
+    refusing = np.ceil(LABEL_LEVEL * (n_usual + 1)) - 1  # real rows that set the level
     most = betabinom.isf(CHANCE, n, refusing, n_usual + 1 - refusing) / n if refusing > 0 else 0.0
     spread = norm.isf(CHANCE) * np.sqrt((n + n_usual + 1) / (12 * n * n_usual))
     return max(0.1, float(most)), min(0.38, 0.5 - float(spread))
@@ -149,7 +149,7 @@ def label_limits(n: int, n_usual: int) -> tuple[float, float]:
 def label_status(p: Array, n_usual: int) -> str:
     """The status of a batch by its rows' label p-values, uniform for real rows, among `n_usual`."""
     most, least = label_limits(len(p), n_usual)
-    excess = float((p < REFUSED).mean()) - most
+    excess = float((p < LABEL_LEVEL).mean()) - most
     return graded(max(excess, (least - float(p.mean())) * 1.5), 0, 0.15)
 
 
@@ -159,8 +159,9 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
     yield (
         "label",
         "note" if n_usual < 20 else label_status(p, n_usual),
-        f"{percent(float((p < REFUSED).mean()))} refused, mean p-value {p.mean():.2f}",
-        f"5 % and 0.50 for real rows; doubt above {percent(most)} or below {max(least, 0):.2f}, "
+        f"{percent(float((p < LABEL_LEVEL).mean()))} refused, mean p-value {p.mean():.2f}",
+        f"{percent(LABEL_LEVEL)} and 0.50 for real rows; "
+        f"doubt above {percent(most)} or below {max(least, 0):.2f}, "
         f"bad above {percent(min(most + 0.15, 1))} or below {max(least - 0.1, 0):.2f}",
         "models of other families, trained without the parents, see the row's class less surely "
         "than they see nearly all real rows of it",

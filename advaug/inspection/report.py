@@ -17,7 +17,7 @@ from advaug.constraints import Constraints
 from advaug.inspection.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.inspection.evidence import Array, Evidence, Made, Real, gather
 from advaug.inspection.families import PANEL
-from advaug.validity import Panel, sworn
+from advaug.validity import LABEL_LEVEL, Panel, sworn
 
 MOST_REAL = 5000  # real rows of a class that models learn from
 MOST_JUDGED = 5000  # synthetic rows of a class that are judged
@@ -175,10 +175,11 @@ class ValidityReport:
 def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     """Judge synthetic rows, made by a sampler of ours or by any other tool.
 
-    ``validity_report(sampler, X, y)`` takes a fitted `AdversarialOverSampler` and what its
-    ``fit_resample`` returned (a sampler that is stored or sent must not carry the user's rows, so
-    it holds none); ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes
-    rows of any origin (SMOTE, CTGAN, a colleague).
+    ``validity_report(sampler)`` takes an `AdversarialOverSampler` and finds the rows that its
+    ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours);
+    after that, or where it was loaded or X is a plain list, ``validity_report(sampler, X, y)``
+    takes them. ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any
+    origin (SMOTE, CTGAN, a colleague).
 
     Parameters
     ----------
@@ -214,7 +215,8 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     >>> from advaug.inspection import validity_report
     >>> X, y = make_classification(300, weights=[0.7], class_sep=2.0, random_state=0)
     >>> sampler = AdversarialOverSampler(random_state=0)
-    >>> report = validity_report(sampler, *sampler.fit_resample(X, y))
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> report = validity_report(sampler)
     >>> report.verdict in ("good", "doubt")
     True
     >>> swapped = validity_report(X, y, X[y == 0] + 1e-9, [1] * int((y == 0).sum()))
@@ -222,9 +224,11 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     'bad'
     """
     if hasattr(source, "fit_resample"):
+        rows = rows or getattr(source, "made", tuple)() or ()
         if len(rows) != 2:
             raise TypeError(
-                "a sampler keeps no rows of yours: pass those that fit_resample returned, e.g. "
+                f"this {type(source).__name__} holds no rows of yours: pass those that "
+                "fit_resample returned, e.g. "
                 "validity_report(sampler, *sampler.fit_resample(X, y))"
             )
         return ValidityReport.from_sampler(source, *rows, **options)
@@ -306,10 +310,11 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         for row in np.flatnonzero(is_broken).tolist():
             words[row].append(f"breaks {rule}")
     p, place_p = evidence.signs["label_p"], evidence.signs["plausibility_p"]
+    hidden = evidence.signs["hidden"] > 0
     told = (
         (evidence.foreign_copies, "a real row of another class"),
-        (p < 0.05, "the label is doubted"),
-        (evidence.signs["hidden"] > 0, "its nearest real row is of another class"),
+        (p < LABEL_LEVEL, "the label is doubted"),
+        (hidden, "its nearest real row is of another class"),
         (place_p < 0.05, "far from the class"),
         (evidence.copies, "a copy"),
     )
@@ -317,7 +322,7 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         for row in np.flatnonzero(is_so).tolist():
             words[row].append(what)
     faults = 4 * (counts[False] > 0) + 4 * (breaks > 0) + 3 * evidence.foreign_copies
-    faults = faults + 2 * (counts[True] > 0) + 2 * (p < 0.05) + (evidence.signs["hidden"] > 0)
+    faults = faults + 2 * (counts[True] > 0) + 2 * (p < LABEL_LEVEL) + hidden
     return {
         "row": evidence.rows,
         "label": np.array([classes[evidence.label]] * n, dtype=object),

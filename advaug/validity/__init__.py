@@ -3,12 +3,13 @@
 from advaug.validity.batch import Coverage, coverage, energy_test
 from advaug.validity.judge import Bench, Judge
 from advaug.validity.jury import FAMILIES, Family, Jury, sworn
-from advaug.validity.panel import Panel, PanelBench
+from advaug.validity.panel import LABEL_LEVEL, Panel, PanelBench
 from advaug.validity.protocol import AnyBench, AnyJudge, Verdict
 from advaug.validity.signs import is_hidden
 
 __all__ = [
     "FAMILIES",
+    "LABEL_LEVEL",
     "AnyBench",
     "AnyJudge",
     "Bench",

@@ -1,0 +1,95 @@
+"""Accepted rows on their way into the user's container, and what is written down of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from advaug import containers
+from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender
+from advaug.constraints import Constraints, broken
+from advaug.generation import RECORD, Grown, Pool, Recipe
+
+FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be grown for one class."""
+
+    label: int
+    count: int
+    name: str
+    recipe: Recipe
+    is_fallback: bool = False
+
+
+class Growing:
+    """The record of new rows: its columns are laid out once and filled batch by batch."""
+
+    def __init__(
+        self,
+        X: Any,
+        coding: Coding,
+        pool: Pool,
+        rules: Constraints,
+        mender: Mender | None,
+        orders: list[Order],
+    ) -> None:
+        self.X, self.coding, self.pool, self.rules = X, coding, pool, rules
+        self.mender = mender
+        self.recipes = sorted({order.name for order in orders})
+        self.done, total = 0, sum(order.count for order in orders)
+        self.record: dict[str, np.ndarray[Any, Any]] = {
+            **{name: np.empty(total, dtype=int) for name in ("parent", "mate")},
+            **{name: np.empty(total, dtype=np.int32) for name in ("recipe", "label")},
+            **{name: np.empty(total, dtype=np.float32) for name in RECORD if name != "mended"},
+            **{name: np.empty(total, dtype=bool) for name in FLAGS},
+        }
+
+    def finish(self, grown: Grown, order: Order) -> Any:
+        """The batch decoded on copies of its parents; what breaks a rule becomes its home row."""
+        parent = self.pool.rows[grown.parent].numpy()
+        rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
+        new = self.coding.decode(x, seed, rows)
+        if self.mender:
+            new = self.mender.shipped(new, rows)
+        bad = broken(self.rules, rows, new, len(parent))
+        facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
+        mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
+        if bad.any():
+            home = grown.home[torch.from_numpy(bad)]
+            grown.parent[torch.from_numpy(bad)] = home
+            parent = self.pool.rows[grown.parent].numpy()
+            rows, seed = containers.take(self.X, parent), self.pool.x[grown.parent]
+            x[torch.from_numpy(bad)] = self.pool.x[home]
+            new = self.coding.decode(x, seed, rows)
+            margins = self.pool.margins(order.label)[home].numpy()
+            facts["margin_before"][bad] = facts["margin_after"][bad] = margins
+            facts["kept"][bad], facts["distance"][bad], mate[bad] = 0, 0, -1
+            facts["mended"][bad] = 0
+            facts["p_value"][bad], facts["probability"][bad] = np.nan, 1
+        facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
+        mended = facts.pop("mended")
+        facts |= {"repaired": mended == REPAIRED, "set_back": mended == SET_BACK}
+        facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
+        for name, values in (facts | {"breaks_rule": bad}).items():
+            self.record[name][self.done : self.done + len(parent)] = values
+        self.done += len(parent)
+        return new
+
+
+def report_of(held: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """How many real rows keep each rule, and what the rules did to synthetic ones."""
+    counts = {name: int(record[name].sum()) for name in ("repaired", "set_back")}
+    counts |= {"retracted": int(record["breaks_rule"].sum()), "rows": len(record["parent"])}
+    return {"rules": {rule: float(keeps.mean()) for rule, keeps in held.items()}, **counts}
+
+
+def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:
+    """The batches, each told to the progress bar."""
+    for batch in batches:
+        bar.update(containers.count(batch))
+        yield batch
