@@ -440,3 +440,20 @@ def test_an_l1_step_leaves_a_bound_for_the_next_coordinate():
     seed, gradient = torch.tensor([[1.0, 0.5, 0.5]]), torch.tensor([[3.0, 2.0, -1.0]])
     move = unit_box(norm=1.0).steepest(gradient, seed, torch.tensor([0.75]))
     torch.testing.assert_close(move, torch.tensor([[0.0, 0.5, -0.25]]))
+
+
+def test_l1_steps_from_a_seed_end_near_the_best_move():
+    """A coordinate at its bound must not hand its length on to ever weaker ones."""
+    shares = {True: [], False: []}
+    for number in range(40):
+        seed, gradient, _, radius = (part[1:4] for part in l1_problem(number))
+        box = unit_box(norm=1.0)
+        best = (box.steepest(gradient, seed, radius) * gradient).sum(1)
+        for knows_seed, share in shares.items():
+            x, back = seed, box.around(seed, radius)
+            for _ in range(60):
+                step = box.steepest(gradient, x, radius, seed if knows_seed else None)
+                x = back(x + 0.1 * step)
+            share.append(((x - seed) * gradient).sum(1) / best)
+    reached, spilt = (float(torch.cat(share).mean()) for share in shares.values())
+    assert reached > 0.95 > 0.9 > spilt

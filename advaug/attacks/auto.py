@@ -79,7 +79,7 @@ class APGD(Settings):
         was_halved, best_before = torch.ones_like(radius, dtype=torch.bool), value
         checked, checks = 0, checkpoints(self.steps)
         for k in range(1, self.steps + 1):
-            ahead = back(x + per_row(step, x) * space.steepest(gradient, x, radius))
+            ahead = back(x + per_row(step, x) * space.steepest(gradient, x, radius, seed))
             new = 1.0 if k == 1 else self.momentum
             x, last = back(x + new * (ahead - x) + (1 - new) * (x - last)), x
             before = value

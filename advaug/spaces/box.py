@@ -84,10 +84,12 @@ class Box:
         gradient: Float[Tensor, "batch *shape"],
         x: Float[Tensor, "batch *shape"],
         radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
         gradient = self.freed(gradient, x)
-        if self.norm == 1:  # what a coordinate at its bound cannot use goes to the next one
-            room = torch.where(gradient > 0, self.upper - x, x - self.lower).clamp_min(0)
+        if self.norm == 1:  # what a coordinate cannot use before its bound goes to the next one
+            at = x if seed is None else seed
+            room = torch.where(gradient > 0, self.upper - at, at - self.lower).clamp_min(0)
             return norms.fill(gradient, room, radius)
         unit = norms.steepest(gradient, self.norm)
         return unit.mul_(norms.per_row(radius, unit))

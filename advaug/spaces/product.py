@@ -58,8 +58,12 @@ class Product:
         gradient: Float[Tensor, "batch width"],
         x: Float[Tensor, "batch width"],
         radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch width"] | None = None,
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, g, x: part.steepest(g, x, radius), gradient, x)
+        centre = x if seed is None else seed
+        return self._each(
+            lambda part, g, x, seed: part.steepest(g, x, radius, seed), gradient, x, centre
+        )
 
     def freed(
         self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]

@@ -30,8 +30,14 @@ class Space(Protocol):
         """Where a move that many rows share lives: around 0, without bounds; categories stay."""
         ...
 
-    def steepest(self, gradient: Tensor, x: Tensor, radius: Tensor) -> Tensor:
-        """The move of length `radius` from x that gains most on `gradient`."""
+    def steepest(
+        self, gradient: Tensor, x: Tensor, radius: Tensor, seed: Tensor | None = None
+    ) -> Tensor:
+        """The move of length `radius` from x that gains most on `gradient`.
+
+        `seed`: where the ball has its centre, if that is not x. In L1 the move is then the best
+        one from there: a coordinate that has gone to its bound keeps its part of the length.
+        """
         ...
 
     def freed(self, move: Tensor, x: Tensor) -> Tensor:

@@ -68,6 +68,7 @@ class Simplex:
         gradient: Float[Tensor, "batch positions levels"],
         x: Float[Tensor, "batch positions levels"],
         radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch positions levels"] | None = None,
     ) -> Float[Tensor, "batch positions levels"]:
         """Towards the best level, in the positions that gain most, whatever the radius above 0."""
         best, level = gradient.masked_fill(~self.reachable, -torch.inf).max(-1, keepdim=True)
