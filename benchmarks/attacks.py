@@ -342,17 +342,30 @@ def judged(task: Task, x: Tensor) -> dict[str, float]:
     return {"accuracy": float(right), "move": float(move.mean())}
 
 
+def equal(task: Task, found: dict[str, dict[str, float]]) -> list[str]:
+    """Who does the same work as the loop by hand. A peer's DeepFool may give up on rows: it is then
+    not timed."""
+    least = found[BY_HAND]["accuracy"]
+    same = [
+        name
+        for name, result in found.items()
+        if name == DROPPING or abs(result["accuracy"] - least) <= 0.01
+    ]
+    if OURS not in same or (len(same) < len(found) and not task.is_deepfool):
+        raise AssertionError(f"{task.name}: expected equal work and accuracy, got {found}")
+    return same
+
+
 def measure(task: Task, rounds: int, least_s: float) -> dict[str, Any]:
     """All rivals on one task: what they reach, and their seconds in each round."""
     attacks, on_cuda = known_rivals(task), task.x.is_cuda
     found = {name: judged(task, attack()) for name, attack in attacks.items()}  # warms up as well
-    accuracies = [result["accuracy"] for name, result in found.items() if name != DROPPING]
-    if max(accuracies) - min(accuracies) > 0.01:
-        raise AssertionError(f"{task.name}: expected equal work and accuracy, got {found}")
+    attacks = {name: attacks[name] for name in equal(task, found)}
     calls = math.ceil(least_s / seconds(attacks[BY_HAND], on_cuda))
     turns = [seconds_by_turns(attacks, calls, on_cuda) for _ in range(rounds)]
     times = {name: [turn[name] for turn in turns] for name in attacks}
-    for name, result in found.items():
+    for name in attacks:
+        result = found[name]
         ratios = [a / b for a, b in zip(times[name], times[BY_HAND], strict=True)]
         result |= {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
         result["seconds"] = median(times[name])
@@ -390,14 +403,19 @@ def markdown(results: dict[str, Any]) -> str:
     names = [name for name in RIVALS if any(name in row["results"] for row in rows)]
     rivals = [name for name in names if name not in (BY_HAND, DROPPING)]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    ratio = "{median:.2f} ({min:.2f}-{max:.2f})"
+
+    def ratio(result: dict[str, float]) -> str:
+        if "median" not in result:
+            return "not the same work"
+        return "{median:.2f} ({min:.2f}-{max:.2f})".format(**result)
+
     return "\n\n".join(
         [
             f"# {results['clock']}, as a ratio to the hand-written loop",
             f"Median of {results['rounds']} rounds (least-most), rivals by turns within a round. "
             f"{machine['device']}, one thread, {machine['platform']}, "
             f"Python {machine['python']}, {versions}.",
-            table(rows, rivals, lambda result: ratio.format(**result)),
+            table(rows, rivals, ratio),
             "## Accuracy on the moved rows: the proof of equal work",
             table(rows, names, lambda result: f"{result['accuracy']:.3f}"),
             "## Rows dropped at their first success (`stop_at=0`, objective `Margin`)",

@@ -361,7 +361,7 @@ def markdown(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [
         "# Attacks that only ask (and the leaf search, which reads a forest's thresholds)",
-        "One thread, CPU time, on a machine busy with other work; "
+        "One thread, CPU time; "
         f"{machine['platform']}, Python {machine['python']}, {versions}. The last column is "
         "the CPU time a row as a ratio to the first rival's of the table.",
     ]

@@ -4,7 +4,7 @@ Success: the share of rows whose prediction changes. Where an attack looks for t
 for few columns, also the median length of the successful moves in its own measure. Every attack
 gets the same radius, steps and step length; what searches gets the same number of gradient steps.
 
-    python benchmarks/parity.py
+    python -m benchmarks.parity
 
 Rows lie in [0, 1]; labels are the nets' own predictions. UAP, the patch and VAT are judged on rows
 that they have not learnt from. ART's UAP learns from 100 rows in one pass: it is slow.
@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from attacks import SEED, cnn_rows, machine, mlp_rows
 from torch import Tensor, nn
 
 from advaug import attacks as A
 from advaug.objectives import goal
 from advaug.spaces import Box
 from advaug.surrogates import Frozen
+from benchmarks.attacks import SEED, cnn_rows, machine, mlp_rows
 
 STEPS = 20
 SEARCH = {"rounds": 6, "steps": 100}
@@ -338,6 +338,12 @@ SHORTEST: dict[str, tuple[Measure, dict[str, Moved]]] = {
     ),
 }
 
+
+def every() -> dict[str, tuple[Measure | None, dict[str, Moved]]]:
+    """All attacks by name: the measure of their moves' length, if it counts, and who makes them."""
+    return {name: (None, peers) for name, peers in FIXED.items()} | SHORTEST
+
+
 # ---------------------------------------------------------------- the report
 
 
@@ -390,8 +396,8 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "# Parity: success on the same nets and rows, and the median length where it counts",
-            f"Made by `benchmarks/parity.py`, seed {SEED}, {versions}. A peer that raises is named "
-            "by its error; empty: it has no such attack.",
+            f"Made by `python -m benchmarks.parity`, seed {SEED}, {versions}. A peer that "
+            "raises is named by its error; empty: it has no such attack.",
             "\n".join(f"| {' | '.join(line)} |" for line in lines),
             "CPU seconds, attacks that learn or search included (UAP: ART learns from 100 rows):",
             cost_table(results["rows"], names),
@@ -441,9 +447,8 @@ def main() -> None:
     if args.only and args.out.exists():
         before = json.loads(args.out.read_text())["rows"]
         results["rows"] = [row for row in before if args.only not in row["attack"]]
-    every = {name: (None, peers) for name, peers in FIXED.items()} | SHORTEST
     for case in nets(args.rows):
-        for name, (measure, peers) in every.items():
+        for name, (measure, peers) in every().items():
             if args.only not in name:
                 continue
             found = {peer: result_of(run, case, measure) for peer, run in peers.items()}

@@ -421,6 +421,14 @@ def test_autoattack_asks_a_model_without_a_gradient():
     assert (objective(x) > 0).double().mean() > 0.8
 
 
+@pytest.mark.parametrize("attack", [NES(), SPSA()], ids=str)
+def test_estimated_slopes_refuse_a_radius_without_end(attack):
+    logits, seed, label, _ = fitted(RandomForestClassifier(5, random_state=0))
+    endless = torch.full((len(seed),), math.inf)
+    with pytest.raises(ValueError, match="give it a finite one"):
+        attack(Margin(logits, label), seed, box(2.0), endless, source())
+
+
 def test_a_gradient_attack_on_a_model_without_one_says_what_to_take():
     logits, seed, label, _ = fitted(RandomForestClassifier(5, random_state=0))
     with pytest.raises(ValueError, match="no gradient, it can only be asked"):

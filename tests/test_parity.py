@@ -16,7 +16,13 @@ from advaug.attacks import FGSM, MIFGSM, PGD
 from advaug.objectives import Odds
 from advaug.spaces import Box
 from advaug.surrogates import Frozen
+from benchmarks import parity
 
+# Measured by `python -m benchmarks.parity` only: minutes of a peer's time, or more chance than 40
+# rows can bear.
+TOO_SLOW = {"UAP Linf", "Carlini-Wagner L2", "VAT L2", "JSMA", "EAD", "R+FGSM Linf"}
+
+EVERY = set(parity.every())
 STEPS, STEP = 10, 0.25
 RADIUS = {math.inf: 0.1, 2.0: 0.4}
 OURS = {
@@ -93,3 +99,19 @@ def test_an_attack_equals_its_peers(peer, kind, norm, mlp):
     x = OURS[kind](objective, seed, space, radius, torch.Generator())
     torch.testing.assert_close(x, expected, rtol=0, atol=1e-6)
     assert (x - seed).flatten(1).norm(dim=1).min() > 0.5 * RADIUS[norm]
+
+
+@pytest.fixture(scope="module")
+def cases():
+    for peer in ("foolbox", "torchattacks", "art"):
+        pytest.importorskip(peer, exc_type=ImportError)
+    return parity.nets(160)
+
+
+@pytest.mark.filterwarnings("ignore")  # the peers' own
+@pytest.mark.parametrize("net", [0, 1], ids=["MLP", "CNN"])
+@pytest.mark.parametrize("attack", sorted(EVERY - TOO_SLOW))
+def test_no_peer_reaches_more_by_over_two_percent(attack, net, cases):
+    measure, peers = parity.every()[attack]
+    found = {peer: parity.result_of(run, cases[net], measure) for peer, run in peers.items()}
+    assert parity.as_good(found), found

@@ -160,6 +160,11 @@ def _climbed(
             f"pairs must be at least 1 and reach above 0, got pairs={attack.pairs}, "
             f"reach={attack.reach}"
         )
+    if radius.isinf().any():
+        raise ValueError(
+            f"{type(attack).__name__} takes steps that are shares of the radius: give it a finite "
+            "one; HopSkipJump looks for the shortest move"
+        )
     ground = Ground(objective, seed.detach(), space, radius)
     chance = Chance.of(seed, generator)
     estimated = Estimated(ground, chance, attack.pairs, attack.reach, has_signs)

@@ -49,7 +49,8 @@ class DeepFool(Settings):
     steps : int
         Most steps a row may take.
     overshoot : float
-        How much farther than the boundary a step goes, as a share of its length.
+        How much farther than the boundary a step goes, as a share of its length; after every ten
+        steps once more, so that a row caught between bounds and boundaries gets out.
     candidates : int
         How many of the goals are weighed, the most advanced ones in each row.
 
@@ -82,7 +83,7 @@ class DeepFool(Settings):
         x = seed = seed.detach()
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
         back, one = space.around(seed, radius), torch.ones_like(radius)
-        for _ in range(self.steps):
+        for k in range(self.steps):
             values, gradients = slopes(objective, x, self.candidates)
             going = ~(values[:, 0] > 0)
             if not bool(going.all()):
@@ -92,7 +93,8 @@ class DeepFool(Settings):
                 if not len(rows):
                     return done
                 back, one, objective = space.around(seed, radius), one[going], objective.take(going)
-            x = back(x + (1 + self.overshoot) * self._step(values, gradients, x, space, one))
+            farther = 1 + self.overshoot * (1 + k // 10)
+            x = back(x + farther * self._step(values, gradients, x, space, one))
         return done.index_copy(0, rows, x)
 
     @staticmethod

@@ -329,8 +329,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
         if stuck:
             warnings.warn(
-                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model has no "
-                "gradient there, every cell is frozen, missing or at its bound, or no success lies "
+                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model is "
+                "flat there, every cell is frozen, missing or at its bound, or no success lies "
                 "within the radius",
                 stacklevel=4,
             )
