@@ -9,7 +9,8 @@ much of a gain is the map's own.
     python -m benchmarks.calibration --data FOLDER
 
 FOLDER holds manifest.csv and read.py. The sets are the first ten of benchmarks.judge that
-are no other's variant; of a larger majority 1000 random rows are taken. Probabilities are cut to
+are no other's variant, with --confirm the seven after them: how strongly "stacked" is held to the
+plain model was chosen on the first. Of a larger majority 1000 random rows are taken. Probabilities are cut to
 [.0001, .9999] for the log-loss, or a single zero of a forest would decide it.
 """
 
@@ -194,12 +195,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="has manifest.csv and read.py")
     parser.add_argument("--seeds", type=int, default=1, help="splits of each set")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/calibration.json"))
+    parser.add_argument(
+        "--confirm", action="store_true", help="the seven sets after them: nothing was chosen there"
+    )
     args = parser.parse_args()
+    known = binary_sets(args.data, core=True)
+    names = known[10:] if args.confirm else known[:10]
     warnings.simplefilter("ignore", ConvergenceWarning)
     found: list[dict[str, Any]] = []
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(args.seeds):
-        for name in tqdm(binary_sets(args.data, core=True)[:10]):
+        for name in tqdm(names):
             table = load(args.data, name)
             found += records(name, table.X, table.y, seed)
             write(pd.DataFrame(found), args.out)

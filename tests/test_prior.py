@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from imblearn.combine import SMOTEENN
+from imblearn.ensemble import BalancedBaggingClassifier
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
@@ -17,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
 from advaug import PriorCorrectedClassifier
-from advaug.estimators.prior import PULL, learn_map, mapped
+from advaug.estimators.prior import learn_map, mapped
 
 
 def data(n=900, seed=0):
@@ -127,14 +128,14 @@ def test_the_maps_gradient_vanishes_where_it_stops(n_models):
     chance = np.random.RandomState(0)
     codes = chance.randint(3, size=500)
     log_q = log_softmax(np.eye(3)[codes] + chance.randn(n_models, 500, 3), axis=-1)
-    start = np.zeros(3)
-    found = np.concatenate([part.ravel() for part in learn_map(log_q, codes, start)])
+    start, pull = np.concatenate([np.full((n_models, 3), 0.5), np.zeros((1, 3))]), 2.0
+    found = np.concatenate([part.ravel() for part in learn_map(log_q, codes, start, pull)])
 
     def loss(flat):
         slope, bias = flat[:-3].reshape(n_models, 3), flat[-3:]
         p = mapped(log_q, slope, bias)
-        pull = ((slope - 1 / n_models) ** 2).sum() + ((bias - start) ** 2).sum()
-        return (PULL * pull / 2 - np.log(p[range(500), codes]).sum()) / 500
+        off = ((slope - 0.5) ** 2).sum() + (bias**2).sum()
+        return (pull * off / 2 - np.log(p[range(500), codes]).sum()) / 500
 
     assert found[:-3].min() > 0  # no bound is met, so that a slope of zero is asked
     assert np.abs(approx_fprime(found, loss, 1e-6)).max() < 1e-4
@@ -151,6 +152,19 @@ def test_several_classes_and_names_are_kept():
     np.testing.assert_allclose(p.sum(1), 1)
     np.testing.assert_allclose(p.mean(0), mended.real_share_, atol=0.03)
     assert set(mended.predict(X)) <= {"low", "mid", "high"}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        (make_pipeline(RandomOverSampler(random_state=0), GaussianNB()), "stacked"),
+        (make_pipeline(StandardScaler(), GaussianNB()), "beta"),
+        (BalancedBaggingClassifier(GaussianNB(), sampler=RandomUnderSampler()), "beta"),
+    ],
+)
+def test_a_plain_model_is_stacked_where_a_sampler_can_be_left_out(estimator, method):
+    X, y = data(400)
+    assert PriorCorrectedClassifier(estimator).fit(X, y).method_ == method
 
 
 def test_the_users_pipeline_is_left_alone():

@@ -27,7 +27,9 @@ from sklearn.utils.validation import _num_samples, check_consistent_length, chec
 Array = np.ndarray[Any, Any]
 
 LEAST = 1e-4  # probability under which the learnt map sees no difference
-PULL = 0.1  # how strongly the learnt map is held to the closed form; it counts as rows do
+# How strongly a learnt map is held to where it starts; it counts as rows do. Of one model that is
+# the closed form, of two the model that was not resampled, as it is: the better guess.
+PULL, STACKED_PULL = 0.1, 3.0
 
 
 class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -37,7 +39,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     ----------
     estimator : classifier, or imbalanced-learn Pipeline with a sampler and a classifier
         Must have ``predict_proba``.
-    method : {"beta", "stacked", "prior"}, default="beta"
+    method : {"auto", "stacked", "beta", "prior"}, default="auto"
+        "auto" is "stacked" where the pipeline holds a sampler that can be left out, else "beta".
         "prior" is the closed form, p(k) ~ q(k) * real share(k) / trained share(k) (Elkan. IJCAI
         2001; Saerens, Latinne, Decaestecker. Neural Computation, 2002): exact if q is calibrated
         on the resampled rows, at no cost. "beta" fits the estimator in `cv` folds, resampling
@@ -47,8 +50,9 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         where rows are few, and averages the folds' classifiers. "stacked" learns the map of two
         models, p ~ softmax(slope * log q + slope' * log q' + bias), where q' is the same pipeline
         without its samplers and no slope is negative (stacking: Wolpert. Neural Networks, 1992;
-        Breiman. Machine Learning, 1996), and refits both on all rows: where resampling costs
-        ranking, held-out rows say so and the plain model takes over. It fits 2 * (cv + 1) times.
+        Breiman. Machine Learning, 1996), held to the plain model as it is, and refits both on all
+        rows: where resampling costs ranking, held-out rows say so and the plain model takes over.
+        It fits 2 * (cv + 1) times.
     cv : int, default=5
         Folds of "beta" and "stacked"; fewer where a class has fewer rows.
 
@@ -58,6 +62,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     real_share_, trained_share_ : ndarray (classes,)
         Of the y given to ``fit``, and of what the classifier was trained on: after resampling, and
         times its ``class_weight``.
+    method_ : the method that "auto" has chosen, or yours
     estimators_ : list of fitted estimators
         One with "prior", one a fold with "beta", the resampled and the plain with "stacked".
     slope_ : ndarray (classes,), or (2, classes) with "stacked": resampled, plain
@@ -88,11 +93,11 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
-        "method": [StrOptions({"beta", "stacked", "prior"})],
+        "method": [StrOptions({"auto", "beta", "stacked", "prior"})],
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, estimator: Any, *, method: str = "beta", cv: int = 5) -> None:
+    def __init__(self, estimator: Any, *, method: str = "auto", cv: int = 5) -> None:
         self.estimator = estimator
         self.method = method
         self.cv = cv
@@ -108,7 +113,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         Raises
         ------
-        ValueError : y has one class, or with "beta" a class of a single row
+        ValueError : y has one class, or unless method="prior" a class of a single row
         """
         self._validate_params()
         y = labels_of(y)
@@ -118,9 +123,12 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             raise ValueError(f"y holds {len(self.classes_)} class: pass rows of two or more")
         counts = np.bincount(codes)
         self.real_share_ = counts / counts.sum()
-        if self.method == "prior":
+        self.method_ = self.method
+        if self.method == "auto":
+            self.method_ = "stacked" if samplers_of(self.estimator) else "beta"
+        if self.method_ == "prior":
             self._fit_prior(X, y)
-        elif self.method == "beta":
+        elif self.method_ == "beta":
             self._fit_beta(X, y, codes)
         else:
             self._fit_stacked(X, y, codes)
@@ -135,18 +143,17 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     def _fit_beta(self, X: Any, y: Array, codes: Array) -> None:
         q, self.estimators_, self.trained_share_ = self._crossed(self.estimator, X, y, codes)
-        start = self._closed_form(self.trained_share_)
-        slope, self.bias_ = learn_map(logs(q)[None], codes, start)
-        self.slope_ = slope[0]
+        start = np.array([np.ones(len(self.classes_)), self._closed_form(self.trained_share_)])
+        self.slope_, self.bias_ = learn_map(logs(q)[None], codes, start, PULL)
+        self.slope_ = self.slope_[0]
 
     def _fit_stacked(self, X: Any, y: Array, codes: Array) -> None:
         models = [self.estimator, without_samplers(self.estimator)]
         crossed = [self._crossed(model, X, y, codes) for model in models]
-        q, starts = [], []
-        for held_out, _, shares in crossed:
-            q.append(logs(held_out))
-            starts.append(self._closed_form(shares))
-        self.slope_, self.bias_ = learn_map(np.stack(q), codes, np.mean(starts, axis=0))
+        q = np.stack([logs(held_out) for held_out, _, _ in crossed])
+        as_it_is = np.zeros((3, len(self.classes_)))
+        as_it_is[1] = 1  # the slope of the plain model; the other one's and the bias are 0
+        self.slope_, self.bias_ = learn_map(q, codes, as_it_is, STACKED_PULL)
         trained = [self._trained(model, X, y) for model in models]
         self.estimators_ = [fitted for fitted, _ in trained]
         self.trained_share_ = trained[0][1]
@@ -190,10 +197,10 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """Probabilities at the real class shares, ndarray (rows, classes)."""
         check_is_fitted(self)
         answers = [self._asked(estimator, X) for estimator in self.estimators_]
-        if self.method == "prior":
+        if self.method_ == "prior":
             odds = answers[0] * np.exp(self.bias_)
             return np.asarray(odds / odds.sum(1, keepdims=True))
-        if self.method == "stacked":
+        if self.method_ == "stacked":
             return np.asarray(mapped(logs(np.stack(answers)), self.slope_, self.bias_))
         each = [mapped(logs(q)[None], self.slope_[None], self.bias_) for q in answers]
         return np.asarray(np.mean(each, axis=0))
@@ -222,12 +229,21 @@ def last_step(estimator: Any) -> Any:
     return estimator
 
 
+def samplers_of(estimator: Any) -> list[str]:
+    """Names of the samplers that are steps of a pipeline, itself or within, none within another."""
+    inner = estimator.get_params()
+    owner = {"": estimator, **inner}
+    samplers = [
+        name
+        for name, value in inner.items()
+        if hasattr(value, "fit_resample") and hasattr(owner[name.rpartition("__")[0]], "steps")
+    ]
+    return [n for n in samplers if not any(n.startswith(f"{outer}__") for outer in samplers)]
+
+
 def without_samplers(estimator: Any) -> Any:
     """A clone whose samplers pass rows through; ValueError if there is none."""
-    plain = clone(estimator)
-    steps = plain.get_params().items()
-    samplers = [name for name, value in steps if hasattr(value, "fit_resample")]
-    samplers = [n for n in samplers if not any(n.startswith(f"{outer}__") for outer in samplers)]
+    plain, samplers = clone(estimator), samplers_of(estimator)
     if not samplers:
         raise ValueError(
             f"{type(estimator).__name__} holds no sampler, so that there is nothing to stack: put "
@@ -278,22 +294,22 @@ def mapped(log_q: Array, slope: Array, bias: Array) -> Array:
     return np.asarray(softmax((slope[:, None] * log_q).sum(0) + bias, axis=1))
 
 
-def learn_map(log_q: Array, codes: Array, start: Array) -> tuple[Array, Array]:
+def learn_map(log_q: Array, codes: Array, start: Array, pull: float) -> tuple[Array, Array]:
     """Slopes (models, classes) and biases of least log-loss on held-out rows.
 
-    They are held to slopes that share 1 evenly among the models, and to `start`.
+    They are held to `start` (models + 1, classes), the biases last, as strongly as `pull` says.
     """
     n_models, n, n_classes = log_q.shape
     truth, size = np.eye(n_classes)[codes], n_models * n_classes
-    first = np.concatenate([np.full(size, 1 / n_models), start])
+    first = start.ravel()
 
     def loss(flat: Array) -> tuple[float, Array]:
         slope, bias = flat[:size].reshape(n_models, 1, n_classes), flat[size:]
         logits, off = (slope * log_q).sum(0) + bias, flat - first
         excess = softmax(logits, axis=1) - truth
-        value = PULL * (off**2).sum() / 2 - (truth * log_softmax(logits, axis=1)).sum()
+        value = pull * (off**2).sum() / 2 - (truth * log_softmax(logits, axis=1)).sum()
         by_each = np.concatenate([(excess * log_q).sum(1).ravel(), excess.sum(0)])
-        return value / n, (by_each + PULL * off) / n
+        return value / n, (by_each + pull * off) / n
 
     bounds = [(0, None)] * size + [(None, None)] * n_classes
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
