@@ -10,8 +10,8 @@ much of a gain is the map's own.
 
 FOLDER holds manifest.csv and read.py. The sets are the first ten of benchmarks.judge that
 are no other's variant, with --confirm the seven after them: how strongly "stacked" is held to the
-plain model was chosen on the first. Of a larger majority 1000 random rows are taken. Probabilities are cut to
-[.0001, .9999] for the log-loss, or a single zero of a forest would decide it.
+plain model was chosen on the first. Of a larger majority 1000 random rows are taken. Probabilities
+are cut to [.0001, .9999] for the log-loss, or a single zero of a forest would decide it.
 """
 
 import os

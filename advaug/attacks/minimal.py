@@ -17,6 +17,8 @@ from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
 
+CLEAR = 1e-5  # of the first objective: so far beyond a boundary rounding cannot undo it
+
 
 def slopes(
     objective: Objective, x: Float[Tensor, "batch *shape"], most: int
@@ -49,8 +51,7 @@ class DeepFool(Settings):
     steps : int
         Most steps a row may take.
     overshoot : float
-        How much farther than the boundary a step goes, as a share of its length; after every ten
-        steps once more, so that a row caught between bounds and boundaries gets out.
+        How much farther than the boundary a step goes, as a share of its length.
     candidates : int
         How many of the goals are weighed, the most advanced ones in each row.
 
@@ -85,27 +86,31 @@ class DeepFool(Settings):
         back, one = space.around(seed, radius), torch.ones_like(radius)
         for k in range(self.steps):
             values, gradients = slopes(objective, x, self.candidates)
-            going = ~(values[:, 0] > 0)
+            if k == 0:
+                edge = (CLEAR * values[:, 0].abs()).clamp_min(1e-6)
+            going = ~(values[:, 0] > edge / 2)
             if not bool(going.all()):
                 done[rows[~going]] = x[~going]
                 x, seed, rows, radius = x[going], seed[going], rows[going], radius[going]
                 values, gradients = values[going], [gradient[going] for gradient in gradients]
+                edge = edge[going]
                 if not len(rows):
                     return done
                 back, one, objective = space.around(seed, radius), one[going], objective.take(going)
-            farther = 1 + self.overshoot * (1 + k // 10)
-            x = back(x + farther * self._step(values, gradients, x, space, one))
+            step = self._step(edge[:, None] - values, gradients, x, space, one)
+            x = back(x + (1 + self.overshoot) * step)
         return done.index_copy(0, rows, x)
 
     @staticmethod
     def _step(
-        values: Tensor, gradients: list[Tensor], x: Tensor, space: Space, one: Tensor
+        missing: Tensor, gradients: list[Tensor], x: Tensor, space: Space, one: Tensor
     ) -> Tensor:
-        """To the nearest boundary, and a hair beyond; nothing where no goal has a gradient."""
+        """To the goal whose missing gain is made up for soonest; nothing where none has a
+        gradient."""
         units = [space.steepest(gradient, x, one) for gradient in gradients]
         pairs = zip(units, gradients, strict=True)
         gains = torch.stack([(unit * g).flatten(1).sum(1) for unit, g in pairs], 1)
-        away = torch.where(gains == 0, torch.inf, (1e-6 - values) / gains)
+        away = torch.where(gains == 0, torch.inf, missing / gains)
         near, which = away.min(1)
         near = torch.where(near.isinf(), 0.0, near)
         unit = units[0]
