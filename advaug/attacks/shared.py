@@ -82,14 +82,14 @@ class UAP(Settings):
     --------
     >>> from advaug.attacks import UAP
     >>> UAP(steps=50).batch
-    256
+    128
     """
 
     raises: ClassVar[str] = "margin"
-    steps: int = 60
+    steps: int = 40
     step: float = 0.1
     momentum: float = 0.9
-    batch: int = 256
+    batch: int = 128
     move: Tensor | None = field(default=None, repr=False, compare=False)
 
     def learn(
