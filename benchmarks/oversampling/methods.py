@@ -1,8 +1,8 @@
 """From a method's name to the training rows it makes of a fold, with its class counts asserted.
 
 Names: nothing, class_weights, committee, a rival, advaug:<recipe>[:name=value ...] where the values
-go to the sampler (attack=noise is the control: random moves of equal length), or
-advaug_under:<drop>[:name=value ...].
+go to the sampler (attack=noise is the control: random moves of equal length),
+advaug_own:<learner>[:against=strength], or advaug_under:<drop>[:name=value ...].
 """
 
 import ast
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.oversampling import samplers, thinners
+from benchmarks.oversampling import own_model, samplers, thinners
 from benchmarks.oversampling.samplers import RIVALS, Fold, Sampler, smote
 from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
 
@@ -98,13 +98,18 @@ def sampler_of(method: str) -> Sampler:
     """The sampler that a name stands for; ValueError if it stands for none."""
     if known := (RIVALS | THINNERS).get(method):
         return known
-    ours = {"advaug": samplers.by_advaug, "advaug_under": thinners.by_advaug}
+    ours = {
+        "advaug": samplers.by_advaug,
+        "advaug_under": thinners.by_advaug,
+        "advaug_own": own_model.by_advaug,
+    }
     family, colon, _ = method.partition(":")
     if colon and family in ours:
         return partial(ours[family], method)
     names = ", ".join([*KEEPS_ROWS, *RIVALS, *THINNERS])
     raise ValueError(
-        f"--methods: {method!r} is neither advaug:<recipe>, advaug_under:<drop> nor one of {names}"
+        f"--methods: {method!r} is neither advaug:<recipe>, advaug_own:<learner>, "
+        f"advaug_under:<drop> nor one of {names}"
     )
 
 
