@@ -280,7 +280,7 @@ recipe
             else:
                 recipe = self._recipe()
                 if self.recipe == "auto" and auc >= EASY_AUC and isinstance(recipe, Explore):
-                    recipe = Explore(wide=0.0, noise=1.0)
+                    recipe = Explore(wide=0.0, crossing=0.0, noise=1.0)
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(

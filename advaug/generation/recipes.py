@@ -243,7 +243,7 @@ class Boundary(Match):
 
 @dataclass
 class Explore(Settings):
-    """Rows anywhere between two rows of the class and a little off, kept where all voices agree.
+    """Rows anywhere between a row and another one, and a little off, kept where all voices agree.
 
     Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
     where the probability is the mean voice of the committee and of trees; learners that see the
@@ -252,7 +252,10 @@ class Explore(Settings):
     Parameters
     ----------
     wide : float in [0, 1]
-        Largest share of the way from a row to another one of the class.
+        Largest share of the way from a row to another one.
+    crossing : float in [0, 1]
+        Share of the rows whose other one is of another class: what lies between the classes is
+        covered too. The others stay within their class.
     noise : float
         Longest random move off the line between the two rows, in standard deviations.
     reach : float
@@ -266,6 +269,7 @@ class Explore(Settings):
     """
 
     wide: float = 1.0
+    crossing: float = 0.3
     noise: float = 3.0
     reach: float = 0.5
     sharpness: float = 4.0
@@ -274,12 +278,16 @@ class Explore(Settings):
     attack: Attack | None = None
 
     def plan(self, pool: Pool, label: int, count: int, generator: torch.Generator) -> Plan:
-        own = pool.of(label)
+        own, others = pool.of(label), (pool.y != label).nonzero()[:, 0]
         plan = alone(evenly(own, count, generator))
         size = uniform(count, generator).sqrt()
+        crosses = uniform(count, generator) < self.crossing
+        kin, stranger = (
+            rows[(uniform(count, generator) * len(rows)).long()] for rows in (own, others)
+        )
         return replace(
             plan,
-            mate=own[(uniform(count, generator) * len(own)).long()],
+            mate=torch.where(crosses, stranger, kin),
             share=self.wide * uniform(count, generator),
             scatter=self.noise * size,
             radius=self.reach * size,
