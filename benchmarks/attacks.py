@@ -459,6 +459,9 @@ def main() -> None:
         "rounds": args.rounds,
         "rows": [],
     }
+    if args.only and args.out.exists():  # what is not measured again is kept
+        before = json.loads(args.out.read_text())["rows"]
+        results["rows"] = [row for row in before if args.only not in row["task"]]
     for task in tasks_on(args.device):
         if args.only in task.name:
             keep_memory()

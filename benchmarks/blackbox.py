@@ -321,7 +321,7 @@ def tasks(rows: int) -> list[tuple[Task, Rivals]]:
         )  # fmt: skip
         found.append((task, SQUARES))
     task = Task(
-        "CNN on digits, Linf 0.1", of_net(cnn), pictures, digits[:1200], math.inf, 0.1, cnn,
+        "CNN on digits, Linf 0.1, slopes", of_net(cnn), pictures, digits[:1200], math.inf, 0.1, cnn,
         n_classes=10,
     )  # fmt: skip
     return [*found, (task, SLOPES)]

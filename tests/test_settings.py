@@ -49,7 +49,7 @@ CHANGED = [
     VAT(iterations=3, near=0.1),
     Square(steps=9, share=0.5, stop_at=None),
     HopSkipJump(steps=3, probes=9, most_probes=99, reach=0.2),
-    NES(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    NES(steps=3, step=0.3, momentum=0.5, pairs=5, reach=0.1, stop_at=None),
     SPSA(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
     Crossover(donors=2),
     LeafSearch(leaves=9, steps=3),

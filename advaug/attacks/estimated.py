@@ -70,6 +70,8 @@ class NES(Settings):
         Number of steps.
     step : float
         Length of one step as a share of the radius.
+    momentum : float
+        How much of the pull is kept from step to step: it averages the slopes.
     pairs : int
         Pairs of points asked for one slope.
     reach : float
@@ -92,6 +94,7 @@ class NES(Settings):
     raises: ClassVar[str] = "margin"
     steps: int = 20
     step: float = 0.2
+    momentum: float = 0.9
     pairs: int = 10
     reach: float = 0.2
     stop_at: float | None = 0.0
@@ -113,7 +116,7 @@ class SPSA(Settings):
 
     Parameters
     ----------
-    steps, step, pairs, reach, stop_at
+    steps, step, momentum, pairs, reach, stop_at
         As for `NES`.
 
     References
@@ -131,6 +134,7 @@ class SPSA(Settings):
     raises: ClassVar[str] = "margin"
     steps: int = 20
     step: float = 0.2
+    momentum: float = 0.9
     pairs: int = 10
     reach: float = 0.2
     stop_at: float | None = 0.0
@@ -175,6 +179,7 @@ def _climbed(
         radius,
         steps=attack.steps,
         step=attack.step,
+        momentum=attack.momentum,
         stop_at=attack.stop_at,
     )
     return marked(ground.shipped(x), x.flatten(1).sum(1))
