@@ -404,6 +404,9 @@ def markdown(results: dict[str, Any]) -> str:
     rivals = [name for name in names if name not in (BY_HAND, DROPPING)]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
 
+    counts = sorted({len(row["times"][BY_HAND]) for row in rows})
+    rounds = " or ".join(map(str, counts))  # rows of an earlier run may have had more
+
     def ratio(result: dict[str, float]) -> str:
         if "median" not in result:
             return "not the same work"
@@ -412,7 +415,7 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"# {results['clock']}, as a ratio to the hand-written loop",
-            f"Median of {results['rounds']} rounds (least-most), rivals by turns within a round. "
+            f"Median of {rounds} rounds (least-most), rivals by turns within a round. "
             f"{machine['device']}, one thread, {machine['platform']}, "
             f"Python {machine['python']}, {versions}.",
             table(rows, rivals, ratio),
