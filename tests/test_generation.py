@@ -187,7 +187,7 @@ def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
 
 @every_recipe
 def test_no_row_depends_on_the_batch_size(pool, name):
-    bench = Judge().fit(pool.flat, pool.y, 1, source())
+    bench = Judge().fit(pool.features, pool.y, 1, source())
     attack = None if name == "interpolate" else PGD()
     wanted = grow(pool, RECIPES[name](), attack=attack, bench=bench)
     small = grow(pool, RECIPES[name](), attack=attack, bench=bench, batch_size=3)
@@ -336,7 +336,7 @@ def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
             return self
 
         def verdict(self, x, probability):
-            near = nearest(x, pool.flat, 1)[0][:, 0] <= 0.6
+            near = nearest(x, pool.features, 1)[0][:, 0] <= 0.6
             return type("Verdict", (), {"keeps": near, "p_value": probability})
 
     x, parent, _, record = grow(pool, Harden(), bench=HalfWay(), attack=FGSM(), radius=1.0)
@@ -348,7 +348,7 @@ def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
 
 @every_recipe
 def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
-    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.flat, pool.y, 1, source())
+    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.features, pool.y, 1, source())
     x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
     assert not record["kept"].any()
     assert not record["distance"].any()

@@ -15,6 +15,7 @@ from advaug.adapters.protocol import refuse_not_finite
 from advaug.containers import as_array
 from advaug.settings import Settings
 from advaug.spaces import Box, Space
+from advaug.surrogates import Features, Flat
 
 
 @dataclass
@@ -81,6 +82,10 @@ class ImageCoding:
     def native(self, x: Tensor) -> Tensor:
         """As encoded: 0 is black, 1 is white."""
         return x
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """The cells as they are."""
+        return Flat()
 
     def space(self, norm: float = math.inf) -> Space:
         """The box between black and white, on the grid of whole values where pixels are whole."""

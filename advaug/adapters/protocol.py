@@ -4,9 +4,11 @@ import math
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from advaug.spaces import Space
+from advaug.surrogates import Features
 
 
 class Coding(Protocol):
@@ -18,6 +20,10 @@ class Coding(Protocol):
 
     def native(self, x: Tensor) -> Tensor:
         """Encoded rows as the user's own net takes them: differentiable, in the user's units."""
+        ...
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """What a committee sees of encoded rows like `x`."""
         ...
 
     def space(self, norm: float = math.inf) -> Space:

@@ -17,6 +17,7 @@ from advaug.adapters.protocol import refuse_not_finite
 from advaug.containers import Frame, Series
 from advaug.settings import Settings
 from advaug.spaces import Box, Product, Simplex, Space
+from advaug.surrogates import Features, Flat
 
 MOST_LEVELS = 31  # a category's rarer levels are seen as one, and never flipped to
 DAY = 86_400
@@ -246,6 +247,10 @@ class TabularCoding:
         scale = torch.tensor([n.scale for n in self.numbers], device=x.device, dtype=x.dtype)
         center = torch.tensor([n.center for n in self.numbers], device=x.device, dtype=x.dtype)
         return (x[:, : len(self.numbers)] * scale + center)[:, order.argsort()]
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """The cells as they are."""
+        return Flat()
 
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""

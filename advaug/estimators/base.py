@@ -104,7 +104,8 @@ def learn(
     ensemble = choose_ensemble(estimator.surrogate)
     device = resolve(estimator.device)
     n_classes = int(codes.max()) + 1
-    committee = ensemble.fit(x.flatten(1).to(device), y, n_classes, generator).to("cpu")
+    features = coding.features(x, generator)
+    committee = ensemble.fit(x.to(device), y, n_classes, generator, features).to("cpu")
     return Pool(x, y, kept, coding.space(norm), committee), coding
 
 

@@ -114,7 +114,7 @@ def logits_at(model: Model, coding: Coding, rows: Any, seed: Tensor) -> Logits:
         return Asked.of(model, coding, rows, seed)
     if isinstance(model, Frozen):
         return lambda x: model.logits(coding.native(x))
-    return lambda x: model.logits(x.flatten(1))
+    return model.logits
 
 
 def borrowed(model: Model | None) -> AbstractContextManager[Any]:

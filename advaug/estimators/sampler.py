@@ -223,7 +223,7 @@ recipe
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, classes)
         if any(order.recipe.chance is not None for order in orders):
-            voters = train_voters(pool.flat, pool.y, len(classes), generator)
+            voters = train_voters(pool.features, pool.y, len(classes), generator)
             pool = replace(pool, voters=voters)
 
         total = sum(order.count for order in orders)
@@ -330,7 +330,7 @@ recipe
             is_sifted = order.recipe.chance is not None
             surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
             judge = surer_than_chance if is_sifted else Judge()
-        bench = judge.fit(pool.flat, pool.y, order.label, generator) if judge else None
+        bench = judge.fit(pool.features, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=attacked,

@@ -173,10 +173,12 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
                 )
             device = resolve(self.device)
             generator = new_generator(check_random_state(self.random_state))
-            x = coding.encode(X).flatten(1).to(device)
+            x = coding.encode(X)
+            features = coding.features(x, generator)
             ensemble = choose_ensemble(self.surrogate)
             labels = torch.from_numpy(codes)
-            surrogate = ensemble.fit(x, labels, len(self.classes_), generator).to("cpu")
+            surrogate = ensemble.fit(x.to(device), labels, len(self.classes_), generator, features)
+            surrogate = surrogate.to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
         self.attack_: Any = choose_attack(self.attack)
         if getattr(self.attack_, "references", coding) is None:

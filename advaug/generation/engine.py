@@ -19,10 +19,11 @@ from advaug.adapters.protocol import refuse_not_finite
 from advaug.attacks import Attack
 from advaug.generation.pool import Pool, Voter
 from advaug.generation.recipes import Chance, Plan, Recipe, alone, evenly
-from advaug.norms import draw, length, per_row, standard_normal
+from advaug.norms import draw
 from advaug.objectives import Logits, margin, of_rows
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee
+from advaug.surrogates.features import Features
 from advaug.validity import AnyBench
 
 # A level that fewer of the class's rows hold is no place for an attack to flip to: what is rare in
@@ -37,7 +38,7 @@ RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability",
 
 # (encoded rows, encoded parents, their places in the pool) -> mended rows, what was done to each
 Mend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-# encoded rows -> their logits, and their probabilities of each class
+# features -> their logits, and their probabilities of each class
 Jury = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -113,7 +114,8 @@ def generate(
         recipe=recipe,
         label=label,
         attack=terms.attack,
-        attacked=terms.attacked or partial(flat_logits, committee),
+        features=committee.features,
+        attacked=terms.attacked or committee.logits,
         jury=partial(everybody, committee, pool.voters),
         bench=terms.bench.to(terms.device) if terms.bench else None,
         mend=terms.mend,
@@ -144,7 +146,7 @@ def drawn_back(work: "Work", plan: Plan, terms: Terms) -> Iterator[Grown]:
     fold = committee.fold_of_row[plan.parent]
     for one in fold.unique().tolist():
         fighters, jury = committee.strangers(one).to(work.device).halves()
-        attacked = terms.attacked or partial(flat_logits, fighters)
+        attacked = terms.attacked or fighters.logits
         work = replace(work, attacked=attacked, jury=partial(everybody, jury, ()))
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):
             yield work.grow(plan.take(rows))
@@ -172,17 +174,12 @@ def drawn_anew(
         yield work.stay(left.take(rows))
 
 
-def flat_logits(committee: Committee, x: Tensor) -> Tensor:
-    """The committee's logits of rows of any shape."""
-    return committee.logits(x.flatten(1))
-
-
 def everybody(
-    committee: Committee, voters: tuple[Voter, ...], x: Float[Tensor, "batch width"]
+    committee: Committee, voters: tuple[Voter, ...], features: Float[Tensor, "batch width"]
 ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
     """The committee's logits, and the mean probability of the committee and each voter."""
-    members = committee.member_logits(x)
-    voices = [members.softmax(-1).mean(0), *(voter(x).to(x) for voter in voters)]
+    members = committee.read(features)
+    voices = [members.softmax(-1).mean(0), *(voter(features).to(features) for voter in voters)]
     return members.mean(0), torch.stack(voices).mean(0)
 
 
@@ -196,6 +193,7 @@ class Work:
     recipe: Recipe
     label: int
     attack: Attack | None
+    features: Features
     attacked: Logits
     jury: Jury
     bench: AnyBench | None
@@ -260,11 +258,8 @@ class Work:
 
     def _scattered(self, x: Tensor, size: Float[Tensor, " batch"]) -> Tensor:
         """The rows moved in random directions by `size` standard deviations of the columns."""
-        scale = self.pool.committee.scale.to(self.device).view(x.shape[1:])
-        direction = standard_normal(draw(x, self.streams.scatter))
-        direction = direction * (self.space.shift(x, direction * scale) != x)  # only what may move
-        share = size / length(direction, 2).clamp_min(1e-9)
-        return self.space.shift(x, direction * per_row(share, direction) * scale)
+        noise = draw(x, self.streams.scatter)
+        return self.space.scatter(x, size, self.pool.scale.to(self.device), noise)
 
     def _tried(
         self, x: Tensor, plan: Plan, reach: Tensor, noise: Tensor
@@ -309,13 +304,13 @@ class Work:
         return torch.cat(moved)
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        flat = x.flatten(1)
-        logits, probabilities = self.jury(flat)
+        features = self.features(x)
+        logits, probabilities = self.jury(features)
         label = torch.full((len(x),), self.label, device=x.device)
         probability = probabilities[:, self.label]
         facts = {"margin_after": margin(logits, label), "probability": probability}
         if self.bench is None:
             facts["p_value"] = torch.full_like(probability, torch.nan)
             return torch.ones_like(probability, dtype=torch.bool), facts
-        verdict = self.bench.verdict(flat, probability)
+        verdict = self.bench.verdict(features, probability)
         return verdict.keeps, facts | {"p_value": verdict.p_value}

@@ -14,9 +14,10 @@ from torch import Tensor
 from advaug.neighbours import nearest
 from advaug.objectives import margin
 from advaug.spaces import Space
-from advaug.surrogates.ensemble import Committee, held_out_logits
+from advaug.surrogates.ensemble import Committee, held_out_logits, spread
 
 MOST_ROWS = 10_000  # of each class
+FEATURE_ROWS = 4096  # at once
 
 Voter = Callable[[Tensor], Tensor]  # (batch, width) -> (batch, classes): probabilities
 
@@ -48,14 +49,19 @@ class Pool:
     voters: tuple[Voter, ...] = ()
 
     @cached_property
-    def flat(self) -> Float[Tensor, "kept width"]:
-        """The rows as vectors."""
-        return self.x.flatten(1)
+    def features(self) -> Float[Tensor, "kept width"]:
+        """The rows as the committee sees them."""
+        return torch.cat([self.committee.features(rows) for rows in self.x.split(FEATURE_ROWS)])
+
+    @cached_property
+    def scale(self) -> Float[Tensor, "*shape"]:
+        """Standard deviation of each cell over the rows."""
+        return spread(self.x)
 
     @cached_property
     def logits(self) -> Float[Tensor, "kept classes"]:
         """Held-out logits: no member has seen the row it speaks of."""
-        return held_out_logits(self.committee, self.flat)
+        return held_out_logits(self.committee, self.features)
 
     def margins(self, label: int) -> Float[Tensor, " kept"]:
         """Held-out margin of every row for a label."""
@@ -79,11 +85,11 @@ class Pool:
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
         others = (self.y != label).nonzero()[:, 0]
-        distance, place = nearest(self.flat[self.of(label)], self.flat[others], k)
+        distance, place = nearest(self.features[self.of(label)], self.features[others], k)
         return distance, others[place]
 
     def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest kin."""
         own = self.of(label)
-        distance, place = nearest(self.flat[own], self.flat[own], k, skips_self=True)
+        distance, place = nearest(self.features[own], self.features[own], k, skips_self=True)
         return distance, own[place]

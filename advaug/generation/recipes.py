@@ -131,7 +131,7 @@ class Harden(Settings):
         own = pool.of(label)
         parent = evenly(own, count, generator)
         gap = pool.enemies(label)[0][:, 0]
-        width = pool.flat.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
+        width = pool.features.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
         return alone(parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -168,7 +168,7 @@ class Translate(Settings):
 
 
 def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    distance, place = nearest(pool.flat[rows], pool.flat[own], 1)
+    distance, place = nearest(pool.features[rows], pool.features[own], 1)
     return distance[:, 0], place[:, 0]
 
 

@@ -6,7 +6,6 @@ have to carry it to the border.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Self
 
 import torch
@@ -14,7 +13,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.attacks.climb import slope
-from advaug.generation.engine import flat_logits
 from advaug.generation.pool import Pool
 from advaug.objectives import Margin
 
@@ -56,12 +54,12 @@ def depth_of(
         for rows in (fold == one).nonzero()[:, 0].split(batch_size):
             some = x[rows].to(device)
             own = torch.full((len(rows),), label, device=device)
-            leaves = Margin(partial(flat_logits, members), own)
+            leaves = Margin(members.logits, own)
             value, gradient = slope(leaves, some)
             move = space.steepest(gradient, some, torch.ones_like(value))
             gain = (gradient * move).flatten(1).sum(1).clamp_min(1e-6)
             distance[rows] = (-value / gain).cpu()
-            probability[rows] = members.probability(some.flatten(1))[:, label].cpu()
+            probability[rows] = members.probability(some)[:, label].cpu()
     return Depth(probability, distance)
 
 

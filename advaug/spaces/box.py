@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug import norms
+from advaug.spaces.protocol import scattered
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,15 @@ class Box:
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         return self._bounded(x + self.freed(move, x), x)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "*shape"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

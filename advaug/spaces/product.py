@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.spaces.protocol import Space
+from advaug.spaces.protocol import Space, scattered
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,15 @@ class Product:
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, x, move: part.shift(x, move), x, move)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch width"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, " width"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

@@ -1,4 +1,4 @@
-"""The face every space shows: fourteen small operations on batches of rows.
+"""The face every space shows: fifteen small operations on batches of rows.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -8,7 +8,10 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+
+from advaug.norms import length, per_row, standard_normal
 
 
 class Space(Protocol):
@@ -72,6 +75,24 @@ class Space(Protocol):
         """x with its numbers moved, as far as they may; categories stay."""
         ...
 
+    def scatter(self, x: Tensor, size: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape)."""
+        ...
+
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
+
+
+def scattered(
+    space: Space,
+    x: Float[Tensor, "batch *shape"],
+    size: Float[Tensor, " batch"],
+    scale: Float[Tensor, "*shape"],
+    noise: Float[Tensor, "batch *shape"],
+) -> Float[Tensor, "batch *shape"]:
+    """Where every direction is as good: `size` is the length over all cells that may move."""
+    direction = standard_normal(noise)
+    direction = direction * (space.shift(x, direction * scale) != x)
+    share = size / length(direction, 2).clamp_min(1e-9)
+    return space.shift(x, direction * per_row(share, direction) * scale)

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.norms import per_row
+from advaug.spaces.protocol import scattered
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,15 @@ class Simplex:
         move: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, "batch positions levels"]:
         return x
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "positions levels"],
+        noise: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

@@ -1,8 +1,9 @@
 """What is attacked: a committee of small nets, the user's own module, or any fitted estimator."""
 
 from advaug.surrogates.ensemble import Committee, Ensemble
+from advaug.surrogates.features import Features, Flat
 from advaug.surrogates.frozen import Frozen
 from advaug.surrogates.queried import Asked, Queried
 from advaug.surrogates.trees import Trees
 
-__all__ = ["Asked", "Committee", "Ensemble", "Frozen", "Queried", "Trees"]
+__all__ = ["Asked", "Committee", "Ensemble", "Features", "Flat", "Frozen", "Queried", "Trees"]

@@ -14,9 +14,16 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, silu
 
 from advaug.settings import Settings
+from advaug.surrogates.features import Features, Flat
 
+FLAT = Flat()
 FAR = 4.0  # standard deviations at which a value starts to say nothing more to the nets
 LEAST = 0.3  # standard deviation below which a column is not blown up: rare levels and flags
+
+
+def spread(x: Float[Tensor, "rows *shape"]) -> Float[Tensor, "*shape"]:
+    """Standard deviation of each column, at least LEAST."""
+    return x.std(0, correction=0).clamp_min(LEAST)
 
 
 def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -26,13 +33,17 @@ def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 @dataclass(frozen=True)
 class Committee:
-    """Trained members: `weights` are (members, in, out) and (members, 1, out) by turns."""
+    """Trained members: `weights` are (members, in, out) and (members, 1, out) by turns.
+
+    They see of a row what `features` make of it.
+    """
 
     weights: tuple[Tensor, ...]
     center: Tensor
     scale: Tensor
     fold_of_member: Tensor
     fold_of_row: Tensor
+    features: Features = FLAT
 
     def to(self, device: torch.device | str) -> Self:
         """The same committee on another device."""
@@ -41,6 +52,7 @@ class Committee:
             weights=tuple(weight.to(device) for weight in self.weights),
             center=self.center.to(device),
             scale=self.scale.to(device),
+            features=self.features.to(device),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -65,18 +77,24 @@ class Committee:
         order = torch.argsort(self.fold_of_member, stable=True)
         return self.take(order[::2].sort().values), self.take(order[1::2].sort().values)
 
-    def member_logits(
-        self, x: Float[Tensor, "batch width"]
+    def read(
+        self, features: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
-        """Each member's logits."""
-        rows = squash((x - self.center) / self.scale)
+        """Each member's logits of rows whose features are known."""
+        rows = squash((features - self.center) / self.scale)
         return forward(self.weights, rows.expand(len(self.weights[0]), *rows.shape))
 
-    def logits(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
+    def member_logits(
+        self, x: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "members batch classes"]:
+        """Each member's logits."""
+        return self.read(self.features(x))
+
+    def logits(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The members' mean logits."""
         return self.member_logits(x).mean(0)
 
-    def probability(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
+    def probability(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The members' mean probability of each class."""
         return self.member_logits(x).softmax(-1).mean(0)
 
@@ -132,25 +150,28 @@ class Ensemble(Settings):
 
     def fit(
         self,
-        x: Float[Tensor, "rows width"],
+        x: Float[Tensor, "rows *shape"],
         y: Int[Tensor, " rows"],
         n_classes: int,
         generator: torch.Generator,
+        features: Features = FLAT,
     ) -> Committee:
         """Train the members on x's device; y is on the CPU, where `generator` draws everything."""
         if self.folds < 2:
             raise ValueError(f"folds must be at least 2, got folds={self.folds}")
         fold_of_row = stratified_folds(y, self.folds, generator)
         fold_of_member = torch.arange(self.folds).repeat(self.repeats)
-        scale = x.std(0, correction=0).clamp_min(LEAST)
+        features = features.to(x.device)
+        seen = features(x)
         committee = Committee(
-            weights=self._initial(x.shape[1], n_classes, len(fold_of_member), generator, x),
-            center=x.mean(0),
-            scale=scale,
+            weights=self._initial(seen.shape[1], n_classes, len(fold_of_member), generator, seen),
+            center=seen.mean(0),
+            scale=spread(seen),
             fold_of_member=fold_of_member,
             fold_of_row=fold_of_row,
+            features=features,
         )
-        return replace(committee, weights=self._train(committee, x, y, n_classes, generator))
+        return replace(committee, weights=self._train(committee, seen, y, n_classes, generator))
 
     def _initial(
         self, width: int, classes: int, members: int, generator: torch.Generator, like: Tensor
@@ -265,12 +286,14 @@ def balanced_rows(
 
 
 def held_out_logits(
-    committee: Committee, x: Float[Tensor, "rows width"], batch: int = 4096
+    committee: Committee, features: Float[Tensor, "rows width"], batch: int = 4096
 ) -> Float[Tensor, "rows classes"]:
     """Logits of the rows the committee was trained on, each from the members that never saw it."""
-    logits = torch.empty(len(x), committee.weights[-1].shape[-1], dtype=x.dtype, device=x.device)
+    logits = features.new_empty(len(features), committee.weights[-1].shape[-1])
     for fold in committee.fold_of_member.unique().tolist():
         strangers = committee.strangers(fold)
-        for rows in (committee.fold_of_row == fold).nonzero()[:, 0].to(x.device).split(batch):
-            logits[rows] = strangers.logits(x[rows])
+        for rows in (committee.fold_of_row == fold).nonzero()[:, 0].split(batch):
+            logits[rows.to(features.device)] = strangers.read(
+                features[rows.to(features.device)]
+            ).mean(0)
     return logits

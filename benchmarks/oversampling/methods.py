@@ -127,7 +127,7 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     generator, n_classes = torch.Generator().manual_seed(fold.seed), int(y.max()) + 1
     committee = Ensemble().fit(x, y, n_classes, generator)
     voters = train_voters(x, y, n_classes, generator)
-    return everybody(committee, voters, coding.encode(X_test).flatten(1))[1].numpy()
+    return everybody(committee, voters, committee.features(coding.encode(X_test)))[1].numpy()
 
 
 @cache

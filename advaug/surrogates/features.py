@@ -1,0 +1,32 @@
+"""What a committee sees of a row: numbers in a vector, differentiable in the row.
+
+Tables and images are read as they are; a domain whose rows say little cell by cell brings its own.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Features(Protocol):
+    """Encoded rows to vectors; the rows' gradient flows through where they have one."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same features on another device."""
+        ...
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]: ...
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The cells of a row, one after the other."""
+
+    def to(self, device: torch.device | str) -> Self:
+        return self
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]:
+        return x.flatten(1)
