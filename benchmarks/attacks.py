@@ -36,13 +36,14 @@ from sklearn.datasets import load_digits, make_classification
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
-from advaug.attacks import FGSM, PGD, DeepFool
+from advaug.attacks import FGSM, PGD, Captured, DeepFool
 from advaug.objectives import Margin, Odds
 from advaug.spaces import Box
 from advaug.surrogates import Frozen
 
 SEED = 0
 BY_HAND, OURS, DROPPING = "by hand", "advaug", "advaug, stop_at=0"
+CAPTURED = "advaug, captured"
 PACKAGES = [
     *("adversarial-robustness-toolbox", "advaug", "foolbox", "numpy", "scikit-learn", "torch"),
     "torchattacks",
@@ -154,6 +155,12 @@ def ours_dropping(task: Task) -> Attack:
     return from_pieces(task, attack, Margin)
 
 
+def ours_captured(task: Task) -> Attack:
+    """On cuda: the whole loop as one graph."""
+    attack = Captured(PGD(task.steps, task.step, random_start=False))
+    return from_pieces(task, attack, Odds)
+
+
 def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
     """Net, space and radius are made once, as the peers' models and attacks are."""
     net, generator = Frozen(task.net), torch.Generator().manual_seed(SEED)
@@ -228,6 +235,7 @@ RIVALS: dict[str, Callable[[Task], Attack]] = {
     "Foolbox": foolbox,
     "ART": art,
     DROPPING: ours_dropping,
+    CAPTURED: ours_captured,
 }
 
 # ---------------------------------------------------------------- rows and nets
@@ -325,7 +333,9 @@ def known_rivals(task: Task) -> dict[str, Attack]:
     """Each rival with a net of its own, so that no gradient left behind reaches another."""
     attacks = {}
     for name, make in RIVALS.items():
-        if name == DROPPING and (task.is_fgsm or task.is_deepfool):
+        if name in (DROPPING, CAPTURED) and (task.is_fgsm or task.is_deepfool):
+            continue
+        if name == CAPTURED and not task.x.is_cuda:
             continue
         try:
             attacks[name] = make(Task(**{**vars(task), "net": deepcopy(task.net)}))

@@ -1,6 +1,7 @@
 """How to search: one loop, `climb`, and the attacks that are settings of it."""
 
 from advaug.attacks.auto import APGD
+from advaug.attacks.captured import Captured
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.crossover import Crossover
 from advaug.attacks.estimated import NES, SPSA
@@ -59,6 +60,7 @@ __all__ = [
     "VAT",
     "Attack",
     "AutoAttack",
+    "Captured",
     "CarliniWagner",
     "Crossover",
     "DeepFool",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from advaug.attacks.ground import Ground, marked
 from advaug.chance import Chance
-from advaug.norms import per_row, standard_normal
+from advaug.norms import length, per_row, standard_normal, steepest
 from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces.protocol import Space
@@ -107,8 +107,29 @@ def thrown(
         stripe = (*shape[:-2], 1, shape[-1] if share == 1 else 1)  # at first whole stripes
         noise = chance.draw(*stripe).expand(-1, *shape)
     noise = standard_normal(noise.to(x)) * block
+    if len(shape) > 1 and ground.space.norm == 2:
+        return moved_mass(ground, x, noise, block, window(shape, share, chance))
     edge = ground.seed + ground.space.steepest(noise, ground.seed, ground.radius)
     return torch.where(block, edge, x)
+
+
+def moved_mass(
+    ground: Ground,
+    x: Float[Tensor, "batch *shape"],
+    noise: Float[Tensor, "batch *shape"],
+    block: Bool[Tensor, "batch *shape"],
+    cleared: Bool[Tensor, "batch *shape"],
+) -> Float[Tensor, "batch *shape"]:
+    """x with the length of two blocks, and what the ball has left, in the first one of them.
+
+    The other goes back to the seed; half of the block's new direction is its old one.
+    """
+    move = x - ground.seed
+    left = (ground.radius.square() - length(move, 2).square()).clamp_min(0)
+    mass = (length(move * (block | cleared), 2).square() + left).sqrt()
+    direction = steepest(noise, 2) + steepest(move * block, 2)
+    block_move = steepest(direction, 2) * per_row(mass, move)
+    return ground.seed + torch.where(block, block_move, move * ~cleared)
 
 
 def some_columns(
@@ -127,10 +148,10 @@ def window(shape: torch.Size, share: float, chance: Chance) -> Bool[Tensor, "bat
     broad = min(max(round(share * high * wide / tall), 1), wide)
     corner = chance.draw(2)
     inside = []
-    for at, length, size in ((0, tall, high), (1, broad, wide)):
-        first = (corner[:, at] * (size - length + 1)).long()[:, None]
+    for at, wide_as, size in ((0, tall, high), (1, broad, wide)):
+        first = (corner[:, at] * (size - wide_as + 1)).long()[:, None]
         place = torch.arange(size, device=corner.device)
-        inside.append((place >= first) & (place < first + length))
+        inside.append((place >= first) & (place < first + wide_as))
     block = inside[0][:, :, None] & inside[1][:, None, :]
     several = block.view(-1, *(1,) * (len(shape) - 2), high, wide)
     everywhere: Tensor = several.expand(-1, *shape)

@@ -28,6 +28,11 @@ class Product:
     parts: tuple[Space, ...]
     shapes: tuple[tuple[int, ...], ...]
 
+    @property
+    def norm(self) -> float:
+        """Of the first part; they share it."""
+        return self.parts[0].norm
+
     def to(self, device: torch.device | str) -> Self:
         return replace(self, parts=tuple(part.to(device) for part in self.parts))
 

@@ -17,6 +17,11 @@ from advaug.norms import length, per_row, standard_normal
 class Space(Protocol):
     """Tensors are (batch, *shape); `radius` is (batch,), in the space's own units."""
 
+    @property
+    def norm(self) -> float:
+        """In which numbers are measured: inf, 2 or 1."""
+        ...
+
     def to(self, device: torch.device | str) -> Self:
         """The same space on another device."""
         ...

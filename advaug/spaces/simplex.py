@@ -35,6 +35,11 @@ class Simplex:
     held: Tensor
     flips: int = 1
 
+    @property
+    def norm(self) -> float:
+        """Flips add up."""
+        return 1.0
+
     def to(self, device: torch.device | str) -> Self:
         return replace(self, reachable=self.reachable.to(device), held=self.held.to(device))
 
