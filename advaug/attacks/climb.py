@@ -87,7 +87,8 @@ def climb(
     for _ in range(steps):
         at = x
         if looks_ahead:
-            at = back(space.steepest(pull, x, radius, seed).mul_(momentum * step).add_(x))
+            move = space.steepest(pull, x, radius, seed)
+            at = back(torch.add(x, move, alpha=momentum * step))
         value, gradient = slope(objective, at)
         if stop_at is not None and bool((reached := value >= stop_at).any()):
             done[rows[reached]], going = x[reached], ~reached
@@ -101,6 +102,6 @@ def climb(
             pull = momentum * pull + gradient / per_row(size, gradient)
         else:
             pull = gradient
-        x = back(space.steepest(pull, x, radius, seed).mul_(step).add_(x))
+        x = back(torch.add(x, space.steepest(pull, x, radius, seed), alpha=step))
     x = x.add(pull, alpha=0)  # sign(nan) is 0: what is no number would hide
     return x if stop_at is None else done.index_copy(0, rows, x)
