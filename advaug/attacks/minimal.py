@@ -30,7 +30,8 @@ def slopes(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         values = objective.each(x) if hasattr(objective, "each") else objective(x)[:, None]
-        values = values.topk(min(most, values.shape[1]), dim=1).values
+        if values.shape[1] > 1:
+            values = values.topk(min(most, values.shape[1]), dim=1).values
         goals = values.unbind(1)
         gradients = [
             torch.autograd.grad(goal, x, torch.ones_like(goal), retain_graph=goal is not goals[-1])
