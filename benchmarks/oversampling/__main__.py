@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores
+from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores, shifts
 from benchmarks.oversampling.domains import DOMAINS
 
 RIVALS = (
@@ -32,10 +32,11 @@ OURS_ELSEWHERE = "advaug:auto,advaug:auto:attack=noise"
 METHODS |= {
     "signals": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
     "signals_multiclass": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
+    "instruments": f"nothing,random,smote,jitter,time_warp,instrument,{OURS_ELSEWHERE}",
     "sequences": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
     "sequences_multiclass": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
 }
-STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
+STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under", "instruments": "grow2"}
 SUBJECTS = {
     "balance": "binary tables under 6000 rows, minority rows only",
     "grow": "the same, all classes grown to 1.5 times the largest",
@@ -46,6 +47,7 @@ SUBJECTS = {
     "scale": "tables of 6000 rows and more, training folds whole",
     "signals": "signals, rare rows thinned to a tenth of the training fold",
     "signals_multiclass": "signals of several classes as they are, macro scores",
+    "instruments": "the same learners asked about signals of other instruments",
     "sequences": "texts and events, rare rows thinned to a twentieth of the training fold",
     "sequences_multiclass": "texts and events of several classes as they are, macro scores",
 }
@@ -91,20 +93,25 @@ def arguments() -> argparse.Namespace:
 
 def domain_of(table: str) -> str:
     """What kind of rows a table of results is about."""
-    return {"signals": "signal", "sequences": "sequence"}.get(table.split("_")[0], "tabular")
+    known = {"signals": "signal", "sequences": "sequence", "instruments": "instrument"}
+    return known.get(table.split("_")[0], "tabular")
 
 
 def task_of(table: str) -> str:
+    if table == "instruments":
+        return table
     return "multiclass" if table.endswith("multiclass") else "binary"
 
 
 def sets_of(args: argparse.Namespace) -> list[str]:
-    task, domain = task_of(args.table), domain_of(args.table)
+    task, domain = task_of(args.table), DOMAINS[domain_of(args.table)].shelf
     is_big = args.table == "scale"
     if args.sets:
         names = args.sets
     elif args.table == "curves":
         names = curves.choose(args.data, args.split, args.folds)
+    elif args.table == "instruments":
+        names = shifts.choose(args.data, args.split, args.variants)
     else:
         names = data.choose(
             args.data,
@@ -175,6 +182,9 @@ def main() -> None:
         return
     if not args.report_only:
         tell(cells.run(plan, args.jobs))
+    if args.table == "instruments":
+        print(shifts.write(plan, shifts.score(plan), title, args.out, command()))
+        return
     table = scores.score(plan, args.jobs)
     print(report.write(plan, table, title, args.out, command()))
 

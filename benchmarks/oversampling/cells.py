@@ -70,7 +70,7 @@ def run(plan: Plan, jobs: int = 2) -> list[str]:
         for method in plan.methods:
             if not plan.path(*key, method).is_file():
                 missing[key].append(method)
-    known = data.catalogue(plan.folder, domain=plan.domain)
+    known = data.catalogue(plan.folder, domain=DOMAINS[plan.domain].shelf)
     rows = known.set_index("name")["rows"].to_dict()
     order = sorted(missing, key=lambda key: -rows.get(key[0], 0))
     tasks = (delayed(run_fold)(plan, *key, missing[key]) for key in order)
@@ -89,7 +89,7 @@ def run_fold(
     """All missing methods of one fold, each written as soon as it is done."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.filterwarnings("ignore", "too few rows to learn from")  # meant for users
-    table = data.load(plan.folder, name, plan.task, plan.domain)
+    table = data.load(plan.folder, name, plan.task, DOMAINS[plan.domain].shelf)
     train, test = parted(plan, table, seed, fold)
     X, y = data.take(table.X, train), table.y[train]
     encode = DOMAINS[plan.domain].encoder_of(X)

@@ -127,7 +127,7 @@ def load(folder: Path, name: str, task: str = "binary", domain: str = "tabular")
     X, y, info = read.load(stem)
     X, y, groups = PREPARE[domain](X, np.asarray(y, dtype=str), info)
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if task == "multiclass":
+    if task != "binary":
         kept = (counts >= FEWEST)[codes]
         codes = np.unique(codes[kept], return_inverse=True)[1]
         groups = groups[kept] if groups is not None else None

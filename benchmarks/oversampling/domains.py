@@ -6,13 +6,15 @@ stay whole, so that scores rest on all rare rows there are.
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.oversampling import (
     data,
+    instruments,
     learners,
     samplers,
     sequence_learners,
@@ -37,6 +39,7 @@ class Domain:
     share: float | None = None  # of class 1 in a training fold, at most ...
     least: int = 5  # ... but so many of its rows stay
     files: tuple[str, ...] = ()  # of this folder, whose code makes the cells
+    shelf: str = "tabular"  # what the manifest calls it
 
 
 DOMAINS = {
@@ -57,6 +60,7 @@ DOMAINS = {
         most_rows=400,
         share=0.1,
         files=("signal_learners.py", "signals.py"),
+        shelf="signal",
     ),
     "sequence": Domain(
         rivals=sequences.RIVALS,
@@ -68,5 +72,12 @@ DOMAINS = {
         share=0.05,
         least=50,
         files=("sequence_learners.py", "sequences.py"),
+        shelf="sequence",
     ),
 }
+DOMAINS["instrument"] = replace(
+    DOMAINS["signal"],
+    rivals=signals.RIVALS | {"instrument": partial(samplers.by_rule, instruments.instrument)},
+    probabilities=instruments.probabilities,
+    files=("instruments.py", *DOMAINS["signal"].files),
+)

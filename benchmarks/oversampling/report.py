@@ -89,7 +89,7 @@ def facts_of(plan: Plan, names: list[str]) -> pd.DataFrame:
     folds are made imbalanced, rare rows and imbalance are those of the first."""
     domain, lines = DOMAINS[plan.domain], []
     for name in names:
-        table = data.load(plan.folder, name, plan.task, plan.domain)
+        table = data.load(plan.folder, name, plan.task, domain.shelf)
         y = table.y if domain.share is None else table.y[parted(plan, table, 0, 0)[0]]
         counts = np.bincount(y)
         lines.append(
