@@ -65,20 +65,13 @@ SHIFTS: dict[str, Callable[[Array, Generator], Array]] = {
 def instrument(own: Array, others: Array, count: int, rng: Generator) -> Array:
     """The control: duplicates, each seen by an instrument drawn at random, up to as far from the
     own one as those of the test."""
-    rows = random(own, others, count, rng)
-    seen = [
-        noise(
-            drift(
-                gain(resampling(row, rng, rng.uniform(0.9, 1.1), 1), rng, rng.uniform(0, 0.4)),
-                rng,
-                rng.uniform(0, 0.5),
-            ),
-            rng,
-            rng.uniform(0, 0.3),
-        )
-        for row in rows[:, None]
-    ]
-    return np.concatenate(seen).astype(np.float32)
+    made = random(own, others, count, rng)
+    for at in range(count):
+        row = resampling(made[at : at + 1], rng, pace=rng.uniform(0.9, 1.1), every=1)
+        row = gain(row, rng, spread=rng.uniform(0, 0.4))
+        row = drift(row, rng, size=rng.uniform(0, 0.5))
+        made[at] = noise(row, rng, size=rng.uniform(0, 0.3))[0]
+    return made
 
 
 def probabilities(

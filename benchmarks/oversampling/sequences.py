@@ -13,7 +13,6 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmarks.oversampling.samplers import Fold, Sampler, by_rule
-from benchmarks.oversampling.signals import random
 
 Row = str | tuple[str, ...]
 Array, Generator = np.ndarray, np.random.Generator
@@ -74,10 +73,15 @@ def texts_of(rows: Iterable[Row]) -> list[str]:
     return [row if isinstance(row, str) else " ".join(row) for row in rows]
 
 
+def random(own: Array, others: Array, count: int, rng: Generator) -> Array:
+    """Duplicates."""
+    return own[rng.integers(len(own), size=count)]
+
+
 def edits(own: Array, others: Array, count: int, rng: Generator, share: float = 0.1) -> Array:
     """Duplicates of which a tenth of the tokens is substituted, inserted, swapped or deleted, new
     tokens drawn from the class (after Wei, Zou. EDA. EMNLP 2019, without its synonyms)."""
-    unit = unit_of(own)
+    unit = unit_of([*own, *others])
     corpus = np.concatenate([tokens_of(row, unit) for row in own])
     made = []
     for row in random(own, others, count, rng):
@@ -110,8 +114,8 @@ def followers(rows: Array, unit: str, order: int) -> dict[tuple[str, ...], list[
 def markov(own: Array, others: Array, count: int, rng: Generator, foreign: float = 0.1) -> Array:
     """Walks of a Markov chain of the class that takes every tenth step, where it can, from the
     other classes, so that its vocabulary grows; as long as some row of the class (after Avela,
-    Ilmonen. Extrapolated Markov chain oversampling for imbalanced text classification. 2026)."""
-    unit = unit_of(own)
+    Ilmonen. Extrapolated Markov chain oversampling method for imbalanced text classification. 2026)."""
+    unit = unit_of([*own, *others])
     order = ORDERS[unit]
     home, abroad = followers(own, unit, order), followers(others, unit, order)
     made = []
@@ -119,10 +123,9 @@ def markov(own: Array, others: Array, count: int, rng: Generator, foreign: float
         walk = [""] * order
         for _ in range(max(1, len(tokens_of(row, unit)))):
             context = tuple(walk[-order:])
-            is_foreign = context in abroad and any(walk) and rng.random() < foreign
+            is_foreign = context in abroad and any(context) and rng.random() < foreign
             steps = abroad[context] if is_foreign else home.get(context)
-            # where the class knows no way on, the walk begins anew
-            steps = steps or home[("",) * order]
+            steps = steps or home[("",) * order]  # no way on: the walk begins anew
             walk.append(steps[rng.integers(len(steps))])
         made.append(row_of(walk[order:], unit))
     return array_of(made)
