@@ -114,7 +114,8 @@ def followers(rows: Array, unit: str, order: int) -> dict[tuple[str, ...], list[
 def markov(own: Array, others: Array, count: int, rng: Generator, foreign: float = 0.1) -> Array:
     """Walks of a Markov chain of the class that takes every tenth step, where it can, from the
     other classes, so that its vocabulary grows; as long as some row of the class (after Avela,
-    Ilmonen. Extrapolated Markov chain oversampling method for imbalanced text classification. 2026)."""
+    Ilmonen. Extrapolated Markov chain oversampling method for imbalanced text classification.
+    2026)."""
     unit = unit_of([*own, *others])
     order = ORDERS[unit]
     home, abroad = followers(own, unit, order), followers(others, unit, order)
