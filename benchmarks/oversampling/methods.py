@@ -44,7 +44,16 @@ PASSED = (
     "validity/judge.py",
 )
 # What signals and sequences pass through.
-ROOMS = ("adapters", "attacks", "containers", "estimators", "generation", "spaces", "surrogates")
+ROOMS = (
+    "adapters",
+    "attacks",
+    "containers",
+    "estimators",
+    "generation",
+    "spaces",
+    "surrogates",
+    "validity",
+)
 KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
 # Where no row is "in danger", or where rows are not of the kind it takes: SMOTE instead.
 MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn", "esmote")
