@@ -8,7 +8,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores
+from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores, shifts
+from benchmarks.oversampling.domains import DOMAINS
 
 RIVALS = (
     "nothing,class_weights,random,jitter,smote,borderline,svm_smote,adasyn,polynom_star,prowsyn,"
@@ -25,7 +26,17 @@ METHODS = {
     "advaug_under:noisy,advaug_under:redundant,advaug_under:both",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
 }
-STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under"}
+SIGNAL_RIVALS = "nothing,class_weights,random,smote,jitter,time_warp,ohit,esmote"
+SEQUENCE_RIVALS = "nothing,class_weights,random,edits,markov,smote"
+OURS_ELSEWHERE = "advaug:auto,advaug:auto:attack=noise"
+METHODS |= {
+    "signals": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
+    "signals_multiclass": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
+    "instruments": f"nothing,random,smote,jitter,time_warp,instrument,{OURS_ELSEWHERE}",
+    "sequences": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
+    "sequences_multiclass": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
+}
+STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under", "instruments": "grow2"}
 SUBJECTS = {
     "balance": "binary tables under 6000 rows, minority rows only",
     "grow": "the same, all classes grown to 1.5 times the largest",
@@ -34,6 +45,11 @@ SUBJECTS = {
     "curves": "small training sets, n = 30 to 500, all classes grown to 3 times the largest",
     "undersample": "those of `balance`, the large class cut to the rare one's size",
     "scale": "tables of 6000 rows and more, training folds whole",
+    "signals": "signals, rare rows thinned to a tenth of the training fold",
+    "signals_multiclass": "signals of several classes as they are, macro scores",
+    "instruments": "the same learners asked about signals of other instruments",
+    "sequences": "texts and events, rare rows thinned to a twentieth of the training fold",
+    "sequences_multiclass": "texts and events of several classes as they are, macro scores",
 }
 
 
@@ -55,7 +71,11 @@ def arguments() -> argparse.Namespace:
     add("--variants", type=int, default=1, help="tables of one base")
     add("--seeds", type=int, default=1, help="repeats of the folds: seeds 0, 1, ...")
     add("--folds", type=int, default=5)
-    add("--most-rows", type=int, help="of a training fold; 0: all (default: 3000, scale 0)")
+    add(
+        "--most-rows",
+        type=int,
+        help="of a training fold; 0: all (default: 3000; scale 0, signals 400, sequences 2000)",
+    )
     add(
         "--sizes",
         type=samplers.split,
@@ -71,40 +91,62 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def domain_of(table: str) -> str:
+    """What kind of rows a table of results is about."""
+    known = {"signals": "signal", "sequences": "sequence", "instruments": "instrument"}
+    return known.get(table.split("_")[0], "tabular")
+
+
+def task_of(table: str) -> str:
+    if table == "instruments":
+        return table
+    return "multiclass" if table.endswith("multiclass") else "binary"
+
+
 def sets_of(args: argparse.Namespace) -> list[str]:
-    task = "multiclass" if args.table == "multiclass" else "binary"
+    task, domain = task_of(args.table), DOMAINS[domain_of(args.table)].shelf
     is_big = args.table == "scale"
     if args.sets:
         names = args.sets
     elif args.table == "curves":
         names = curves.choose(args.data, args.split, args.folds)
+    elif args.table == "instruments":
+        names = shifts.choose(args.data, args.split, args.variants)
     else:
         names = data.choose(
-            args.data, task, is_big=is_big, variants=args.variants, split=args.split
+            args.data,
+            task,
+            is_big=is_big,
+            variants=args.variants,
+            split=args.split,
+            domain=domain,
         )
     if args.half != "all":
-        names = data.halves(args.data, names, args.split)[args.half == "confirm"]
+        names = data.halves(args.data, names, args.split, domain)[args.half == "confirm"]
     if args.table == "mixed":
         names = [name for name in names if data.load(args.data, name, task).is_mixed]
     return names
 
 
 def plan_of(args: argparse.Namespace) -> cells.Plan:
-    most = args.most_rows if args.most_rows is not None else (0 if args.table == "scale" else 3000)
+    domain = domain_of(args.table)
+    most = 0 if args.table == "scale" else DOMAINS[domain].most_rows
+    most = args.most_rows if args.most_rows is not None else most
     names = args.methods or samplers.split(METHODS[args.table])
     for method in names:  # a misspelt one fails now, not after an hour
         if method not in methods.KEEPS_ROWS:
-            methods.sampler_of(method)
+            methods.sampler_of(method, domain)
     return cells.Plan(
         folder=args.data,
         cells=args.cells,
         sets=tuple(sets_of(args)),
         methods=tuple(dict.fromkeys(names)),
-        task="multiclass" if args.table == "multiclass" else "binary",
+        task=task_of(args.table),
         strategy=args.strategy or STRATEGIES.get(args.table, "balance"),
         most_rows=most or None,
         seeds=args.seeds,
         folds=args.folds,
+        domain=domain,
     )
 
 
@@ -140,6 +182,9 @@ def main() -> None:
         return
     if not args.report_only:
         tell(cells.run(plan, args.jobs))
+    if args.table == "instruments":
+        print(shifts.write(plan, shifts.score(plan), title, args.out, command()))
+        return
     table = scores.score(plan, args.jobs)
     print(report.write(plan, table, title, args.out, command()))
 

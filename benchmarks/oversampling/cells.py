@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
 from benchmarks.oversampling import data
-from benchmarks.oversampling.learners import LEARNERS, probabilities
+from benchmarks.oversampling.domains import DOMAINS
 from benchmarks.oversampling.methods import (
     KEEPS_ROWS,
     code_of,
@@ -43,6 +44,7 @@ class Plan:
     most_rows: int | None = 3000  # training folds above it are cut at the classes' own shares
     seeds: int = 1
     folds: int = 5
+    domain: str = "tabular"
 
     def path(self, name: str, seed: int, fold: int, method: str) -> Path:
         """Where a cell lies."""
@@ -68,7 +70,8 @@ def run(plan: Plan, jobs: int = 2) -> list[str]:
         for method in plan.methods:
             if not plan.path(*key, method).is_file():
                 missing[key].append(method)
-    rows = data.catalogue(plan.folder).set_index("name")["rows"].to_dict()
+    known = data.catalogue(plan.folder, domain=DOMAINS[plan.domain].shelf)
+    rows = known.set_index("name")["rows"].to_dict()
     order = sorted(missing, key=lambda key: -rows.get(key[0], 0))
     tasks = (delayed(run_fold)(plan, *key, missing[key]) for key in order)
     total, failures = sum(map(len, missing.values())), []
@@ -86,16 +89,15 @@ def run_fold(
     """All missing methods of one fold, each written as soon as it is done."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.filterwarnings("ignore", "too few rows to learn from")  # meant for users
-    table = data.load(plan.folder, name, plan.task)
-    train, test = list(data.folds_of(table, seed, plan.folds))[fold]
-    train = data.cut(train, table.y[train], plan.most_rows, seed)
-    X, y = table.X.iloc[train].reset_index(drop=True), table.y[train]
-    encode = data.encoder_of(X)
+    table = data.load(plan.folder, name, plan.task, DOMAINS[plan.domain].shelf)
+    train, test = parted(plan, table, seed, fold)
+    X, y = data.take(table.X, train), table.y[train]
+    encode = DOMAINS[plan.domain].encoder_of(X)
     rows = Fold(X, encode(X), y, encode, totals_of(plan.strategy, y), seed)
-    X_test, failures = table.X.iloc[test].reset_index(drop=True), []
+    X_test, failures = data.take(table.X, test), []
     for method in methods:
         try:
-            cell = run_cell(method, rows, X_test)
+            cell = run_cell(method, rows, X_test, plan.domain)
         except Exception as error:  # one method's fault must not stop an hour's run
             failures.append(f"{method} on {name}, seed {seed}, fold {fold}: {error!r}")
             continue
@@ -105,17 +107,26 @@ def run_fold(
     return len(methods), failures
 
 
-def run_cell(method: str, rows: Fold, X_test: pd.DataFrame) -> pd.DataFrame:
+def parted(plan: Plan, table: data.Table, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows, made imbalanced and cut as the plan has it, and test rows of a fold."""
+    domain = DOMAINS[plan.domain]
+    train, test = list(data.folds_of(table, seed, plan.folds))[fold]
+    if domain.share is not None and plan.task == "binary":
+        train = data.thin(train, table.y[train], domain.share, domain.least, seed)
+    return data.cut(train, table.y[train], plan.most_rows, seed), test
+
+
+def run_cell(method: str, rows: Fold, X_test: Any, domain: str = "tabular") -> pd.DataFrame:
     """One method, all learners: a line each."""
     lines, matrix = [], rows.encode(X_test)
-    grown = resample(method, rows)
-    for learner in ["committee"] if method == "committee" else LEARNERS:
+    grown, kind = resample(method, rows, domain), DOMAINS[domain]
+    for learner in ["committee"] if method == "committee" else kind.learners:
         start = time.process_time()
         if method == "committee":
             p = committee_probability(rows, X_test)
         else:
             weighs = method == "class_weights"
-            p = probabilities(learner, rows.seed, grown.matrix, grown.y, matrix, weighs=weighs)
+            p = kind.probabilities(learner, rows.seed, grown.matrix, grown.y, matrix, weighs=weighs)
         lines.append(
             {
                 "learner": learner,
@@ -125,7 +136,7 @@ def run_cell(method: str, rows: Fold, X_test: pd.DataFrame) -> pd.DataFrame:
                 "p": (p[:, 1] if p.shape[1] == 2 else p).astype(np.float32).ravel(),
             }
         )
-    return pd.DataFrame(lines).assign(code=code_of(method))
+    return pd.DataFrame(lines).assign(code=code_of(method, domain))
 
 
 def write(cell: pd.DataFrame, path: Path) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.oversampling import own_model, samplers, thinners
-from benchmarks.oversampling.samplers import RIVALS, Fold, Sampler, smote
+from benchmarks.oversampling.domains import DOMAINS
+from benchmarks.oversampling.samplers import Fold, Sampler
 from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
 
 HERE = Path(__file__).parent
@@ -42,8 +43,20 @@ PASSED = (
     "surrogates/ensemble.py",
     "validity/judge.py",
 )
+# What signals and sequences pass through.
+ROOMS = (
+    "adapters",
+    "attacks",
+    "containers",
+    "estimators",
+    "generation",
+    "spaces",
+    "surrogates",
+    "validity",
+)
 KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
-MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn")  # where no row is "in danger": SMOTE instead
+# Where no row is "in danger", or where rows are not of the kind it takes: SMOTE instead.
+MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn", "esmote")
 
 
 @dataclass(frozen=True)
@@ -65,19 +78,19 @@ def totals_of(strategy: str, y: np.ndarray) -> dict[int, int]:
     return {int(label): total for label in np.unique(y)}
 
 
-def resample(method: str, fold: Fold) -> Resampled:
+def resample(method: str, fold: Fold, domain: str = "tabular") -> Resampled:
     """Grow a fold; AssertionError if the class counts are not the ones asked for."""
     if method in KEEPS_ROWS:
         return Resampled(fold.matrix, fold.y, 0.0)
     start = time.process_time()
     fell_back = False
     try:
-        matrix, y = sampler_of(method)(fold)
+        matrix, y = sampler_of(method, domain)(fold)
         assert_counts(method, fold, y)
     except (ValueError, RuntimeError, AssertionError):
         if method not in MAY_GIVE_UP:
             raise
-        (matrix, y), fell_back = smote(fold), True
+        (matrix, y), fell_back = sampler_of("smote", domain)(fold), True
         assert_counts("smote", fold, y)
     return Resampled(matrix, y, time.process_time() - start, fell_back)
 
@@ -94,10 +107,11 @@ def assert_counts(method: str, fold: Fold, y: np.ndarray) -> None:
             raise AssertionError(f"{method}: {count} rows of class {label}, {total} asked for")
 
 
-def sampler_of(method: str) -> Sampler:
+def sampler_of(method: str, domain: str = "tabular") -> Sampler:
     """The sampler that a name stands for; ValueError if it stands for none."""
-    if known := (RIVALS | THINNERS).get(method):
-        return known
+    rivals = DOMAINS[domain].rivals
+    if method in rivals:
+        return rivals[method]
     ours = {
         "advaug": samplers.by_advaug,
         "advaug_under": thinners.by_advaug,
@@ -106,7 +120,7 @@ def sampler_of(method: str) -> Sampler:
     family, colon, _ = method.partition(":")
     if colon and family in ours:
         return partial(ours[family], method)
-    names = ", ".join([*KEEPS_ROWS, *RIVALS, *THINNERS])
+    names = ", ".join([*KEEPS_ROWS, *rivals])
     raise ValueError(
         f"--methods: {method!r} is neither advaug:<recipe>, advaug_own:<learner>, "
         f"advaug_under:<drop> nor one of {names}"
@@ -131,14 +145,16 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
 
 
 @cache
-def code_of(method: str) -> str:
+def code_of(method: str, domain: str = "tabular") -> str:
     """A digest of the code behind a method: cells made by other code are told apart.
 
     Comments and layout do not count, nor do docstrings of the library. What all share is in it too.
     """
-    files, library = [HERE / "data.py", HERE / "learners.py"], []
+    own = DOMAINS[domain].files
+    files, library = [HERE / name for name in ("data.py", *(own or ["learners.py"]))], []
     if method.startswith("advaug") or method == "committee":
-        library = sorted(f for part in PASSED for f in HERE.parents[1].glob(f"advaug/{part}"))
+        parts = [f"{room}/*.py" for room in ROOMS] if own else PASSED
+        library = sorted(f for part in parts for f in HERE.parents[1].glob(f"advaug/{part}"))
     elif method in THINNERS:
         files.append(HERE / "thinners.py")
     elif method not in KEEPS_ROWS:

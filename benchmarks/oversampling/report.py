@@ -5,10 +5,12 @@ import platform
 from importlib.metadata import distributions
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.oversampling import data, pictures
-from benchmarks.oversampling.cells import Plan
+from benchmarks.oversampling.cells import Plan, parted
+from benchmarks.oversampling.domains import DOMAINS
 from benchmarks.oversampling.methods import KEEPS_ROWS, code_of
 from benchmarks.oversampling.scores import IS_BETTER_LOW, metrics_of
 from benchmarks.oversampling.significance import (
@@ -21,7 +23,7 @@ from benchmarks.oversampling.significance import (
 )
 
 PACKAGES = ["advaug", "imbalanced-learn", "numpy", "pandas", "scikit-learn", "torch"]
-TESTED = ("AP", "AUC", "F1")
+TESTED = ("AP", "AUC", "F1", "macro F1")  # those of them that a table has
 
 
 def markdown(table: pd.DataFrame, digits: int = 4) -> str:
@@ -37,7 +39,7 @@ def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
     """A row per method: means over sets and learners, mean ranks over base sets, cost."""
     means = scores.groupby("method", sort=False)[[*metrics]].mean()
     ranked = scores[scores["method"] != "committee"]  # no sampler: a classifier of its own
-    for metric in TESTED:
+    for metric in tested(scores):
         means[f"rank {metric}"] = mean_ranks(per_base(ranked, metric))
     own = scores.groupby(["method", "set"], sort=False)[["seconds", "fell_back"]].first()
     fits = scores.groupby(["method", "set"], sort=False)["fit_seconds"].sum()
@@ -45,6 +47,11 @@ def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
     means["grow, s"], means["fit, s"] = cost["seconds"], cost["fit_seconds"]
     means["fell back"] = cost["fell_back"].map(lambda share: f"{share:.0%}" if share else "")
     return means
+
+
+def tested(scores: pd.DataFrame) -> list[str]:
+    """The metrics that are ranked and tested."""
+    return [metric for metric in TESTED if metric in scores]
 
 
 def knowledge(scores: pd.DataFrame, plan: Plan) -> list[str]:
@@ -78,28 +85,29 @@ def tests(scores: pd.DataFrame, metric: str) -> list[str]:
 
 
 def facts_of(plan: Plan, names: list[str]) -> pd.DataFrame:
-    """Rows, columns, rare rows and imbalance of each set as it is run."""
-    tables = [data.load(plan.folder, name, plan.task) for name in names]
-    return pd.DataFrame(
-        [
+    """Rows, rare rows and imbalance of each set, and what its domain tells of it; where training
+    folds are made imbalanced, rare rows and imbalance are those of the first."""
+    domain, lines = DOMAINS[plan.domain], []
+    for name in names:
+        table = data.load(plan.folder, name, plan.task, domain.shelf)
+        y = table.y if domain.share is None else table.y[parted(plan, table, 0, 0)[0]]
+        counts = np.bincount(y)
+        lines.append(
             {
-                "set": table.name,
+                "set": name,
                 "base": table.base,
                 "rows": len(table.y),
-                "columns": table.X.shape[1],
-                "categories": len(data.kinds(table.X)[1]),
-                "missing cells": int(table.X.isna().to_numpy().sum()),
-                "minority": table.smallest,
-                "imbalance": round(table.imbalance, 2),
+                **domain.facts(table.X),
+                "minority": counts.min(),
+                "imbalance": round(counts.max() / counts.min(), 2),
             }
-            for table in tables
-        ]
-    ).set_index("set")
+        )
+    return pd.DataFrame(lines).set_index("set")
 
 
-def stale(scores: pd.DataFrame) -> pd.Series:
+def stale(scores: pd.DataFrame, domain: str) -> pd.Series:
     """Sets of each method whose cells were made by other code than the present."""
-    now = {method: code_of(method) for method in scores["method"].unique()}
+    now = {method: code_of(method, domain) for method in scores["method"].unique()}
     other = scores[scores["code"] != scores["method"].map(now)]
     return other.groupby("method")["set"].nunique()
 
@@ -114,6 +122,9 @@ def machine() -> str:
 def heading(plan: Plan, facts: pd.DataFrame) -> str:
     """What was compared, on what, and how."""
     cut = f"cut to {plan.most_rows} rows" if plan.most_rows else "whole"
+    domain = DOMAINS[plan.domain]
+    if domain.share is not None and plan.task == "binary":
+        cut = f"thinned to {domain.share:.0%} rare rows ({domain.least} at least), {cut}"
     return (
         f"{len(facts)} sets of {facts['base'].nunique()} bases; strategy {plan.strategy}; "
         f"training folds {cut}; {settings_of(plan)} `worse`, `same`, `better`: Bayesian "
@@ -137,7 +148,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
     scores.round(6).to_parquet(out / f"{slug}.parquet")
     facts = facts_of(plan, [*dict.fromkeys(scores["set"])])
     means = summary(scores, metrics)
-    old = stale(scores)
+    old = stale(scores, plan.domain)
     absent = [name for name in plan.sets if name not in facts.index]
     text = [
         f"# {title}",
@@ -150,7 +161,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
         *([f"Made by other code than the present: {old.to_dict()}", ""] if len(old) else []),
         markdown(means),
         "",
-        *(line for metric in TESTED for line in tests(scores, metric)),
+        *(line for metric in tested(scores) for line in tests(scores, metric)),
         "**AP over nothing, by learner**",
         "",
         markdown(gains_by_learner(scores, "AP", "nothing").T) if "nothing" in plan.methods else "",
@@ -171,10 +182,12 @@ def draw(plan: Plan, scores: pd.DataFrame, facts: pd.DataFrame, out: Path, slug:
     ranked = scores[scores["method"] != "committee"]
     names = [name for name in ranked["method"].unique() if name != "nothing"]
     ours = [name for name in names if name.startswith("advaug")]
-    for metric in TESTED:
+    for metric in tested(scores):
         table = per_base(ranked, metric)
         low = metric in IS_BETTER_LOW
-        pictures.rank_diagram(table, metric, out / f"{slug}_ranks_{metric}.png", low_is_good=low)
+        pictures.rank_diagram(
+            table, metric, out / f"{slug}_ranks_{metric.replace(' ', '_')}.png", low_is_good=low
+        )
     means = ranked.groupby("method")["AP"].mean()
     shown = [*sorted(ours, key=lambda m: -means[m])[:3]]
     shown += [*sorted(set(names) - set(ours), key=lambda m: -means[m])[: 8 - len(shown)]]

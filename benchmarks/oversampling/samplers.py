@@ -1,7 +1,7 @@
 """Over-samplers: imbalanced-learn's, the rules of `rivals`, and the library's own.
 
 Each makes of a training fold a longer matrix with its labels. Where a rival has no form for mixed
-columns, it works on the one-hot encoding.
+columns, it works on the one-hot encoding. Signals and sequences have rules of their own.
 """
 
 import ast
@@ -16,18 +16,18 @@ import pandas as pd
 from imblearn import over_sampling
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.oversampling.data import kinds, texts
+from benchmarks.oversampling.data import kinds, take, texts
 from benchmarks.oversampling.rivals import RULES, Rule
 
 
 @dataclass(frozen=True)
 class Fold:
-    """The training rows of a fold: as the folder has them, and encoded."""
+    """The training rows of a fold: as the folder has them, and encoded (an array, row by row)."""
 
-    X: pd.DataFrame
+    X: Any
     matrix: np.ndarray
     y: np.ndarray
-    encode: Callable[[pd.DataFrame], np.ndarray]
+    encode: Callable[[Any], np.ndarray]
     totals: dict[int, int]
     seed: int
 
@@ -123,7 +123,8 @@ def by_advaug(method: str, fold: Fold) -> tuple:
     values = {"recipe": recipe, "random_state": fold.seed} | values
     sampler = AdversarialOverSampler(sampling_strategy=fold.totals, **values)
     X, y = sampler.fit_resample(fold.X, fold.y)
-    return np.concatenate([fold.matrix, fold.encode(X.iloc[len(fold.X) :])]), y
+    made = fold.encode(take(X, np.arange(len(fold.X), len(X))))
+    return np.concatenate([fold.matrix, made]), y
 
 
 def options_of(method: str) -> tuple[str, dict[str, Any]]:
