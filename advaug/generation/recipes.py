@@ -131,7 +131,7 @@ class Harden(Settings):
         own = pool.of(label)
         parent = evenly(own, count, generator)
         gap = pool.enemies(label)[0][:, 0]
-        width = pool.features.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
+        width = pool.x[0].numel() if self.norm == math.inf else 1  # a box's corner lies far
         return alone(parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -168,8 +168,8 @@ class Translate(Settings):
 
 
 def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    distance, place = nearest(pool.features[rows], pool.features[own], 1)
-    return distance[:, 0], place[:, 0]
+    place = nearest(pool.features[rows], pool.features[own], 1)[1]
+    return pool.apart(rows, own[place])[:, 0], place[:, 0]
 
 
 @dataclass
