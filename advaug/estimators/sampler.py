@@ -59,7 +59,7 @@ from advaug.generation import (
 )
 from advaug.objectives import Logits
 from advaug.surrogates import Asked, Queried
-from advaug.validity import Judge
+from advaug.validity import Banded, Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
@@ -330,6 +330,8 @@ recipe
             is_sifted = order.recipe.chance is not None
             surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
             judge = surer_than_chance if is_sifted else Judge()
+            signs = pool.committee.features.signs
+            judge = judge if signs is None else Banded(judge, signs)
         bench = judge.fit(pool.features, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,

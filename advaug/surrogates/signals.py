@@ -67,16 +67,23 @@ class Signals:
         parts = [self._raw(rows) for rows in x.split(height)]
         return (torch.cat(parts) - self.center) / self.scale
 
+    @property
+    def signs(self) -> slice:
+        """Powers by frequency, steps and correlations: the last features."""
+        channels = self.channels
+        pairs_seen = pairs(channels).shape[1]
+        return slice(-(channels * (len(self.edges) + 2) + pairs_seen), None)
+
     def _raw(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch width"]:
         values, there = parted(x, self.channels)
-        seen = self._pooled(values, there.amax(1, keepdim=True))
-        return torch.cat([seen, placed(values, there, self.segments), self.signs(x)], 1)
-
-    def signs(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch signs"]:
-        """What must look like a real signal's: powers by frequency, steps, correlations."""
-        values, there = parted(x, self.channels)
-        powered = powers(values, there, self.edges)
-        return torch.cat([powered, steps(values, there), correlations(values, there)], 1)
+        seen = [
+            self._pooled(values, there.amax(1, keepdim=True)),
+            placed(values, there, self.segments),
+            powers(values, there, self.edges),
+            steps(values, there),
+            correlations(values, there),
+        ]
+        return torch.cat(seen, 1)
 
     def _pooled(
         self, values: Float[Tensor, "batch channels time"], there: Float[Tensor, "batch 1 time"]
@@ -218,10 +225,9 @@ def steps(
     """Log root mean square of the steps from one time to the next, and the largest one's log."""
     both = there[:, :, 1:] * there[:, :, :-1]
     square = ((values[:, :, 1:] - values[:, :, :-1]) * both).square()
-    if not square.shape[2]:
-        return square.flatten(1)
     mean = square.sum(2) / both.sum(2).clamp_min(1)
-    return torch.cat([(mean + QUIET).log() / 2, (square.amax(2) + QUIET).log() / 2], 1)
+    largest = square.amax(2) if square.shape[2] else mean
+    return torch.cat([(mean + QUIET).log() / 2, (largest + QUIET).log() / 2], 1)
 
 
 def correlations(
