@@ -11,12 +11,14 @@ from typing import Self
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, interpolate, max_pool1d
+from torch.nn.functional import avg_pool1d, grid_sample, interpolate, max_pool1d
 
 from advaug import norms
 from advaug.spaces.box import Box
 
 KEPT = 0.999  # share of the spread's power that lies in the band
+WAVES = 3  # half sines that a warp of time is made of
+STEEPEST = 0.1  # share of the length: with three waves time still runs forwards
 FADE = 9  # cells over which a mixed-in signal fades out where it ends
 
 
@@ -35,12 +37,16 @@ class Band:
         Whether flags follow the channels: where one is 1 the cell is missing and stays so.
     least_snr : float, optional
         Power of a channel over the power of its move, at least, in dB.
+    warp : float
+        Largest shift of `scatter`'s smooth warp of time a standard deviation of its size, as a
+        share of the length.
     """
 
     box: Box
     spread: Tensor
     has_flags: bool = False
     least_snr: float | None = None
+    warp: float = 0.0
 
     def to(self, device: torch.device | str) -> Self:
         return replace(self, box=self.box.to(device), spread=self.spread.to(device))
@@ -140,7 +146,8 @@ class Band:
         scale: Float[Tensor, "cells time"],
         noise: Float[Tensor, "batch cells time"],
     ) -> Float[Tensor, "batch cells time"]:
-        """A random signal with the rows' own spread, `size` standard deviations long.
+        """A random signal with the rows' own spread, `size` standard deviations long, laid over
+        the row, whose time is warped.
 
         As many independent coordinates are counted as the spectrum is wide, (sum v)^2 / sum v^2
         of its variances v: a signal of many cells has few.
@@ -148,7 +155,30 @@ class Band:
         variance = self._response(x.shape[2] + 1).square()
         width = variance.sum().square() / variance.square().sum().clamp_min(1e-12)
         move = self.freed(self._shaped(norms.standard_normal(noise)), x)
-        return self._quiet(x, move * norms.per_row(size / width.clamp_min(1).sqrt(), move))
+        move = move * norms.per_row(size / width.clamp_min(1).sqrt(), move)
+        if self.warp:
+            move = move + self.freed(self._warped(x, size, noise) - x, x)
+        return self._quiet(x, move)
+
+    def _warped(
+        self,
+        x: Float[Tensor, "batch cells time"],
+        size: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch cells time"],
+    ) -> Float[Tensor, "batch cells time"]:
+        """Each row read at times that run now faster, now slower; its ends stay."""
+        place, last = torch.arange(x.shape[2], device=x.device).to(x), x.new_tensor(x.shape[2] - 1)
+        way = (self.warp * size).clamp_max(STEEPEST)[:, None]
+        if self.has_flags:
+            there = 1 - x[:, len(self.spread) :]
+            last = (there * place).amax((1, 2))[:, None]
+            way = way * (there.sum(2).amin(1)[:, None] > last)  # a gap would be read as values
+        phase = (place / last.clamp_min(1)).clamp_max(1) * torch.pi
+        way = way * last
+        for wave, share in enumerate(noise.flatten(1)[:, :WAVES].unbind(1), start=1):
+            bend = 2 * (share * 4096 % 1) - 1  # the digits that say nothing of the shape
+            place = place + way * bend[:, None] * torch.sin(wave * phase) / wave
+        return read_at(x, place)
 
     def mix(
         self,
@@ -216,6 +246,18 @@ class Band:
             size = move.square().sum(2).sqrt().clamp_min(1e-30)
             move = move * (allowed / size).clamp_max(1)[:, :, None]
         return self.box.shift(seed, move)
+
+
+def read_at(
+    x: Float[Tensor, "batch cells time"], place: Float[Tensor, "batch time"]
+) -> Float[Tensor, "batch cells time"]:
+    """The signals read at other times, in samples, between which cubics run."""
+    across = 2 * place / max(x.shape[2] - 1, 1) - 1
+    grid = torch.stack([across, torch.zeros_like(across)], -1)[:, None]
+    read = grid_sample(
+        x[:, :, None], grid, mode="bicubic", padding_mode="border", align_corners=True
+    )
+    return read[:, :, 0]
 
 
 def mirrored(x: Float[Tensor, "*rows time"]) -> Float[Tensor, "*rows twice"]:
