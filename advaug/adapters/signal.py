@@ -36,6 +36,9 @@ class SignalAdapter(Settings):
         Where it is not None, moves have the spectrum of the data.
     least_snr : float, optional
         Power of a channel over the power of an attack's move in it, at least, in dB.
+    warp : float in [0, 0.1]
+        Largest shift, as a share of the length, that new signals' time is warped by for each
+        standard deviation of their recipe's noise.
     frozen : sequence of int
         Channels that no signal may change.
     bounds : (low, high) or one such pair for each channel, optional
@@ -53,6 +56,7 @@ class SignalAdapter(Settings):
     sampling_rate: float | None = None
     band: Any = "data"
     least_snr: float | None = None
+    warp: float = 0.0
     frozen: Any = ()
     bounds: Any = None
 
@@ -87,6 +91,7 @@ class SignalAdapter(Settings):
             time=values.shape[2],
             spread=torch.ones(channels, values.shape[2] + 1),
             least_snr=self.least_snr,
+            warp=self.warp,
         )
         return coding.shaped(X, *self._band()) if self.band is not None else coding
 
@@ -137,6 +142,7 @@ class SignalCoding:
     time: int
     spread: Tensor
     least_snr: float | None = None
+    warp: float = 0.0
 
     def shaped(self, X: Any, low: float, high: float) -> "SignalCoding":
         """The same coding with the signals' own spectrum between two frequencies."""
@@ -196,7 +202,7 @@ class SignalCoding:
             free=cells(self.is_free, 0.0) > 0,
             grid=cells(1 / self.scale, 0.0) if self.is_whole else None,
         )
-        return Band(box, self.spread, self.has_flags, self.least_snr)
+        return Band(box, self.spread, self.has_flags, self.least_snr, self.warp)
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
         """Copies of the signals with the moved cells written, each in its own dtype."""

@@ -12,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.neighbours import nearest
-from advaug.norms import length
 from advaug.objectives import margin
 from advaug.spaces import Space
 from advaug.surrogates.ensemble import Committee, held_out_logits, spread
@@ -81,24 +80,21 @@ class Pool:
         """Places of a class in the pool."""
         return (self.y == label).nonzero()[:, 0]
 
+    @property
+    def cells(self) -> Float[Tensor, "kept cells"]:
+        """The rows as they are: rows mix and move cell by cell, so that is how near they lie."""
+        return self.x.flatten(1)
+
     def enemies(
         self, label: int, k: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
-        own, others = self.of(label), (self.y != label).nonzero()[:, 0]
-        place = others[nearest(self.features[own], self.features[others], k)[1]]
-        return self.apart(own, place), place
+        others = (self.y != label).nonzero()[:, 0]
+        distance, place = nearest(self.cells[self.of(label)], self.cells[others], k)
+        return distance, others[place]
 
     def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest kin."""
         own = self.of(label)
-        place = own[nearest(self.features[own], self.features[own], k, skips_self=True)[1]]
-        return self.apart(own, place), place
-
-    def apart(
-        self, rows: Int[Tensor, " rows"], others: Int[Tensor, "rows k"]
-    ) -> Float[Tensor, "rows k"]:
-        """How far rows lie from others, cell by cell: features say who is near, not how far a
-        row has to move."""
-        gaps = [length(self.x[rows] - self.x[other], 2) for other in others.unbind(1)]
-        return torch.stack(gaps, 1) if gaps else others.new_empty(others.shape, dtype=torch.float32)
+        distance, place = nearest(self.cells[own], self.cells[own], k, skips_self=True)
+        return distance, own[place]
