@@ -17,11 +17,12 @@ from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import SignalAdapter, adapter_for
-from advaug.attacks import UAP, Patch
+from advaug.attacks import UAP, Instrument, Patch
 from advaug.generation import RECIPES
 from advaug.spaces import Band, Box
 from advaug.spaces.band import spread_of
 from advaug.surrogates import Ensemble, Signals
+from advaug.validity import Banded, Judge
 
 TIME = 40
 
@@ -278,6 +279,73 @@ def test_signals_go_through_pipelines_cross_validation_and_grid_search(name):
     assert len(search.predict(X)) == len(X)
 
 
+# ---------------------------------------------------------------- instruments
+
+
+def instrument_of(**fields):
+    nothing = {"gain": 0, "offset": 0, "drift": 0, "clock": 0, "noise": 0, "cutoff": 1e6}
+    return Instrument(**{**nothing, **fields})
+
+
+def share(move, x):
+    return (move * x).sum(2, keepdims=True) / (x * x).sum(2, keepdims=True)
+
+
+INSTRUMENTS = {
+    "nothing": ({}, lambda move, x: np.abs(move).max() < 1e-5),
+    "gain": ({"gain": 0.2}, lambda move, x: np.allclose(move, share(move, x) * x, atol=1e-3)),
+    "offset": ({"offset": 0.2}, lambda move, x: np.allclose(np.ptp(move, axis=2), 0, atol=1e-4)),
+    "drift": ({"drift": 0.2}, lambda move, x: np.allclose(np.diff(move, 2), 0, atol=1e-4)),
+    "noise": ({"noise": 0.1}, lambda move, x: np.abs(move.mean(2)).max() < 0.05),
+}
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_each_part_of_an_instrument_does_what_it_says(name):
+    fields, holds = INSTRUMENTS[name]
+    X, y = waves()
+    adapter = SignalAdapter(bounds=(-99, 99))
+    moved = transformer_of(
+        attack=instrument_of(**fields), adapter=adapter, radius=1.0
+    ).fit_transform(X, y)
+    center = X.mean((0, 2), keepdims=True)
+    assert holds(moved - X, X - center)
+    assert (name == "nothing") == np.allclose(moved, X, atol=1e-4)
+
+
+def test_a_searched_instrument_fools_more_than_a_random_one():
+    X, y = waves()
+    margins = []
+    for steps in (0, 8):
+        transformer = transformer_of(attack=Instrument(steps=steps), radius=1.0).fit(X, y)
+        moved = transformer.transform(X)
+        logits = transformer.surrogate_.logits(transformer.adapter_.encode(moved))
+        margins.append((logits[:, 1] - logits[:, 0]).numpy() * (2 * y - 1))
+    assert margins[1].mean() < margins[0].mean() - 0.1
+
+
+def test_instruments_keep_lengths_frozen_channels_and_batches():
+    X, y = waves()
+    X = as_list(X)
+    results = []
+    for batch_size in (4096, 7):
+        adapter = SignalAdapter(frozen=[0])
+        transformer = transformer_of(
+            attack=Instrument(), adapter=adapter, batch_size=batch_size, radius=1.0
+        )
+        results.append(transformer.fit_transform(X, y))
+    for one, two, row in zip(*results, X, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+        assert one.shape == row.shape
+        np.testing.assert_array_equal(one[0], row[0])
+
+
+def test_an_instrument_asks_for_signals():
+    X, y = waves()
+    with pytest.raises(ValueError, match="an instrument records signals"):
+        transformer_of(attack="instrument").fit_transform(X[:, 0], y)
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -405,6 +473,31 @@ def test_features_do_not_see_padding_batch_or_device_dtype(generator):
     longer[:, 2:, TIME:] = 1
     assert see(longer).shape == see(hidden).shape
     assert shown.shape == hidden.shape
+
+
+def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
+    X, y = waves(n=200)
+    coding = SignalAdapter(bounds=(-9, 9)).fit(X)
+    x, labels = coding.encode(X), torch.from_numpy(y)
+    see = coding.features(x, generator)
+    bench = Banded(Judge(), see.signs).fit(see(x), labels, 1, generator)
+    fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
+    rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
+    assert bench.is_inside(see(fresh)).float().mean() > 0.9
+    assert bench.is_inside(see(rough)).float().mean() < 0.1
+    assert bench.verdict(see(rough), torch.ones(len(rough))).keeps.float().mean() < 0.1
+
+
+def test_time_warps_forwards_and_leaves_the_ends(generator):
+    ramp = torch.linspace(0, 1, TIME).expand(20, 2, -1).clone()
+    still = Band(
+        Box(-torch.ones(2, 1), torch.ones(2, 1) * 2, 2.0), torch.zeros(2, TIME + 1), warp=0.1
+    )
+    noise = torch.rand(ramp.shape, generator=generator)
+    warped = still.scatter(ramp, torch.ones(20), torch.ones(2, TIME), noise)
+    assert (warped.diff() > 0).all()
+    torch.testing.assert_close(warped[:, :, [0, -1]], ramp[:, :, [0, -1]], rtol=0, atol=1e-3)
+    assert ((warped - ramp).abs().amax((1, 2)) > 0.003).all()
 
 
 def test_features_have_a_gradient_everywhere(generator):
