@@ -25,7 +25,7 @@ from advaug.attacks import (
 )
 from advaug.norms import NORMS
 from advaug.objectives import Level, Margin, Odds
-from advaug.spaces import Box, Product, Simplex
+from advaug.spaces import Band, Box, Product, Simplex
 from advaug.surrogates import Committee, Frozen
 
 ATTACKS = [
@@ -51,6 +51,14 @@ def simplex():
     return Simplex(every, ~every)
 
 
+def band(norm, has_flags):
+    """Two channels, or one and its flags."""
+    box = Box(
+        torch.zeros(2, 1), torch.ones(2, 1), norm, free=torch.tensor([[True], [not has_flags]])
+    )
+    return Band(box, torch.ones(2 - has_flags, LEVELS + 1), has_flags, least_snr=-40.0, warp=0.05)
+
+
 FULL = {
     "free": torch.tensor([True] * 5 + [False]),
     "grid": torch.full((WIDTH,), 0.1),
@@ -59,6 +67,8 @@ FULL = {
 SPACES = {
     **{f"box {norm}": (box(norm), (WIDTH,)) for norm in NORMS},
     **{f"full box {norm}": (box(norm, **FULL), (WIDTH,)) for norm in NORMS},
+    **{f"band {norm}": (band(norm, False), (POSITIONS, LEVELS)) for norm in NORMS},
+    "band with flags": (band(2.0, True), (POSITIONS, LEVELS)),
     "simplex": (simplex(), (POSITIONS, LEVELS)),
     "product": (
         Product((box(2.0, **FULL), simplex()), ((WIDTH,), (POSITIONS, LEVELS))),
@@ -79,6 +89,10 @@ def rows_of(space, shape):
     ).float()
     if isinstance(space, Product):
         return torch.cat([numbers, levels.flatten(1)], 1)
+    if isinstance(space, Band):
+        numbers = numbers.view(5, POSITIONS, LEVELS)
+        numbers[:, 1:] = numbers[:, 1:].round() if space.has_flags else numbers[:, 1:]
+        return numbers
     return levels if isinstance(space, Simplex) else numbers
 
 
@@ -129,6 +143,8 @@ def test_snap_mix_and_distance_run_wholly_on_a_device(place, name, device):
         yield mixed
         yield space.snap(mixed, seed, share, noise)
         yield space.distance(mixed, seed)
+        yield space.scatter(mixed, share, torch.ones_like(seed[0]), noise)
+        yield space.sample(mixed, share, noise)
 
     for result in results(space.to(place), *args):
         assert result.device.type == place

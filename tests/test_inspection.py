@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from advaug import AdversarialOverSampler
-from advaug.inspection import ClassMapDisplay, MarginDisplay
+from advaug.inspection import ClassMapDisplay, MarginDisplay, SignalDisplay
 
 matplotlib.use("Agg")
 
@@ -113,3 +113,19 @@ def test_without_matplotlib_the_error_says_how_to_get_it(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install advaug\[plot\]"):
         display.plot()
+
+
+def test_a_new_signal_is_drawn_on_its_parent():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 2, 30)).cumsum(2), np.arange(40) % 4 == 0
+    X = [row[:, : 30 - k % 3] for k, row in enumerate(X)]
+    sampler = AdversarialOverSampler(random_state=0)
+    X_new, _ = sampler.fit_resample(X, y)
+    display = SignalDisplay.from_sampler(sampler, X_new, row=3, sampling_rate=10.0).plot()
+    parent, child = (line.get_ydata() for line in display.axes_[2, 0].get_lines())
+    np.testing.assert_array_equal(parent, X[sampler.parent_indices_[43]][1])
+    np.testing.assert_array_equal(child, X_new[43][1])
+    assert display.axes_[1, 0].get_xlabel() == "seconds"
+    assert "probability" in display.figure_.get_suptitle()
+    with pytest.raises(ValueError, match="row must be from 0 to 19, got 20"):
+        SignalDisplay.from_sampler(sampler, X_new, row=20)

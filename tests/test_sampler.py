@@ -491,10 +491,10 @@ ERRORS = {
         frame,
         "frozen column 'zip' is not in X",
     ),
-    "a 3-d float array": (
+    "a 5-d array": (
         {},
-        lambda: (np.random.default_rng(0).random((20, 3, 3)), np.arange(20) % 2),
-        r"dim 3.*no adapter takes.*adapter=ImageAdapter\(\)",
+        lambda: (np.random.default_rng(0).random((20, 3, 3, 2, 2)), np.arange(20) % 2),
+        r"dim 5.*no adapter takes.*adapter='image'",
     ),
     "a device that is none": ({"device": "gpu"}, problem, "device='gpu' cannot be used here"),
     "a radius below 0": ({"radius": -1.0}, problem, "'radius' parameter"),

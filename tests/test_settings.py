@@ -24,6 +24,7 @@ from advaug.attacks import (
     DeepFool,
     Direction,
     HopSkipJump,
+    Instrument,
     LeafSearch,
     Noise,
     Patch,
@@ -34,6 +35,9 @@ from advaug.surrogates import Ensemble
 
 CHANGED = [
     FGSM(),
+    Instrument(
+        gain=0.1, offset=0.1, drift=0.1, clock=0.01, noise=0.2, cutoff=0.1, steps=3, step=0.4
+    ),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),
     RFGSM(share=0.3),

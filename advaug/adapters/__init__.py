@@ -8,10 +8,15 @@ from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.mending import Mender
 from advaug.adapters.protocol import Adapter, Coding
 from advaug.adapters.repairs import REPAIRED, SET_BACK
+from advaug.adapters.signal import SignalAdapter, SignalCoding
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
 from advaug.constraints import Constraints
 
-ADAPTERS: dict[str, type[Adapter]] = {"image": ImageAdapter, "tabular": TabularAdapter}
+ADAPTERS: dict[str, type[Adapter]] = {
+    "image": ImageAdapter,
+    "signal": SignalAdapter,
+    "tabular": TabularAdapter,
+}
 
 __all__ = [
     "ADAPTERS",
@@ -22,6 +27,8 @@ __all__ = [
     "ImageAdapter",
     "ImageCoding",
     "Mender",
+    "SignalAdapter",
+    "SignalCoding",
     "TabularAdapter",
     "TabularCoding",
     "adapter_for",
@@ -36,8 +43,8 @@ def adapter_for(X: Any) -> Adapter:
             return adapter()
     raise ValueError(
         f"Found array with dim {np.ndim(X)} and dtype {getattr(X, 'dtype', '?')} that no adapter "
-        f"takes: {', '.join(ADAPTERS)} are known; name one, e.g. adapter=ImageAdapter() for "
-        "(n, h, w) floats, or reshape to (rows, columns)"
+        f"takes: {', '.join(ADAPTERS)} are known; reshape to (rows, columns), (signals, channels, "
+        "time) or (images, channels, height, width), or name one, e.g. adapter='image'"
     )
 
 

@@ -7,6 +7,7 @@ from advaug.attacks.crossover import Crossover
 from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
 from advaug.attacks.hopskipjump import HopSkipJump
+from advaug.attacks.instrument import Instrument
 from advaug.attacks.leaves import LeafSearch
 from advaug.attacks.minimal import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
@@ -39,6 +40,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "nes": NES,
     "spsa": SPSA,
     "crossover": Crossover,
+    "instrument": Instrument,
     "leaves": LeafSearch,
     "autoattack": AutoAttack,
 }
@@ -66,6 +68,7 @@ __all__ = [
     "DeepFool",
     "Direction",
     "HopSkipJump",
+    "Instrument",
     "LeafSearch",
     "Noise",
     "Patch",

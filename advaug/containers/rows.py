@@ -40,6 +40,16 @@ def owned(X: Any) -> Any:
     return np.asarray(X) if hasattr(X, "__array__") else X
 
 
+def is_list_of_signals(X: Any) -> bool:
+    """Whether X is a list of 2-d arrays (channels, time), of any lengths; bytes are images."""
+    return (
+        isinstance(X, list | tuple)
+        and len(X) > 0
+        and all(isinstance(row, np.ndarray) and row.ndim == 2 for row in X)
+        and any(row.dtype != np.uint8 for row in X)
+    )
+
+
 def as_array(X: Any) -> np.ndarray[Any, Any]:
     """A list, sparse matrix or array as an array that torch and pandas can read."""
     if sparse.issparse(X):

@@ -61,9 +61,9 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
                 f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
                 f"(shape={X.shape}) while a minimum of 1 is required."
             )
-    else:
+    elif not containers.is_list_of_signals(X):
         X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True)
-    if reset or np.ndim(X) <= 2:
+    if reset or containers.is_list_of_signals(X) or np.ndim(X) <= 2:
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)
     return X

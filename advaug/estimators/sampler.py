@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.adapters import Coding, Mender, mender_for
+from advaug.adapters import Coding, Mender, SignalCoding, mender_for
 from advaug.attacks import ATTACKS, Attack, Square
 from advaug.constraints import Constraints
 from advaug.devices import resolve
@@ -59,10 +59,13 @@ from advaug.generation import (
 )
 from advaug.objectives import Logits
 from advaug.surrogates import Asked, Queried
-from advaug.validity import Judge
+from advaug.validity import Banded, Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
+EASY = Explore(wide=0.0, crossing=0.0, noise=1.0)
+# Signals mix cell by cell: only with such as have their humps where they have theirs.
+SIGNALS = Explore(crossing=0.0, neighbours=5, noise=1.0)
 
 
 class AdversarialOverSampler(SharesModels, BaseOverSampler):
@@ -74,14 +77,14 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
 recipe
-        Where new rows start and what the attack raises; "auto" is "explore", and "match" where
-        the surrogate is a model of your own.
+        Where new rows start and what the attack raises; "auto" is "explore" (of signals only with
+        near kin), and "match" where the surrogate is a model of your own.
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
-        How far: in the adapter's units (robust standard deviations for tables), length by the
-        recipe's norm. "auto" is chosen row by row.
-    adapter : {"auto", "tabular", "image"} or an adapter
+        How far: in the adapter's units (robust standard deviations for tables, standard deviations
+        of the channels for signals), length by the recipe's norm. "auto" is chosen row by row.
+    adapter : {"auto", "tabular", "image", "signal"} or an adapter
         Reads the container; "auto" looks at it.
     surrogate : "auto", `Ensemble`, torch module or fitted classifier
         What is attacked: a cross-fitted committee of small nets, or your own model (shared, never
@@ -91,9 +94,9 @@ recipe
         always a committee, and so are the margins that "match" aims at: with a model of your own
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
-        Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
-        costs more. A refused row is drawn anew by "explore", by the others back towards a real
-        one of its class.
+        Which rows are kept; "auto" is `Judge` (for signals in a `Banded`); `Panel` asks other
+        families of models as well and costs more. A refused row is drawn anew by "explore", by
+        the others back towards a real one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -194,8 +197,8 @@ recipe
 
         Parameters
         ----------
-        X : ndarray (n, features), (n, h, w) or (n, channels, h, w), pandas or polars frame,
-            scipy sparse matrix, or list of rows
+        X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
+            polars frame, scipy sparse matrix, list of rows, or list of (channels, time_i) arrays
         y : labels in any container, or one-vs-all columns
 
         Returns
@@ -221,7 +224,7 @@ recipe
         model = self._given(rows, coding, classes)
         attacked = None if model is None else attacked_at(model, coding, rows, pool)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
-        orders = self._orders(pool, classes)
+        orders = self._orders(pool, classes, isinstance(coding, SignalCoding))
         if any(order.recipe.chance is not None for order in orders):
             voters = train_voters(pool.features, pool.y, len(classes), generator)
             pool = replace(pool, voters=voters)
@@ -263,7 +266,7 @@ recipe
             return RECIPES[self.recipe]()
         return Match() if is_given(self.surrogate) else Explore()
 
-    def _orders(self, pool: Pool, classes: Any) -> list[Order]:
+    def _orders(self, pool: Pool, classes: Any, are_signals: bool) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
         for label, value in enumerate(classes.tolist()):
@@ -279,8 +282,8 @@ recipe
                 orders.append(Order(label, count, "interpolate", Interpolate(), True))
             else:
                 recipe = self._recipe()
-                if self.recipe == "auto" and auc >= EASY_AUC and isinstance(recipe, Explore):
-                    recipe = Explore(wide=0.0, crossing=0.0, noise=1.0)
+                if self.recipe == "auto" and isinstance(recipe, Explore):
+                    recipe = SIGNALS if are_signals else EASY if auc >= EASY_AUC else recipe
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
@@ -330,6 +333,8 @@ recipe
             is_sifted = order.recipe.chance is not None
             surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
             judge = surer_than_chance if is_sifted else Judge()
+            signs = pool.committee.features.signs
+            judge = judge if signs is None else Banded(judge, signs)
         bench = judge.fit(pool.features, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,

@@ -80,16 +80,21 @@ class Pool:
         """Places of a class in the pool."""
         return (self.y == label).nonzero()[:, 0]
 
+    @property
+    def cells(self) -> Float[Tensor, "kept cells"]:
+        """The rows as they are: rows mix and move cell by cell, so that is how near they lie."""
+        return self.x.flatten(1)
+
     def enemies(
         self, label: int, k: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
         others = (self.y != label).nonzero()[:, 0]
-        distance, place = nearest(self.features[self.of(label)], self.features[others], k)
+        distance, place = nearest(self.cells[self.of(label)], self.cells[others], k)
         return distance, others[place]
 
     def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest kin."""
         own = self.of(label)
-        distance, place = nearest(self.features[own], self.features[own], k, skips_self=True)
+        distance, place = nearest(self.cells[own], self.cells[own], k, skips_self=True)
         return distance, own[place]

@@ -131,7 +131,7 @@ class Harden(Settings):
         own = pool.of(label)
         parent = evenly(own, count, generator)
         gap = pool.enemies(label)[0][:, 0]
-        width = pool.features.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
+        width = pool.cells.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
         return alone(parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -168,7 +168,7 @@ class Translate(Settings):
 
 
 def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    distance, place = nearest(pool.features[rows], pool.features[own], 1)
+    distance, place = nearest(pool.cells[rows], pool.cells[own], 1)
     return distance[:, 0], place[:, 0]
 
 
@@ -256,6 +256,8 @@ class Explore(Settings):
     crossing : float in [0, 1]
         Share of the rows whose other one is of another class: what lies between the classes is
         covered too. The others stay within their class.
+    neighbours : int, optional
+        A row's kin are as many nearest rows of its class; None: all of the class.
     noise : float
         Longest random move off the line between the two rows, in standard deviations.
     reach : float
@@ -270,6 +272,7 @@ class Explore(Settings):
 
     wide: float = 1.0
     crossing: float = 0.3
+    neighbours: int | None = None
     noise: float = 3.0
     reach: float = 0.5
     sharpness: float = 4.0
@@ -285,6 +288,9 @@ class Explore(Settings):
         kin, stranger = (
             rows[(uniform(count, generator) * len(rows)).long()] for rows in (own, others)
         )
+        if self.neighbours is not None:
+            near = pool.kin(label, self.neighbours)[1]
+            kin = one_of(near[torch.searchsorted(own, plan.parent)], generator)
         return replace(
             plan,
             mate=torch.where(crosses, stranger, kin),

@@ -4,5 +4,13 @@ from advaug.inspection.checks import Check
 from advaug.inspection.class_map import ClassMapDisplay
 from advaug.inspection.margins import MarginDisplay
 from advaug.inspection.report import ValidityReport, validity_report
+from advaug.inspection.signals import SignalDisplay
 
-__all__ = ["Check", "ClassMapDisplay", "MarginDisplay", "ValidityReport", "validity_report"]
+__all__ = [
+    "Check",
+    "ClassMapDisplay",
+    "MarginDisplay",
+    "SignalDisplay",
+    "ValidityReport",
+    "validity_report",
+]

@@ -1,9 +1,10 @@
 """Where valid rows live: each space moves, projects, snaps and measures its own kind of row."""
 
+from advaug.spaces.band import Band
 from advaug.spaces.box import Box
 from advaug.spaces.polytope import Polytope
 from advaug.spaces.product import Product
 from advaug.spaces.protocol import Space
 from advaug.spaces.simplex import Simplex
 
-__all__ = ["Box", "Polytope", "Product", "Simplex", "Space"]
+__all__ = ["Band", "Box", "Polytope", "Product", "Simplex", "Space"]

@@ -4,7 +4,7 @@ Tables and images are read as they are; a domain whose rows say little cell by c
 """
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,11 @@ from torch import Tensor
 
 class Features(Protocol):
     """Encoded rows to vectors; the rows' gradient flows through where they have one."""
+
+    @property
+    def signs(self) -> slice | None:
+        """The features that a new row must have like its class's real ones; None: no such."""
+        ...
 
     def to(self, device: torch.device | str) -> Self:
         """The same features on another device."""
@@ -24,6 +29,8 @@ class Features(Protocol):
 @dataclass(frozen=True)
 class Flat:
     """The cells of a row, one after the other."""
+
+    signs: ClassVar[None] = None
 
     def to(self, device: torch.device | str) -> Self:
         return self

@@ -1,5 +1,6 @@
 """The judge: is a moved row still what its label says? Asked of what is shipped."""
 
+from advaug.validity.band import Banded
 from advaug.validity.batch import Coverage, coverage, energy_test
 from advaug.validity.judge import Bench, Judge
 from advaug.validity.jury import FAMILIES, Family, Jury, sworn
@@ -12,6 +13,7 @@ __all__ = [
     "LABEL_LEVEL",
     "AnyBench",
     "AnyJudge",
+    "Banded",
     "Bench",
     "Coverage",
     "Family",

@@ -1,0 +1,154 @@
+"""Signals as another instrument would have recorded them: a dozen scalars, searched adversarially.
+
+Gain, offset and drift of each channel, the clock, coloured noise and the cut-off of the recorder
+leave a signal what it is; how far each may go is said in its own unit.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.attacks.climb import climb
+from advaug.chance import Chance
+from advaug.norms import per_row, standard_normal
+from advaug.objectives import Objective
+from advaug.settings import Settings
+from advaug.spaces import Band, Box
+from advaug.spaces.band import read_at
+from advaug.spaces.protocol import Space
+
+SHARED = 3  # scalars of all channels: clock, noise, cut-off
+
+
+@dataclass
+class Instrument(Settings):
+    """The recording instrument that fools the model most, within its tolerances.
+
+    Steepest ascent over scalars z in [-1, 1] (noise and cut-off: [0, 1]), from a random start; a
+    signal x becomes lowpass((1 + gain)^z x(t (1 + clock z)) + offset z + drift z t / T +
+    noise z n), n pink noise drawn once for each row. The radius is the share of the tolerances
+    that may be used, 1 for all; with steps=0 the instrument is a random one.
+
+    Parameters
+    ----------
+    gain : float >= 0
+        A channel is at most 1 + gain times as large, or as small.
+    offset, drift : float >= 0
+        Shift of a channel, and its slope from start to end, in its standard deviations.
+    clock : float in [0, 1)
+        Share by which time runs faster or slower.
+    noise : float >= 0
+        Standard deviation of the noise, in those of the channel.
+    cutoff : float > 0
+        Lowest cut-off frequency (-3 dB) of a first-order low-pass, in cycles per sample.
+    steps : int
+        Number of gradient steps.
+    step : float
+        Length of one step as a share of the radius.
+
+    References
+    ----------
+    The family of transformations: Um, Pfister, Pichler, et al. Data augmentation of wearable
+    sensor data for Parkinson's disease monitoring using convolutional neural networks. ICMI 2017.
+
+    Examples
+    --------
+    >>> from advaug.attacks import Instrument
+    >>> Instrument(gain=0.1).clock
+    0.02
+    """
+
+    raises: ClassVar[str] = "odds"
+    gain: float = 0.2
+    offset: float = 0.2
+    drift: float = 0.3
+    clock: float = 0.02
+    noise: float = 0.1
+    cutoff: float = 0.2
+    steps: int = 8
+    step: float = 0.25
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if seed.dim() != 3 or not isinstance(space, Band):
+            raise ValueError(
+                f"an instrument records signals (channels, time), got rows of shape "
+                f"{tuple(seed.shape[1:])}: use adapter='signal'"
+            )
+        channels, chance = len(space.spread), Chance.of(seed, generator)
+        noise = pink(standard_normal(chance.draw(channels, seed.shape[2]).to(seed)))
+        unit = seed.new_ones(3 * channels + SHARED)
+        lowest = -unit
+        lowest[-2:] = 0
+        start = chance.draw(len(unit)).to(seed) * (unit - lowest) + lowest
+        start = start * per_row(radius, start)
+        if self.steps:
+            goal = Through(objective, self, seed, noise, space)
+            box = Box(lowest, unit)
+            start = climb(
+                goal, torch.zeros_like(start), box, radius, steps=self.steps, step=self.step,
+                start=start / 2,
+            )  # fmt: skip
+        return self.recorded(start, seed, noise, space)
+
+    def recorded(self, z: Tensor, seed: Tensor, noise: Tensor, space: Band) -> Tensor:
+        """The signals through instruments z; frozen and missing cells stay, bounds hold."""
+        channels, time = noise.shape[1:]
+        per_channel = z[:, : 3 * channels].reshape(len(z), 3, channels, 1)
+        gain, offset, drift = per_channel.unbind(1)
+        clock, level, low = (z[:, k, None, None] for k in range(-SHARED, 0))
+        place = torch.arange(time, device=z.device).to(z)
+        running = place * (1 + self.clock * clock[:, 0])
+        x = read_at(seed, running.minimum(last_of(seed, channels)))[:, :channels]
+        x = x * (gain * math.log1p(self.gain)).exp() + self.offset * offset
+        x = x + self.drift * drift * place / time + self.noise * level * noise
+        rate = torch.fft.rfftfreq(2 * time, device=z.device).to(z)
+        response = (1 + (rate * low / self.cutoff).square()).rsqrt()
+        x = torch.fft.irfft(torch.fft.rfft(torch.cat([x, x.flip(2)], 2)) * response)[:, :, :time]
+        move = torch.cat([x, seed[:, channels:]], 1) - seed
+        moved: Tensor = space.box.shift(seed, space.freed(move, seed))
+        return moved
+
+
+@dataclass(frozen=True)
+class Through:
+    """The objective of signals as a function of the instruments' scalars."""
+
+    objective: Objective
+    instrument: Instrument
+    seed: Tensor
+    noise: Tensor
+    space: Band
+
+    def __call__(self, z: Float[Tensor, "batch scalars"]) -> Float[Tensor, " batch"]:
+        return self.objective(self.instrument.recorded(z, self.seed, self.noise, self.space))
+
+    def take(self, rows: Tensor) -> "Through":
+        some = self.objective.take(rows)
+        return Through(some, self.instrument, self.seed[rows], self.noise[rows], self.space)
+
+
+def last_of(seed: Float[Tensor, "batch cells time"], channels: int) -> Float[Tensor, "batch one"]:
+    """Where each signal ends: behind it its last value is read on."""
+    place = torch.arange(seed.shape[2], device=seed.device).to(seed)
+    there = 1 - seed[:, channels:] if seed.shape[1] > channels else torch.ones_like(seed)
+    return (there * place).amax((1, 2))[:, None]
+
+
+def pink(noise: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
+    """White noise with a power that falls as one over the frequency, of variance 1 on average."""
+    rate = torch.fft.rfftfreq(noise.shape[2], device=noise.device).to(noise)
+    shape = rate.clamp_min(1 / noise.shape[2]).rsqrt()
+    shape = shape / shape.square().mean().sqrt()
+    found: Tensor = torch.fft.irfft(torch.fft.rfft(noise) * shape, n=noise.shape[2])
+    return found

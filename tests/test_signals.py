@@ -1,0 +1,508 @@
+"""Signals through the whole house: containers in are containers out, and stay signals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from imblearn.pipeline import make_pipeline
+from scipy.fft import dct
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline as plain_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from torch import nn
+
+from advaug import AdversarialOverSampler, AdversarialTransformer, grow
+from advaug.adapters import SignalAdapter, adapter_for
+from advaug.attacks import UAP, Instrument, Patch
+from advaug.generation import RECIPES
+from advaug.spaces import Band, Box
+from advaug.spaces.band import spread_of
+from advaug.surrogates import Ensemble, Signals
+from advaug.validity import Banded, Judge
+
+TIME = 40
+
+
+def sampler_of(**fields):
+    return AdversarialOverSampler(surrogate=Ensemble(2, steps=25), random_state=0, **fields)
+
+
+def transformer_of(**fields):
+    return AdversarialTransformer(**{"surrogate": Ensemble(2, steps=25), **fields}, random_state=0)
+
+
+def waves(n=48, channels=2, time=TIME, share=0.25, seed=0):
+    """Noisy sines; the minority is twice as fast."""
+    rng = np.random.default_rng(seed)
+    y = (np.arange(n) < share * n).astype(int)
+    phase = rng.uniform(0, 2 * math.pi, (n, channels, 1))
+    speed = (1 + y)[:, None, None] * np.arange(1, channels + 1)[None, :, None]
+    X = np.sin(2 * math.pi * speed * 2 * np.arange(time) / time + phase)
+    return (X + 0.1 * rng.normal(size=X.shape)), y
+
+
+def as_floats(X):
+    return X.astype(np.float32)
+
+
+def as_whole(X):
+    return np.rint(200 * X).astype(np.int16)
+
+
+def as_list(X):
+    return [row[:, : TIME - 3 * (k % 5)].copy() for k, row in enumerate(X)]
+
+
+def as_whole_list(X):
+    return [row.astype(np.int32) for row in as_list(100 * X)]
+
+
+def with_padding(X):
+    X = X.copy()
+    for k in range(len(X)):
+        X[k, :, TIME - 3 * (k % 5) :] = np.nan
+    return X
+
+
+def with_gaps(X):
+    X = X.copy()
+    X[::3, 1, 10:15] = np.nan
+    return X
+
+
+CONTAINERS = {
+    "float64": lambda X: X,
+    "float32": as_floats,
+    "int16": as_whole,
+    "padded": with_padding,
+    "gaps": with_gaps,
+    "list": as_list,
+    "list of whole numbers": as_whole_list,
+}
+every_container = pytest.mark.parametrize("name", CONTAINERS)
+
+
+def rows_equal(some, others):
+    return len(some) == len(others) and all(
+        np.array_equal(a, b, equal_nan=True) and a.dtype == b.dtype
+        for a, b in zip(some, others, strict=True)
+    )
+
+
+def flattened(X):
+    return np.nan_to_num(np.stack([np.resize(row, (2, TIME)) for row in X])).reshape(len(X), -1)
+
+
+# ---------------------------------------------------------------- containers
+
+
+@every_container
+def test_new_signals_come_in_the_users_own_container(name):
+    X, y = waves()
+    X = CONTAINERS[name](X)
+    sampler = sampler_of()
+    X_new, y_new = sampler.fit_resample(X, y)
+    assert type(X_new) is type(X)
+    assert rows_equal(X_new[: len(y)], X)
+    assert (y_new == 0).sum() == (y_new == 1).sum()
+    for row, parent in zip(X_new, sampler.parent_indices_, strict=True):
+        assert row.dtype == X[parent].dtype
+        assert row.shape == X[parent].shape
+        assert np.array_equal(np.isnan(row), np.isnan(X[parent]))
+    parents = [X[parent] for parent in sampler.parent_indices_]
+    assert not any(
+        rows_equal([a], [b]) for a, b in zip(X_new[len(y) :], parents[len(y) :], strict=True)
+    )
+
+
+@every_container
+def test_encoding_and_decoding_what_has_not_moved_gives_the_signals_back(name):
+    X = CONTAINERS[name](waves()[0])
+    coding = adapter_for(X).fit(X)
+    x = coding.encode(X)
+    assert x.isfinite().all()
+    assert rows_equal(coding.decode(x, x.clone(), X), X)
+
+
+@every_container
+def test_a_transformer_keeps_containers_and_moves_signals(name):
+    X, y = waves()
+    X = CONTAINERS[name](X)
+    moved = transformer_of(radius=0.3).fit(X, y).transform(X)
+    assert type(moved) is type(X)
+    assert [row.shape for row in moved] == [row.shape for row in X]
+    assert all(row.dtype == own.dtype for row, own in zip(moved, X, strict=True))
+    assert not rows_equal(moved, X)
+
+
+def test_two_axes_are_signals_where_the_adapter_is_named():
+    X, y = waves(channels=1)
+    X_new, _ = sampler_of(adapter="signal").fit_resample(X[:, 0], y)
+    same, _ = sampler_of().fit_resample(X, y)
+    np.testing.assert_array_equal(X_new, same[:, 0])
+
+
+def test_units_do_not_matter():
+    X, y = waves()
+    one = sampler_of(recipe="harden").fit_resample(X, y)[0]
+    two = sampler_of(recipe="harden").fit_resample(1000 * X + 7, y)[0]
+    np.testing.assert_allclose(two, 1000 * one + 7, atol=0.5)
+
+
+# ---------------------------------------------------------------- what may move
+
+
+def test_frozen_channels_and_bounds_hold():
+    X, y = waves()
+    adapter = SignalAdapter(frozen=[1], bounds=(-0.5, 0.5))
+    sampler = sampler_of(adapter=adapter)
+    X_new = sampler.fit_resample(X, y)[0][len(y) :]
+    parents = X[sampler.parent_indices_[len(y) :]]
+    np.testing.assert_array_equal(X_new[:, 1], parents[:, 1])
+    assert (X_new[:, 0] >= np.minimum(parents[:, 0], -0.5) - 1e-9).all()
+    assert (X_new[:, 0] <= np.maximum(parents[:, 0], 0.5) + 1e-9).all()
+
+
+def test_whole_numbers_are_rounded_without_bias():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 3, (400, 1, 30))
+    coding = SignalAdapter(band=None).fit(X)
+    seed = coding.encode(X)
+    x = seed + 0.4 / float(coding.scale[0])
+    noise = torch.rand(seed.shape, generator=torch.Generator().manual_seed(0))
+    endless = torch.full((len(X),), torch.inf)
+    moved = coding.decode(coding.space().snap(x, seed, endless, noise), seed, X)
+    inner = X < 2
+    assert moved.dtype == X.dtype
+    assert abs((moved - X)[inner].mean() - 0.4) < 0.02
+
+
+def test_a_channel_of_signals_moves_no_louder_than_its_snr():
+    X, y = waves()
+    adapter = SignalAdapter(least_snr=20.0)
+    moved = transformer_of(adapter=adapter, radius=9.0, norm=2).fit_transform(X, y)
+    power = (X - X.mean(2, keepdims=True)).var(2)
+    snr = 10 * np.log10(power / np.square(moved - X).mean(2))
+    assert snr.min() >= 20 - 1e-3
+    assert snr.min() < 21
+
+
+def test_moves_keep_to_the_frequencies_of_the_band():
+    X, y = waves()
+    adapter = SignalAdapter(sampling_rate=100.0, band=(0.0, 10.0), bounds=(-99, 99))
+    for attack in ("fgsm", "pgd", "noise", "uniform"):
+        transformer = transformer_of(attack=attack, adapter=adapter, radius=0.3)
+        move = transformer.fit_transform(X, y) - X
+        power = np.square(dct(move, norm="ortho")).sum((0, 1))
+        rate = np.arange(TIME) * 100 / (2 * TIME)
+        assert power[rate > 10].sum() < 1e-8 * power.sum()
+
+
+# ---------------------------------------------------------------- rows on their own
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES, "auto"])
+def test_every_recipe_grows_signals_the_same_in_any_batch_size(recipe):
+    X, y = waves()
+    results = []
+    for batch_size in (4096, 7):
+        sampler = sampler_of(recipe=recipe, batch_size=batch_size)
+        results.append(sampler.fit_resample(X, y)[0])
+    np.testing.assert_allclose(results[0], results[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("attack", ["noise", UAP(steps=5), Patch(steps=10, is_signal=True)])
+@pytest.mark.parametrize("name", ["float32", "list of whole numbers"])
+def test_attacks_know_nothing_of_signals_and_move_them(attack, name):
+    X, y = waves()
+    X = CONTAINERS[name](X)
+    transformer = transformer_of(attack=attack, radius=0.5).fit(X, y)
+    moved = transformer.transform(X)
+    assert [row.shape for row in moved] == [row.shape for row in X]
+    assert not rows_equal(moved, X)
+
+
+def test_growing_all_classes_of_signals():
+    X, y = waves()
+    _, y_new = sampler_of(sampling_strategy=grow(2)).fit_resample(X, y)
+    assert np.bincount(y_new).tolist() == [72, 72]
+
+
+def test_a_class_of_two_signals_still_grows():
+    X, y = waves(n=30, share=0.05)
+    with pytest.warns(UserWarning, match="too few rows"):
+        X_new, _ = sampler_of().fit_resample(X, y)
+    assert len(X_new) == 56
+
+
+# ---------------------------------------------------------------- models of the user's own
+
+
+def test_a_torch_net_is_attacked_on_signals_in_their_own_units():
+    X, y = waves()
+    net = nn.Sequential(nn.Conv1d(2, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+                        nn.Linear(4, 2))  # fmt: skip
+    moved = AdversarialTransformer(surrogate=net, radius=0.3).fit(X).transform(X)
+    assert np.abs(moved - X).max() > 0.01
+    sampler = AdversarialOverSampler(surrogate=net, random_state=0)
+    assert len(sampler.fit_resample(X, y)[0]) == 72
+
+
+def test_a_black_box_is_asked_in_the_users_own_container():
+    X, y = waves()
+    X = as_list(X)
+    forest = plain_pipeline(
+        FunctionTransformer(flattened), RandomForestClassifier(20, random_state=0)
+    )
+    forest.fit(X, y)
+    transformer = AdversarialTransformer(attack="square", radius=1.0, surrogate=forest)
+    moved = transformer.fit(X).transform(X)
+    assert (forest.predict(moved) != y).mean() > 0.2
+
+
+@pytest.mark.parametrize("name", ["float32", "list"])
+def test_signals_go_through_pipelines_cross_validation_and_grid_search(name):
+    X, y = waves()
+    X = CONTAINERS[name](X)
+    pipeline = make_pipeline(
+        sampler_of(),
+        FunctionTransformer(flattened),
+        RandomForestClassifier(20, random_state=0),
+    )
+    assert cross_val_score(pipeline, X, y, cv=2).mean() > 0.7
+    grid = {"adversarialoversampler__recipe": ["harden", "interpolate"]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert len(search.predict(X)) == len(X)
+
+
+# ---------------------------------------------------------------- instruments
+
+
+def instrument_of(**fields):
+    nothing = {"gain": 0, "offset": 0, "drift": 0, "clock": 0, "noise": 0, "cutoff": 1e6}
+    return Instrument(**{**nothing, **fields})
+
+
+def share(move, x):
+    return (move * x).sum(2, keepdims=True) / (x * x).sum(2, keepdims=True)
+
+
+INSTRUMENTS = {
+    "nothing": ({}, lambda move, x: np.abs(move).max() < 1e-5),
+    "gain": ({"gain": 0.2}, lambda move, x: np.allclose(move, share(move, x) * x, atol=1e-3)),
+    "offset": ({"offset": 0.2}, lambda move, x: np.allclose(np.ptp(move, axis=2), 0, atol=1e-4)),
+    "drift": ({"drift": 0.2}, lambda move, x: np.allclose(np.diff(move, 2), 0, atol=1e-4)),
+    "noise": ({"noise": 0.1}, lambda move, x: np.abs(move.mean(2)).max() < 0.05),
+}
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_each_part_of_an_instrument_does_what_it_says(name):
+    fields, holds = INSTRUMENTS[name]
+    X, y = waves()
+    adapter = SignalAdapter(bounds=(-99, 99))
+    moved = transformer_of(
+        attack=instrument_of(**fields), adapter=adapter, radius=1.0
+    ).fit_transform(X, y)
+    center = X.mean((0, 2), keepdims=True)
+    assert holds(moved - X, X - center)
+    assert (name == "nothing") == np.allclose(moved, X, atol=1e-4)
+
+
+def test_a_searched_instrument_fools_more_than_a_random_one():
+    X, y = waves()
+    margins = []
+    for steps in (0, 8):
+        transformer = transformer_of(attack=Instrument(steps=steps), radius=1.0).fit(X, y)
+        moved = transformer.transform(X)
+        logits = transformer.surrogate_.logits(transformer.adapter_.encode(moved))
+        margins.append((logits[:, 1] - logits[:, 0]).numpy() * (2 * y - 1))
+    assert margins[1].mean() < margins[0].mean() - 0.1
+
+
+def test_instruments_keep_lengths_frozen_channels_and_batches():
+    X, y = waves()
+    X = as_list(X)
+    results = []
+    for batch_size in (4096, 7):
+        adapter = SignalAdapter(frozen=[0])
+        transformer = transformer_of(
+            attack=Instrument(), adapter=adapter, batch_size=batch_size, radius=1.0
+        )
+        results.append(transformer.fit_transform(X, y))
+    for one, two, row in zip(*results, X, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-3)
+        assert one.shape == row.shape
+        np.testing.assert_array_equal(one[0], row[0])
+
+
+def test_an_instrument_asks_for_signals():
+    X, y = waves()
+    with pytest.raises(ValueError, match="an instrument records signals"):
+        transformer_of(attack="instrument").fit_transform(X[:, 0], y)
+
+
+# ---------------------------------------------------------------- errors
+
+
+def with_infinity(X):
+    X[3, 1, 5] = np.inf
+    return X
+
+
+ERRORS = {
+    "infinity": ({}, with_infinity, "signal 3 holds infinity in channel 1 at time 5"),
+    "channels": (
+        {},
+        lambda X: [row[: 2 - (k == 4)] for k, row in enumerate(X)],
+        r"signal 4 is float64 of shape \(1, 40\), but signal 0 has 2 channels",
+    ),
+    "no time": (
+        {},
+        lambda X: [row[:, : 40 * (k != 4)] for k, row in enumerate(X)],
+        r"signal 4 is float64 of shape \(2, 0\)",
+    ),
+    "words": ({}, lambda X: X.astype(str), "signals are numbers in arrays"),
+    "missing": ({}, lambda X: X * [[[np.nan], [1.0]]], "channel 0 is missing in every signal"),
+    "frozen": ({"frozen": [2]}, lambda X: X, "frozen must name channels 0 to 1"),
+    "bounds": ({"bounds": [(0, 1)] * 3}, lambda X: X, "bounds must be .* 2 such pairs"),
+    "turned bounds": ({"bounds": [(0, 1), (1, 0)]}, lambda X: X, "bounds of channel 1 must go"),
+    "band": ({"band": "low"}, lambda X: X, "band must be 'data', None or"),
+    "an empty band": ({"band": (0.301, 0.302)}, lambda X: X, "no frequency of signals of 40"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_cannot_be_read_is_named_with_its_mend(name):
+    fields, broken, message = ERRORS[name]
+    X, y = waves()
+    with pytest.raises(ValueError, match=message):
+        AdversarialOverSampler(adapter=SignalAdapter(**fields)).fit_resample(broken(X), y)
+
+
+def test_missing_cells_that_fit_has_not_seen_are_refused():
+    X, y = waves()
+    transformer = transformer_of().fit(X, y)
+    with pytest.raises(ValueError, match="signal 0 has missing values in channel 1"):
+        transformer.transform(with_gaps(X))
+
+
+# ---------------------------------------------------------------- space and features
+
+
+def band(norm=2.0, channels=2, **fields):
+    wide = torch.full((channels, 1), 9.0)
+    spread = torch.ones(channels, TIME + 1)
+    spread[:, 15:] = 0
+    return Band(Box(-wide, wide, norm), spread, **fields)
+
+
+def test_spread_is_the_standard_deviation_of_each_cosine_coefficient(generator):
+    x = torch.randn((50, 2, 16), generator=generator)
+    spread = spread_of(x)[:, :16]
+    expected = dct((x - x.mean(0)).numpy(), norm="ortho").std(0)
+    inside = spread > 0
+    np.testing.assert_allclose(spread[inside], expected[inside], rtol=1e-4)
+    assert inside.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("norm", [math.inf, 2.0, 1.0])
+@given(number=st.integers(0, 2**31), reach=st.floats(0.01, 3.0))
+def test_a_band_projects_into_ball_and_band_once_for_all(norm, number, reach):
+    generator = torch.Generator().manual_seed(number)
+    seed = torch.rand((4, 2, TIME), generator=generator)
+    far = seed + torch.randn(seed.shape, generator=generator)
+    radius, space = torch.full((4,), reach), band(norm)
+    x = space.project(far, seed, radius)
+    assert (space.distance(x, seed) <= radius + 1e-4).all()
+    torch.testing.assert_close(space.project(x, seed, radius), x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(space.project(seed, seed, radius), seed, rtol=0, atol=0)
+    move = space.steepest(far, seed, radius)
+    torch.testing.assert_close(space.distance(seed + move, seed), radius, rtol=1e-4, atol=1e-5)
+    assert ((move * far).flatten(1).sum(1) > 0).all()
+
+
+def test_steepest_in_norm_2_is_the_gradient_inside_the_band(generator):
+    gradient = torch.randn((3, 2, TIME), generator=generator)
+    space, radius = band(2.0), torch.ones(3)
+    move = space.steepest(gradient, torch.zeros_like(gradient), radius)
+    coefficients = dct(gradient.numpy(), norm="ortho")
+    coefficients[:, :, 15:] = 0
+    unit = coefficients / np.sqrt(np.square(coefficients).sum((1, 2), keepdims=True))
+    np.testing.assert_allclose(dct(move.numpy(), norm="ortho"), unit, atol=1e-5)
+
+
+def test_scatter_has_the_spread_of_the_rows_and_the_length_asked_for(generator):
+    space, x = band(), torch.zeros((4000, 2, TIME))
+    noise = torch.rand(x.shape, generator=generator)
+    moved = space.scatter(x, torch.full((4000,), 0.5), torch.ones(2, TIME), noise)
+    spread = dct(moved.numpy(), norm="ortho").std(0)
+    np.testing.assert_allclose(spread[:, :15], 0.5 / math.sqrt(30), rtol=0.06)
+    assert np.abs(spread[:, 15:]).max() < 1e-5
+
+
+def test_what_is_missing_in_either_signal_stays_and_fades(generator):
+    values = torch.randn((2, 2, TIME), generator=generator)
+    flags = torch.zeros_like(values)
+    flags[1, :, 20:] = 1
+    x = torch.cat([values * (1 - flags), flags], 1)
+    wide, none = torch.full((4, 1), 9.0), torch.tensor([[True]] * 2 + [[False]] * 2)
+    space = Band(Box(-wide, wide, 2.0, free=none), torch.ones(2, TIME + 1), True)
+    mixed = space.mix(x, x.flip(0), torch.tensor([0.5, 0.5]))
+    assert torch.equal(mixed[:, 2:], flags)
+    assert torch.equal(mixed[0, :2, 20:], values[0, :, 20:])
+    assert torch.equal(mixed[1, :2, 20:], x[1, :2, 20:])
+    torch.testing.assert_close(mixed[:, :2, :10], values[:, :, :10].mean(0).expand(2, -1, -1))
+    step = (mixed[0, :2] - values[0]).diff().abs().amax()
+    assert step <= (values[1] - values[0]).abs().amax()
+
+
+def test_features_do_not_see_padding_batch_or_device_dtype(generator):
+    x = torch.randn((30, 2, TIME), generator=generator)
+    flags = torch.zeros_like(x)
+    flags[:, :, 30:] = 1
+    see = Signals.learn(torch.cat([x, flags], 1), 2, generator)
+    shown, hidden = torch.cat([x, flags], 1), torch.cat([x * (1 - flags), flags], 1)
+    assert see(hidden).shape[1] <= 500
+    torch.testing.assert_close(see(hidden[:7]), see(hidden)[:7], rtol=0, atol=1e-4)
+    longer = torch.nn.functional.pad(hidden, (0, 20))
+    longer[:, 2:, TIME:] = 1
+    assert see(longer).shape == see(hidden).shape
+    assert shown.shape == hidden.shape
+
+
+def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
+    X, y = waves(n=200)
+    coding = SignalAdapter(bounds=(-9, 9)).fit(X)
+    x, labels = coding.encode(X), torch.from_numpy(y)
+    see = coding.features(x, generator)
+    bench = Banded(Judge(), see.signs).fit(see(x), labels, 1, generator)
+    fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
+    rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
+    assert bench.is_inside(see(fresh)).float().mean() > 0.9
+    assert bench.is_inside(see(rough)).float().mean() < 0.1
+    assert bench.verdict(see(rough), torch.ones(len(rough))).keeps.float().mean() < 0.1
+
+
+def test_time_warps_forwards_and_leaves_the_ends(generator):
+    ramp = torch.linspace(0, 1, TIME).expand(20, 2, -1).clone()
+    still = Band(
+        Box(-torch.ones(2, 1), torch.ones(2, 1) * 2, 2.0), torch.zeros(2, TIME + 1), warp=0.1
+    )
+    noise = torch.rand(ramp.shape, generator=generator)
+    warped = still.scatter(ramp, torch.ones(20), torch.ones(2, TIME), noise)
+    assert (warped.diff() > 0).all()
+    torch.testing.assert_close(warped[:, :, [0, -1]], ramp[:, :, [0, -1]], rtol=0, atol=1e-3)
+    assert ((warped - ramp).abs().amax((1, 2)) > 0.003).all()
+
+
+def test_features_have_a_gradient_everywhere(generator):
+    x = torch.randn((5, 3, 30), generator=generator).requires_grad_(True)
+    see = Signals.learn(x.detach(), 3, generator)
+    (gradient,) = torch.autograd.grad(see(x).sum(), x)
+    assert gradient.isfinite().all()
+    assert (gradient != 0).any((1, 2)).all()
