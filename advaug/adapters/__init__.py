@@ -8,10 +8,15 @@ from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.mending import Mender
 from advaug.adapters.protocol import Adapter, Coding
 from advaug.adapters.repairs import REPAIRED, SET_BACK
+from advaug.adapters.sequence import SequenceAdapter, SequenceCoding
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
 from advaug.constraints import Constraints
 
-ADAPTERS: dict[str, type[Adapter]] = {"image": ImageAdapter, "tabular": TabularAdapter}
+ADAPTERS: dict[str, type[Adapter]] = {
+    "image": ImageAdapter,
+    "sequence": SequenceAdapter,  # before tables, which would read token lists of one length
+    "tabular": TabularAdapter,
+}
 
 __all__ = [
     "ADAPTERS",
@@ -22,6 +27,8 @@ __all__ = [
     "ImageAdapter",
     "ImageCoding",
     "Mender",
+    "SequenceAdapter",
+    "SequenceCoding",
     "TabularAdapter",
     "TabularCoding",
     "adapter_for",

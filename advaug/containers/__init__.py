@@ -33,6 +33,7 @@ from advaug.containers.rows import (
     table,
     take,
 )
+from advaug.containers.sequences import is_sequences, like_row, put_sequences, sequences
 
 __all__ = [
     "NUMBER",
@@ -44,11 +45,13 @@ __all__ = [
     "codes",
     "count",
     "is_coarse",
+    "is_sequences",
     "join",
     "kind_of_column",
     "kind_of_container",
     "labels",
     "levels",
+    "like_row",
     "longer_index",
     "missing",
     "numbers",
@@ -57,8 +60,10 @@ __all__ = [
     "owned",
     "parsed",
     "put",
+    "put_sequences",
     "read_table",
     "refuse_twice",
+    "sequences",
     "shift",
     "table",
     "take",

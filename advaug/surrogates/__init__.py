@@ -3,7 +3,8 @@
 from advaug.surrogates.ensemble import Committee, Ensemble
 from advaug.surrogates.features import Features, Flat
 from advaug.surrogates.frozen import Frozen
+from advaug.surrogates.grams import Grams
 from advaug.surrogates.queried import Asked, Queried
 from advaug.surrogates.trees import Trees
 
-__all__ = ["Asked", "Committee", "Ensemble", "Features", "Flat", "Frozen", "Queried", "Trees"]
+__all__ = ["Asked", "Committee", "Ensemble", "Features", "Flat", "Frozen", "Grams", "Queried", "Trees"]

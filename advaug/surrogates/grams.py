@@ -1,0 +1,190 @@
+"""What a committee sees of a sequence: its n-grams, weighed by how rare they are, in few columns.
+
+Counts are hashed and sparse; the columns are the directions in which the rows differ most.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
+from zlib import crc32
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+
+WIDTH = 256  # columns
+BUCKETS = 2**14  # of each kind of n-gram
+LEARNT_FROM = 5000  # rows
+LETTERS = (3, 4, 5)
+LONGEST_WORD = 40  # letters of a word that are looked at
+MULTIPLIER = 0x5851F42D4C957F2D  # odd, of a linear congruential generator (Knuth)
+ROWS = 4096  # at once
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Rows of token numbers to `WIDTH` columns.
+
+    Every kind of n-gram has its buckets: counts become 1 + log(count), times the log of how rare
+    they are, in rows of length 1 (tf-idf; Salton, Buckley. Information Processing & Management
+    1988); then the leading directions are taken (latent semantic analysis; Deerwester et al.
+    JASIS 1990).
+
+    Parameters
+    ----------
+    normal : int array (tokens,)
+        The number of each token's normal form.
+    letters : sparse (tokens, buckets) or None
+        The letter n-grams in each token.
+    orders : tuple of int
+        Lengths of token n-grams; 0 stands for a token at its place in the row.
+    rarity, directions : what was learnt of the buckets
+    """
+
+    normal: Array
+    letters: Any
+    orders: tuple[int, ...]
+    rarity: Array
+    directions: Array
+
+    @classmethod
+    def of(
+        cls,
+        x: Float[Tensor, "rows length"],
+        words: Sequence[Any],
+        is_aligned: bool,
+        generator: torch.Generator,
+        width: int = WIDTH,
+    ) -> Self:
+        """Learn from encoded rows; `is_aligned`: their places mean something too."""
+        some = x[torch.randperm(len(x), generator=generator)[:LEARNT_FROM]]
+        texts = [w if isinstance(w, str) else str(w) for w in words]
+        are_words = sum(map(len, texts)) > 2.5 * len(texts) and isinstance(words[0], str)
+        letters = letters_of(texts) if are_words else None
+        orders = (1, 2) if are_words else (1, 2, 3, 4, 5)
+        grams = cls(
+            normal=normal_forms(texts),
+            letters=letters,
+            orders=(0, *orders) if is_aligned else orders,
+            rarity=np.ones(1, np.float32),
+            directions=np.ones((1, 1), np.float32),
+        )
+        blocks = grams.counts(some)
+        rarity = np.concatenate([np.log((1 + len(some)) / (1 + seen(block))) + 1 for block in blocks])
+        grams = replace(grams, rarity=rarity.astype(np.float32))
+        table = grams.weighed(blocks)
+        directions = leading(table, min(width, len(some)), generator)
+        spread = (table @ directions).std(0)
+        return replace(grams, directions=scaled(directions, spread))
+
+    def to(self, device: torch.device | str) -> Self:
+        """Itself: counting is done on the CPU."""
+        return self
+
+    def __call__(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch width"]:
+        found = [
+            torch.from_numpy(self.weighed(self.counts(rows.cpu())) @ self.directions)
+            for rows in x.detach().split(ROWS)
+        ]
+        return torch.cat(found).to(x) if found else x.new_zeros(0, self.directions.shape[1])
+
+    def counts(self, x: Float[Tensor, "batch length"]) -> list[sparse.csr_matrix]:
+        """For each kind of n-gram (batch, buckets) of counts."""
+        size = len(self.normal)
+        plain = x.numpy().astype(np.int64)
+        plain = np.where(plain >= size, plain - size, plain)
+        there = plain >= 0
+        normal = np.where(there, self.normal[plain.clip(0)], -1)
+        blocks = [grams(normal, there, order) for order in self.orders]
+        if self.letters is not None:
+            row, at = there.nonzero()
+            ones = np.ones(len(row), np.float32)
+            held = sparse.csr_matrix((ones, (row, plain[row, at])), (len(x), size))
+            blocks.append(held @ self.letters)
+        return blocks
+
+    def weighed(self, blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+        """tf-idf, each block of length 1."""
+        weighed = []
+        for k, block in enumerate(blocks):
+            block = block.tocsr()
+            block.data = (1 + np.log(block.data)).astype(np.float32)
+            block.data *= self.rarity[k * BUCKETS + block.indices]
+            size = np.sqrt(np.asarray(block.multiply(block).sum(1)).ravel()).clip(1e-9)
+            weighed.append(sparse.diags((1 / size).astype(np.float32)) @ block)
+        return sparse.hstack(weighed, format="csr")
+
+
+def normal_forms(texts: list[str]) -> Array:
+    """For each token the number of its form without case and white space around it."""
+    forms: dict[str, int] = {}
+    return np.array([forms.setdefault(t.strip().lower() or t, len(forms)) for t in texts])
+
+
+def letters_of(texts: list[str]) -> sparse.csr_matrix:
+    """(tokens, buckets): which n-grams of letters each token holds, its ends marked."""
+    row: list[int] = []
+    column: list[int] = []
+    for number, text in enumerate(texts):
+        word = f" {text.strip().lower()[:LONGEST_WORD]} ".encode()
+        for order in LETTERS:
+            found = {crc32(word[k : k + order]) % BUCKETS for k in range(len(word) - order + 1)}
+            row += [number] * len(found)
+            column += found
+    ones = np.ones(len(row), np.float32)
+    return sparse.csr_matrix((ones, (row, column)), (len(texts), BUCKETS))
+
+
+def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
+    """(batch, buckets): the n-grams of one order, counted; order 0 is a token at its place."""
+    count = max(tokens.shape[1] - max(order, 1) + 1, 0)
+    number = np.full((len(tokens), count), order, np.int64)
+    whole = np.ones((len(tokens), count), bool)
+    if order == 0:
+        number += np.arange(1, count + 1) * 0x2545F4914F6CDD1D
+    with np.errstate(over="ignore"):
+        for k in range(max(order, 1)):
+            number = (number + tokens[:, k : k + count] + 1) * MULTIPLIER
+            number ^= (number >> 31) & 0x1FFFFFFFF
+            whole &= there[:, k : k + count]
+    row, at = whole.nonzero()
+    bucket = (number[row, at] >> 20) & (BUCKETS - 1)
+    ones = np.ones(len(row), np.float32)
+    return sparse.csr_matrix((ones, (row, bucket)), (len(tokens), BUCKETS))
+
+
+def seen(block: sparse.csr_matrix) -> Array:
+    """In how many rows each bucket is not empty."""
+    block = block.tocsr()
+    block.sum_duplicates()
+    return np.bincount(block.indices, minlength=BUCKETS)
+
+
+def leading(table: sparse.csr_matrix, width: int, generator: torch.Generator) -> Array:
+    """(buckets, width): the right singular vectors of the largest singular values.
+
+    By random projection and two rounds of power iteration (Halko, Martinsson, Tropp. SIAM Review
+    2011).
+    """
+    more = min(width + 8, *table.shape)
+    start = torch.randn(table.shape[1], more, generator=generator, dtype=torch.float32).numpy()
+    basis = np.linalg.qr(table @ start)[0]
+    for _ in range(2):
+        basis = np.linalg.qr(table @ (table.T @ basis))[0]
+    inner = table.T @ basis
+    strength, turn = np.linalg.eigh(inner.T @ inner)
+    order = np.argsort(-strength)[:width]
+    size = np.sqrt(strength[order].clip(1e-9))
+    directions: Array = (inner @ turn[:, order]) / size
+    return directions.astype(np.float32)
+
+
+def scaled(directions: Array, spread: Array) -> Array:
+    """Directions whose columns are about of size 1, the leading ones longer."""
+    return (directions / np.sqrt(spread.clip(1e-6) * np.median(spread).clip(1e-6))).astype(
+        np.float32
+    )
