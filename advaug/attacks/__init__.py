@@ -3,6 +3,7 @@
 from advaug.attacks.auto import APGD
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.crossover import Crossover
+from advaug.attacks.editing import Greedy, HotFlip
 from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
 from advaug.attacks.hopskipjump import HopSkipJump
@@ -39,6 +40,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "spsa": SPSA,
     "crossover": Crossover,
     "leaves": LeafSearch,
+    "greedy": Greedy,
+    "hotflip": HotFlip,
     "autoattack": AutoAttack,
 }
 
@@ -63,7 +66,9 @@ __all__ = [
     "Crossover",
     "DeepFool",
     "Direction",
+    "Greedy",
     "HopSkipJump",
+    "HotFlip",
     "LeafSearch",
     "Noise",
     "Patch",

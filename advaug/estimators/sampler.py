@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from advaug import containers
 from advaug.adapters import Coding, Mender, mender_for
-from advaug.attacks import ATTACKS, Attack, Square
+from advaug.attacks import ATTACKS, Attack, Greedy, Square
 from advaug.constraints import Constraints
 from advaug.devices import resolve
 from advaug.estimators.base import (
@@ -58,6 +58,7 @@ from advaug.generation import (
     generate,
 )
 from advaug.objectives import Logits
+from advaug.spaces import Edits
 from advaug.surrogates import Asked, Queried
 from advaug.validity import Judge
 
@@ -81,7 +82,7 @@ recipe
     radius : "auto" or float > 0
         How far: in the adapter's units (robust standard deviations for tables), length by the
         recipe's norm. "auto" is chosen row by row.
-    adapter : {"auto", "tabular", "image"} or an adapter
+    adapter : {"auto", "tabular", "image", "sequence"} or an adapter
         Reads the container; "auto" looks at it.
     surrogate : "auto", `Ensemble`, torch module or fitted classifier
         What is attacked: a cross-fitted committee of small nets, or your own model (shared, never
@@ -116,7 +117,8 @@ recipe
         there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
         kept (share of the move that the jury left), retracted, repaired (brought back to the
         rules), set_back (with the parent's cells in the columns of a rule), breaks_rule (a copy
-        of a real row since a rule could not be kept)
+        of a real row since a rule could not be kept); of sequences also edits: place of the token
+        in the parent -> (tokens before, tokens after)
     constraints_report_ : dict: "rules" (rule -> share of X's rows that keep it) and how many
         synthetic "rows" there are, of them "repaired", "set_back" and "retracted" by rules
     surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
@@ -195,7 +197,7 @@ recipe
         Parameters
         ----------
         X : ndarray (n, features), (n, h, w) or (n, channels, h, w), pandas or polars frame,
-            scipy sparse matrix, or list of rows
+            scipy sparse matrix, list of rows, or list or series of texts or lists of tokens
         y : labels in any container, or one-vs-all columns
 
         Returns
@@ -305,13 +307,15 @@ recipe
             )
         return model
 
-    def _attack_of(self, recipe: Recipe, is_asked: bool) -> Attack | None:
-        """The attack named, given, or the recipe's own; queries instead of its gradient."""
+    def _attack_of(self, recipe: Recipe, is_asked: bool, edits: bool) -> Attack | None:
+        """The attack named, given, or the recipe's own; queries instead of its gradient where
+        there is none, edits where rows are sequences."""
         if self.attack != "auto":
             return choose_attack(self.attack)
-        if recipe.attack is None or not is_asked:
+        if recipe.attack is None or not (is_asked or edits):
             return recipe.attack
-        return Square(steps=100, stop_at=getattr(recipe.attack, "stop_at", None))
+        stop_at = getattr(recipe.attack, "stop_at", None)
+        return Greedy(stop_at=stop_at) if edits else Square(steps=100, stop_at=stop_at)
 
     def _grow(
         self,
@@ -321,7 +325,8 @@ recipe
         mender: Mender | None,
         generator: torch.Generator,
     ) -> Iterator[Grown]:
-        attack = self._attack_of(order.recipe, isinstance(attacked, Asked))
+        edits = isinstance(pool.space, Edits)
+        attack = self._attack_of(order.recipe, isinstance(attacked, Asked), edits)
         if attack is not None:
             attack = with_references(attack, pool.x[pool.of(order.label)])
         judge = self.judge
@@ -349,6 +354,8 @@ recipe
         self.sample_weight_ = np.ones(len(self.parent_indices_))
         self.sample_weight_[n:] = record["probability"]
         self.provenance_ = containers.table(record, {"recipe": growing.recipes, "label": classes})
+        if growing.changes is not None:
+            self.provenance_["edits"] = growing.changes
         self.adapter_ = coding
 
 

@@ -20,6 +20,7 @@ from advaug.spaces.bigrams import Bigrams, Lists
 
 END = -1
 TRIES = 8  # proposals for one edit
+DRAWS = 4  # of chance for each
 CUTS = 24  # places that are tried for a crossover
 SLACK = 0.15  # of a row's length, by which two crossing blocks may be shifted or differ
 LONGEST = 128  # tokens up to which the edit distance is exact
@@ -172,7 +173,7 @@ class Edits:
         for step in range(int(count.max()) if len(count) else 0):
             going = (count > step).nonzero()[:, 0]
             some = chance.take(going)
-            some.drawn = done + 4 * step
+            some.drawn = done + DRAWS * step
             rows[going] = self.edited(rows[going], some)
         return rows.to(x)
 
@@ -180,40 +181,43 @@ class Edits:
         self, x: Int[Tensor, "batch length"], chance: Chance
     ) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
-        kind, place, token, table = (chance.draw(TRIES) for _ in range(4))
-        swaps_from = KINDS[2]
+        proposals = self.proposals(x, chance.draw(TRIES), chance)
+        return proposals.made(x, proposals.valid.long().argmax(1))
+
+    def proposals(
+        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], chance: Chance
+    ) -> "Proposals":
+        """Edits by chance at `place` of the way through each row, and which are allowed."""
+        kind, token, table = (chance.draw(place.shape[1]) for _ in range(3))
         if self.keeps_length:
             kind = torch.where(kind < 0.75, 0.0, 1.0)
-        substitutes, inserts = kind < KINDS[0], (kind >= KINDS[0]) & (kind < KINDS[1])
-        swaps = kind >= swaps_from
+        puts, inserts, deletes = kind < KINDS[1], kind >= KINDS[0], kind >= KINDS[1]
+        swaps = kind >= KINDS[2]
+        inserts, deletes = inserts & puts, deletes & ~swaps
         count = lengths(x)[:, None]
         start = (place * (count + inserts.long() - swaps.long())).long().clamp_min(0)
         around = neighbours(x)
         before, at, then, last = (around.gather(1, start + k) for k in range(4))
         new = self.bigrams.after(self.plain(before), token)
-        fits = self._seen(before, new) & self._seen(new, torch.where(inserts, at, then))
-        replacing = torch.where(inserts, self.size, self._known(at))
-        safe = self.safe.draw(replacing, token, -2)
-        is_safe = (table < SAFE) & (safe > -2) & (substitutes | inserts)
-        new, fits = torch.where(is_safe, safe, new), fits | is_safe
+        follows = torch.where(inserts, at, then)
+        fits = self._seen(before, new) & self._seen(new, follows) & (new != self.plain(at))
+        safe = self.safe.draw(torch.where(inserts, self.size, self._known(at)), token, -2)
+        is_safe = puts & (table < SAFE) & (safe > -2)
+        new, fits = torch.where(is_safe, safe, new), (fits & puts) | is_safe
+        drops = deletes | (puts & (new == END))
         joins = self._seen(before, then)
-        turns = joins & self._seen(then, at) & self._seen(at, last)
-        touches = self.is_frozen(at) & ~inserts
-        valid = torch.where(substitutes, fits & (new != self.plain(at)), fits)
-        valid = torch.where(inserts, valid & (count < x.shape[1]), valid)
-        deletes = ~(substitutes | inserts | swaps)
-        valid = torch.where(deletes, joins & (count > 1), valid)
-        other = self.is_frozen(then) | (self.plain(at) == self.plain(then)) | (count < 2)
-        valid = torch.where(swaps, turns & ~other, valid) & ~touches & (inserts | (at != END))
-        valid &= ~((new == END) & (count < 2) & (substitutes | inserts))
-        pick = valid.long().argmax(1, keepdim=True)
-        removed = torch.where(swaps, 2, torch.where(inserts, 0, 1))
-        block = torch.stack([torch.where(swaps, then, new), at], -1)
-        put = torch.where(swaps, 2, torch.where(deletes | (new == END) & ~swaps, 0, 1))
-        chosen = [one.gather(1, pick)[:, 0] for one in (start, removed, put)]
-        block = block.gather(1, pick[..., None].expand(-1, -1, 2))[:, 0]
-        child = spliced(x, chosen[0], chosen[1], block, chosen[2])
-        return torch.where(valid.any(1)[:, None], child, x)
+        turns = joins & self._seen(then, at) & self._seen(at, last) & ~self.is_frozen(then)
+        turns &= (then != END) & (self.plain(at) != self.plain(then))
+        valid = torch.where(swaps, turns, torch.where(deletes, joins, fits))
+        valid &= inserts | ((at != END) & ~self.is_frozen(at))
+        valid &= torch.where(inserts, count < x.shape[1], ~drops | (count > 1))
+        return Proposals(
+            start=start,
+            removed=torch.where(swaps, 2, torch.where(inserts, 0, 1)),
+            block=torch.stack([torch.where(swaps, then, new), at], -1),
+            size=torch.where(swaps, 2, torch.where(drops, 0, 1)),
+            valid=valid,
+        )
 
     def _seen(self, before: Tensor, after: Tensor) -> Tensor:
         return self.bigrams.seen(self.plain(before), self.plain(after))
@@ -279,6 +283,25 @@ class Edits:
         blocked |= strange.gather(1, start + taken) > strange.gather(1, start)
         blocked |= lengths(a)[:, None] - size + taken > a.shape[1]
         return seams.masked_fill(blocked | (taken == 0), -1)
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Some edits a row: `removed` tokens from `start` on give way to `size` of the block."""
+
+    start: Int[Tensor, "batch tries"]
+    removed: Int[Tensor, "batch tries"]
+    block: Int[Tensor, "batch tries 2"]
+    size: Int[Tensor, "batch tries"]
+    valid: Bool[Tensor, "batch tries"]
+
+    def made(
+        self, x: Int[Tensor, "batch length"], pick: Int[Tensor, " batch"]
+    ) -> Int[Tensor, "batch length"]:
+        """The rows with one of their edits; rows where that is not allowed stay."""
+        rows = torch.arange(len(x), device=x.device)
+        one = [part[rows, pick] for part in (self.start, self.removed, self.block, self.size)]
+        return torch.where(self.valid[rows, pick][:, None], spliced(x, *one), x)
 
 
 def lengths(x: Tensor) -> Int[Tensor, " batch"]:
