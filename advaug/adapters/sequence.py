@@ -16,7 +16,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.adapters.protocol import refuse_not_finite
-from advaug.adapters.tokens import Cutter, bare, cut_named, led
+from advaug.adapters.tokens import Cutter, bare, cut_named, led, words
 from advaug.settings import Settings
 from advaug.spaces import Bigrams, Edits, Lists, Space
 from advaug.surrogates import Features, Grams
@@ -99,32 +99,34 @@ class SequenceAdapter(Settings):
                 "smaller tokens, e.g. SequenceAdapter(tokens='character')"
             )
         counts = {len(tokens) for tokens, _ in cut}
+        is_aligned = len(counts) == 1 and cutter.cut is not words
         index = {token: number for number, token in enumerate(known)}
         return SequenceCoding(
             cutter=cutter,
             words=tuple(known),
             index=index,
             width=max(min(max(counts, default=0), self.longest), 1),
-            is_aligned=len(counts) == 1,
-            edits=self._edits(cut, index, safe, is_fixed=len(counts) == 1),
+            is_aligned=is_aligned,
+            edits=self._edits(cut, index, safe, is_aligned),
         )
 
     def _edits(
-        self, cut: list[Any], index: dict[Any, int], safe: list[Any], is_fixed: bool
+        self, cut: list[Any], index: dict[Any, int], safe: list[Any], is_aligned: bool
     ) -> Edits:
         """The space of edits between the rows that were cut."""
-        size = len(index)
-        flat = [-1]
-        for tokens, _ in [] if self.by_table else cut:
+        size, flat, tied = len(index), [-1], [False]
+        for tokens, held in [] if self.by_table else cut:
             flat += [*(index[token] for token in tokens[: self.longest]), -1]
+            tied += [*held[: self.longest], False]
         owner = [size if token is None else index[token] for token, _ in safe]
         values = [-1 if new is None else index[new] for _, new in safe]
+        owners, lists = (torch.tensor(numbers, dtype=torch.long) for numbers in (owner, values))
         return Edits(
-            bigrams=Bigrams.of(torch.tensor(flat), size),
-            safe=Lists.of(torch.tensor(owner, dtype=torch.long), torch.tensor(values), size + 2),
+            bigrams=Bigrams.of(torch.tensor(flat), torch.tensor(tied), size),
+            safe=Lists.of(owners, lists, size + 2),
             most=self.most,
             share=self.share,
-            keeps_length=is_fixed or bool(self.positions),
+            keeps_length=is_aligned or bool(self.positions),
             crosses=not self.by_table,
         )
 
@@ -143,10 +145,9 @@ class SequenceAdapter(Settings):
 def table_of(moves: Mapping[Any, Iterable[Any]], known: list[Any]) -> list[tuple[Any, Any]]:
     """(token, what may stand for it) with the white space of each; None: nothing at all."""
     pairs = [(None, new) for new in moves.get("", ())]
-    for token in known:
-        core = bare(token)
-        for new in moves.get(core, ()) if core != "" else ():
-            pairs.append((token, None if new == "" else led(new, token)))
+    for token in known if moves else ():
+        fitting = moves.get(bare(token), ())
+        pairs += [(token, None if new == "" else led(new, token)) for new in fitting]
     return pairs
 
 
@@ -158,7 +159,7 @@ class SequenceCoding:
     words: tuple[Any, ...]
     index: dict[Any, int]
     width: int  # tokens of the longest row, or as many as are looked at
-    is_aligned: bool  # all rows have one length
+    is_aligned: bool  # all rows are of one length, and places in them mean something
     edits: Edits
 
     def encode(self, X: Any) -> Tensor:
@@ -173,9 +174,9 @@ class SequenceCoding:
             tokens, held = self.cutter(row)
             tokens, held = tokens[: self.width], held[: self.width]
             numbers = np.array([get(token, -1) for token in tokens], dtype=np.int64)
-            numbers, held = numbers.reshape(-1), np.array(held, dtype=bool)
-            unseen = -2 - 2 * np.arange(len(numbers)) - held
-            to[: len(numbers)] = np.where(numbers < 0, unseen, numbers + size * held)
+            is_held = np.array(held, dtype=bool)
+            unseen = -2 - 2 * np.arange(len(numbers)) - is_held
+            to[: len(numbers)] = np.where(numbers < 0, unseen, numbers + size * is_held)
         return torch.from_numpy(x)
 
     def native(self, x: Tensor) -> Tensor:
@@ -216,8 +217,6 @@ class SequenceCoding:
         return [self._edits_of(a, b) for a, b in pairs]
 
     def _edits_of(self, before: Any, after: Any) -> dict[str, Any]:
-        if before is after:
-            return {}
         a, b = self.cutter(before)[0], self.cutter(after)[0]
         return {
             str(i): (containers.like_row(before, a[i:j]), containers.like_row(after, b[k:m]))
@@ -225,24 +224,32 @@ class SequenceCoding:
             if kind != "equal"
         }
 
+    def compared(self, before: Any, after: Any) -> list[tuple[str, str, str]]:
+        """Stretches of two rows as text: ("equal" or another word, before, after)."""
+        a, b = self.cutter(before)[0], self.cutter(after)[0]
+        blank = "" if isinstance(before, str) else " "
+
+        def text(tokens: list[Any]) -> str:
+            return "".join(f"{token}{blank}" for token in tokens)
+
+        return [(kind, text(a[i:j]), text(b[k:m])) for kind, i, j, k, m in opcodes(a, b)]
+
 
 def opcodes(a: list[Any], b: list[Any]) -> list[tuple[str, int, int, int, int]]:
     """What turns tokens a into b, as difflib says it; long stretches that differ are one edit."""
-    head = 0
-    for one, other in zip(a, b, strict=False):
-        if one != other:
-            break
-        head += 1
-    tail = 0
-    for one, other in zip(a[head:][::-1], b[head:][::-1], strict=False):
-        if one != other:
-            break
-        tail += 1
+    head = alike(a, b)
+    tail = alike(a[head:][::-1], b[head:][::-1])
     i, k = len(a) - tail, len(b) - tail
+    whole: list[tuple[str, int, int, int, int]] = [("equal", 0, head, 0, head)] if head else []
     if max(i, k) - head > ALIGNED:
-        middle = [("replace", head, i, head, k)]
+        whole.append(("replace", head, i, head, k))
     else:
-        found = SequenceMatcher(None, a[head:i], b[head:k], autojunk=False).get_opcodes()
-        middle = [(kind, *(head + at for at in ends)) for kind, *ends in found]
-    ends = [("equal", 0, head, 0, head)], [("equal", i, len(a), k, len(b))]
-    return [*ends[0][: head > 0], *middle, *ends[1][: tail > 0]]
+        middle = SequenceMatcher(None, a[head:i], b[head:k], autojunk=False).get_opcodes()
+        whole += [(kind, head + p, head + q, head + r, head + s) for kind, p, q, r, s in middle]
+    return whole + ([("equal", i, len(a), k, len(b))] if tail else [])
+
+
+def alike(a: list[Any], b: list[Any]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((k for k, (one, other) in pairs if one != other), min(len(a), len(b)))

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 # Blanks and a word (with its apostrophes), blanks and one other sign, or the blanks of the end.
-WORD = re.compile(r"\s*\w+(?:['’]\w+)*|\s*[^\w\s]|\s+")
+WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")
 BLANK = re.compile(r"\s*")
 FEW_WORDS = 4  # in half of the rows: fewer, and texts are read by the character
 
@@ -114,6 +114,6 @@ def bare(token: Any) -> Any:
 
 def led(token: Any, by: Any) -> Any:
     """A token with the white space that stands before another one."""
-    if not isinstance(token, str) or not isinstance(by, str) or not bare(by) != by:
+    if not isinstance(token, str) or not isinstance(by, str) or bare(by) == by:
         return token
     return BLANK.match(by).group() + token  # type: ignore[union-attr]

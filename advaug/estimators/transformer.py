@@ -58,8 +58,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
-        tables, black to white for images, edits for sequences. `numpy.inf` for attacks that look for the shortest
-        move ("deepfool", "cw", "ead", "jsma", "greedy", "hotflip").
+        tables, black to white for images, edits for sequences. `numpy.inf` for attacks that look
+        for the shortest move ("deepfool", "cw", "ead", "jsma", "greedy", "hotflip").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -253,8 +253,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
         Returns
         -------
-        The same container, dtypes and index (tables in lists come back as arrays). A row that could not be
-        moved equals its own.
+        The same container, dtypes and index (tables in lists come back as arrays). A row that
+        could not be moved equals its own.
         """
         check_is_fitted(self, "adapter_")
         X = check_rows(self, containers.owned(X), reset=False)

@@ -2,7 +2,15 @@
 
 from advaug.inspection.checks import Check
 from advaug.inspection.class_map import ClassMapDisplay
+from advaug.inspection.diff import SequenceDiff
 from advaug.inspection.margins import MarginDisplay
 from advaug.inspection.report import ValidityReport, validity_report
 
-__all__ = ["Check", "ClassMapDisplay", "MarginDisplay", "ValidityReport", "validity_report"]
+__all__ = [
+    "Check",
+    "ClassMapDisplay",
+    "MarginDisplay",
+    "SequenceDiff",
+    "ValidityReport",
+    "validity_report",
+]

@@ -53,11 +53,16 @@ class Bigrams:
     followers: Lists  # every token as often as it was seen, by the one before it
 
     @classmethod
-    def of(cls, tokens: Int[Tensor, " tokens"], size: int) -> Self:
-        """The neighbours in one long row of known tokens, with -1 before and after each row."""
+    def of(
+        cls, tokens: Int[Tensor, " tokens"], is_tied: Bool[Tensor, " tokens"], size: int
+    ) -> Self:
+        """The neighbours in one long row of known tokens, with -1 before and after each row.
+
+        What is tied to its place is nobody's follower: it is not put anywhere else.
+        """
         before, after = tokens[:-1], tokens[1:]
         pairs = _numbered(before, after, size).unique()
-        known = after >= 0
+        known = (after >= 0) & ~is_tied[1:]
         return cls(size, pairs, Lists.of(_coded(before[known], size), after[known], size + 2))
 
     def to(self, device: torch.device | str) -> Self:

@@ -1,7 +1,7 @@
 """Sequences: rows of token numbers that move by edits, where the corpus has seen the neighbours.
 
 A row is (length,): numbers of tokens, then -1 to the end. A number of `size` or more is the same
-token (less `size`), but frozen: it is never changed, dropped or moved to another row's place. Numbers
+token (less `size`), but frozen: it is never changed, dropped or copied to another row. Numbers
 below -1 are tokens that nobody has seen before, frozen where they are odd.
 """
 
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Self
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from advaug.chance import Chance
@@ -22,6 +22,9 @@ END = -1
 TRIES = 8  # proposals for one edit
 DRAWS = 4  # of chance for each
 CUTS = 24  # places that are tried for a crossover
+BETTER = 3  # what a block of full length is worth beside seams
+BLOCKED = -BETTER - 1
+SHORTER = torch.tensor([0, -BETTER]).repeat_interleave(CUTS // 2)
 SLACK = 0.15  # of a row's length, by which two crossing blocks may be shifted or differ
 LONGEST = 128  # tokens up to which the edit distance is exact
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
@@ -76,7 +79,7 @@ class Edits:
     def moves(self) -> Self:
         return self
 
-    def plain(self, x: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+    def plain(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Tokens without their mark of being frozen."""
         return torch.where(x >= self.size, x - self.size, x)
 
@@ -177,9 +180,7 @@ class Edits:
             rows[going] = self.edited(rows[going], some)
         return rows.to(x)
 
-    def edited(
-        self, x: Int[Tensor, "batch length"], chance: Chance
-    ) -> Int[Tensor, "batch length"]:
+    def edited(self, x: Int[Tensor, "batch length"], chance: Chance) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
         proposals = self.proposals(x, chance.draw(TRIES), chance)
         return proposals.made(x, proposals.valid.long().argmax(1))
@@ -235,20 +236,21 @@ class Edits:
     ) -> Float[Tensor, "batch length"]:
         """A block of the other row in the place of one of the seed's, as long a share of each.
 
-        Of some places at about the same share of the way through both rows, the first is taken
-        where the corpus has seen both seams; there is none, one seam or none will do. Chance is
-        drawn from the rows themselves.
+        Of some places at about the same share of the way through both rows one is taken where the
+        corpus has seen both seams, or else one or none of them. Blocks hold no frozen token of
+        either row; where there is none so long, shorter ones are taken. Chance is drawn from the
+        rows themselves.
         """
         a, b = seed.long(), other.long()
         chance = Chance(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
         cut, size, start, taken = self._blocks(a, b, share, chance)
-        score = self._seams(a, b, cut, size, start, taken)
+        score = self._seams(a, b, cut, size, start, taken) + SHORTER.to(a.device)
         best = score.argmax(1, keepdim=True)
         cut, size, start, taken = (one.gather(1, best) for one in (cut, size, start, taken))
         at = torch.arange(b.shape[1], device=b.device)
         block = b.gather(1, (start + at).clamp_max(b.shape[1] - 1))
         child = spliced(a, cut[:, 0], size[:, 0], block, taken[:, 0])
-        moves = (score.gather(1, best) >= 0) & (share > 0)[:, None] & self.crosses
+        moves = (score.gather(1, best) > BLOCKED) & (share > 0)[:, None] & self.crosses
         child = torch.where(moves, child, a)
         return torch.where((share >= 1)[:, None], b, child).to(seed)
 
@@ -258,13 +260,14 @@ class Edits:
         """(batch, CUTS) each: where the seed is cut, how much goes, what comes from where."""
         n, m = lengths(a)[:, None], lengths(b)[:, None]
         place, jitter, longer = (chance.draw(CUTS) for _ in range(3))
-        size = (share[:, None] * n).round().long().clamp_min(1).minimum(n).expand(-1, CUTS)
+        wanted = share[:, None] * torch.where(SHORTER.to(a.device) < 0, chance.draw(CUTS), 1.0)
+        size = (wanted * n).round().long().clamp_min(1).minimum(n)
         cut = (place * (n - size + 1)).long()
         if self.keeps_length:
             size = size.minimum((m - cut).clamp_min(0))
             return cut, size, cut, size
         slack = 1 + SLACK * m
-        taken = (share[:, None] * m + slack * (longer - 0.5)).round().long()
+        taken = (wanted * m + slack * (longer - 0.5)).round().long()
         taken = taken.clamp_min(1).minimum(m)
         way = cut / (n - size).clamp_min(1)
         start = (way * (m - taken) + 2 * slack * (jitter - 0.5)).round().long()
@@ -273,16 +276,17 @@ class Edits:
     def _seams(
         self, a: Tensor, b: Tensor, cut: Tensor, size: Tensor, start: Tensor, taken: Tensor
     ) -> Tensor:
-        """How many of the two seams the corpus has seen; -1 where the blocks may not cross."""
+        """How many of the two seams the corpus has seen; BLOCKED where blocks may not cross."""
         left, right = neighbours(a), neighbours(b)
         seams = self._seen(left.gather(1, cut), right.gather(1, start + 1)).long()
         seams += self._seen(right.gather(1, start + taken), left.gather(1, cut + size + 1))
         held = torch.cat([torch.zeros_like(a[:, :1]), self.is_frozen(a).cumsum(1)], 1)
-        strange = torch.cat([torch.zeros_like(b[:, :1]), (b < END).cumsum(1)], 1)
+        tied = (b < END) | self.is_frozen(b)
+        strange = torch.cat([torch.zeros_like(b[:, :1]), tied.cumsum(1)], 1)
         blocked = held.gather(1, cut + size) > held.gather(1, cut)
         blocked |= strange.gather(1, start + taken) > strange.gather(1, start)
         blocked |= lengths(a)[:, None] - size + taken > a.shape[1]
-        return seams.masked_fill(blocked | (taken == 0), -1)
+        return seams.masked_fill(blocked | (taken == 0), BLOCKED - BETTER)
 
 
 @dataclass(frozen=True)
@@ -320,7 +324,7 @@ def compact(x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch length"]:
     gap = x == END
     if not bool((gap[:, :-1] & ~gap[:, 1:]).any()):
         return x
-    return x.gather(1, gap.long().argsort(1, stable=True))
+    return x.gather(1, gap.long().argsort(dim=1, stable=True))
 
 
 def spliced(
@@ -361,8 +365,7 @@ def edit_distance(
     head = (x == seed).long().cumprod(1).sum(1).minimum(n).minimum(m)
     at = torch.arange(x.shape[1], device=x.device)
     turned = [
-        row.gather(1, (count[:, None] - 1 - at).clamp_min(0))
-        for row, count in ((x, n), (seed, m))
+        row.gather(1, (count[:, None] - 1 - at).clamp_min(0)) for row, count in ((x, n), (seed, m))
     ]
     tail = (turned[0] == turned[1]).long().cumprod(1).sum(1).minimum(n - head).minimum(m - head)
     n, m = n - head - tail, m - head - tail

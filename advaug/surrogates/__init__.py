@@ -7,4 +7,14 @@ from advaug.surrogates.grams import Grams
 from advaug.surrogates.queried import Asked, Queried
 from advaug.surrogates.trees import Trees
 
-__all__ = ["Asked", "Committee", "Ensemble", "Features", "Flat", "Frozen", "Grams", "Queried", "Trees"]
+__all__ = [
+    "Asked",
+    "Committee",
+    "Ensemble",
+    "Features",
+    "Flat",
+    "Frozen",
+    "Grams",
+    "Queried",
+    "Trees",
+]

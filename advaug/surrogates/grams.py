@@ -6,7 +6,6 @@ Counts are hashed and sparse; the columns are the directions in which the rows d
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -14,15 +13,14 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
-WIDTH = 256  # columns
+WIDTH = 384  # columns
 BUCKETS = 2**14  # of each kind of n-gram
 LEARNT_FROM = 5000  # rows
 LETTERS = (3, 4, 5)
-LONGEST_WORD = 40  # letters of a word that are looked at
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, of a linear congruential generator (Knuth)
 ROWS = 4096  # at once
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
+Array: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,16 @@ class Grams:
     ----------
     normal : int array (tokens,)
         The number of each token's normal form.
-    letters : sparse (tokens, buckets) or None
-        The letter n-grams in each token.
+    letters : int array, first : int array (tokens + 1,), or None
+        The characters of each token, one token after the other, and where each begins.
     orders : tuple of int
         Lengths of token n-grams; 0 stands for a token at its place in the row.
     rarity, directions : what was learnt of the buckets
     """
 
     normal: Array
-    letters: Any
+    letters: Array | None
+    first: Array
     orders: tuple[int, ...]
     rarity: Array
     directions: Array
@@ -64,17 +63,19 @@ class Grams:
         some = x[torch.randperm(len(x), generator=generator)[:LEARNT_FROM]]
         texts = [w if isinstance(w, str) else str(w) for w in words]
         are_words = sum(map(len, texts)) > 2.5 * len(texts) and isinstance(words[0], str)
-        letters = letters_of(texts) if are_words else None
         orders = (1, 2) if are_words else (1, 2, 3, 4, 5)
         grams = cls(
             normal=normal_forms(texts),
-            letters=letters,
+            letters=codes("".join(texts)) if are_words else None,
+            first=np.cumsum([0, *map(len, texts)]),
             orders=(0, *orders) if is_aligned else orders,
             rarity=np.ones(1, np.float32),
             directions=np.ones((1, 1), np.float32),
         )
         blocks = grams.counts(some)
-        rarity = np.concatenate([np.log((1 + len(some)) / (1 + seen(block))) + 1 for block in blocks])
+        rarity = np.concatenate(
+            [np.log((1 + len(some)) / (1 + seen(block))) + 1 for block in blocks]
+        )
         grams = replace(grams, rarity=rarity.astype(np.float32))
         table = grams.weighed(blocks)
         directions = leading(table, min(width, len(some)), generator)
@@ -101,11 +102,21 @@ class Grams:
         normal = np.where(there, self.normal[plain.clip(0)], -1)
         blocks = [grams(normal, there, order) for order in self.orders]
         if self.letters is not None:
-            row, at = there.nonzero()
-            ones = np.ones(len(row), np.float32)
-            held = sparse.csr_matrix((ones, (row, plain[row, at])), (len(x), size))
-            blocks.append(held @ self.letters)
+            blocks += self._spelt(plain, there)
         return blocks
+
+    def _spelt(self, tokens: Array, there: Array) -> list[sparse.csr_matrix]:
+        """(batch, buckets): letter n-grams of the rows as they are read, white space and all."""
+        row, at = there.nonzero()
+        token = tokens[row, at]
+        long = (self.first[1:] - self.first[:-1])[token]
+        ends = long.cumsum()
+        begin = (self.first[token] - ends + long).repeat(long)
+        place = np.arange(len(begin)) + begin
+        letters, row = self.letters[place], row.repeat(long)  # type: ignore[index]
+        found = [windows(letters, row, order) for order in LETTERS]
+        row, bucket = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return [counted(row, bucket, len(tokens))]
 
     def weighed(self, blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
         """tf-idf, each block of length 1."""
@@ -125,18 +136,38 @@ def normal_forms(texts: list[str]) -> Array:
     return np.array([forms.setdefault(t.strip().lower() or t, len(forms)) for t in texts])
 
 
-def letters_of(texts: list[str]) -> sparse.csr_matrix:
-    """(tokens, buckets): which n-grams of letters each token holds, its ends marked."""
-    row: list[int] = []
-    column: list[int] = []
-    for number, text in enumerate(texts):
-        word = f" {text.strip().lower()[:LONGEST_WORD]} ".encode()
-        for order in LETTERS:
-            found = {crc32(word[k : k + order]) % BUCKETS for k in range(len(word) - order + 1)}
-            row += [number] * len(found)
-            column += found
+def codes(text: str) -> Array:
+    """The numbers of a text's letters, without case where that keeps their number."""
+    lower = text.lower()
+    text = lower if len(lower) == len(text) else text
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+
+
+def windows(letters: Array, row: Array, order: int) -> tuple[Array, Array]:
+    """Row and bucket of each n-gram in letters that stand one row after the other."""
+    count = max(len(letters) - order + 1, 0)
+    number = np.full(count, order, np.int64)
+    for k in range(order):
+        number = stirred(number, letters[k : k + count])
+    whole = row[:count] == row[order - 1 : order - 1 + count]
+    return row[:count][whole], bucket_of(number[whole])
+
+
+def stirred(number: Array, token: Array) -> Array:
+    """A hash that goes on with one more token."""
+    with np.errstate(over="ignore"):
+        number = (number + token + 1) * MULTIPLIER
+    mixed: Array = number ^ ((number >> 31) & 0x1FFFFFFFF)
+    return mixed
+
+
+def bucket_of(number: Array) -> Array:
+    return (number >> 20) & (BUCKETS - 1)
+
+
+def counted(row: Array, bucket: Array, n_rows: int) -> sparse.csr_matrix:
     ones = np.ones(len(row), np.float32)
-    return sparse.csr_matrix((ones, (row, column)), (len(texts), BUCKETS))
+    return sparse.csr_matrix((ones, (row, bucket)), (n_rows, BUCKETS))
 
 
 def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
@@ -146,22 +177,19 @@ def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
     whole = np.ones((len(tokens), count), bool)
     if order == 0:
         number += np.arange(1, count + 1) * 0x2545F4914F6CDD1D
-    with np.errstate(over="ignore"):
-        for k in range(max(order, 1)):
-            number = (number + tokens[:, k : k + count] + 1) * MULTIPLIER
-            number ^= (number >> 31) & 0x1FFFFFFFF
-            whole &= there[:, k : k + count]
+    for k in range(max(order, 1)):
+        number = stirred(number, tokens[:, k : k + count])
+        whole &= there[:, k : k + count]
     row, at = whole.nonzero()
-    bucket = (number[row, at] >> 20) & (BUCKETS - 1)
-    ones = np.ones(len(row), np.float32)
-    return sparse.csr_matrix((ones, (row, bucket)), (len(tokens), BUCKETS))
+    return counted(row, bucket_of(number[row, at]), len(tokens))
 
 
 def seen(block: sparse.csr_matrix) -> Array:
     """In how many rows each bucket is not empty."""
     block = block.tocsr()
     block.sum_duplicates()
-    return np.bincount(block.indices, minlength=BUCKETS)
+    held: Array = np.bincount(block.indices, minlength=BUCKETS)
+    return held
 
 
 def leading(table: sparse.csr_matrix, width: int, generator: torch.Generator) -> Array:
@@ -185,6 +213,5 @@ def leading(table: sparse.csr_matrix, width: int, generator: torch.Generator) ->
 
 def scaled(directions: Array, spread: Array) -> Array:
     """Directions whose columns are about of size 1, the leading ones longer."""
-    return (directions / np.sqrt(spread.clip(1e-6) * np.median(spread).clip(1e-6))).astype(
-        np.float32
-    )
+    size: Array = np.sqrt(spread.clip(1e-6) * np.median(spread).clip(1e-6))
+    return (directions / size).astype(np.float32)
