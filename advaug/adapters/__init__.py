@@ -8,6 +8,7 @@ from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.mending import Mender
 from advaug.adapters.protocol import Adapter, Coding
 from advaug.adapters.repairs import REPAIRED, SET_BACK
+from advaug.adapters.sequence import SequenceAdapter, SequenceCoding
 from advaug.adapters.signal import SignalAdapter, SignalCoding
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
 from advaug.constraints import Constraints
@@ -15,6 +16,7 @@ from advaug.constraints import Constraints
 ADAPTERS: dict[str, type[Adapter]] = {
     "image": ImageAdapter,
     "signal": SignalAdapter,
+    "sequence": SequenceAdapter,  # before tables, which would read token lists of one length
     "tabular": TabularAdapter,
 }
 
@@ -27,6 +29,8 @@ __all__ = [
     "ImageAdapter",
     "ImageCoding",
     "Mender",
+    "SequenceAdapter",
+    "SequenceCoding",
     "SignalAdapter",
     "SignalCoding",
     "TabularAdapter",

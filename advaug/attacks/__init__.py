@@ -4,6 +4,7 @@ from advaug.attacks.auto import APGD
 from advaug.attacks.captured import Captured
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.crossover import Crossover
+from advaug.attacks.editing import Greedy, HotFlip
 from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
 from advaug.attacks.hopskipjump import HopSkipJump
@@ -42,6 +43,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "crossover": Crossover,
     "instrument": Instrument,
     "leaves": LeafSearch,
+    "greedy": Greedy,
+    "hotflip": HotFlip,
     "autoattack": AutoAttack,
 }
 
@@ -67,7 +70,9 @@ __all__ = [
     "Crossover",
     "DeepFool",
     "Direction",
+    "Greedy",
     "HopSkipJump",
+    "HotFlip",
     "Instrument",
     "LeafSearch",
     "Noise",

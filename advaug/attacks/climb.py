@@ -37,7 +37,8 @@ def slope(
         if not value.requires_grad:
             raise ValueError(
                 "the attacked model has no gradient, it can only be asked: take attack='square', "
-                "'nes', 'spsa', 'hopskipjump' or 'crossover', or a torch module as surrogate"
+                "'nes', 'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch "
+                "module as surrogate"
             )
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient

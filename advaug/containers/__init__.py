@@ -34,6 +34,7 @@ from advaug.containers.rows import (
     table,
     take,
 )
+from advaug.containers.sequences import is_sequences, like_row, put_sequences, sequences
 
 __all__ = [
     "NUMBER",
@@ -46,11 +47,13 @@ __all__ = [
     "count",
     "is_coarse",
     "is_list_of_signals",
+    "is_sequences",
     "join",
     "kind_of_column",
     "kind_of_container",
     "labels",
     "levels",
+    "like_row",
     "longer_index",
     "missing",
     "numbers",
@@ -59,8 +62,10 @@ __all__ = [
     "owned",
     "parsed",
     "put",
+    "put_sequences",
     "read_table",
     "refuse_twice",
+    "sequences",
     "shift",
     "table",
     "take",

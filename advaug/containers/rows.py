@@ -128,7 +128,7 @@ def join(X: Any, batches: Iterable[Any], parents: np.ndarray[Any, Any]) -> Any:
     `parents` are the rows that the new ones were copied from. A pandas index goes on counting
     if it holds integers; any other index repeats the parent's label.
     """
-    if isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "UT":  # a new text may be longer
         # Written in place, so that no second copy of the new rows is ever held.
         joined = np.empty((len(X) + len(parents), *X.shape[1:]), X.dtype)
         joined[: len(X)] = X
@@ -138,6 +138,8 @@ def join(X: Any, batches: Iterable[Any], parents: np.ndarray[Any, Any]) -> Any:
             at += len(batch)
         return joined
     batches = list(batches)
+    if isinstance(X, np.ndarray):
+        return np.concatenate([X, *batches])
     if isinstance(X, list | tuple):
         return [*X, *(row for batch in batches for row in batch)]
     if sparse.issparse(X):

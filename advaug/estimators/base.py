@@ -53,6 +53,9 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as it came (lists as arrays), checked for shape, size and features."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError("X is a masked array: pass X.filled(np.nan), missing cells are understood")
+    if containers.is_sequences(X):
+        containers.sequences(X)
+        return X
     kind = containers.kind_of_container(X)
     if kind == "frame":
         containers.refuse_twice(X)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from advaug import containers
-from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender
+from advaug.adapters import REPAIRED, SET_BACK, Coding, Mender, SequenceCoding
 from advaug.constraints import Constraints, broken
 from advaug.generation import RECORD, Grown, Pool, Recipe
 
@@ -48,6 +48,9 @@ class Growing:
             **{name: np.empty(total, dtype=np.float32) for name in RECORD if name != "mended"},
             **{name: np.empty(total, dtype=bool) for name in FLAGS},
         }
+        self.changes: list[dict[str, Any]] | None = (
+            [] if isinstance(coding, SequenceCoding) else None
+        )
 
     def finish(self, grown: Grown, order: Order) -> Any:
         """The batch decoded on copies of its parents; what breaks a rule becomes its home row."""
@@ -77,6 +80,8 @@ class Growing:
         facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
         for name, values in (facts | {"breaks_rule": bad}).items():
             self.record[name][self.done : self.done + len(parent)] = values
+        if self.changes is not None:
+            self.changes += self.coding.changes(rows, new)
         self.done += len(parent)
         return new
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.adapters import Coding, TabularCoding
+from advaug.adapters import Coding, SequenceCoding, TabularCoding
 from advaug.attacks import Attack
 from advaug.estimators.forests import trees_of
 from advaug.estimators.twins import torch_twin
@@ -44,7 +44,7 @@ def model_of(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> M
     rows = containers.take(X, few)
     if isinstance(surrogate, nn.Module):
         net = Frozen(surrogate)
-        probe(net, coding.native(coding.encode(rows)), n_classes)
+        probe(net, coding.native(coding.encode(rows)), n_classes, slopes=not is_edited(coding))
         return net
     check_classifier(surrogate)
     try:
@@ -83,6 +83,11 @@ def check_classifier(estimator: Any) -> None:
             f"surrogate {name} is no classifier of one target: it needs classes_ with at least "
             f"two classes, got {classes!r}"
         )
+
+
+def is_edited(coding: Coding) -> bool:
+    """Whether rows move by edits, which no gradient of theirs can tell."""
+    return isinstance(coding, SequenceCoding)
 
 
 def is_plain(coding: Coding) -> bool:
@@ -129,16 +134,19 @@ def with_references(attack: Attack, x: Tensor) -> Attack:
     return replace(attack, references=x)  # type: ignore[type-var]
 
 
-def probe(net: Frozen, rows: Tensor, n_classes: int | None) -> None:
-    """ValueError if the user's net cannot be attacked on such rows, or knows other classes."""
+def probe(net: Frozen, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:
+    """ValueError if the user's net cannot be attacked on such rows, or knows other classes.
+
+    `slopes`: its output must have a gradient in the rows.
+    """
     try:
         with torch.enable_grad():
-            logits = net.logits(rows.detach().requires_grad_(True))
+            logits = net.logits(rows.detach().requires_grad_(slopes))
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"surrogate cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
         ) from error
-    if not logits.requires_grad:
+    if slopes and not logits.requires_grad:
         raise ValueError(
             "surrogate has no gradient from its rows to its output: let it return logits, neither "
             "detached nor argmax"

@@ -20,10 +20,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.adapters import Coding, Mender, SignalCoding, mender_for
-from advaug.attacks import ATTACKS, Attack, Square
+from advaug.adapters import Coding, Mender, mender_for
+from advaug.attacks import ATTACKS, Attack
 from advaug.constraints import Constraints
 from advaug.devices import resolve
+from advaug.estimators import domains
 from advaug.estimators.base import (
     LEAST_AUC,
     SHARED_CONSTRAINTS,
@@ -62,10 +63,6 @@ from advaug.surrogates import Asked, Queried
 from advaug.validity import Banded, Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
-EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
-EASY = Explore(wide=0.0, crossing=0.0, noise=1.0)
-# Signals mix cell by cell: only with such as have their humps where they have theirs.
-SIGNALS = Explore(crossing=0.0, neighbours=5, noise=1.0)
 
 
 class AdversarialOverSampler(SharesModels, BaseOverSampler):
@@ -83,8 +80,9 @@ recipe
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
         How far: in the adapter's units (robust standard deviations for tables, standard deviations
-        of the channels for signals), length by the recipe's norm. "auto" is chosen row by row.
-    adapter : {"auto", "tabular", "image", "signal"} or an adapter
+        of the channels for signals, edits for sequences), length by the recipe's norm. "auto" is
+        chosen row by row.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
         Reads the container; "auto" looks at it.
     surrogate : "auto", `Ensemble`, torch module or fitted classifier
         What is attacked: a cross-fitted committee of small nets, or your own model (shared, never
@@ -119,7 +117,8 @@ recipe
         there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
         kept (share of the move that the jury left), retracted, repaired (brought back to the
         rules), set_back (with the parent's cells in the columns of a rule), breaks_rule (a copy
-        of a real row since a rule could not be kept)
+        of a real row since a rule could not be kept); of sequences also edits: place of the token
+        in the parent -> (tokens before, tokens after)
     constraints_report_ : dict: "rules" (rule -> share of X's rows that keep it) and how many
         synthetic "rows" there are, of them "repaired", "set_back" and "retracted" by rules
     surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
@@ -198,7 +197,8 @@ recipe
         Parameters
         ----------
         X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
-            polars frame, scipy sparse matrix, list of rows, or list of (channels, time_i) arrays
+            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays, or
+            list or series of texts or lists of tokens
         y : labels in any container, or one-vs-all columns
 
         Returns
@@ -224,8 +224,9 @@ recipe
         model = self._given(rows, coding, classes)
         attacked = None if model is None else attacked_at(model, coding, rows, pool)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
-        orders = self._orders(pool, classes, isinstance(coding, SignalCoding))
-        if any(order.recipe.chance is not None for order in orders):
+        orders = self._orders(pool, coding, classes)
+        is_sifted = any(order.recipe.chance is not None for order in orders)
+        if is_sifted and domains.trees_vote(coding):
             voters = train_voters(pool.features, pool.y, len(classes), generator)
             pool = replace(pool, voters=voters)
 
@@ -234,7 +235,7 @@ recipe
         batches = (
             growing.finish(grown, order)
             for order in orders
-            for grown in self._grow(order, pool, attacked, mender, generator)
+            for grown in self._grow(order, pool, coding, attacked, mender, generator)
         )
         bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
         with borrowed(model), bar:
@@ -266,7 +267,7 @@ recipe
             return RECIPES[self.recipe]()
         return Match() if is_given(self.surrogate) else Explore()
 
-    def _orders(self, pool: Pool, classes: Any, are_signals: bool) -> list[Order]:
+    def _orders(self, pool: Pool, coding: Coding, classes: Any) -> list[Order]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, orders, small = {}, [], []
         for label, value in enumerate(classes.tolist()):
@@ -283,7 +284,7 @@ recipe
             else:
                 recipe = self._recipe()
                 if self.recipe == "auto" and isinstance(recipe, Explore):
-                    recipe = SIGNALS if are_signals else EASY if auc >= EASY_AUC else recipe
+                    recipe = domains.explored(coding, auc)
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(
@@ -308,23 +309,22 @@ recipe
             )
         return model
 
-    def _attack_of(self, recipe: Recipe, is_asked: bool) -> Attack | None:
-        """The attack named, given, or the recipe's own; queries instead of its gradient."""
+    def _attack_of(self, recipe: Recipe, coding: Coding, is_asked: bool) -> Attack | None:
+        """The attack named, given, or the recipe's own."""
         if self.attack != "auto":
             return choose_attack(self.attack)
-        if recipe.attack is None or not is_asked:
-            return recipe.attack
-        return Square(steps=100, stop_at=getattr(recipe.attack, "stop_at", None))
+        return recipe.attack and domains.followed(recipe.attack, coding, is_asked)
 
     def _grow(
         self,
         order: Order,
         pool: Pool,
+        coding: Coding,
         attacked: Logits | None,
         mender: Mender | None,
         generator: torch.Generator,
     ) -> Iterator[Grown]:
-        attack = self._attack_of(order.recipe, isinstance(attacked, Asked))
+        attack = self._attack_of(order.recipe, coding, isinstance(attacked, Asked))
         if attack is not None:
             attack = with_references(attack, pool.x[pool.of(order.label)])
         judge = self.judge
@@ -354,6 +354,8 @@ recipe
         self.sample_weight_ = np.ones(len(self.parent_indices_))
         self.sample_weight_[n:] = record["probability"]
         self.provenance_ = containers.table(record, {"recipe": growing.recipes, "label": classes})
+        if growing.changes is not None:
+            self.provenance_["edits"] = growing.changes
         self.adapter_ = coding
 
 

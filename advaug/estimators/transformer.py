@@ -58,8 +58,9 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
-        tables, standard deviations of a channel for signals, black to white for images.
-        `numpy.inf` for attacks that look for the shortest move ("deepfool", "cw", "ead", "jsma").
+        tables, standard deviations of a channel for signals, black to white for images, edits for
+        sequences. `numpy.inf` for attacks that look for the shortest move ("deepfool", "cw",
+        "ead", "jsma", "greedy", "hotflip").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -70,7 +71,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         to logits; or any fitted estimator or pipeline, asked in your own container (shared, never
         copied or fitted). With a model of your own y is not needed. Estimators without a formula
         (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
-    adapter : {"auto", "tabular", "image", "signal"} or an adapter
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
     constraints : `Constraints`, rule or list of rules, optional
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
         repaired is the row itself.
@@ -253,8 +254,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
         Returns
         -------
-        The same container, dtypes and index (lists come back as arrays, unless they hold
-        signals). A row that could not be moved equals its own.
+        The same container, dtypes and index (tables in lists come back as arrays). A row that
+        could not be moved equals its own.
         """
         check_is_fitted(self, "adapter_")
         X = check_rows(self, containers.owned(X), reset=False)

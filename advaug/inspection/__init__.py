@@ -2,6 +2,7 @@
 
 from advaug.inspection.checks import Check
 from advaug.inspection.class_map import ClassMapDisplay
+from advaug.inspection.diff import SequenceDiff
 from advaug.inspection.margins import MarginDisplay
 from advaug.inspection.report import ValidityReport, validity_report
 from advaug.inspection.signals import SignalDisplay
@@ -10,6 +11,7 @@ __all__ = [
     "Check",
     "ClassMapDisplay",
     "MarginDisplay",
+    "SequenceDiff",
     "SignalDisplay",
     "ValidityReport",
     "validity_report",

@@ -48,6 +48,10 @@ class Band:
     least_snr: float | None = None
     warp: float = 0.0
 
+    @property
+    def norm(self) -> float:
+        return self.box.norm
+
     def to(self, device: torch.device | str) -> Self:
         return replace(self, box=self.box.to(device), spread=self.spread.to(device))
 

@@ -3,6 +3,7 @@
 from advaug.surrogates.ensemble import Committee, Ensemble
 from advaug.surrogates.features import Features, Flat
 from advaug.surrogates.frozen import Frozen
+from advaug.surrogates.grams import Grams
 from advaug.surrogates.queried import Asked, Queried
 from advaug.surrogates.signals import Signals
 from advaug.surrogates.trees import Trees
@@ -14,6 +15,7 @@ __all__ = [
     "Features",
     "Flat",
     "Frozen",
+    "Grams",
     "Queried",
     "Signals",
     "Trees",

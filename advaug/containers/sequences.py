@@ -1,0 +1,96 @@
+"""Rows that are sequences: texts, or lists of tokens, in a list, an array or a series."""
+
+from itertools import islice
+from numbers import Integral
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+LOOKED_AT = 1000  # rows by which a container is recognised
+
+
+def is_sequences(X: Any) -> bool:
+    """Whether rows are texts, token lists of texts, or lists of whole numbers, unequally long.
+
+    Lists of numeric rows of one length are tables.
+    """
+    if not _is_flat(X):
+        return False
+    some = [row for row in islice(X, LOOKED_AT) if not _is_missing(row)]
+    if some and all(isinstance(row, str) for row in some):
+        return True
+    if not some or not all(_is_token_list(row) for row in some):
+        return False
+    tokens = [token for row in some for token in islice(row, LOOKED_AT)]
+    if tokens and all(isinstance(token, str) for token in tokens):
+        return True
+    # Ones of one length are a table; every row is asked, as one may differ.
+    return all(isinstance(t, Integral | str) for t in tokens) and len({len(row) for row in X}) > 1
+
+
+def _is_flat(X: Any) -> bool:
+    if isinstance(X, pd.Series):
+        return X.dtype == object or pd.api.types.is_string_dtype(X.dtype)
+    if isinstance(X, np.ndarray):
+        return X.ndim == 1 and X.dtype.kind in "OUT"
+    return isinstance(X, list | tuple) or nw.dependencies.is_into_series(X)
+
+
+def _is_missing(row: Any) -> bool:
+    return row is None or row is pd.NA or (isinstance(row, float) and row != row)
+
+
+def _is_token_list(row: Any) -> bool:
+    if isinstance(row, np.ndarray):
+        return row.ndim == 1 and row.dtype.kind in "iuOU"
+    return isinstance(row, list | tuple)
+
+
+def sequences(X: Any) -> list[Any]:
+    """The rows as a list of texts or token lists; ValueError naming the first that is neither."""
+    rows = X.to_list() if hasattr(X, "to_list") else list(X)
+    for place, row in enumerate(rows):
+        if _is_missing(row):
+            raise ValueError(
+                f"row {place} of X is {row}: a sequence is a text or a list of tokens. Drop the "
+                "row, or write an empty one"
+            )
+        if not isinstance(row, str) and not _is_token_list(row):
+            raise ValueError(
+                f"row {place} of X is {type(row).__name__} ({row!r:.40}): a sequence is a text or "
+                "a list of tokens"
+            )
+        if isinstance(row, str) != isinstance(rows[0], str):
+            raise ValueError(
+                f"row {place} of X is {type(row).__name__}, but row 0 is "
+                f"{type(rows[0]).__name__}: pass all rows as texts, or all as lists of tokens"
+            )
+    return rows
+
+
+def put_sequences(X: Any, rows: list[Any]) -> Any:
+    """As many rows as X has, in X's container, with its index, name and dtype."""
+    if isinstance(X, pd.Series):
+        return pd.Series(rows, index=X.index, dtype=X.dtype, name=X.name)
+    if isinstance(X, np.ndarray):
+        if X.dtype.kind != "O":
+            return np.array(rows, dtype=str if X.dtype.kind == "U" else X.dtype)
+        filled = np.empty(len(rows), dtype=object)
+        filled[:] = rows
+        return filled
+    if isinstance(X, list | tuple):
+        return rows
+    column = nw.from_native(X, series_only=True)
+    backend = nw.get_native_namespace(column)
+    return nw.new_series(column.name, rows, column.dtype, backend=backend).to_native()
+
+
+def like_row(row: Any, tokens: list[Any]) -> Any:
+    """Tokens as a row of the same kind."""
+    if isinstance(row, str):
+        return "".join(tokens)
+    if isinstance(row, np.ndarray):
+        return np.array(tokens, dtype=row.dtype if row.dtype.kind != "U" else str)
+    return tuple(tokens) if isinstance(row, tuple) else tokens

@@ -1,0 +1,34 @@
+"""What the over-sampler does by default with each kind of rows: chosen by measurement, said here.
+
+Tables and images, signals, and sequences differ in how far new rows may lie from real ones, in who
+votes on them, and in how a model without a gradient is asked.
+"""
+
+from advaug.adapters import Coding, SequenceCoding, SignalCoding
+from advaug.attacks import Attack, Greedy, Square
+from advaug.generation import Explore
+
+EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
+
+
+def explored(coding: Coding, auc: float) -> Explore:
+    """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
+    if isinstance(coding, SignalCoding):  # mixed cell by cell: only where the humps coincide
+        return Explore(crossing=0.0, neighbours=5, noise=1.0)
+    if isinstance(coding, SequenceCoding):
+        return Explore(crossing=0.6, noise=1.0)
+    return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
+
+
+def trees_vote(coding: Coding) -> bool:
+    """Whether trees have a voice beside the nets: on n-grams they know less than these."""
+    return not isinstance(coding, SequenceCoding)
+
+
+def followed(attack: Attack, coding: Coding, is_asked: bool) -> Attack:
+    """A recipe's own attack as these rows and this model can follow it: by edits where rows are
+    sequences, by queries where the model has no gradient."""
+    stop_at = getattr(attack, "stop_at", None)
+    if isinstance(coding, SequenceCoding):
+        return Greedy(stop_at=stop_at)
+    return Square(steps=100, stop_at=stop_at) if is_asked else attack

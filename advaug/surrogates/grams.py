@@ -1,0 +1,218 @@
+"""What a committee sees of a sequence: its n-grams, weighed by how rare they are, in few columns.
+
+Counts are hashed and sparse; the columns are the directions in which the rows differ most.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+
+WIDTH = 384  # columns
+BUCKETS = 2**14  # of each kind of n-gram
+LEARNT_FROM = 5000  # rows
+LETTERS = (3, 4, 5)
+MULTIPLIER = 0x5851F42D4C957F2D  # odd, of a linear congruential generator (Knuth)
+ROWS = 4096  # at once
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Rows of token numbers to `WIDTH` columns.
+
+    Every kind of n-gram has its buckets: counts become 1 + log(count), times the log of how rare
+    they are, in rows of length 1 (tf-idf; Salton, Buckley. Information Processing & Management
+    1988); then the leading directions are taken (latent semantic analysis; Deerwester et al.
+    JASIS 1990).
+
+    Parameters
+    ----------
+    normal : int array (tokens,)
+        The number of each token's normal form.
+    letters : int array, first : int array (tokens + 1,), or None
+        The characters of each token, one token after the other, and where each begins.
+    orders : tuple of int
+        Lengths of token n-grams; 0 stands for a token at its place in the row.
+    rarity, directions : what was learnt of the buckets
+    """
+
+    signs: ClassVar[None] = None
+    normal: Array
+    letters: Array | None
+    first: Array
+    orders: tuple[int, ...]
+    rarity: Array
+    directions: Array
+
+    @classmethod
+    def of(
+        cls,
+        x: Float[Tensor, "rows length"],
+        words: Sequence[Any],
+        is_aligned: bool,
+        generator: torch.Generator,
+        width: int = WIDTH,
+    ) -> Self:
+        """Learn from encoded rows; `is_aligned`: their places mean something too."""
+        some = x[torch.randperm(len(x), generator=generator)[:LEARNT_FROM]]
+        texts = [w if isinstance(w, str) else str(w) for w in words]
+        are_words = sum(map(len, texts)) > 2.5 * len(texts) and isinstance(words[0], str)
+        orders = (1, 2) if are_words else (1, 2, 3, 4, 5)
+        grams = cls(
+            normal=normal_forms(texts),
+            letters=codes("".join(texts)) if are_words else None,
+            first=np.cumsum([0, *map(len, texts)]),
+            orders=(0, *orders) if is_aligned else orders,
+            rarity=np.ones(1, np.float32),
+            directions=np.ones((1, 1), np.float32),
+        )
+        blocks = grams.counts(some)
+        rarity = np.concatenate(
+            [np.log((1 + len(some)) / (1 + seen(block))) + 1 for block in blocks]
+        )
+        grams = replace(grams, rarity=rarity.astype(np.float32))
+        table = grams.weighed(blocks)
+        directions = leading(table, min(width, len(some)), generator)
+        spread = (table @ directions).std(0)
+        return replace(grams, directions=scaled(directions, spread))
+
+    def to(self, device: torch.device | str) -> Self:
+        """Itself: counting is done on the CPU."""
+        return self
+
+    def __call__(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch width"]:
+        found = [
+            torch.from_numpy(self.weighed(self.counts(rows.cpu())) @ self.directions)
+            for rows in x.detach().split(ROWS)
+        ]
+        return torch.cat(found).to(x) if found else x.new_zeros(0, self.directions.shape[1])
+
+    def counts(self, x: Float[Tensor, "batch length"]) -> list[sparse.csr_matrix]:
+        """For each kind of n-gram (batch, buckets) of counts."""
+        size = len(self.normal)
+        plain = x.numpy().astype(np.int64)
+        plain = np.where(plain >= size, plain - size, plain)
+        there = plain >= 0
+        normal = np.where(there, self.normal[plain.clip(0)], -1)
+        blocks = [grams(normal, there, order) for order in self.orders]
+        if self.letters is not None:
+            blocks += self._spelt(plain, there)
+        return blocks
+
+    def _spelt(self, tokens: Array, there: Array) -> list[sparse.csr_matrix]:
+        """(batch, buckets): letter n-grams of the rows as they are read, white space and all."""
+        row, at = there.nonzero()
+        token = tokens[row, at]
+        long = (self.first[1:] - self.first[:-1])[token]
+        ends = long.cumsum()
+        begin = (self.first[token] - ends + long).repeat(long)
+        place = np.arange(len(begin)) + begin
+        letters, row = self.letters[place], row.repeat(long)  # type: ignore[index]
+        found = [windows(letters, row, order) for order in LETTERS]
+        row, bucket = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return [counted(row, bucket, len(tokens))]
+
+    def weighed(self, blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
+        """tf-idf, each block of length 1."""
+        weighed = []
+        for k, block in enumerate(blocks):
+            block = block.tocsr()
+            block.data = (1 + np.log(block.data)).astype(np.float32)
+            block.data *= self.rarity[k * BUCKETS + block.indices]
+            size = np.sqrt(np.asarray(block.multiply(block).sum(1)).ravel()).clip(1e-9)
+            weighed.append(sparse.diags((1 / size).astype(np.float32)) @ block)
+        return sparse.hstack(weighed, format="csr")
+
+
+def normal_forms(texts: list[str]) -> Array:
+    """For each token the number of its form without case and white space around it."""
+    forms: dict[str, int] = {}
+    return np.array([forms.setdefault(t.strip().lower() or t, len(forms)) for t in texts])
+
+
+def codes(text: str) -> Array:
+    """The numbers of a text's letters, without case where that keeps their number."""
+    lower = text.lower()
+    text = lower if len(lower) == len(text) else text
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+
+
+def windows(letters: Array, row: Array, order: int) -> tuple[Array, Array]:
+    """Row and bucket of each n-gram in letters that stand one row after the other."""
+    count = max(len(letters) - order + 1, 0)
+    number = np.full(count, order, np.int64)
+    for k in range(order):
+        number = stirred(number, letters[k : k + count])
+    whole = row[:count] == row[order - 1 : order - 1 + count]
+    return row[:count][whole], bucket_of(number[whole])
+
+
+def stirred(number: Array, token: Array) -> Array:
+    """A hash that goes on with one more token."""
+    with np.errstate(over="ignore"):
+        number = (number + token + 1) * MULTIPLIER
+    mixed: Array = number ^ ((number >> 31) & 0x1FFFFFFFF)
+    return mixed
+
+
+def bucket_of(number: Array) -> Array:
+    return (number >> 20) & (BUCKETS - 1)
+
+
+def counted(row: Array, bucket: Array, n_rows: int) -> sparse.csr_matrix:
+    ones = np.ones(len(row), np.float32)
+    return sparse.csr_matrix((ones, (row, bucket)), (n_rows, BUCKETS))
+
+
+def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
+    """(batch, buckets): the n-grams of one order, counted; order 0 is a token at its place."""
+    count = max(tokens.shape[1] - max(order, 1) + 1, 0)
+    number = np.full((len(tokens), count), order, np.int64)
+    whole = np.ones((len(tokens), count), bool)
+    if order == 0:
+        number += np.arange(1, count + 1) * 0x2545F4914F6CDD1D
+    for k in range(max(order, 1)):
+        number = stirred(number, tokens[:, k : k + count])
+        whole &= there[:, k : k + count]
+    row, at = whole.nonzero()
+    return counted(row, bucket_of(number[row, at]), len(tokens))
+
+
+def seen(block: sparse.csr_matrix) -> Array:
+    """In how many rows each bucket is not empty."""
+    block = block.tocsr()
+    block.sum_duplicates()
+    held: Array = np.bincount(block.indices, minlength=BUCKETS)
+    return held
+
+
+def leading(table: sparse.csr_matrix, width: int, generator: torch.Generator) -> Array:
+    """(buckets, width): the right singular vectors of the largest singular values.
+
+    By random projection and two rounds of power iteration (Halko, Martinsson, Tropp. SIAM Review
+    2011).
+    """
+    more = min(width + 8, *table.shape)
+    start = torch.randn(table.shape[1], more, generator=generator, dtype=torch.float32).numpy()
+    basis = np.linalg.qr(table @ start)[0]
+    for _ in range(2):
+        basis = np.linalg.qr(table @ (table.T @ basis))[0]
+    inner = table.T @ basis
+    strength, turn = np.linalg.eigh(inner.T @ inner)
+    order = np.argsort(-strength)[:width]
+    size = np.sqrt(strength[order].clip(1e-9))
+    directions: Array = (inner @ turn[:, order]) / size
+    return directions.astype(np.float32)
+
+
+def scaled(directions: Array, spread: Array) -> Array:
+    """Directions whose columns are about of size 1, the leading ones longer."""
+    size: Array = np.sqrt(spread.clip(1e-6) * np.median(spread).clip(1e-6))
+    return (directions / size).astype(np.float32)

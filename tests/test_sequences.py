@@ -1,0 +1,549 @@
+"""Sequences: what is not edited comes back byte for byte, what is frozen stays, and every edit is
+one that the corpus or the table allows."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from imblearn.pipeline import make_pipeline
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from torch import nn
+
+from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug.adapters import SequenceAdapter, TabularAdapter, adapter_for
+from advaug.attacks import Greedy, HotFlip, Noise
+from advaug.inspection import SequenceDiff
+from advaug.spaces.edits import compact, edit_distance, lengths
+
+THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]
+USUAL = ["is slow", "does not start", "shows an error", "asks to log in"]
+RARE = ["lets strangers log in", "sends mail that I did not write", "shows a ransom note"]
+EMOJI = "\U0001f469‍\U0001f52c ok\t\U0001f600"
+
+
+def tickets(count=120, rare=0.2):
+    rng = np.random.default_rng(0)
+    texts, labels = [], []
+    for k in range(count):
+        is_rare = rng.random() < rare
+        trouble = rng.choice(RARE if is_rare else USUAL)
+        texts.append(f"#{k:03d} {rng.choice(THINGS)} {trouble} and {rng.choice(USUAL)}.")
+        labels.append("rare" if is_rare else "usual")
+    return texts, np.array(labels)
+
+
+def loose(count=80):
+    """Texts of words in any order, so that nearly all pairs are seen; some words tell the class."""
+    rng = np.random.default_rng(1)
+    words = ["red", "blue", "green", "good", "bad", "fine", "poor", "nice", "old", "new"]
+    rows = [" ".join(rng.choice(words, rng.integers(5, 9))) for _ in range(count)]
+    score = [sum(row.count(w) for w in ("good", "fine", "nice")) for row in rows]
+    return rows, (np.array(score) > np.median(score)).astype(int)
+
+
+def uniform(like, seed=0):
+    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def written(coding, x, rows):
+    """Every row written anew from its tokens."""
+    pairs = zip(x.long().tolist(), rows, strict=True)
+    return [coding._written(numbers, row, True) for numbers, row in pairs]
+
+
+def known_pairs(coding, x):
+    """Whether each neighbourhood in the rows is one that the corpus holds."""
+    tokens = coding.edits.plain(x.long())
+    end = torch.full_like(tokens[:, :1], -1)
+    before, after = torch.cat([end, tokens], 1), torch.cat([tokens, end], 1)
+    there = (before >= 0) | (after >= 0)
+    return coding.edits.bigrams.seen(before, after) | ~there
+
+
+# ---------------------------------------------------------------- containers
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["a b", "c"],
+        ("a b", "c"),
+        [None, "a"],
+        np.array(["a b", "c"]),
+        np.array(["a b", "c"], dtype=object),
+        pd.Series(["a b", "c"]),
+        pl.Series(["a b", "c"]),
+        [["a"], ["b", "c"]],
+        [["a", "b"], ["c", "d"]],
+        [[1, 2], [3]],
+        [np.array([1, 2]), np.array([3])],
+        pd.Series([[1, 2], [3]]),
+        ["", ""],
+    ],
+    ids=str,
+)
+def test_texts_and_token_lists_are_found_to_be_sequences(rows):
+    assert isinstance(adapter_for(rows), SequenceAdapter)
+
+
+@pytest.mark.parametrize(
+    "rows", [[[1, 2], [3, 4]], [["a", 1], ["b", 2]], [[1.5, 2.0]], np.eye(3), np.eye(3).tolist()]
+)
+def test_rows_of_one_length_that_hold_numbers_stay_tables(rows):
+    assert isinstance(adapter_for(rows), TabularAdapter)
+
+
+def test_a_missing_row_is_refused_by_its_number():
+    with pytest.raises(ValueError, match=r"row 2 of X is None: .* Drop the row"):
+        SequenceAdapter().fit(["a", "b", None])
+    with pytest.raises(ValueError, match="row 1 of X is nan"):
+        AdversarialOverSampler().fit_resample(pd.Series(["a", np.nan] * 9), [0, 1] * 9)
+
+
+def test_texts_among_token_lists_are_refused():
+    with pytest.raises(ValueError, match="row 1 of X is str, but row 0 is list"):
+        SequenceAdapter().fit([["a"], "b"])
+
+
+# ---------------------------------------------------------------- tokens
+
+
+@pytest.mark.parametrize("tokens", ["auto", "word", "character", 1, 3, str.splitlines])
+@given(texts=st.lists(st.text(max_size=40), min_size=1, max_size=6))
+def test_texts_come_back_byte_for_byte(tokens, texts):
+    if callable(tokens):
+        tokens = lambda text: text.splitlines(keepends=True)  # noqa: E731
+    coding = SequenceAdapter(tokens=tokens).fit(texts)
+    x = coding.encode(texts)
+    assert written(coding, x, texts) == texts
+    assert coding.decode(x, x, texts) == texts
+
+
+@given(
+    rows=st.lists(st.text(max_size=30), min_size=1, max_size=4),
+    other=st.lists(st.text(max_size=60), min_size=1, max_size=4),
+)
+def test_unseen_tokens_come_back_byte_for_byte(rows, other):
+    coding = SequenceAdapter(tokens="word").fit(rows)
+    x = coding.encode(other)
+    assert written(coding, x, other) == other
+
+
+@pytest.mark.parametrize("text", ["", "a", EMOJI, "Привет, мир! hello 世界", "  \n", "x" * 100_000])
+def test_odd_rows_are_encoded_edited_and_written(text):
+    rows = [text, "hello world is here", "hello is world here"]
+    coding = SequenceAdapter().fit(rows)
+    x = coding.encode(rows)
+    moved = coding.edits.scatter(x, torch.full((3,), 2.0), x[0], uniform(x))
+    assert len(coding.decode(moved, x, rows)) == 3
+    assert coding.features(x, torch.Generator())(moved).isfinite().all()
+
+
+def test_what_lies_beyond_the_longest_row_looked_at_stays():
+    rows = ["one two three four five", "two one three four six"]
+    coding = SequenceAdapter(longest=3, tokens="word").fit(rows)
+    x = coding.encode(rows)
+    moved = coding.edits.mix(x, x.flip(0), torch.ones(2))
+    assert coding.decode(moved, x, rows) == ["two one three four five", "one two three four six"]
+
+
+def test_a_callable_that_loses_characters_is_refused():
+    with pytest.raises(ValueError, match="pieces of 'a b' do not join to it, they make 'ab'"):
+        SequenceAdapter(tokens=str.split).fit(["a b"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tokens": "words"}, "tokens must be 'auto', 'word'"),
+        ({"tokens": 0}, "a number of characters of 1 or more"),
+        ({"share": 0.0}, "share in"),
+        ({"most": 0}, "longest and most must be 1 or more"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceAdapter(**settings).fit(["a b c d"])
+
+
+def test_one_frozen_token_must_come_in_a_list():
+    with pytest.raises(TypeError, match=r"frozen must be a list: write frozen=\['now'\]"):
+        SequenceAdapter(frozen="now").fit(["call now"])
+
+
+# ---------------------------------------------------------------- the space
+
+
+@pytest.mark.parametrize("tokens", ["word", "character"])
+def test_every_random_edit_is_one_that_the_corpus_has_seen(tokens):
+    texts, _ = tickets()
+    coding = SequenceAdapter(tokens=tokens, share=1.0).fit(texts)
+    x = coding.encode(texts)
+    moved = coding.edits.scatter(x, torch.full((len(x),), 4.0), x[0], uniform(x))
+    assert known_pairs(coding, moved).all()
+    assert (moved != x).any(1).float().mean() > 0.2
+    assert (coding.edits.distance(moved, x) <= 2 * 4 + 2).all()  # a swap counts as two
+
+
+def test_a_row_has_no_more_edits_than_its_share():
+    texts = ["a b c d e f g h", "b a d c f e h g"] * 9
+    coding = SequenceAdapter(tokens="word", share=0.125).fit(texts)
+    x = coding.encode(texts)
+    moved = coding.edits.scatter(x, torch.full((18,), 9.0), x[0], uniform(x))
+    assert (coding.edits.distance(moved, x) <= 2).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_frozen_tokens_and_protected_spans_stay_in_every_row(share):
+    texts, _ = tickets()
+    coding = SequenceAdapter(protected=r"#\d+", frozen=["and"], share=1.0).fit(texts)
+    x = coding.encode(texts)
+    mate = x.flip(0)
+    moved = coding.edits.mix(x, mate, torch.full((len(x),), share))
+    moved = coding.edits.scatter(moved, torch.full((len(x),), 9.0), x[0], uniform(x))
+    assert (moved != x).any()
+    for text, new in zip(texts, coding.decode(moved, x, texts), strict=True):
+        assert new.startswith(text[:4])
+        assert new.count("#") == 1
+        assert new.count(" and") == text.count(" and")
+
+
+def test_tokens_at_frozen_positions_stay_where_they_are():
+    rows = [list("abcdef"), list("bcadfe"), list("fbcad"), list("cbafedab")] * 5
+    coding = SequenceAdapter(positions=[0, -1], share=1.0).fit(rows)
+    x = coding.encode(rows)
+    moved = coding.edits.mix(x, x.roll(1, 0), torch.full((20,), 0.4))
+    moved = coding.edits.scatter(moved, torch.full((20,), 5.0), x[0], uniform(x))
+    new = coding.decode(moved, x, rows)
+    assert any(a != b for a, b in zip(rows, new, strict=True))
+    assert [(r[0], r[-1], len(r)) for r in new] == [(r[0], r[-1], len(r)) for r in rows]
+
+
+def test_rows_of_one_length_keep_it():
+    rows = ["ACGTTGCA", "TTGACCGA", "GGCATACC", "CATTAGCA"] * 5
+    coding = SequenceAdapter().fit(rows)
+    x = coding.encode(rows)
+    moved = coding.edits.mix(x, x.roll(1, 0), torch.full((20,), 0.5))
+    moved = coding.edits.scatter(moved, torch.full((20,), 3.0), x[0], uniform(x))
+    assert (lengths(moved) == 8).all()
+    assert (moved != x).any()
+
+
+def test_only_the_tables_moves_are_made_where_it_is_asked_for():
+    codons = {"GCA": ["GCC", "GCG"], "GCC": ["GCA", "GCG"], "AAA": ["AAG"], "AAG": ["AAA"]}
+    protein = {"GCA": "A", "GCC": "A", "GCG": "A", "AAA": "K", "AAG": "K", "TGG": "W"}
+    rows = ["GCAAAATGGGCC", "AAGTGGGCAAAA", "TGGTGGAAAGCC"]
+    coding = SequenceAdapter(tokens=3, moves=codons, by_table=True, share=1.0).fit(rows)
+    x = coding.encode(rows)
+    moved = coding.edits.scatter(x, torch.full((3,), 4.0), x[0], uniform(x))
+    moved = coding.edits.mix(moved, moved.flip(0), torch.full((3,), 0.5))
+    new = coding.decode(moved, x, rows)
+    assert new != rows
+
+    def read(dna):
+        return [protein[dna[k : k + 3]] for k in range(0, len(dna), 3)]
+
+    assert [read(dna) for dna in new] == [read(dna) for dna in rows]
+
+
+def test_the_table_inserts_no_ops_drops_what_may_go_and_keeps_white_space():
+    rows = ["I am very glad today", "you are sad now and then, they say"]
+    table = {"glad": ["happy"], "very": [""], "": [" um"]}
+    coding = SequenceAdapter(moves=table, by_table=True, share=1.0).fit(rows)
+    x = coding.encode(rows * 40)
+    moved = coding.edits.scatter(x, torch.full((80,), 1.0), x[0], uniform(x))
+    new = set(coding.decode(moved, x, rows * 40))
+    assert {"I am very happy today", "I am glad today"} <= new
+    assert any(" um" in text for text in new)
+    assert all(text.replace(" um", "").count("  ") == 0 for text in new)
+
+
+@given(a=st.text("abc", max_size=12), b=st.text("abc", max_size=12))
+def test_the_distance_is_levenshteins(a, b):
+    def slow(a, b):
+        row = list(range(len(b) + 1))
+        for i, one in enumerate(a):
+            last, row[0] = row[0], i + 1
+            for j, other in enumerate(b):
+                last, row[j + 1] = (
+                    row[j + 1],
+                    min(row[j + 1] + 1, row[j] + 1, last + (one != other)),
+                )
+        return row[-1]
+
+    rows = torch.full((2, 13), -1)
+    for row, text in zip(rows, (a, b), strict=True):
+        row[: len(text)] = torch.tensor([ord(c) for c in text], dtype=torch.long)
+    assert int(edit_distance(rows[:1], rows[1:])) == slow(a, b)
+
+
+def test_gaps_are_closed():
+    x = torch.tensor([[3.0, -1, 4, -1], [1, 2, -1, -1]])
+    assert compact(x).tolist() == [[3, 4, -1, -1], [1, 2, -1, -1]]
+
+
+def test_a_row_does_not_depend_on_its_batch():
+    texts, _ = tickets()
+    coding = SequenceAdapter().fit(texts)
+    x, share = coding.encode(texts), torch.linspace(0.1, 0.9, len(texts))
+    noise, size = uniform(x), torch.full((len(x),), 3.0)
+
+    def made(rows):
+        mixed = coding.edits.mix(x[rows], x.flip(0)[rows], share[rows])
+        return coding.edits.scatter(mixed, size[rows], x[0], noise[rows])
+
+    every = torch.arange(len(x))
+    assert torch.equal(made(every), torch.cat([made(rows) for rows in every.split(7)]))
+
+
+def test_all_and_nothing_of_a_mate_are_the_rows_themselves():
+    texts, _ = tickets(20)
+    coding = SequenceAdapter().fit(texts)
+    x = coding.encode(texts)
+    assert torch.equal(coding.edits.mix(x, x.flip(0), torch.zeros(20)), x)
+    assert torch.equal(coding.edits.mix(x, x.flip(0), torch.ones(20)), x.flip(0))
+
+
+# ---------------------------------------------------------------- what a committee sees
+
+
+def test_features_are_the_same_in_any_batch_and_tell_rows_apart():
+    texts, _ = tickets()
+    coding = SequenceAdapter().fit(texts)
+    x = coding.encode(texts)
+    features = coding.features(x, torch.Generator().manual_seed(0))
+    whole = features(x)
+    torch.testing.assert_close(whole, torch.cat([features(rows) for rows in x.split(7)]))
+    assert len(whole.unique(dim=0)) == len(set(texts))
+    assert whole.shape[1] <= 384
+
+
+def test_features_do_not_see_the_mark_of_frozen_tokens():
+    texts, _ = tickets(40)
+    coding, free = (SequenceAdapter(frozen=held).fit(texts) for held in (["and"], []))
+    a, b = (
+        one.features(one.encode(texts), torch.Generator().manual_seed(0)) for one in (coding, free)
+    )
+    torch.testing.assert_close(a(coding.encode(texts)), b(free.encode(texts)))
+
+
+# ---------------------------------------------------------------- the over-sampler
+
+
+@pytest.mark.parametrize(
+    "kind", ["list", "object", "text", "series", "polars", "tokens", "numbers"]
+)
+def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
+    texts, y = tickets()
+    X = {
+        "list": lambda: texts,
+        "object": lambda: np.array(texts, dtype=object),
+        "text": lambda: np.array(texts),
+        "series": lambda: pd.Series(texts, index=[*range(3, 363, 3)], name="ticket"),
+        "polars": lambda: pl.Series("ticket", texts),
+        "tokens": lambda: [text.split() for text in texts],
+        "numbers": lambda: [[len(word) for word in text.split()] for text in texts],
+    }[kind]()
+    sampler = AdversarialOverSampler(random_state=0)
+    X_new, y_new = sampler.fit_resample(X, y)
+    assert type(X_new) is type(X)
+    old, new = list(X), list(X_new)
+    assert new[: len(y)] == old
+    assert (y_new == "rare").sum() == (y_new == "usual").sum()
+    assert type(new[-1]) is type(old[0])
+    if kind == "series":
+        assert X_new.index[-1] == 360 + len(y_new) - len(y)
+        assert X_new.name == "ticket"
+    edits = sampler.provenance_["edits"]
+    changed = [
+        list(X_new)[len(y) + k] != list(X)[p] for k, p in enumerate(sampler.provenance_.parent)
+    ]
+    assert [bool(edit) for edit in edits] == changed
+    assert np.mean(changed) > 0.5
+
+
+@pytest.mark.parametrize("recipe", ["auto", "match", "harden", "translate", "interpolate"])
+def test_every_recipe_makes_rows_and_the_batch_size_changes_none(recipe):
+    texts, y = tickets()
+    made = [
+        AdversarialOverSampler(recipe=recipe, random_state=0, batch_size=size).fit_resample(
+            texts, y
+        )[0]
+        for size in (4096, 17)
+    ]
+    assert made[0] == made[1]
+
+
+def test_the_noise_control_and_grown_classes_work():
+    texts, y = tickets()
+    sampler = AdversarialOverSampler(
+        attack=Noise(), radius=2.0, random_state=0, sampling_strategy={"rare": 90, "usual": 120}
+    )
+    _, y_new = sampler.fit_resample(texts, y)
+    assert (y_new == "rare").sum() == 90
+
+
+def test_no_new_row_breaks_a_grammar_or_loses_a_protected_span():
+    texts, y = tickets()
+
+    def ends_well(rows):
+        return np.array([row.endswith(".") and "log in" not in row[:12] for row in rows])
+
+    sampler = AdversarialOverSampler(
+        adapter=SequenceAdapter(protected=r"#\d+"), constraints=ends_well, random_state=0
+    )
+    X_new, _ = sampler.fit_resample(texts, y)
+    assert ends_well(X_new).all()
+    for k, parent in enumerate(sampler.provenance_.parent):
+        assert X_new[len(texts) + k].startswith(texts[parent][:4])
+
+
+def test_it_stands_in_front_of_a_text_pipeline():
+    texts, y = tickets()
+    model = make_pipeline(
+        AdversarialOverSampler(random_state=0), TfidfVectorizer(), LogisticRegression()
+    )
+    assert cross_val_score(model, texts, y, cv=2).min() > 0.7
+    grid = {"adversarialoversampler__recipe": ["auto", "interpolate"]}
+    search = GridSearchCV(model, grid, cv=2).fit(pd.Series(texts), y)
+    assert len(search.predict(texts)) == len(texts)
+
+
+def test_a_fitted_sampler_can_be_stored():
+    texts, y = tickets()
+    sampler = AdversarialOverSampler(random_state=0)
+    sampler.fit_resample(texts, y)
+    again = pickle.loads(pickle.dumps(sampler))
+    assert again.adapter_.encode(texts).equal(sampler.adapter_.encode(texts))
+
+
+# ---------------------------------------------------------------- attacks
+
+
+def text_model(texts, y):
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(TfidfVectorizer(), LogisticRegression(C=100)).fit(texts, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*were not moved")
+def test_greedy_turns_more_predictions_than_as_many_random_edits():
+    texts, y = loose()
+    model, turned = text_model(texts, y), []
+    for attack in ("greedy", "noise"):
+        adapter = SequenceAdapter(frozen=["red"], share=1.0, tokens="word")
+        transformer = AdversarialTransformer(
+            attack=attack, radius=2, surrogate=model, adapter=adapter, random_state=0
+        )
+        moved = transformer.fit(texts).transform(texts)
+        assert all(a.count("red") == b.count("red") for a, b in zip(moved, texts, strict=True))
+        turned.append((model.predict(moved) != model.predict(texts)).mean())
+    assert turned[0] > turned[1] + 0.3
+
+
+@pytest.mark.filterwarnings("ignore:.*were not moved")
+def test_greedy_makes_at_most_as_many_edits_as_the_radius():
+    texts, y = loose()
+    attack = AdversarialTransformer(
+        attack=Greedy(stop_at=None), radius=2, surrogate=text_model(texts, y), random_state=0
+    ).fit(texts)
+    moved = attack.transform(texts)
+    coding = attack.adapter_
+    distance = coding.edits.distance(coding.encode(moved), coding.encode(texts))
+    assert distance.max() <= 4  # a swap counts as two
+    assert (distance > 0).float().mean() > 0.8
+
+
+class Net(nn.Module):
+    """The mean of the tokens' vectors: to first order, HotFlip's ranking is exact."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.vectors = nn.Embedding(size + 1, 4, padding_idx=0)
+        self.out = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(self.vectors(x.long()).sum(1))
+
+
+@pytest.mark.filterwarnings("ignore:.*were not moved")
+@pytest.mark.parametrize("beam", [1, 3])
+def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam):
+    texts, _ = loose(30)
+    coding = SequenceAdapter(share=1.0, tokens="word").fit(texts)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Net(len(coding.words))
+    attack = AdversarialTransformer(
+        attack=HotFlip(tries=300, exact=1, beam=beam, stop_at=None),
+        radius=1,
+        surrogate=net,
+        adapter=SequenceAdapter(share=1.0, tokens="word"),
+        random_state=0,
+    ).fit(texts)
+    moved = attack.transform(texts)
+    x = coding.encode(texts)
+    label = net(coding.native(x)).argmax(1)
+
+    def worth(rows):
+        logits = net(coding.native(rows))
+        return logits.gather(1, 1 - label[:, None])[:, 0] - logits.gather(1, label[:, None])[:, 0]
+
+    best = worth(x)
+    for place in range(x.shape[1]):
+        for token in range(len(coding.words)):
+            tried = x.clone()
+            tried[:, place] = token
+            allowed = (x[:, place] >= 0) & known_pairs(coding, tried).all(1)
+            best = torch.where(allowed, best.maximum(worth(tried)), best)
+    reached = worth(coding.encode(moved))
+    assert ((best - reached).abs() < 1e-4).float().mean() > 0.9
+
+
+def test_hotflip_asks_for_an_embedding_and_both_for_sequences():
+    texts, _ = tickets(20)
+    plain = nn.Sequential(nn.Linear(SequenceAdapter().fit(texts).width, 2))
+    attack = AdversarialTransformer(attack="hotflip", radius=2, surrogate=plain).fit(texts)
+    with pytest.raises(ValueError, match=r"embeds its tokens with torch\.nn\.Embedding"):
+        attack.transform(texts)
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    attack = AdversarialTransformer(attack="greedy", radius=2).fit(X, np.arange(20) % 2)
+    with pytest.raises(TypeError, match=r"Greedy edits sequences .* take 'square' or 'pgd'"):
+        attack.transform(X)
+
+
+def test_a_gradient_attack_on_texts_names_the_attacks_that_can_be_used():
+    texts, y = tickets(30)
+    attack = AdversarialTransformer(attack="pgd", radius=2).fit(texts, y)
+    with pytest.raises(ValueError, match="'greedy'"):
+        attack.transform(texts)
+
+
+# ---------------------------------------------------------------- the diff
+
+
+def test_a_diff_marks_what_is_gone_and_what_is_new():
+    coding = SequenceAdapter().fit(["call me now please", "do not <b> call"])
+    diff = SequenceDiff.of(coding, "call me now please", "call us now <b>")
+    assert str(diff) == "call[- me-]{+ us+} now[- please-]{+ <b>+}"
+    assert "&lt;b&gt;</ins>" in diff.to_html()
+    assert "\033[9;31m me\033[0m" in diff.to_terminal()
+    assert diff._repr_html_().startswith("<p")
+
+
+def test_changes_tell_place_and_tokens():
+    coding = SequenceAdapter().fit(["call me now please"])
+    assert coding.changes(["call me now"], ["call us now"]) == [{"1": (" me", " us")}]
+    assert coding.changes([["a", "b"]], [["a", "c", "b"]]) == [{"1": ([], ["c"])}]
+
+
+def test_only_sequences_have_a_diff():
+    with pytest.raises(TypeError, match="only sequences have a diff, got TabularCoding"):
+        SequenceDiff.of(TabularAdapter().fit([[1, 2], [3, 4]]), 1, 2)
