@@ -12,6 +12,7 @@ from advaug.surrogates.ensemble import (
     AdamW,
     balanced_rows,
     held_out_logits,
+    leading,
     one_cycle,
     stratified_folds,
 )
@@ -159,6 +160,38 @@ def test_adamw_is_torchs_over_20_steps():
         ours.step(gradients, rate)
         for weight, expected in zip(ours.weights, theirs, strict=True):
             torch.testing.assert_close(weight, expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- leading directions
+
+
+def test_leading_directions_are_the_principal_ones_brought_to_one_size():
+    x = torch.randn(400, 5, generator=source(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.01])
+    x = x - x.mean(0)
+    turned = x @ leading(x, 4)
+    size = turned.square().mean(0).sqrt()
+    torch.testing.assert_close(size[:3], torch.ones(3), rtol=1e-4, atol=0)  # above .3 of the first
+    assert 0.4 < float(size[3]) < 0.7  # below it: as much shorter as it is
+    correlation = turned.T @ turned / len(x)
+    torch.testing.assert_close(correlation, torch.diag(size.square()), rtol=0, atol=1e-4)
+
+
+def test_directions_keep_nets_from_learning_rare_rows_by_heart():
+    generator = source(3)
+    y = torch.arange(300) < 24
+    hidden = torch.randn(300, 3, generator=generator) + 1.5 * y[:, None]
+    x = torch.cat([hidden, 0.1 * torch.randn(300, 250, generator=generator)], 1)
+    x = x / x.std(0)  # noise as loud as what tells the classes apart
+    x[:, 3:] += 0.8 * hidden.repeat(1, 84)[:, :250] / hidden.std()
+
+    def ranked(directions):
+        committee = Ensemble(directions=directions).fit(x, y.long(), 2, source(1))
+        logits = held_out_logits(committee, x)
+        gap = logits[:, 1] - logits[:, 0]
+        return float((gap[y][:, None] > gap[~y]).float().mean())
+
+    assert ranked(8) > 0.9
+    assert ranked(8) > ranked(None)
 
 
 # ---------------------------------------------------------------- asking

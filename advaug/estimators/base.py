@@ -17,6 +17,7 @@ from advaug import containers
 from advaug.adapters import ADAPTERS, Adapter, Coding, adapter_for
 from advaug.attacks import ATTACKS, Attack
 from advaug.devices import resolve
+from advaug.estimators import domains
 from advaug.estimators.models import is_given
 from advaug.generation import Pool
 from advaug.generation.pool import sample_of_classes
@@ -104,7 +105,7 @@ def learn(
     y = codes[kept]
     if not x[0].numel():
         raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-    ensemble = choose_ensemble(estimator.surrogate)
+    ensemble = choose_ensemble(estimator.surrogate, coding)
     device = resolve(estimator.device)
     n_classes = int(codes.max()) + 1
     features = coding.features(x, generator)
@@ -131,9 +132,9 @@ def choose_attack(attack: str | Attack) -> Attack:
     return ATTACKS[attack]() if isinstance(attack, str) else attack
 
 
-def choose_ensemble(surrogate: Any) -> Ensemble:
-    """The settings of the committee: the user's, or the default where there is none."""
-    return surrogate if isinstance(surrogate, Ensemble) else Ensemble()
+def choose_ensemble(surrogate: Any, coding: Coding) -> Ensemble:
+    """The settings of the committee: the user's, or the default for such rows."""
+    return surrogate if isinstance(surrogate, Ensemble) else domains.ensemble(coding)
 
 
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:

@@ -7,6 +7,7 @@ votes on them, and in how a model without a gradient is asked.
 from advaug.adapters import Coding, SequenceCoding, SignalCoding
 from advaug.attacks import Attack, Greedy, Square
 from advaug.generation import Explore
+from advaug.surrogates import Ensemble
 
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 
@@ -18,6 +19,11 @@ def explored(coding: Coding, auc: float) -> Explore:
     if isinstance(coding, SequenceCoding):
         return Explore(crossing=0.6, noise=1.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
+
+
+def ensemble(coding: Coding) -> Ensemble:
+    """The committee's settings: of hundreds of features of a signal nets see leading directions."""
+    return Ensemble(directions=64) if isinstance(coding, SignalCoding) else Ensemble()
 
 
 def trees_vote(coding: Coding) -> bool:

@@ -176,7 +176,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             generator = new_generator(check_random_state(self.random_state))
             x = coding.encode(X)
             features = coding.features(x, generator)
-            ensemble = choose_ensemble(self.surrogate)
+            ensemble = choose_ensemble(self.surrogate, coding)
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x.to(device), labels, len(self.classes_), generator, features)
             surrogate = surrogate.to("cpu")

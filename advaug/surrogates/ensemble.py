@@ -26,6 +26,15 @@ def spread(x: Float[Tensor, "rows *shape"]) -> Float[Tensor, "*shape"]:
     return x.std(0, correction=0).clamp_min(LEAST)
 
 
+def leading(x: Float[Tensor, "rows width"], most: int) -> Float[Tensor, "width directions"]:
+    """The directions of largest spread: at least LEAST of the first one's are brought to size 1."""
+    wide = x.double()  # in single precision columns that say the same break it
+    size, along = torch.linalg.eigh(wide.T @ wide / len(x))
+    size, along = size.clamp_min(0).sqrt().flip(0)[:most], along.flip(1)[:, :most]
+    turned: Tensor = along / size.clamp_min(LEAST * float(size[0])).clamp_min(1e-12)
+    return turned.to(x)
+
+
 def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Outliers drawn in smoothly, so that none of them drowns the rest or loses its gradient."""
     return FAR * torch.tanh(x / FAR)
@@ -35,7 +44,8 @@ def squash(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 class Committee:
     """Trained members: `weights` are (members, in, out) and (members, 1, out) by turns.
 
-    They see of a row what `features` make of it.
+    They see of a row what `features` make of it, turned to leading directions where there is a
+    `turn`.
     """
 
     weights: tuple[Tensor, ...]
@@ -44,6 +54,7 @@ class Committee:
     fold_of_member: Tensor
     fold_of_row: Tensor
     features: Features = FLAT
+    turn: Float[Tensor, "width directions"] | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """The same committee on another device."""
@@ -53,6 +64,7 @@ class Committee:
             center=self.center.to(device),
             scale=self.scale.to(device),
             features=self.features.to(device),
+            turn=None if self.turn is None else self.turn.to(device),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,11 +89,16 @@ class Committee:
         order = torch.argsort(self.fold_of_member, stable=True)
         return self.take(order[::2].sort().values), self.take(order[1::2].sort().values)
 
+    def inputs(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch inputs"]:
+        """What the nets are fed."""
+        rows = squash((features - self.center) / self.scale)
+        return rows if self.turn is None else rows @ self.turn
+
     def read(
         self, features: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits of rows whose features are known."""
-        rows = squash((features - self.center) / self.scale)
+        rows = self.inputs(features)
         return forward(self.weights, rows.expand(len(self.weights[0]), *rows.shape))
 
     def member_logits(
@@ -126,6 +143,9 @@ class Ensemble(Settings):
         Peak of the one-cycle learning rate and AdamW's weight decay.
     smoothing, noise : float
         Label smoothing, and the standard deviation of the noise on the inputs.
+    directions : int, optional
+        The nets see only so many leading directions (principal components) of the features: with
+        hundreds of features nets learn rare rows by heart. None: the features as they are.
 
     Examples
     --------
@@ -147,6 +167,7 @@ class Ensemble(Settings):
     decay: float = 1e-2
     smoothing: float = 0.1
     noise: float = 0.1
+    directions: int | None = None
 
     def fit(
         self,
@@ -164,14 +185,20 @@ class Ensemble(Settings):
         features = features.to(x.device)
         seen = features(x)
         committee = Committee(
-            weights=self._initial(seen.shape[1], n_classes, len(fold_of_member), generator, seen),
+            weights=(),
             center=seen.mean(0),
             scale=spread(seen),
             fold_of_member=fold_of_member,
             fold_of_row=fold_of_row,
             features=features,
         )
-        return replace(committee, weights=self._train(committee, seen, y, n_classes, generator))
+        if self.directions is not None:
+            turn = leading(committee.inputs(seen), self.directions)
+            committee = replace(committee, turn=turn)
+        inputs, members = committee.inputs(seen), len(fold_of_member)
+        weights = self._initial(inputs.shape[1], n_classes, members, generator, seen)
+        committee = replace(committee, weights=weights)
+        return replace(committee, weights=self._train(committee, inputs, y, n_classes, generator))
 
     def _initial(
         self, width: int, classes: int, members: int, generator: torch.Generator, like: Tensor
@@ -188,7 +215,7 @@ class Ensemble(Settings):
     def _train(
         self,
         committee: Committee,
-        x: Tensor,
+        inputs: Tensor,
         y: Tensor,
         n_classes: int,
         generator: torch.Generator,
@@ -201,15 +228,14 @@ class Ensemble(Settings):
             self.batch,
             generator,
         )
-        targets, rows = y[rows].to(x.device), rows.to(x.device)
-        clean = squash((x - committee.center) / committee.scale)
-        soft = (1 - self.smoothing) * torch.eye(n_classes).to(x) + self.smoothing / n_classes
+        targets, rows = y[rows].to(inputs.device), rows.to(inputs.device)
+        soft = (1 - self.smoothing) * torch.eye(n_classes).to(inputs) + self.smoothing / n_classes
         jitter = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
         descent = AdamW(committee.weights, self.decay)
         for k in range(self.steps):
-            batch = clean[rows[k]]
-            noise = torch.randn(batch.shape, generator=jitter, dtype=x.dtype, device="cpu")
-            batch = batch + self.noise * noise.to(x.device)
+            batch = inputs[rows[k]]
+            noise = torch.randn(batch.shape, generator=jitter, dtype=inputs.dtype, device="cpu")
+            batch = batch + self.noise * noise.to(inputs.device)
             with torch.enable_grad():
                 weights = tuple(weight.requires_grad_(True) for weight in descent.weights)
                 odds = log_softmax(forward(weights, batch), dim=-1)
