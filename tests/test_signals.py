@@ -492,7 +492,7 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     coding = SignalAdapter(bounds=(-9, 9)).fit(X)
     x, labels = coding.encode(X), torch.from_numpy(y)
     see = coding.features(x, generator)
-    bench = Banded(Judge(), see.signs).fit(see(x), labels, 1, generator)
+    bench = Banded(Judge(), see.signs, level=0.02).fit(see(x), labels, 1, generator)
     fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
     rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
     assert bench.is_inside(see(fresh)).float().mean() > 0.9
