@@ -202,6 +202,18 @@ def test_moves_keep_to_the_frequencies_of_the_band():
         assert power[rate > 10].sum() < 1e-8 * power.sum()
 
 
+def test_without_a_band_fgsm_is_the_textbooks():
+    X, y = waves()
+    adapter = SignalAdapter(band=None, bounds=(-99, 99))
+    transformer = transformer_of(adapter=adapter, radius=0.3).fit(X, y)
+    x = transformer.adapter_.encode(X).requires_grad_(True)
+    logits = transformer.surrogate_.logits(x)
+    side = torch.tensor([-1.0, 1.0])[(logits[:, 1] < logits[:, 0]).long()]
+    (gradient,) = torch.autograd.grad(((logits[:, 1] - logits[:, 0]) * side).sum(), x)
+    move = (transformer.transform(X) - X) / transformer.adapter_.scale[:, None]
+    np.testing.assert_allclose(move, 0.3 * gradient.sign().numpy(), atol=1e-4)
+
+
 # ---------------------------------------------------------------- rows on their own
 
 
@@ -215,7 +227,7 @@ def test_every_recipe_grows_signals_the_same_in_any_batch_size(recipe):
     np.testing.assert_allclose(results[0], results[1], atol=1e-4)
 
 
-@pytest.mark.parametrize("attack", ["noise", UAP(steps=5), Patch(steps=10, is_signal=True)])
+@pytest.mark.parametrize("attack", ["noise", UAP(steps=5), Patch(steps=10)])
 @pytest.mark.parametrize("name", ["float32", "list of whole numbers"])
 def test_attacks_know_nothing_of_signals_and_move_them(attack, name):
     X, y = waves()
@@ -480,7 +492,7 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     coding = SignalAdapter(bounds=(-9, 9)).fit(X)
     x, labels = coding.encode(X), torch.from_numpy(y)
     see = coding.features(x, generator)
-    bench = Banded(Judge(), see.signs).fit(see(x), labels, 1, generator)
+    bench = Banded(Judge(), see.signs, level=0.02).fit(see(x), labels, 1, generator)
     fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
     rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
     assert bench.is_inside(see(fresh)).float().mean() > 0.9

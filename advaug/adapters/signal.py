@@ -92,6 +92,7 @@ class SignalAdapter(Settings):
             spread=torch.ones(channels, values.shape[2] + 1),
             least_snr=self.least_snr,
             warp=self.warp,
+            keeps_shape=self.band is None,
         )
         return coding.shaped(X, *self._band()) if self.band is not None else coding
 
@@ -143,6 +144,7 @@ class SignalCoding:
     spread: Tensor
     least_snr: float | None = None
     warp: float = 0.0
+    keeps_shape: bool = False
 
     def shaped(self, X: Any, low: float, high: float) -> "SignalCoding":
         """The same coding with the signals' own spectrum between two frequencies."""
@@ -202,7 +204,7 @@ class SignalCoding:
             free=cells(self.is_free, 0.0) > 0,
             grid=cells(1 / self.scale, 0.0) if self.is_whole else None,
         )
-        return Band(box, self.spread, self.has_flags, self.least_snr, self.warp)
+        return Band(box, self.spread, self.has_flags, self.least_snr, self.warp, self.keeps_shape)
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
         """Copies of the signals with the moved cells written, each in its own dtype."""

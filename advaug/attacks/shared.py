@@ -19,6 +19,7 @@ from advaug.attacks.climb import climb, slope
 from advaug.norms import draw
 from advaug.objectives import Objective
 from advaug.settings import Settings
+from advaug.spaces import Band
 from advaug.spaces.protocol import Space
 
 Place = Callable[[Tensor, Tensor], Tensor]  # what is shared (1, *shape), rows -> moved rows
@@ -166,8 +167,8 @@ class Patch(Settings):
         larger share is covered.
     turn : float
         Largest turn of an image's patch, in degrees.
-    is_signal : bool
-        Rows are (channels, time).
+    is_signal : bool, optional
+        Rows are (channels, time); None: where they move in a `Band`, as signals do.
     batch : int
         Rows looked at in each step.
     patch, covers : Tensor (*shape), optional
@@ -189,7 +190,7 @@ class Patch(Settings):
     step: float = 0.1
     sizes: tuple[float, float] = (0.3, 0.5)
     turn: float = 20.0
-    is_signal: bool = False
+    is_signal: bool | None = None
     batch: int = 128
     patch: Tensor | None = field(default=None, repr=False, compare=False)
     covers: Tensor | None = field(default=None, repr=False, compare=False)
@@ -240,18 +241,21 @@ class Patch(Settings):
         if self.covers is not None:
             there, cover = patch, self.covers.to(seed.device)
         else:
-            there, cover = self._thrown(patch, seed, noise)
+            is_signal = isinstance(space, Band) if self.is_signal is None else self.is_signal
+            there, cover = self._thrown(patch, seed, noise, is_signal)
         move = torch.where(cover, there - seed, 0.0)
         return moved(seed, move, space, radius)
 
-    def _thrown(self, patch: Tensor, seed: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def _thrown(
+        self, patch: Tensor, seed: Tensor, noise: Tensor, is_signal: bool
+    ) -> tuple[Tensor, Tensor]:
         """The patch where chance puts it in each row, and which cells it covers."""
         small, large = self.sizes
         size = small + (large - small) * noise[:, 0]
         across, down = ((1 - size) * (2 * noise[:, k] - 1) for k in (1, 2))
         angle = math.radians(self.turn) * (2 * noise[:, 3] - 1)
-        wide = seed[:, :, None] if self.is_signal else seed.view(len(seed), -1, *seed.shape[-2:])
-        high = torch.ones_like(size) if self.is_signal else size
+        wide = seed[:, :, None] if is_signal else seed.view(len(seed), -1, *seed.shape[-2:])
+        high = torch.ones_like(size) if is_signal else size
         down, angle = (down * (high < 1), angle * (high < 1))
         c, s = angle.cos(), angle.sin()
         # From a cell of the row to a cell of the patch: shift, turn back, enlarge.

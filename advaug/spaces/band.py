@@ -40,6 +40,8 @@ class Band:
     warp : float
         Largest shift of `scatter`'s smooth warp of time a standard deviation of its size, as a
         share of the length.
+    keeps_shape : bool
+        Whether `usual_in` leaves the spread as it is.
     """
 
     box: Box
@@ -47,6 +49,7 @@ class Band:
     has_flags: bool = False
     least_snr: float | None = None
     warp: float = 0.0
+    keeps_shape: bool = False
 
     @property
     def norm(self) -> float:
@@ -57,6 +60,8 @@ class Band:
 
     def usual_in(self, rows: Float[Tensor, "rows cells time"], least: float) -> Self:
         """Moves shaped by these rows' own spread, inside the band as it is."""
+        if self.keeps_shape:
+            return self
         own = spread_of(rows[:, : len(self.spread)]).to(self.spread)
         return replace(self, spread=own * (self._response(own.shape[1]) > 0))
 

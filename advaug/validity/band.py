@@ -29,7 +29,9 @@ class Banded(Settings):
     judge : a judge that is asked too
     columns : slice of the features
     level : float in [0, 1]
-        Share of the real rows of all classes that are as strange as what is just refused.
+        Share of the real rows of all classes that are as strange as what is just refused. A class
+        of a dozen rows knows its band badly: with the default, 97 % and more of what is kept were
+        inside the band that all rows of the class show, with .02 three of four.
 
     Examples
     --------
@@ -44,7 +46,7 @@ class Banded(Settings):
 
     judge: AnyJudge
     columns: slice
-    level: float = 0.02
+    level: float = 0.2
 
     def fit(
         self,

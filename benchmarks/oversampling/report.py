@@ -2,10 +2,10 @@
 
 import os
 import platform
+from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.oversampling import data, pictures
@@ -90,16 +90,17 @@ def facts_of(plan: Plan, names: list[str]) -> pd.DataFrame:
     domain, lines = DOMAINS[plan.domain], []
     for name in names:
         table = data.load(plan.folder, name, plan.task, domain.shelf)
-        y = table.y if domain.share is None else table.y[parted(plan, table, 0, 0)[0]]
-        counts = np.bincount(y)
+        seen = table
+        if domain.share is not None:
+            seen = replace(table, y=table.y[parted(plan, table, seed=0, fold=0)[0]])
         lines.append(
             {
                 "set": name,
                 "base": table.base,
                 "rows": len(table.y),
                 **domain.facts(table.X),
-                "minority": counts.min(),
-                "imbalance": round(counts.max() / counts.min(), 2),
+                "minority": seen.smallest,
+                "imbalance": round(seen.imbalance, 2),
             }
         )
     return pd.DataFrame(lines).set_index("set")
