@@ -1,6 +1,7 @@
 """The judge: is a moved row still what its label says? Asked of what is shipped."""
 
 from advaug.validity.batch import Coverage, coverage, energy_test
+from advaug.validity.fluency import Fluency, FluencyBench
 from advaug.validity.judge import Bench, Judge
 from advaug.validity.jury import FAMILIES, Family, Jury, sworn
 from advaug.validity.panel import LABEL_LEVEL, Panel, PanelBench
@@ -15,6 +16,8 @@ __all__ = [
     "Bench",
     "Coverage",
     "Family",
+    "Fluency",
+    "FluencyBench",
     "Judge",
     "Jury",
     "Panel",
