@@ -21,6 +21,7 @@ from advaug.adapters import SequenceAdapter, TabularAdapter, adapter_for
 from advaug.attacks import Greedy, HotFlip, Noise
 from advaug.inspection import SequenceDiff
 from advaug.spaces.edits import compact, edit_distance, lengths
+from advaug.validity import Fluency
 
 THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]
 USUAL = ["is slow", "does not start", "shows an error", "asks to log in"]
@@ -422,6 +423,52 @@ def test_a_fitted_sampler_can_be_stored():
     sampler.fit_resample(texts, y)
     again = pickle.loads(pickle.dumps(sampler))
     assert again.adapter_.encode(texts).equal(sampler.adapter_.encode(texts))
+
+
+# ---------------------------------------------------------------- the judge
+
+
+def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
+    texts, y = tickets(300)
+    coding = SequenceAdapter(protected=r"#\d+").fit(texts)
+    x, rare = coding.encode(texts), torch.from_numpy(y == "rare").long()
+    bench = Fluency().fit(x, rare, 1, torch.Generator())
+    texts_of = {
+        "good": "#000 my laptop shows a ransom note and is slow.",
+        "salad": "#000 and laptop note the a is ransom slow my.",
+        "long": "#000 my laptop " + "shows a ransom note and " * 6 + "is slow.",
+        "copy": next(text for text, label in zip(texts, y, strict=True) if label == "rare"),
+    }
+    texts_of["good"] = next(
+        f"{texts_of['copy'][:4]} {thing} {what} and {usual}."
+        for thing in THINGS
+        for what in RARE
+        for usual in USUAL
+        if not any(f"{thing} {what} and {usual}" in text for text in texts)
+    )
+    verdict = bench.verdict(coding.encode(list(texts_of.values())), torch.ones(4))
+    assert dict(zip(texts_of, verdict.keeps.tolist(), strict=True)) == {
+        "good": True,
+        "salad": False,
+        "long": False,
+        "copy": False,
+    }
+    usual = Fluency(keeps_copies=True).fit(x, rare, 1, torch.Generator())
+    assert (
+        usual.surprise(x[rare == 1].long(), own=1).mean()
+        > usual.surprise(x[rare == 1].long()).mean()
+    )
+
+
+def test_no_new_row_is_a_copy_where_fluency_judges():
+    texts, y = tickets(300)
+    sampler = AdversarialOverSampler(judge=Fluency(), random_state=0)
+    X_new, _ = sampler.fit_resample(texts, y)
+    assert set(sampler.provenance_.recipe) == {"explore"}
+    kept = sampler.provenance_.kept.to_numpy() > 0
+    made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
+    assert len(made) > 20
+    assert not {*made} & {text for text, label in zip(texts, y, strict=True) if label == "rare"}
 
 
 # ---------------------------------------------------------------- attacks

@@ -107,6 +107,7 @@ class SequenceAdapter(Settings):
             index=index,
             width=max(min(max(counts, default=0), self.longest), 1),
             is_aligned=is_aligned,
+            is_text=bool(rows) and isinstance(rows[0], str),
             edits=self._edits(cut, index, safe, is_aligned),
         )
 
@@ -160,6 +161,7 @@ class SequenceCoding:
     index: dict[Any, int]
     width: int  # tokens of the longest row, or as many as are looked at
     is_aligned: bool  # all rows are of one length, and places in them mean something
+    is_text: bool
     edits: Edits
 
     def encode(self, X: Any) -> Tensor:
@@ -185,7 +187,7 @@ class SequenceCoding:
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """N-grams of tokens, and of the letters in words, in a few hundred columns."""
-        return Grams.of(x, self.words, self.is_aligned, generator)
+        return Grams.of(x, self.words, generator, is_text=self.is_text, is_aligned=self.is_aligned)
 
     def space(self, norm: float = math.inf) -> Space:
         """The space of edits; it has no norm."""

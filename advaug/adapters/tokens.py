@@ -81,16 +81,15 @@ class Cutter:
             pieces, held = self._text(row)
         else:
             pieces = list(row)
-            held = [self._is_protected(piece) for piece in pieces]
+            held = [False] * len(pieces)
+            if self.protected is not None:
+                held = [self.protected.search(str(piece)) is not None for piece in pieces]
         if self.frozen:
             held = [h or bare(piece) in self.frozen for h, piece in zip(held, pieces, strict=True)]
         for position in self.positions:
             if -len(held) <= position < len(held):
                 held[position] = True
         return pieces, held
-
-    def _is_protected(self, token: Any) -> bool:
-        return self.protected is not None and self.protected.search(str(token)) is not None
 
     def _text(self, text: str) -> tuple[list[Any], list[bool]]:
         if self.protected is None:

@@ -296,7 +296,7 @@ def embedded(objective: Objective, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]
     """The objective's value and the embedded tokens (batch, length, width) that it came from."""
     caught: list[Tensor] = []
 
-    def catch(module: nn.Module, given: Any, output: Any) -> Any:
+    def catch(module: nn.Module, _: Any, output: Any) -> Any:
         is_first = isinstance(module, nn.Embedding) and not caught
         if not is_first or output.shape[:2] != x.shape:
             return output

@@ -92,9 +92,10 @@ recipe
         always a committee, and so are the margins that "match" aims at: with a model of your own
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
-        Which rows are kept; "auto" is `Judge` (for signals in a `Banded`); `Panel` asks other
-        families of models as well and costs more. A refused row is drawn anew by "explore", by
-        the others back towards a real one of its class.
+        Which rows are kept; "auto" is `Judge` (for signals in a `Banded`). `Panel` asks other
+        families of models as well and costs more, `Fluency` keeps sequences that read like their
+        class. A refused row is drawn anew by "explore", by the others back towards a real one of
+        its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -335,7 +336,9 @@ recipe
             judge = surer_than_chance if is_sifted else Judge()
             signs = pool.committee.features.signs
             judge = judge if signs is None else Banded(judge, signs)
-        bench = judge.fit(pool.features, pool.y, order.label, generator) if judge else None
+        reads_rows = getattr(judge, "reads_rows", False)
+        read = pool.x if reads_rows else pool.features
+        bench = judge.fit(read, pool.y, order.label, generator) if judge else None
         terms = Terms(
             attack=None if order.is_fallback else attack,
             attacked=attacked,
@@ -344,6 +347,7 @@ recipe
             batch_size=int(self.batch_size),
             device=resolve(self.device),
             mend=mender.mend if mender else None,
+            reads_rows=reads_rows,
         )
         yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
 

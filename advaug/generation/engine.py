@@ -88,6 +88,7 @@ class Terms:
     bench : the judge, None to keep every row.
     radius : one for all rows, None for the recipe's own.
     mend : brings rows back to the rules that their parents keep, before they are judged.
+    reads_rows : whether the judge reads encoded rows, instead of what the committee sees of them.
     """
 
     attack: Attack | None
@@ -97,6 +98,7 @@ class Terms:
     batch_size: int
     device: torch.device
     mend: Mend | None = None
+    reads_rows: bool = False
 
 
 def generate(
@@ -122,6 +124,7 @@ def generate(
         streams=Streams(*(torch.Generator().manual_seed(seed) for seed in seeds)),
         device=terms.device,
         margins=pool.margins(label),
+        reads_rows=terms.reads_rows,
     )
     if recipe.chance is None:
         yield from drawn_back(work, plan, terms)
@@ -201,6 +204,7 @@ class Work:
     streams: Streams
     device: torch.device
     margins: Float[Tensor, " kept"]  # held out, of the pool's rows for the label
+    reads_rows: bool = False  # the bench, and not what the committee sees of them
 
     def grow(self, plan: Plan) -> Grown:
         """Start, attack, snap, mend and judge; who is refused tries again nearer home, and at
@@ -312,5 +316,5 @@ class Work:
         if self.bench is None:
             facts["p_value"] = torch.full_like(probability, torch.nan)
             return torch.ones_like(probability, dtype=torch.bool), facts
-        verdict = self.bench.verdict(features, probability)
+        verdict = self.bench.verdict(x if self.reads_rows else features, probability)
         return verdict.keeps, facts | {"p_value": verdict.p_value}

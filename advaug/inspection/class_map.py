@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
@@ -12,7 +13,7 @@ CLIP = 5.0  # coded numbers beyond it would draw the axes to a few extreme cells
 
 
 class ClassMapDisplay:
-    """Real and synthetic rows on the first two principal components of the coded rows.
+    """Real and synthetic rows on the first two principal components of their features.
 
     Parameters
     ----------
@@ -79,7 +80,10 @@ class ClassMapDisplay:
                 f"y has {len(labels)} labels, but fit_resample returned {len(parents)} rows: pass "
                 "the X and y that it returned"
             )
-        coded = sampler.adapter_.encode(X).flatten(1).numpy().clip(-CLIP, CLIP)
+        rows = sampler.adapter_.encode(X)
+        real = rows[torch.from_numpy(~sampler.synthetic_mask_)]
+        features = sampler.adapter_.features(real, torch.Generator().manual_seed(0))
+        coded = features(rows).numpy().clip(-CLIP, CLIP)
         plane = PCA(2, random_state=0).fit(coded[~sampler.synthetic_mask_])
         order = check_random_state(random_state).permutation(moved)[:most_links]
         return cls(

@@ -14,6 +14,7 @@ from advaug.adapters import Coding, TabularCoding
 from advaug.constraints import Constraints
 from advaug.families import cut, seed_of
 from advaug.inspection.cells import Drift, Fault, drifts, faults
+from advaug.surrogates import Features
 from advaug.validity import Coverage, Jury, Panel, coverage, energy_test
 from advaug.validity.batch import FEWEST, MOST, some
 
@@ -27,8 +28,10 @@ class Real:
     X: Any
     codes: Array
     coding: Coding
+    features: Features
     kept: Array  # places of the rows that were learnt from
-    x: Tensor  # these, coded
+    coded: Tensor  # these, cell by cell
+    x: Tensor  # and as the jury sees them
     y: Tensor
     jury: Jury
     panel: Panel
@@ -88,7 +91,8 @@ def gather(
     label, new = made.label, made.X
     coding = real.coding if isinstance(real.coding, TabularCoding) else None
     found = list(faults(coding, real.X, new)) if coding else []
-    x = real.coding.encode(new).flatten(1)
+    coded = real.coding.encode(new)
+    x = real.features(coded)
     bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
     signs, ancestor = bench.signs(x, torch.from_numpy(place))
@@ -104,7 +108,7 @@ def gather(
         control={name: value.numpy() for name, value in bench.control().items()},
         before=bench.surety(real.x[ancestor], ancestor).numpy(),
         after=signs["agreement"].double().logit(1e-6).numpy(),
-        **copies(real, x, label),
+        **copies(real, coded.flatten(1), label),
         faults=found,
         broken=broken(constraints, containers.take(real.X, known), new),
         drifts=drifts(coding, own, new) if coding else [],
@@ -124,10 +128,10 @@ def broken(constraints: Constraints, before: Any, after: Any) -> dict[str, Array
     return {rule: kept[rule] & ~holds for rule, holds in constraints.check(after).items()}
 
 
-def copies(real: Real, x: Tensor, label: int) -> dict[str, Any]:
+def copies(real: Real, coded: Tensor, label: int) -> dict[str, Any]:
     """Which rows are real ones over again, of their own class or of another."""
-    keys, own = bytes_of(real.x), real.y.numpy() == label
-    new = bytes_of(x)
+    keys, own = bytes_of(real.coded), real.y.numpy() == label
+    new = bytes_of(coded)
     _, back, count = np.unique(keys[own], return_inverse=True, return_counts=True)
     return {
         "copies": np.isin(new, keys[own]),

@@ -247,9 +247,12 @@ def learn(X: Any, codes: Array, adapter: Any, panel: Panel, generator: torch.Gen
     own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
     kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
     places = np.sort(np.concatenate(kept))
-    x = coding.encode(containers.take(X, places)).flatten(1)
+    coded = coding.encode(containers.take(X, places))
+    features = coding.features(coded, generator)
+    x = features(coded)
     y = torch.from_numpy(codes[places])
-    return Real(X, codes, coding, places, x, y, sworn(panel.families, x, y, generator), panel)
+    jury = sworn(panel.families, x, y, generator)
+    return Real(X, codes, coding, features, places, coded.flatten(1), x, y, jury, panel)
 
 
 def shuffled(rows: Array, generator: torch.Generator) -> Array:

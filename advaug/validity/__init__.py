@@ -2,6 +2,7 @@
 
 from advaug.validity.band import Banded
 from advaug.validity.batch import Coverage, coverage, energy_test
+from advaug.validity.fluency import Fluency, FluencyBench
 from advaug.validity.judge import Bench, Judge
 from advaug.validity.jury import FAMILIES, Family, Jury, sworn
 from advaug.validity.panel import LABEL_LEVEL, Panel, PanelBench
@@ -17,6 +18,8 @@ __all__ = [
     "Bench",
     "Coverage",
     "Family",
+    "Fluency",
+    "FluencyBench",
     "Judge",
     "Jury",
     "Panel",

@@ -32,7 +32,11 @@ class AnyBench(Protocol):
 
 
 class AnyJudge(Protocol):
-    """Settings that learn a bench from real rows."""
+    """Settings that learn a bench from real rows.
+
+    They are given what the committee sees of rows; one with `reads_rows = True`, and its bench,
+    the encoded rows themselves.
+    """
 
     def fit(
         self,
