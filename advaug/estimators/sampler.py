@@ -65,7 +65,7 @@ FEWEST = 6  # rows of a class that a committee can learn from
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 EASY = Explore(wide=0.0, crossing=0.0, noise=1.0)
 # Signals mix cell by cell: only with such as have their humps where they have theirs.
-SIGNALS = Explore(crossing=0.0, neighbours=5, noise=0.5)
+SIGNALS = Explore(crossing=0.0, neighbours=10, noise=1.0)
 
 
 class AdversarialOverSampler(SharesModels, BaseOverSampler):
