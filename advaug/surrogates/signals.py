@@ -128,7 +128,7 @@ class Signals:
             thresholds=torch.cat(thresholds),
             softness=torch.cat(softness),
             edges=edges_of(x.shape[2], min(8, most)),
-            segments=min(16, most),
+            segments=min(16, most, x.shape[2]),
             center=x.new_zeros(()),
             scale=x.new_ones(()),
         )
@@ -180,9 +180,8 @@ def placed(
     segments: int,
 ) -> Float[Tensor, "batch means"]:
     """Each channel's mean in each segment of time."""
-    pieces = min(segments, values.shape[2])
-    share = adaptive_avg_pool1d(there, pieces).clamp_min(1e-3)
-    return (adaptive_avg_pool1d(values * there, pieces) / share).flatten(1)
+    share = adaptive_avg_pool1d(there, segments).clamp_min(1e-3)
+    return (adaptive_avg_pool1d(values * there, segments) / share).flatten(1)
 
 
 def moments(
