@@ -147,6 +147,14 @@ def test_odd_rows_are_encoded_edited_and_written(text):
     assert coding.features(x, torch.Generator())(moved).isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [("red shoes", 2), ("http://a.org/b", 9), ("ACGTACGT", 8), ("Stra\u00dfe", 6), ("it's", 4)],
+)
+def test_texts_are_read_by_the_word_where_they_have_some(row, count):
+    assert (SequenceAdapter().fit([row]).encode([row]) >= 0).sum() == count
+
+
 def test_what_lies_beyond_the_longest_row_looked_at_stays():
     rows = ["one two three four five", "two one three four six"]
     coding = SequenceAdapter(longest=3, tokens="word").fit(rows)
