@@ -433,6 +433,15 @@ def test_a_fitted_sampler_can_be_stored():
     assert again.adapter_.encode(texts).equal(sampler.adapter_.encode(texts))
 
 
+@pytest.mark.filterwarnings("ignore:too few rows")
+@pytest.mark.parametrize("rows", [[""] * 9, ["a"] * 9, ["", EMOJI] * 9, [["a"], ["a", "b"]] * 9])
+def test_corpora_that_hold_nearly_nothing_are_over_sampled(rows):
+    rows = rows[:17]
+    y = (np.arange(len(rows)) > len(rows) // 2).astype(int)
+    X_new, _ = AdversarialOverSampler(random_state=0).fit_resample(rows, y)
+    assert set(map(str, X_new)) == set(map(str, rows))
+
+
 # ---------------------------------------------------------------- the judge
 
 

@@ -60,7 +60,7 @@ from advaug.generation import (
 from advaug.objectives import Logits
 from advaug.spaces import Edits
 from advaug.surrogates import Asked, Queried
-from advaug.validity import Judge
+from advaug.validity import Fluency, Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
@@ -93,8 +93,9 @@ recipe
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
         Which rows are kept; "auto" is `Judge`, `Panel` asks other families of models as well and
-        costs more, `Fluency` keeps sequences that read like their class. A refused row is drawn
-        anew by "explore", by the others back towards a real one of its class.
+        costs more. Of sequences "auto" refuses copies of real ones; `Fluency` keeps those that
+        read like their class. A refused row is drawn anew by "explore", by the others back
+        towards a real one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -333,9 +334,9 @@ recipe
         judge = self.judge
         if isinstance(judge, str):
             # Where chance decides, plausibility is told, not asked.
-            is_sifted = order.recipe.chance is not None
-            surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
-            judge = surer_than_chance if is_sifted else Judge()
+            is_sifted, any_class = order.recipe.chance is not None, 1 / pool.logits.shape[1]
+            sifting = Fluency(any_class, level=0.0) if edits else Judge(any_class, plausibility=0.0)
+            judge = sifting if is_sifted else Judge()
         reads_rows = getattr(judge, "reads_rows", False)
         read = pool.x if reads_rows else pool.features
         bench = judge.fit(read, pool.y, order.label, generator) if judge else None

@@ -72,7 +72,7 @@ class Grams:
         rows mean something too.
         """
         some = x[torch.randperm(len(x), generator=generator)[:LEARNT_FROM]]
-        texts = [str(word) for word in words]
+        texts = [str(word) for word in words] or [""]  # rows may all be empty
         are_letters = sum(map(len, texts)) < 1.5 * len(texts)
         orders = ONE_LETTER if are_letters else WORDS if is_text else EVENTS
         grams = cls(
