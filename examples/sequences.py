@@ -1,6 +1,6 @@
-"""More service tickets of a rare kind: new texts between real ones, shown against their parents.
+"""More service tickets of a rare kind: new texts, shown against the real ones they were made from.
 
-Ticket numbers are protected and stay; a rule of our own keeps every ticket a sentence.
+Ticket numbers are protected and stay; a rule of our own keeps every ticket a whole sentence.
 
     python examples/sequences.py
 """
@@ -8,11 +8,6 @@ Ticket numbers are protected and stay; a rule of our own keeps every ticket a se
 import random
 
 import numpy as np
-from imblearn.pipeline import make_pipeline
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score
-from sklearn.model_selection import cross_val_predict
 
 from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
@@ -21,39 +16,42 @@ from advaug.inspection import SequenceDiff
 OPENINGS = ["Hello, ", "Since yesterday ", "Please help: ", "After the update ", "Again "]
 THINGS = ["the printer", "my laptop", "the mail program", "our file server", "the new phone"]
 USUAL = ["is slow", "does not start", "shows an error", "forgets my settings", "asks to log in"]
-URGENT = ["lets strangers log in", "sends mail that I did not write", "shows a ransom note"]
+RARE = ["lets strangers log in", "sends mail that I did not write", "shows a ransom note"]
 
 
-def tickets(count: int, rare: float, seed: int = 0) -> tuple[list[str], list[int]]:
-    """Texts and whether they are about security; the words overlap."""
-    chance = random.Random(seed)
-    texts, labels = [], []
+def tickets(count: int, rare: float) -> tuple[list[str], list[str]]:
+    """Texts, and whether they are about security."""
+    chance, texts, labels = random.Random(0), [], []
     for _ in range(count):
-        is_rare = chance.random() < rare
-        trouble = chance.choice(URGENT if is_rare ^ (chance.random() < 0.03) else USUAL)
-        where = f"{chance.choice(OPENINGS)}{chance.choice(THINGS)} {trouble}"
-        texts.append(f"#{chance.randrange(10**5):05d} {where} and {chance.choice(USUAL)}.")
-        labels.append(int(is_rare))
+        labels.append("security" if chance.random() < rare else "usual")
+        trouble = chance.choice(RARE if labels[-1] == "security" else USUAL)
+        start = f"#{chance.randrange(10**5):05d} {chance.choice(OPENINGS)}{chance.choice(THINGS)}"
+        texts.append(f"{start} {trouble} and {chance.choice(USUAL)}.")
     return texts, labels
 
 
-def ends_well(texts: list[str]) -> np.ndarray:
+def is_sentence(texts: list[str]) -> np.ndarray:
     return np.array([text.endswith(".") for text in texts])
 
 
 def main() -> None:
-    X, y = tickets(600, rare=0.06)
-    adapter = SequenceAdapter(protected=r"#\d+")
-    sampler = AdversarialOverSampler(adapter=adapter, constraints=ends_well, random_state=0)
-    X_new, _ = sampler.fit_resample(X, y)
-    for row in range(len(X), len(X) + 5):
+    X, y = tickets(400, rare=0.06)
+    sampler = AdversarialOverSampler(
+        adapter=SequenceAdapter(protected=r"#\d+"), constraints=is_sentence, random_state=0
+    )
+    X_new, y_new = sampler.fit_resample(X, y)
+
+    for row in range(len(X), len(X) + 8):
         parent = X[sampler.parent_indices_[row]]
         print(SequenceDiff.of(sampler.adapter_, parent, X_new[row]).to_terminal())
 
-    for name, steps in {"as it is": [], "over-sampled": [sampler]}.items():
-        model = make_pipeline(*steps, TfidfVectorizer(), LogisticRegression())
-        score = cross_val_predict(model, X, y, method="predict_proba")[:, 1]
-        print(f"{name:<13} average precision {average_precision_score(y, score):.3f}")
+    made, parents = X_new[len(X) :], sampler.provenance_["parent"]
+    kept = sum(new.startswith(X[parent][:6]) for new, parent in zip(made, parents, strict=True))
+    print(f"{y.count('security')} security tickets are now {y_new.count('security')}: of the")
+    print(
+        f"{len(made)} new ones {kept} kept their number, {is_sentence(made).sum()} are sentences,"
+    )
+    print(f"{len(set(made) - set(X))} different texts stand nowhere else in the data.")
 
 
 if __name__ == "__main__":

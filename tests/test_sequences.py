@@ -147,6 +147,14 @@ def test_odd_rows_are_encoded_edited_and_written(text):
     assert coding.features(x, torch.Generator())(moved).isfinite().all()
 
 
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [("red shoes", 2), ("http://a.org/b", 9), ("ACGTACGT", 8), ("Stra\u00dfe", 6), ("it's", 4)],
+)
+def test_texts_are_read_by_the_word_where_they_have_some(row, count):
+    assert (SequenceAdapter().fit([row]).encode([row]) >= 0).sum() == count
+
+
 def test_what_lies_beyond_the_longest_row_looked_at_stays():
     rows = ["one two three four five", "two one three four six"]
     coding = SequenceAdapter(longest=3, tokens="word").fit(rows)
@@ -423,6 +431,15 @@ def test_a_fitted_sampler_can_be_stored():
     sampler.fit_resample(texts, y)
     again = pickle.loads(pickle.dumps(sampler))
     assert again.adapter_.encode(texts).equal(sampler.adapter_.encode(texts))
+
+
+@pytest.mark.filterwarnings("ignore:too few rows")
+@pytest.mark.parametrize("rows", [[""] * 9, ["a"] * 9, ["", EMOJI] * 9, [["a"], ["a", "b"]] * 9])
+def test_corpora_that_hold_nearly_nothing_are_over_sampled(rows):
+    rows = rows[:17]
+    y = (np.arange(len(rows)) > len(rows) // 2).astype(int)
+    X_new, _ = AdversarialOverSampler(random_state=0).fit_resample(rows, y)
+    assert set(map(str, X_new)) == set(map(str, rows))
 
 
 # ---------------------------------------------------------------- the judge

@@ -36,7 +36,8 @@ class SequenceAdapter(Settings):
     tokens : {"auto", "word", "character"}, int or callable
         What a text is made of: words and signs with the white space before them, characters, or
         so many characters (k-mers, end to end: 3 are codons). A callable cuts a text into pieces
-        that join to it again. "auto" takes words where half of the rows have four or more.
+        that join to it again. "auto" takes words where half of the rows have blanks inside, or
+        four words and signs.
     moves : dict of token -> list of tokens, optional
         Safe moves, allowed wherever the token stands: synonyms, synonymous codons. "" as a key
         lists tokens that may be inserted anywhere (no-op events), "" in a list: may be left out.

@@ -14,7 +14,7 @@ from typing import Any
 # Blanks and a word (with its apostrophes), blanks and one other sign, or the blanks of the end.
 WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")
 BLANK = re.compile(r"\s*")
-FEW_WORDS = 4  # in half of the rows: fewer, and texts are read by the character
+MANY = 4  # words and signs in a text without blanks that is read by the word
 
 Cut = Callable[[str], Sequence[str]]
 
@@ -31,6 +31,11 @@ def words(text: str) -> list[str]:
     return WORD.findall(text)
 
 
+def are_words(text: str) -> bool:
+    """Whether a text has blanks inside, or many words and signs (an address, a path)."""
+    return len(text.split()) > 1 or len(words(text)) >= MANY
+
+
 def mers(text: str, k: int) -> list[str]:
     """Pieces of k characters from the first on; the last may be shorter."""
     return [text[at : at + k] for at in range(0, len(text), k)]
@@ -39,8 +44,8 @@ def mers(text: str, k: int) -> list[str]:
 def cut_named(tokens: Any, rows: Sequence[Any]) -> Cut:
     """The way to cut texts: "word", "character", a number of characters or a callable."""
     if tokens == "auto":
-        some = sorted(len(words(row[:4000])) for row in islice(rows, 1000) if isinstance(row, str))
-        tokens = "word" if not some or some[len(some) // 2] >= FEW_WORDS else "character"
+        some = [are_words(row[:4000]) for row in islice(rows, 1000) if isinstance(row, str)]
+        tokens = "word" if 2 * sum(some) >= len(some) else "character"
     if tokens == "word":
         return words
     if tokens == "character":

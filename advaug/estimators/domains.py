@@ -8,6 +8,8 @@ from advaug.adapters import Coding, SequenceCoding, SignalCoding
 from advaug.attacks import Attack, Greedy, Square
 from advaug.generation import Explore
 from advaug.surrogates import Ensemble
+from advaug.validity import Banded, Fluency, Judge
+from advaug.validity.protocol import AnyJudge
 
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 
@@ -29,6 +31,17 @@ def ensemble(coding: Coding) -> Ensemble:
 def trees_vote(coding: Coding) -> bool:
     """Whether trees have a voice beside the nets: on n-grams they know less than these."""
     return not isinstance(coding, SequenceCoding)
+
+
+def judge(coding: Coding, n_classes: int, signs: slice | None, *, is_sifted: bool) -> AnyJudge:
+    """Who keeps rows: where chance decides (`is_sifted`), plausibility is told, not asked."""
+    any_class = 1 / n_classes
+    found: AnyJudge = Judge()
+    if is_sifted and isinstance(coding, SequenceCoding):
+        found = Fluency(any_class, level=0.0)
+    elif is_sifted:
+        found = Judge(any_class, plausibility=0.0)
+    return found if signs is None else Banded(found, signs)
 
 
 def followed(attack: Attack, coding: Coding, is_asked: bool) -> Attack:

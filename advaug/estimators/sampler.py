@@ -60,7 +60,6 @@ from advaug.generation import (
 )
 from advaug.objectives import Logits
 from advaug.surrogates import Asked, Queried
-from advaug.validity import Banded, Judge
 
 FEWEST = 6  # rows of a class that a committee can learn from
 
@@ -92,10 +91,10 @@ recipe
         always a committee, and so are the margins that "match" aims at: with a model of your own
         "translate" and "harden" ask nothing of its scale.
     judge : "auto", None, `Judge`, `Panel` or whatever has their `fit`
-        Which rows are kept; "auto" is `Judge` (for signals in a `Banded`). `Panel` asks other
-        families of models as well and costs more, `Fluency` keeps sequences that read like their
-        class. A refused row is drawn anew by "explore", by the others back towards a real one of
-        its class.
+        Which rows are kept; "auto" is `Judge`, for signals in a `Banded`; of sequences it refuses
+        copies of real ones too. `Panel` asks other families of models as well and costs more,
+        `Fluency` keeps sequences that read like their class. A refused row is drawn anew by
+        "explore", by the others back towards a real one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
@@ -330,12 +329,8 @@ recipe
             attack = with_references(attack, pool.x[pool.of(order.label)])
         judge = self.judge
         if isinstance(judge, str):
-            # Where chance decides, plausibility is told, not asked.
-            is_sifted = order.recipe.chance is not None
-            surer_than_chance = Judge(agreement=1 / pool.logits.shape[1], plausibility=0.0)
-            judge = surer_than_chance if is_sifted else Judge()
-            signs = pool.committee.features.signs
-            judge = judge if signs is None else Banded(judge, signs)
+            is_sifted, signs = order.recipe.chance is not None, pool.committee.features.signs
+            judge = domains.judge(coding, pool.logits.shape[1], signs, is_sifted=is_sifted)
         reads_rows = getattr(judge, "reads_rows", False)
         read = pool.x if reads_rows else pool.features
         bench = judge.fit(read, pool.y, order.label, generator) if judge else None
