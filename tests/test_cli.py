@@ -419,3 +419,45 @@ def test_undersample_names_what_it_cannot_do(tmp_path, capsys):
     assert "did you mean 'class'?" in capsys.readouterr().err
     assert run("undersample", source, "--target", "class", "--out", source) == 2
     assert not out.exists()
+
+
+def messages(n=90):
+    """Texts of two kinds with a number beside them."""
+    random = np.random.RandomState(0)
+    rare, usual = "refund broken late angry cancel", "please help reset password account"
+    rows = []
+    for k in range(n):
+        words = random.choice((rare if k % 6 == 0 else usual).split(), 6)
+        kind = "complaint" if k % 6 == 0 else "question"
+        rows.append({"id": str(k), "message": " ".join(words), "kind": kind})
+    return rows
+
+
+def test_a_column_of_texts_grows_and_the_others_are_copied(tmp_path):
+    rows, out = messages(), tmp_path / "more.csv"
+    source = write(tmp_path / "in.csv", rows)
+    assert run("oversample", source, "--target", "kind", "--text", "message", "--out", out,
+               "--parent", "--quiet") == 0  # fmt: skip
+    found = cells(out)
+    assert [{k: row[k] for k in rows[0]} for row in found[:90]] == rows
+    assert sum(row["kind"] == "complaint" for row in found) == 75
+    texts = {row["message"] for row in rows}
+    for row in found[90:]:
+        assert row["id"] == rows[int(row["advaug_parent"])]["id"]
+        assert row["kind"] == "complaint"
+    assert any(row["message"] not in texts for row in found[90:])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--text", "mesage"], "did you mean 'message'"),
+        (["--text", "id"], "holds no texts"),
+        (["--text", "message", "--frozen", "id"], "leave out --frozen"),
+    ],
+)
+def test_a_wrong_text_column_is_told(tmp_path, capsys, given, told):
+    source = write(tmp_path / "in.csv", messages())
+    code = run("oversample", source, "--target", "kind", "--out", tmp_path / "o.csv", *given)
+    assert code == 2
+    assert told in capsys.readouterr().err

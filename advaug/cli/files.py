@@ -116,6 +116,23 @@ def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
             raise Refused(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
 
 
+def check_text(X: Any, options: Any) -> None:
+    """Refused if --text names no column of texts, or one with gaps, or stands beside rules."""
+    name = options.text
+    if name not in X.columns:
+        raise Refused(f"--text {name!r} is no column: {meant(name, list(X.columns))}")
+    if options.constraint or options.frozen:
+        raise Refused("--text copies all other columns: leave out --frozen and --constraint")
+    if X[name].dtype.kind in "biufmM":
+        raise Refused(f"--text {name!r} holds no texts but {X[name].dtype}: leave --text out")
+    empty = X[name].isna().to_numpy()
+    if empty.any():
+        raise Refused(
+            f"--text {name!r} is empty in {empty.sum()} rows (first: row {empty.argmax()}, counted "
+            "from 0): drop these rows or fill them in"
+        )
+
+
 def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
     """The columns that the rules read; Refused if one cannot be read or does not fit them."""
     from advaug.constraints import Constraints
@@ -151,7 +168,8 @@ def check_texts(X: Any, frozen: Sequence[str]) -> None:
     if unusable:
         raise Refused(
             f"free text cannot be moved: column {', '.join(map(repr, unusable))}: keep as it is "
-            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)}, or drop it{hint}"
+            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)}, drop it, or learn "
+            f"from it alone with --text {flag(unusable[0])}{hint}"
         )
 
 

@@ -12,6 +12,7 @@ from advaug.cli.files import (
     check_frozen,
     check_out,
     check_source,
+    check_text,
     check_texts,
     parted,
     read,
@@ -36,6 +37,9 @@ def add_options(parser: Parser) -> None:
     add_strategy(parser, "minority", "sick")
     parser.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
     add_repeatable(parser, "--frozen", "COL", "only copied")
+    parser.add_argument(
+        "--text", metavar="COL", help="learn from this column of texts alone; the others are copied"
+    )
     rules = "such as 'open <= total': kept wherever the parent keeps it"
     add_repeatable(parser, "--constraint", "RULE", rules)
     add_seed(parser)
@@ -57,21 +61,23 @@ def work(options: argparse.Namespace) -> None:
     X, y = parted(table, options.target, options.parent)
     check_frozen(X, options.frozen, options.target)
 
-    from advaug.adapters import TabularAdapter
+    from advaug.adapters import SequenceAdapter, TabularAdapter
     from advaug.estimators import AdversarialOverSampler
 
-    adapter = TabularAdapter(frozen=options.frozen)
-    check_texts(X, options.frozen)
+    if options.text is None:
+        check_texts(X, options.frozen)
+    else:
+        check_text(X, options)
     ruled = check_constraints(X, options.constraint)
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
         recipe=options.recipe,
-        adapter=adapter,
+        adapter=SequenceAdapter() if options.text else TabularAdapter(frozen=options.frozen),
         constraints=options.constraint or None,
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
-    X_new, y_new = sampler.fit_resample(X, y)
+    X_new, y_new = grown(sampler, X, y, options.text)
     X_new.insert(table.columns.get_loc(options.target), options.target, y_new.array)
     if options.parent:
         X_new[PARENT] = parents(sampler)
@@ -80,6 +86,16 @@ def work(options: argparse.Namespace) -> None:
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
+
+
+def grown(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
+    """All columns over-sampled, or one of texts, beside which the parents' cells are copied."""
+    if text is None:
+        return sampler.fit_resample(X, y)
+    from advaug.containers import take
+
+    texts, y_new = sampler.fit_resample(X[text], y)
+    return take(X, sampler.parent_indices_).assign(**{text: texts.array}), y_new
 
 
 def parents(sampler: Any) -> Any:
