@@ -117,7 +117,8 @@ class SignalDisplay:
         over.tick_params(labelbottom=False)
         below.fill_between(time, child - parent, color=NEW, alpha=0.35, linewidth=0)
         below.axhline(0, color=GREY, linewidth=0.6)
-        half = max(np.ptp(parent[np.isfinite(parent)]) / 3, 1e-9)
+        added = np.abs(child - parent)[np.isfinite(parent)]
+        half = max(np.ptp(parent[np.isfinite(parent)]) / 3, 1.05 * added.max(initial=0.0), 1e-9)
         below.set_ylim(-half, half)
         below.set_ylabel("added", fontsize=8, color=INK)
         below.set_xlabel("seconds" if self.sampling_rate else "samples", fontsize=8, color=INK)
