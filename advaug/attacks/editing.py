@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
@@ -21,7 +21,8 @@ from advaug.spaces import Edits
 from advaug.spaces.edits import END, Proposals, lengths, spliced
 from advaug.spaces.protocol import Space
 
-DRAWN = 8  # proposals drawn for one that is scored
+DRAWN = 32  # proposals drawn for one that is scored
+NO_EDIT = -(2**60)
 
 
 def edits_of(space: Space, attack: Any) -> Edits:
@@ -139,7 +140,7 @@ class Greedy(Settings):
         """The best of some allowed edits at a place, and what it is worth."""
         many = place[:, None].expand(-1, DRAWN * self.candidates)
         proposals = space.proposals(x, many, chance)
-        ranked = proposals.valid.long().argsort(dim=1, descending=True, stable=True)
+        ranked = different(proposals).long().argsort(dim=1, descending=True, stable=True)
         rows = torch.arange(len(x), device=x.device).repeat_interleave(self.candidates)
         pick = ranked[:, : self.candidates].flatten()
         tried = taken(proposals, rows).made(x[rows], pick)
@@ -149,6 +150,16 @@ class Greedy(Settings):
         ]).view(len(x), -1)  # fmt: skip
         gain, best = worth.max(1)
         return tried.view(len(x), -1, x.shape[1])[torch.arange(len(x)), best], gain
+
+
+def different(proposals: Proposals) -> Bool[Tensor, "batch tries"]:
+    """Allowed edits without those that stand in the row before."""
+    sizes = proposals.removed * 4 + proposals.size
+    key = (proposals.block[..., 0] * 16 + sizes).masked_fill(~proposals.valid, NO_EDIT)
+    ordered, place = key.sort(dim=1, stable=True)
+    is_first = torch.ones_like(proposals.valid)
+    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return torch.zeros_like(is_first).scatter(1, place, is_first) & proposals.valid
 
 
 def taken(proposals: Proposals, rows: Int[Tensor, " some"]) -> Proposals:
