@@ -6,7 +6,7 @@ import numpy as np
 
 from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.mending import Mender
-from advaug.adapters.protocol import Adapter, Coding
+from advaug.adapters.protocol import Adapter, Coding, Learnt
 from advaug.adapters.repairs import REPAIRED, SET_BACK
 from advaug.adapters.tabular import TabularAdapter, TabularCoding
 from advaug.constraints import Constraints
@@ -21,6 +21,7 @@ __all__ = [
     "Coding",
     "ImageAdapter",
     "ImageCoding",
+    "Learnt",
     "Mender",
     "TabularAdapter",
     "TabularCoding",

@@ -4,6 +4,18 @@ from advaug.surrogates.ensemble import Committee, Ensemble
 from advaug.surrogates.features import Features, Flat
 from advaug.surrogates.frozen import Frozen
 from advaug.surrogates.queried import Asked, Queried
+from advaug.surrogates.training import SmallNet, Training
 from advaug.surrogates.trees import Trees
 
-__all__ = ["Asked", "Committee", "Ensemble", "Features", "Flat", "Frozen", "Queried", "Trees"]
+__all__ = [
+    "Asked",
+    "Committee",
+    "Ensemble",
+    "Features",
+    "Flat",
+    "Frozen",
+    "Queried",
+    "SmallNet",
+    "Training",
+    "Trees",
+]

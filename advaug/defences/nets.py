@@ -1,0 +1,121 @@
+"""What the defences with a net inside share: a net on an adapter's encoding, begun and trained."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import StrOptions
+from torch import Tensor, nn
+
+from advaug.adapters import Coding
+from advaug.devices import resolve
+from advaug.estimators.base import SHARED_CONSTRAINTS
+from advaug.estimators.models import check_logits
+from advaug.surrogates import Frozen, SmallNet, Training
+from advaug.surrogates.ensemble import stratified_folds
+from advaug.surrogates.frozen import are_probabilities
+from advaug.surrogates.training import Loss
+
+PROBED = 64  # rows on which a user's net is tried before it is trained
+ASKED = 4096  # rows asked at once
+
+NET_CONSTRAINTS: dict[str, list[Any]] = {
+    "module": [StrOptions({"auto"}), nn.Module],
+    "training": [StrOptions({"auto"}), Training],
+    **{name: SHARED_CONSTRAINTS[name] for name in ("adapter", "device", "random_state")},
+}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A net and the coding of the rows that it reads, on the CPU."""
+
+    module: nn.Module
+    coding: Coding
+    reads_encoded: bool
+
+    def native(self, x: Tensor) -> Tensor:
+        """Encoded rows as the net takes them."""
+        return x if self.reads_encoded else self.coding.native(x)
+
+    def frozen(self, classes: Any = None) -> Frozen:
+        """The net as an attacked model."""
+        return Frozen(self.module, classes=classes, reads_encoded=self.reads_encoded)
+
+    def logits(self, X: Any) -> Tensor:
+        """(rows, outputs) of rows in their container; the small net's do not feel the batch."""
+        x = self.coding.encode(X)
+        if not self.reads_encoded:
+            return self.answers(self.module, x)
+        return self.answers(copy.deepcopy(self.module).double(), x.double())
+
+    def answers(self, module: nn.Module, x: Tensor) -> Tensor:
+        """What the module, or one that reads the same rows, says of encoded rows."""
+        with Frozen(module) as frozen, torch.no_grad():
+            return torch.cat([frozen.logits(self.native(rows)) for rows in x.split(ASKED)])
+
+
+def new_net(
+    module: Any,
+    coding: Coding,
+    x: Tensor,
+    outputs: int,
+    training: Training,
+    generator: torch.Generator,
+) -> Net:
+    """A small net with first weights, or a copy of the user's, tried on some rows.
+
+    ValueError naming `module` if it does not take the rows to one logit a class.
+    """
+    if isinstance(module, str):
+        features = coding.features(x, generator)
+        return Net(SmallNet(x, outputs, training.hidden, generator, features), coding, True)
+    net = Net(copy.deepcopy(module).cpu(), coding, False)
+    rows = net.native(x[:PROBED])
+    check_logits(net.frozen(), rows, outputs, "module")
+    if are_probabilities(net.answers(net.module, x[:PROBED]).detach()):
+        raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
+    return net
+
+
+def chosen(training: str | Training) -> Training:
+    """The settings named or given; ValueError for what no net can be trained with."""
+    training = Training() if isinstance(training, str) else training
+    training.check()
+    return training
+
+
+def trained(
+    net: Net, loss: Loss, y: Tensor, training: Training, device: Any, generator: torch.Generator
+) -> int:
+    """Train the net in place, on the device, on the loss of rows 0 ... len(y) - 1; the epochs.
+
+    torch's own generators, which dropout draws from, are as they were afterwards.
+    """
+    rows, watched = torch.arange(len(y)), None
+    if training.patience:
+        part = stratified_folds(y, max(round(1 / training.held_out), 2), generator)
+        rows, watched = (part != 0).nonzero()[:, 0], (part == 0).nonzero()[:, 0]
+    if not len(rows) or (watched is not None and not len(watched)):
+        raise ValueError(f"{len(y)} rows are too few to hold some out: leave patience out")
+    with own_chance(resolve(device), generator):
+        epochs = training.fit(net.module, loss, rows, generator, watched)
+    net.module.cpu().eval()
+    return epochs
+
+
+@contextmanager
+def own_chance(device: torch.device, generator: torch.Generator) -> Iterator[None]:
+    """A block in which torch's own generators are seeded, then as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        yield
+
+
+def softmax(logits: Tensor) -> np.ndarray[Any, Any]:
+    """Probabilities (rows, classes), float64, of float64 logits."""
+    return np.asarray(logits.double().softmax(1).numpy())
