@@ -9,13 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from advaug import containers
 from advaug.attacks import ATTACKS
 from advaug.defences.losses import OWN_ATTACK, REGULARISERS, UNKNOWN, RobustLoss
-from advaug.defences.nets import NET_CONSTRAINTS, Net, chosen, new_net, softmax, trained
+from advaug.defences.nets import NET_CONSTRAINTS, AsksNet, Net, chosen, new_net, trained
 from advaug.devices import resolve
 from advaug.estimators.base import (
     SharesModels,
@@ -27,10 +26,9 @@ from advaug.estimators.base import (
     refuse_classes,
     target_of,
 )
-from advaug.surrogates import Frozen
 
 
-class AdversarialClassifier(SharesModels, ClassifierMixin, BaseEstimator):
+class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimator):
     """A net trained on alpha * L(x, y) + (1 - alpha) * R, where R comes from an attack on it.
 
     Parameters
@@ -211,19 +209,3 @@ class AdversarialClassifier(SharesModels, ClassifierMixin, BaseEstimator):
         own = torch.from_numpy(each).float()[y[known]]
         weight[known] = own / own.mean()
         return weight
-
-    @property
-    def model_(self) -> Frozen:
-        """The net as an attack takes it."""
-        return self.net_.frozen(self.classes_)
-
-    def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:
-        """Probabilities, ndarray (rows, classes)."""
-        check_is_fitted(self)
-        X = check_rows(self, containers.owned(X), reset=False)
-        return softmax(self.net_.logits(X))
-
-    def predict(self, X: Any) -> np.ndarray[Any, Any]:
-        """The most probable class of each row."""
-        most = self.predict_proba(X).argmax(1)
-        return np.asarray(self.classes_[most])

@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from advaug import containers
 from advaug.adapters import Coding
 from advaug.devices import resolve
-from advaug.estimators.base import SHARED_CONSTRAINTS
+from advaug.estimators.base import SHARED_CONSTRAINTS, check_rows
 from advaug.estimators.models import check_logits
 from advaug.surrogates import Frozen, SmallNet, Training
 from advaug.surrogates.ensemble import stratified_folds
 from advaug.surrogates.frozen import are_probabilities
 from advaug.surrogates.training import Loss
+
+Array = np.ndarray[Any, Any]
 
 PROBED = 64  # rows on which a user's net is tried before it is trained
 ASKED = 4096  # rows asked at once
@@ -42,21 +47,61 @@ class Net:
         """Encoded rows as the net takes them."""
         return x if self.reads_encoded else self.coding.native(x)
 
-    def frozen(self, classes: Any = None) -> Frozen:
-        """The net as an attacked model."""
-        return Frozen(self.module, classes=classes, reads_encoded=self.reads_encoded)
-
     def logits(self, X: Any) -> Tensor:
         """(rows, outputs) of rows in their container; the small net's do not feel the batch."""
-        x = self.coding.encode(X)
-        if not self.reads_encoded:
-            return self.answers(self.module, x)
-        return self.answers(copy.deepcopy(self.module).double(), x.double())
+        module, x = self.exact(self.coding.encode(X))
+        return answers(module, self.native(x))
 
-    def answers(self, module: nn.Module, x: Tensor) -> Tensor:
-        """What the module, or one that reads the same rows, says of encoded rows."""
-        with Frozen(module) as frozen, torch.no_grad():
-            return torch.cat([frozen.logits(self.native(rows)) for rows in x.split(ASKED)])
+    def activations(self, X: Any) -> Tensor:
+        """(rows, width): what the last linear layer reads of rows in their container."""
+        module, x = self.exact(self.coding.encode(X))
+        layers = [part for part in module.modules() if isinstance(part, nn.Linear)]
+        if not layers:
+            raise ValueError("surrogate has no nn.Linear whose input could be read: take on='rows'")
+        read: list[Tensor] = []
+        hook = layers[-1].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        try:
+            answers(module, self.native(x))
+        finally:
+            hook.remove()
+        return torch.cat(read).flatten(1).to(x)
+
+    def exact(self, x: Tensor) -> tuple[nn.Module, Tensor]:
+        """Module and rows, of the small net in float64: its answers do not feel the batch."""
+        if not self.reads_encoded:
+            return self.module, x
+        return copy.deepcopy(self.module).double(), x.double()
+
+
+def answers(module: nn.Module, rows: Tensor) -> Tensor:
+    """The module's logits of rows as it takes them, part by part."""
+    with Frozen(module) as frozen, torch.no_grad():
+        return torch.cat([frozen.logits(part) for part in rows.split(ASKED)])
+
+
+class AsksNet:
+    """Mixin of a classifier with a net inside, `net_` with a logit for each of `classes_`."""
+
+    net_: Net
+    classes_: Any
+
+    @property
+    def model_(self) -> Frozen:
+        """The net as an attack takes it."""
+        return Frozen(self.net_.module, self.classes_, self.net_.reads_encoded)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities, ndarray (rows, classes)."""
+        check_is_fitted(self)
+        X = check_rows(self, containers.owned(X), reset=False)
+        if not get_tags(self).input_tags.allow_nan:
+            check_array(X, accept_sparse=True, dtype=None, allow_nd=True)
+        return np.asarray(self.net_.logits(X).double().softmax(1).numpy())
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row."""
+        most = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[most])
 
 
 def new_net(
@@ -76,8 +121,8 @@ def new_net(
         return Net(SmallNet(x, outputs, training.hidden, generator, features), coding, True)
     net = Net(copy.deepcopy(module).cpu(), coding, False)
     rows = net.native(x[:PROBED])
-    check_logits(net.frozen(), rows, outputs, "module")
-    if are_probabilities(net.answers(net.module, x[:PROBED]).detach()):
+    check_logits(Frozen(net.module), rows, outputs, "module")
+    if are_probabilities(answers(net.module, rows)):
         raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
     return net
 
@@ -114,8 +159,3 @@ def own_chance(device: torch.device, generator: torch.Generator) -> Iterator[Non
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         yield
-
-
-def softmax(logits: Tensor) -> np.ndarray[Any, Any]:
-    """Probabilities (rows, classes), float64, of float64 logits."""
-    return np.asarray(logits.double().softmax(1).numpy())
