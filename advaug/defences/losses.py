@@ -88,6 +88,8 @@ class RobustLoss:
         x, y, weight = self.x[rows], self.y[rows], self.weight[rows]
         if self.alpha == 1:
             return self._clean(self._logits(x), y, weight)
+        if self.alpha == 0 and self.kind == "adversarial":  # the rows themselves are not asked
+            return self._clean(self._logits(self.moved(x, y)), y, weight)
         both = self._logits(torch.cat([x, self.moved(x, y)]))
         before, after = both.split(len(x))
         robust = weight * REGULARISERS[self.kind](before, after, y)

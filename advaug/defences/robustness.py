@@ -33,15 +33,13 @@ def moved_rows(
     *,
     attack: Any = "auto",
     radius: float = 0.3,
-    surrogate: Any = None,
     **settings: Any,
 ) -> Any:
-    """Rows moved against their labels and the estimator, or a surrogate in its place."""
-    attacked = estimator if surrogate is None else surrogate
+    """Rows moved against their labels and the estimator."""
     named = isinstance(attack, str) and attack == "auto"
 
     def fitted(name: Any) -> AdversarialTransformer:
-        mover = AdversarialTransformer(attack=name, radius=radius, surrogate=attacked, **settings)
+        mover = AdversarialTransformer(attack=name, radius=radius, surrogate=estimator, **settings)
         return mover.fit(X, y)
 
     mover = fitted(GRADIENT if named else attack)
@@ -85,15 +83,15 @@ class Bench:
         scorer = get_scorer(self.scoring)
         if not radius:
             return float(scorer(model, self.X, self.y))
+        attacked = model if surrogate is None else surrogate
         moved = moved_rows(
-            model,
+            attacked,
             self.X,
             self.y,
             attack=attack,
             radius=radius,
-            surrogate=surrogate,
             norm=self.norm,
-            adapter="auto" if own_coding(model) is not None else self.common,
+            adapter=self.common if own_coding(attacked) is None else "auto",
             random_state=self.random_state,
         )
         return float(scorer(model, moved, self.y))
@@ -182,7 +180,9 @@ class RobustnessDisplay:
         random_state : int, RandomState or None, default=0
         """
         models = named(estimators)
-        bench = Bench(X, y, norm, scoring, units(models.values(), adapter, X), random_state)
+        bench = Bench(
+            X, y, norm, scoring, units([*models.values(), surrogate], adapter, X), random_state
+        )
         curves: dict[str, dict[str, Array]] = {"attacked": {}, "noise": {}}
         for name, model in models.items():
             for kind, by, of in (("attacked", attack, surrogate), ("noise", "noise", None)):
@@ -251,7 +251,9 @@ def robustness_table(
     ['estimator', 'clean', 'noise', 'auto']
     """
     models = named(estimators)
-    bench = Bench(X, y, norm, scoring, units(models.values(), adapter, X), random_state)
+    bench = Bench(
+        X, y, norm, scoring, units([*models.values(), surrogate], adapter, X), random_state
+    )
     columns: dict[str, Any] = {
         "estimator": list(models),
         "clean": [bench.score(model, None, 0) for model in models.values()],
