@@ -30,6 +30,7 @@ from advaug.containers.rows import (
     open_table,
     owned,
     refuse_twice,
+    rowwise,
     table,
     take,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "put",
     "read_table",
     "refuse_twice",
+    "rowwise",
     "shift",
     "table",
     "take",

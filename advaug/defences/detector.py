@@ -140,7 +140,7 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
         refuse_classes(self)
         self._validate_params()
         training = chosen(self.training)
-        X = check_rows(self, containers.owned(X), reset=True)
+        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
         y = None if y is None else target_of(X, y)
         random_state = check_random_state(self.random_state)
         generator, seed = new_generator(random_state), int(random_state.randint(2**31 - 1))
@@ -287,7 +287,7 @@ class RejectingClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Fit the classifier, then the detector against it."""
         self._validate_params()
-        X = check_rows(self, containers.owned(X), reset=True)
+        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
         y = target_of(X, y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:

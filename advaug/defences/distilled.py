@@ -1,5 +1,6 @@
-"""Defensive distillation: a small net that has learnt another model's softened answers."""
+"""Defensive distillation: a small net that has learnt another model's probabilities at a heat."""
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -8,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from advaug import containers
@@ -26,14 +27,12 @@ from advaug.surrogates.training import Loss
 
 Array = np.ndarray[Any, Any]
 
-LEAST = 1e-7  # probability under which an answer says no more
-
 
 class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A small net trained on a teacher's probabilities, softened by a temperature.
+    """A small net trained on a teacher's probabilities at a temperature.
 
-    The student z learns softmax(z / T) = p^(1/T) / sum p^(1/T); it is asked at T = 1, so that its
-    logits are T times as far apart.
+    The student's logits z learn softmax(z / T) = p, the teacher's probabilities; it is asked at
+    T = 1, where they are T times as far apart.
 
     It resists an attack that follows the cross-entropy's gradient, which vanishes there, and
     nothing else: it falls to any attack on the margin (advaug's own FGSM and PGD raise the
@@ -46,7 +45,8 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
         A clone is fitted on X and y. Wrap it in `sklearn.frozen.FrozenEstimator` to take it as it
         is.
     temperature : float >= 1, default=20
-        T. 1 learns the probabilities as they are: what a compressor wants.
+        T. 1 gives the teacher's probabilities back, which a compressor wants; above it the student
+        is surer than its teacher.
     module, training, adapter, device, random_state
         As in `AdversarialClassifier`.
 
@@ -133,24 +133,29 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
         net = new_net(self.module, self.adapter_, x, len(self.classes_), training, generator)
         loss = self._loss(net, x, answers)
         self.n_iter_ = trained(net, loss, answers.argmax(1), training, self.device, generator)
-        self.net_ = net
+        # softmax(z / T) = p is learnt as softmax(z') = p, where z = T z' does not feel T's size
+        self.net_ = replace(net, module=Heated(net.module, float(self.temperature)).eval())
         return self
 
     def _loss(self, net: Net, x: Tensor, answers: Tensor) -> Loss:
-        """Cross-entropy of the softened answers, T^2 times: its gradient is as long at any T."""
-        device, warmth = resolve(self.device), float(self.temperature)
-        net.module.to(device)
-        x = x.to(device)
-        soft = softened(answers, warmth).float().to(device)
+        """Cross-entropy of the teacher's probabilities at T = 1; the heat comes afterwards."""
+        device = resolve(self.device)
+        module, x, soft = net.module.to(device), x.to(device), answers.float().to(device)
 
         def loss(rows: Tensor) -> Tensor:
             rows = rows.to(device)
-            logits = two_sided(net.module(net.native(x[rows]))) / warmth
-            return warmth**2 * cross_entropy(logits, soft[rows])
+            return cross_entropy(two_sided(module(net.native(x[rows]))), soft[rows])
 
         return loss
 
 
-def softened(answers: Tensor, temperature: float) -> Tensor:
-    """p^(1/T), so that each row adds up to 1 again."""
-    return (answers.clamp_min(LEAST).log() / temperature).softmax(1)
+class Heated(nn.Module):
+    """A net whose logits are multiplied by a temperature."""
+
+    def __init__(self, module: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.module, self.temperature = module, temperature
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.module(x) * self.temperature
+        return logits

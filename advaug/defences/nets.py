@@ -95,7 +95,7 @@ class AsksNet:
         check_is_fitted(self)
         X = check_rows(self, containers.owned(X), reset=False)
         if not get_tags(self).input_tags.allow_nan:
-            check_array(X, accept_sparse=True, dtype=None, allow_nd=True)
+            check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
         return np.asarray(self.net_.logits(X).double().softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from imblearn.utils import check_target_type
 from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
@@ -124,6 +124,8 @@ def target_of(X: Any, y: Any) -> Any:
     """y as a vector of classes, one for each row."""
     refuse_no_labels(y)
     target = column_or_1d(containers.labels(y), warn=True)
+    if target.dtype.kind in "fc":
+        assert_all_finite(target, input_name="y")
     check_classification_targets(target)
     check_consistent_length(range(containers.count(X)), target)
     return target
