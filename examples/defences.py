@@ -45,7 +45,7 @@ def main() -> None:
     panels[0].set_title("as it is", fontsize=9)
     for ax, (name, net) in zip(panels[1:], nets.items(), strict=True):
         attack = AdversarialTransformer(
-            attack="deepfool", radius=np.inf, norm=2, surrogate=net, random_state=0
+            attack="hopskipjump", radius=np.inf, norm=2, surrogate=net, random_state=0
         ).fit(X_train, y_train)
         moved = attack.transform(X_test[row], y_test[row])
         way = np.linalg.norm((moved - X_test[row].astype(float)) / 255)

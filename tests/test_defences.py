@@ -79,7 +79,7 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     module = nn.Linear(6, 1)
     model = classifier(module=module, alpha=0, radius=0.2, training=Training(epochs=1, batch=80))
     model._validate_params()
-    target = model._coded(y)
+    target = model._coded(y, y)
     model.adapter_ = TabularAdapter().fit(X)
     x = model.adapter_.encode(X)
     from advaug.defences.nets import new_net
@@ -200,6 +200,18 @@ def test_patience_stops_and_keeps_the_best_weights():
     training = Training(epochs=60, patience=3, held_out=0.3)
     model = classifier(alpha=1, training=training).fit(X, y)
     assert 3 < model.n_iter_ < 60
+
+
+def test_parts_of_the_rows_one_after_the_other_are_learnt_too():
+    X, y = problem(600)
+    names = np.array(["no", "yes"])[y]
+    model = classifier(training="auto", alpha=1)
+    for _ in range(15):
+        for part in range(0, 600, 150):
+            model.partial_fit(X[part : part + 150], names[part : part + 150], ["no", "yes"])
+    assert model.score(X, names) > classifier(alpha=1).fit(X, names).score(X, names) - 0.05
+    with pytest.raises(ValueError, match=r"y holds 'perhaps', .* partial_fit\(X, y, classes"):
+        model.partial_fit(X[:2], ["perhaps", "no"])
 
 
 def test_it_searches_and_stands_at_the_end_of_a_pipeline():

@@ -1,5 +1,6 @@
 """A net trained on its own adversarial rows, as a scikit-learn classifier."""
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,13 @@ from advaug.estimators.base import (
     refuse_classes,
     target_of,
 )
+from advaug.surrogates import Training
+from advaug.surrogates.ensemble import one_cycle
+
+
+def steady(progress: float) -> float:
+    """Half of the peak rate, whatever the share of the way: no call knows which is the last."""
+    return 0.5
 
 
 class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimator):
@@ -146,18 +154,50 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
         ValueError : y has one class, the attack shares one move among rows or asks for real ones,
         or the module does not fit the rows
         """
+        self.__dict__.pop("net_", None)  # of an earlier fit
+        X, y = self._checked(X, y)
+        return self._learn(X, self._coded(y, y), chosen(self.training), one_cycle)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One more pass over some rows (`training.epochs` of them, where given), at a steady rate.
+
+        Scale and levels of the columns are those of the first call's rows.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        classes : array (classes,), optional
+            All classes; must be given at the first call unless its y holds them all.
+        """
+        X, y = self._checked(X, y)
+        training = replace(chosen(self.training), patience=None)
+        training = replace(training, epochs=training.epochs or 1)
+        known = getattr(self, "classes_", y if classes is None else classes)
+        return self._learn(X, self._coded(y, known), training, steady)
+
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Rows and labels that can be learnt from."""
         refuse_classes(self)
         self._validate_params()
-        attack, training = self._own_attack(), chosen(self.training)
-        X = check_rows(self, containers.owned(X), reset=True)
-        y = self._coded(target_of(X, y))
-        self.adapter_ = learnt_coding(self.adapter, X)
-        random_state = check_random_state(self.random_state)
-        generator, walk = new_generator(random_state), new_generator(random_state)
+        self._own_attack()
+        X = check_rows(self, containers.owned(X), reset=not hasattr(self, "net_"))
+        return X, target_of(X, y)
+
+    def _learn(self, X: Any, y: Tensor, training: Training, schedule: Any) -> Self:
+        """Train the net as it is, or a new one."""
+        is_new = not hasattr(self, "net_")
+        if is_new:
+            self.adapter_ = learnt_coding(self.adapter, X)
+            self._random_state = check_random_state(self.random_state)
+        generator, walk = new_generator(self._random_state), new_generator(self._random_state)
         x, outputs = self.adapter_.encode(X), len(self.classes_)
-        net = new_net(self.module, self.adapter_, x, outputs, training, generator)
-        loss = self._loss(net, x, y, attack, walk)
-        self.n_iter_ = trained(net, loss, y, training, self.device, generator)
+        net = (
+            new_net(self.module, self.adapter_, x, outputs, training, generator)
+            if is_new
+            else self.net_
+        )
+        loss = self._loss(net, x, y, self._own_attack(), walk)
+        self.n_iter_ = trained(net, loss, y, training, self.device, generator, schedule)
         self.net_ = net
         return self
 
@@ -172,13 +212,24 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
             )
         return attack
 
-    def _coded(self, target: Any) -> Tensor:
-        """Codes of the classes, which are learnt here; UNKNOWN for rows without a label."""
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        if self.loss == "vat" and len(self.classes_) > 2 and self.classes_[0] == -1:
-            self.classes_, codes = self.classes_[1:], codes - 1
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got 1 class ({self.classes_[0]!r})")
+    def _coded(self, target: Any, known: Any) -> Tensor:
+        """Codes among the classes, which are learnt of `known`; UNKNOWN: a row without a label."""
+        classes = np.unique(known)
+        if self.loss == "vat" and len(classes) > 2 and classes[0] == -1:
+            classes = classes[1:]
+        if len(classes) < 2:
+            raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes[0]!r})")
+        codes = np.searchsorted(classes, target).clip(max=len(classes) - 1)
+        strange = classes[codes] != target
+        codes[strange] = UNKNOWN
+        if self.loss == "vat":
+            strange &= target != -1
+        if strange.any():
+            raise ValueError(
+                f"y holds {target[strange].tolist()[0]!r}, which is none of the classes "
+                f"{classes.tolist()}: name all of them in the first partial_fit(X, y, classes=...)"
+            )
+        self.classes_ = classes
         return torch.from_numpy(codes)
 
     def _loss(

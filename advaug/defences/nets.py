@@ -1,7 +1,7 @@
 """What the defences with a net inside share: a net on an adapter's encoding, begun and trained."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from advaug.devices import resolve
 from advaug.estimators.base import SHARED_CONSTRAINTS, check_rows
 from advaug.estimators.models import check_logits
 from advaug.surrogates import Frozen, SmallNet, Training
-from advaug.surrogates.ensemble import stratified_folds
+from advaug.surrogates.ensemble import one_cycle, stratified_folds
 from advaug.surrogates.frozen import are_probabilities
 from advaug.surrogates.training import Loss
 
@@ -135,7 +135,13 @@ def chosen(training: str | Training) -> Training:
 
 
 def trained(
-    net: Net, loss: Loss, y: Tensor, training: Training, device: Any, generator: torch.Generator
+    net: Net,
+    loss: Loss,
+    y: Tensor,
+    training: Training,
+    device: Any,
+    generator: torch.Generator,
+    schedule: Callable[[float], float] = one_cycle,
 ) -> int:
     """Train the net in place, on the device, on the loss of rows 0 ... len(y) - 1; the epochs.
 
@@ -148,7 +154,7 @@ def trained(
     if not len(rows) or (watched is not None and not len(watched)):
         raise ValueError(f"{len(y)} rows are too few to hold some out: leave patience out")
     with own_chance(resolve(device), generator):
-        epochs = training.fit(net.module, loss, rows, generator, watched)
+        epochs = training.fit(net.module, loss, rows, generator, watched, schedule)
     net.module.cpu().eval()
     return epochs
 

@@ -128,6 +128,7 @@ class Training(Settings):
         rows: Int[Tensor, " rows"],
         generator: torch.Generator,
         watched: Int[Tensor, " some"] | None = None,
+        schedule: Callable[[float], float] = one_cycle,
     ) -> int:
         """Train the net in place on `rows`; the epochs that were run.
 
@@ -137,6 +138,8 @@ class Training(Settings):
             Mean loss of some of the rows, from the net as it is.
         watched : Tensor, optional
             Held-out rows whose loss ends the training after `patience` epochs.
+        schedule : callable
+            Share of the peak rate at each share of the way.
         """
         steps = -(-len(rows) // self.batch)
         epochs = self.epochs or min(max(ENOUGH // steps, FEWEST), MOST)
@@ -146,7 +149,7 @@ class Training(Settings):
             order = rows[torch.randperm(len(rows), generator=generator)]
             net.train()
             for k, batch in enumerate(order.tensor_split(steps)):  # no batch of a single row
-                rate = self.rate * one_cycle((epoch + k / steps) / epochs)
+                rate = self.rate * schedule((epoch + k / steps) / epochs)
                 descend(weights, descent, loss, batch, rate)
             net.eval()
             if (
