@@ -175,8 +175,8 @@ class RobustnessDisplay:
             What is attacked in each estimator's place (transfer): a fitted model or torch module,
             or "auto", a committee trained on X and y.
         adapter : "auto", a name in `advaug.adapters.ADAPTERS` or an adapter, default="auto"
-            Whose units. "auto": those of the first estimator that has a coding of its own, else
-            those of X.
+            Whose units. "auto": those of the first estimator that has a coding of its own
+            (`AdversarialClassifier`, which is always attacked in it), else those of X.
         random_state : int, RandomState or None, default=0
         """
         models = named(estimators)

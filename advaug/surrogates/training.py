@@ -54,7 +54,8 @@ class SmallNet(nn.Module):
         self.layers = nn.ModuleList(new_layer(*pair, generator) for pair in pairwise(sizes))
 
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch outputs"]:
-        rows: Tensor = squash((self.features(x) - self.center) / self.scale)
+        seen = self.features.to(x.device)(x.float()).to(self.center)
+        rows: Tensor = squash((seen - self.center) / self.scale)
         for layer in self.layers[:-1]:
             rows = silu(layer(rows))
         logits: Tensor = self.layers[-1](rows)
