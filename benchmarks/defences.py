@@ -243,6 +243,11 @@ def table_of_distillation(found: pd.DataFrame) -> pd.DataFrame:
 class Voices(ClassifierMixin, BaseEstimator):
     """A committee: five small nets, extra trees and boosting, each family with one vote."""
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Voices":
         self.classes_, self.encode_ = np.unique(y), encoder_of(X)
         self.nets_ = [AdversarialClassifier(alpha=1, random_state=k).fit(X, y) for k in range(5)]
