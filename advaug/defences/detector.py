@@ -70,9 +70,9 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    It knows the attack it was shown. What others look like, and one that knows the detector and
-    aims at it too, is another question (Carlini, Wagner. Adversarial examples are not easily
-    detected. AISec 2017): measure it before you rely on it.
+    It knows the attack it was shown, and may take noise as long for one. What others look like, and
+    one that knows the detector and aims at it too, is another question (Carlini, Wagner.
+    Adversarial examples are not easily detected. AISec 2017): measure it before you rely on it.
 
     References
     ----------
