@@ -76,8 +76,9 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
 
     Notes
     -----
-    A net trained on FGSM may resist FGSM alone: on MNIST at radius .25 it read 91 % of FGSM's images
-    and none of PGD's, one trained on PGD 78 % of these. Judge with PGD (`RobustnessDisplay`).
+    A net trained on FGSM may resist FGSM alone: on MNIST at radius .25 it read 91 % of FGSM's
+    images and hardly any of PGD's; one trained on PGD read 78 % of these. Judge with PGD
+    (`RobustnessDisplay`).
 
     References
     ----------
