@@ -235,6 +235,28 @@ def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
     np.testing.assert_allclose(student.predict_proba(X), teacher.predict_proba(X), atol=0.01)
 
 
+def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
+    X, y = problem()
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(kind=np.where(X[:, 0] > 0, "u", "v"))
+    asked = []
+
+    class Teacher(LogisticRegression):
+        def predict_proba(self, X):
+            asked.append(X)
+            return super().predict_proba(X[list("abcde")])
+
+        def fit(self, X, y):
+            return super().fit(X[list("abcde")], y)
+
+    teacher = FrozenEstimator(Teacher().fit(frame, y))
+    DistilledClassifier(teacher, copies=2, training=QUICK, random_state=0).fit(frame, y)
+    assert [len(rows) for rows in asked] == [300, 300, 300]
+    assert all((rows.dtypes == frame.dtypes).all() for rows in asked)
+    assert not np.allclose(asked[1]["a"], asked[2]["a"])
+    for rows in asked[1:]:
+        assert (rows[list("abcde")].max() <= frame[list("abcde")].max()).all()
+
+
 # ---------------------------------------------------------------- detector
 
 
