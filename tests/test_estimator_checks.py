@@ -14,6 +14,14 @@ from advaug import (
     AdversarialUnderSampler,
     PriorCorrectedClassifier,
 )
+from advaug.defences import (
+    AdversarialClassifier,
+    AdversarialDetector,
+    AugmentedClassifier,
+    DistilledClassifier,
+    RejectingClassifier,
+)
+from advaug.surrogates import Training
 
 # Several checks pass classes of one to five rows on purpose: the warning names them.
 pytestmark = pytest.mark.filterwarnings("ignore:too few rows to learn from:UserWarning")
@@ -28,9 +36,21 @@ CLASSIFIERS = [
     PriorCorrectedClassifier(LogisticRegression()),
     PriorCorrectedClassifier(LogisticRegression(), method="prior"),
 ]
+SHORT = Training(epochs=20, rate=0.01)
+DETECTOR = AdversarialDetector(training=SHORT, random_state=0)
+DEFENCES = [
+    *(
+        AdversarialClassifier(loss=loss, training=SHORT, random_state=0)
+        for loss in ("adversarial", "trades", "vat")
+    ),
+    AugmentedClassifier(LogisticRegression(), random_state=0),
+    DistilledClassifier(LogisticRegression(), training=SHORT, random_state=0),
+    DETECTOR,
+    RejectingClassifier(LogisticRegression(), DETECTOR),
+]
 
 
-@parametrize_with_checks([SAMPLER, THINNER, *TRANSFORMERS, *CLASSIFIERS])
+@parametrize_with_checks([SAMPLER, THINNER, *TRANSFORMERS, *CLASSIFIERS, *DEFENCES])
 def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)
 

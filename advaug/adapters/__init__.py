@@ -6,7 +6,7 @@ import numpy as np
 
 from advaug.adapters.image import ImageAdapter, ImageCoding
 from advaug.adapters.mending import Mender
-from advaug.adapters.protocol import Adapter, Coding
+from advaug.adapters.protocol import Adapter, Coding, Learnt
 from advaug.adapters.repairs import REPAIRED, SET_BACK
 from advaug.adapters.sequence import SequenceAdapter, SequenceCoding
 from advaug.adapters.signal import SignalAdapter, SignalCoding
@@ -28,6 +28,7 @@ __all__ = [
     "Coding",
     "ImageAdapter",
     "ImageCoding",
+    "Learnt",
     "Mender",
     "SequenceAdapter",
     "SequenceCoding",

@@ -31,6 +31,7 @@ from advaug.containers.rows import (
     open_table,
     owned,
     refuse_twice,
+    rowwise,
     table,
     take,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "put_sequences",
     "read_table",
     "refuse_twice",
+    "rowwise",
     "sequences",
     "shift",
     "table",

@@ -50,6 +50,11 @@ def is_list_of_signals(X: Any) -> bool:
     )
 
 
+def rowwise(X: Any) -> Any:
+    """X, a sparse matrix as CSR: of the other formats rows are dear to take, or to write."""
+    return X.tocsr() if sparse.issparse(X) else X
+
+
 def as_array(X: Any) -> np.ndarray[Any, Any]:
     """A list, sparse matrix or array as an array that torch and pandas can read."""
     if sparse.issparse(X):

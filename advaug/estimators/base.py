@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from imblearn.utils import check_target_type
 from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_feature_names, _check_n_features
+from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
 from torch import Tensor, nn
 
 from advaug import containers
@@ -18,7 +18,7 @@ from advaug.adapters import ADAPTERS, Adapter, Coding, adapter_for
 from advaug.attacks import ATTACKS, Attack
 from advaug.devices import resolve
 from advaug.estimators import domains
-from advaug.estimators.models import is_given
+from advaug.estimators.models import is_given, own_coding
 from advaug.generation import Pool
 from advaug.generation.pool import sample_of_classes
 from advaug.surrogates import Committee, Ensemble
@@ -77,8 +77,7 @@ def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, bool]:
     """Checked rows, the labels as an array, and whether they came as one-vs-all columns."""
     checked = check_rows(estimator, X, reset=True)
     X = X if isinstance(X, list | tuple) else checked
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None: pass the labels")
+    refuse_no_labels(y)
     target = containers.labels(y)
     check_classification_targets(target)
     target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
@@ -99,7 +98,7 @@ def learn(
     estimator: Any, X: Any, codes: Tensor, norm: float, generator: torch.Generator
 ) -> tuple[Pool, Coding]:
     """Coding of all rows; committee on at most 10 000 of each class."""
-    coding = choose_adapter(estimator.adapter, X).fit(X)
+    coding = learnt_coding(estimator.adapter, X, estimator.surrogate)
     kept = sample_of_classes(codes, generator)
     x = coding.encode(containers.take(X, kept.numpy()))
     y = codes[kept]
@@ -120,11 +119,33 @@ def refuse_classes(estimator: Any) -> None:
             raise TypeError(f"{name} must be an instance: write {name}={value.__name__}()")
 
 
+def refuse_no_labels(y: Any) -> None:
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None: pass the labels")
+
+
+def target_of(X: Any, y: Any) -> Any:
+    """y as a vector of classes, one for each row."""
+    refuse_no_labels(y)
+    target = column_or_1d(containers.labels(y), warn=True)
+    if target.dtype.kind in "fc":
+        assert_all_finite(target, input_name="y")
+    check_classification_targets(target)
+    check_consistent_length(range(containers.count(X)), target)
+    return target
+
+
 def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
     """The adapter named, given, or found by looking at X."""
     if not isinstance(adapter, str):
         return adapter
     return adapter_for(X) if adapter == "auto" else ADAPTERS[adapter]()
+
+
+def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Coding:
+    """The coding of X, or that of a surrogate with a net inside, which reads no other."""
+    own = own_coding(surrogate) if isinstance(adapter, str) and adapter == "auto" else None
+    return own or choose_adapter(adapter, X).fit(X)
 
 
 def choose_attack(attack: str | Attack) -> Attack:

@@ -40,6 +40,9 @@ def model_of(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> M
     """
     if isinstance(surrogate, Committee):
         return surrogate
+    if own_coding(surrogate) is coding:
+        own: Frozen = surrogate.model_
+        return own
     few = np.linspace(0, containers.count(X) - 1, min(PROBED, containers.count(X))).astype(int)
     rows = containers.take(X, few)
     if isinstance(surrogate, nn.Module):
@@ -62,6 +65,11 @@ def model_of(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> M
     net = Frozen(twin, classes=model.classes)
     said = net.logits(coding.native(coding.encode(rows))).argmax(1).numpy()
     return net if (model.classes[said] == predicted).mean() >= ALIKE else model
+
+
+def own_coding(surrogate: Any) -> Coding | None:
+    """The coding of a fitted estimator with a net inside (`model_`); None for all others."""
+    return getattr(surrogate, "adapter_", None) if hasattr(surrogate, "model_") else None
 
 
 def check_classifier(estimator: Any) -> None:
@@ -117,7 +125,7 @@ def logits_at(model: Model, coding: Coding, rows: Any, seed: Tensor) -> Logits:
     """The model's logits of encoded rows that start from `seed`, which `rows` were encoded to."""
     if isinstance(model, Queried):
         return Asked.of(model, coding, rows, seed)
-    if isinstance(model, Frozen):
+    if isinstance(model, Frozen) and not model.reads_encoded:
         return lambda x: model.logits(coding.native(x))
     return model.logits
 
@@ -139,23 +147,30 @@ def probe(net: Frozen, rows: Tensor, n_classes: int | None, *, slopes: bool = Tr
 
     `slopes`: its output must have a gradient in the rows.
     """
+    check_logits(net, rows, n_classes, "surrogate", slopes=slopes)
+    net.look(rows)
+
+
+def check_logits(
+    net: Frozen, rows: Tensor, n_classes: int | None, name: str, *, slopes: bool = True
+) -> None:
+    """ValueError, naming the parameter, if a net has no logits with a gradient for such rows."""
     try:
         with torch.enable_grad():
             logits = net.logits(rows.detach().requires_grad_(slopes))
     except (RuntimeError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"surrogate cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
+            f"{name} cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
         ) from error
     if slopes and not logits.requires_grad:
         raise ValueError(
-            "surrogate has no gradient from its rows to its output: let it return logits, neither "
+            f"{name} has no gradient from its rows to its output: let it return logits, neither "
             "detached nor argmax"
         )
     wrong = n_classes is not None and logits.shape[1] != n_classes
     if logits.dim() != 2 or len(logits) != len(rows) or wrong:
         raise ValueError(
-            f"surrogate gives logits of shape {tuple(logits.shape)} for {len(rows)} rows, "
+            f"{name} gives logits of shape {tuple(logits.shape)} for {len(rows)} rows, "
             f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
             + (" (or one)" if n_classes == 2 else "")
         )
-    net.look(rows)

@@ -12,10 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from advaug import containers
@@ -27,11 +26,12 @@ from advaug.estimators.base import (
     SHARED_CONSTRAINTS,
     SharesModels,
     check_rows,
-    choose_adapter,
     choose_attack,
     choose_ensemble,
+    learnt_coding,
     new_generator,
     refuse_classes,
+    target_of,
 )
 from advaug.estimators.models import (
     borrowed,
@@ -157,7 +157,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         Constraints(self.constraints).check(X)
-        coding = choose_adapter(self.adapter, X).fit(X)
+        coding = learnt_coding(self.adapter, X, self.surrogate)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = model_of(self.surrogate, coding, X, None if known is None else len(known))
@@ -227,10 +227,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
                 "AdversarialTransformer requires y to be passed, but the target y is None: pass "
                 "labels, or a model of your own as surrogate"
             )
-        target = column_or_1d(containers.labels(y), warn=True)
-        check_classification_targets(target)
-        check_consistent_length(range(containers.count(X)), target)
-        return target
+        return target_of(X, y)
 
     def _codes(self, target: Any) -> Any:
         """Labels as places among the classes of fit."""

@@ -6,6 +6,7 @@ from advaug.surrogates.frozen import Frozen
 from advaug.surrogates.grams import Grams
 from advaug.surrogates.queried import Asked, Queried
 from advaug.surrogates.signals import Signals
+from advaug.surrogates.training import SmallNet, Training
 from advaug.surrogates.trees import Trees
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "Grams",
     "Queried",
     "Signals",
+    "SmallNet",
+    "Training",
     "Trees",
 ]

@@ -64,6 +64,8 @@ class Frozen:
         in use it is in eval mode, its parameters ask for no gradients; then all is as it was.
     classes : array, optional
         The classes that the logits stand for.
+    reads_encoded : bool, default=False
+        Whether it takes rows as the adapter encodes them, not in the user's own units.
 
     Examples
     --------
@@ -74,9 +76,10 @@ class Frozen:
     torch.Size([2, 2])
     """
 
-    def __init__(self, module: nn.Module, classes: Any = None) -> None:
+    def __init__(self, module: nn.Module, classes: Any = None, reads_encoded: bool = False) -> None:
         self.module = module
         self.classes = classes
+        self.reads_encoded = reads_encoded
         self.gives_probabilities = False
         self._depth = 0
         self._restore: Callable[[], None] | None = None

@@ -1,0 +1,17 @@
+"""Defences: nets trained on their own adversarial rows, detectors, and what each of them buys."""
+
+from advaug.defences.augmented import AugmentedClassifier
+from advaug.defences.classifier import AdversarialClassifier
+from advaug.defences.detector import AdversarialDetector, RejectingClassifier
+from advaug.defences.distilled import DistilledClassifier
+from advaug.defences.robustness import RobustnessDisplay, robustness_table
+
+__all__ = [
+    "AdversarialClassifier",
+    "AdversarialDetector",
+    "AugmentedClassifier",
+    "DistilledClassifier",
+    "RejectingClassifier",
+    "RobustnessDisplay",
+    "robustness_table",
+]

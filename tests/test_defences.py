@@ -1,0 +1,279 @@
+"""Nets trained on their own adversarial rows, against closed forms and controls."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug.adapters import TabularAdapter
+from advaug.attacks import PGD, Noise
+from advaug.defences import AdversarialClassifier
+from advaug.surrogates import Training
+
+QUICK = Training(epochs=15, rate=0.01)
+
+
+def classifier(**settings):
+    return AdversarialClassifier(**{"training": QUICK, "random_state": 0} | settings)
+
+
+def problem(n=200, classes=2):
+    return make_classification(
+        n, 6, n_informative=5, n_redundant=0, n_classes=classes, random_state=0
+    )
+
+
+def under_attack(model, X, y, radius=0.5, **settings):
+    attack = AdversarialTransformer(
+        surrogate=model, radius=radius, random_state=0, **{"attack": "pgd"} | settings
+    )
+    return model.score(attack.fit(X, y).transform(X, y), y)
+
+
+# ---------------------------------------------------------------- oracles
+
+
+def test_without_an_attack_training_is_torchs_own():
+    X, y = problem(60)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Linear(6, 2)
+    training = Training(epochs=8, batch=60, rate=0.01, decay=0.1)
+    ours = classifier(module=module, alpha=1, training=training).fit(X, y).net_.module
+    theirs = copy.deepcopy(module)
+    descent = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1)
+    rows, labels = torch.from_numpy(X).float(), torch.from_numpy(y)
+    for k in range(8):
+        progress = k / 8
+        rate = 0.1 + 3.6 * progress if progress < 0.25 else 1 - (progress - 0.25) / 0.75
+        descent.param_groups[0]["lr"] = 0.01 * rate
+        descent.zero_grad()
+        cross_entropy(theirs(rows), labels).backward()
+        descent.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["adversarial", "trades", "vat"])
+def test_radius_0_leaves_plain_training(loss):
+    X, y = problem()
+    plain = classifier(alpha=1).fit(X, y).predict_proba(X)
+    still = classifier(radius=0, loss=loss).fit(X, y)
+    np.testing.assert_allclose(still.predict_proba(X), plain, atol=1e-4)
+
+
+def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
+    X, y = problem(80)
+    module = nn.Linear(6, 1)
+    model = classifier(module=module, alpha=0, radius=0.2, training=Training(epochs=1, batch=80))
+    model._validate_params()
+    target = model._coded(y, y)
+    model.adapter_ = TabularAdapter().fit(X)
+    x = model.adapter_.encode(X)
+    from advaug.defences.nets import new_net
+
+    net = new_net(module, model.adapter_, x, 2, Training(), torch.Generator())
+    loss = model._loss(net, x, target, model._own_attack(), torch.Generator().manual_seed(0))
+    space = model.adapter_.space()
+    side = torch.where(target == 1, -1.0, 1.0)[:, None]
+    expected = (x + 0.2 * side * module.weight.sign()).clamp(space.lower, space.upper)
+    torch.testing.assert_close(loss.moved(x, target), expected)
+
+
+def test_class_weights_are_repeated_rows():
+    X, y = problem(60)
+    module = nn.Linear(6, 2)
+    training = Training(epochs=10, batch=1000)
+    twice = np.r_[np.arange(60), np.flatnonzero(y == 1)]
+    adapter = TabularAdapter()
+    settings = {"module": module, "training": training, "alpha": 1, "adapter": adapter}
+    weighted = classifier(class_weight={0: 1, 1: 2}, **settings).fit(X, y)
+    repeated = classifier(**settings).fit(X[twice], y[twice])
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-4, atol=1e-5
+    )
+
+
+# ---------------------------------------------------------------- what it buys
+
+
+def test_adversarial_training_resists_and_noise_of_the_same_radius_does_less():
+    X, y = problem(600)
+    train, test = slice(0, 400), slice(400, None)
+    training = Training(epochs=60)
+
+    def score(**settings):
+        model = classifier(radius=0.5, training=training, **settings).fit(X[train], y[train])
+        return under_attack(model, X[test], y[test])
+
+    plain, noise = score(alpha=1), score(attack="noise")
+    robust = {loss: score(loss=loss, alpha=0.3) for loss in ("adversarial", "trades")}
+    assert min(robust.values()) > plain + 0.1
+    assert min(robust.values()) > noise + 0.05
+
+
+def test_vat_learns_where_no_row_has_a_label_too():
+    X, y = problem(400)
+    few = np.where(np.arange(400) < 20, y, -1)
+    model = classifier(loss="vat").fit(X, few)
+    without = classifier(loss="vat").fit(X[:20], y[:20])
+    assert model.classes_.tolist() == [0, 1]
+    rows = {kind: one.predict_proba(X) for kind, one in (("all", model), ("few", without))}
+    moved = {
+        kind: np.abs(one.predict_proba(X + 0.2 * X.std(0)) - rows[kind]).mean()
+        for kind, one in (("all", model), ("few", without))
+    }
+    assert moved["all"] < moved["few"]
+
+
+def test_two_classes_of_which_one_is_minus_one_have_labels():
+    X, y = problem()
+    assert classifier(loss="vat").fit(X, 2 * y - 1).classes_.tolist() == [-1, 1]
+
+
+# ---------------------------------------------------------------- what is kept as it was
+
+
+def test_the_users_module_is_neither_trained_nor_moved():
+    X, y = problem()
+    module = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 2))
+    before = copy.deepcopy(module.state_dict())
+    model = classifier(module=module).fit(X, y)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert model.net_.module is not module
+    assert all(weight.grad is None for weight in model.net_.module.parameters())
+    assert clone(model).module is module
+
+
+def test_the_same_seed_gives_the_same_net_and_leaves_torchs_generator_alone():
+    X, y = problem()
+    module = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+    state = torch.get_rng_state()
+    one, other = (classifier(module=module).fit(X, y).predict_proba(X) for _ in range(2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert np.array_equal(one, other)
+    different = classifier(module=module, random_state=1).fit(X, y).predict_proba(X)
+    assert not np.array_equal(one, different)
+
+
+def test_a_fitted_classifier_survives_pickle():
+    X, y = problem()
+    model = classifier().fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+# ---------------------------------------------------------------- rows of many kinds
+
+
+def test_images_and_mixed_frames_are_read_through_their_adapters():
+    images, digits = load_digits(return_X_y=True)
+    images = (images * 15).astype(np.uint8).reshape(-1, 1, 8, 8)[:400]
+    model = classifier(radius=0.1, training=Training(epochs=20)).fit(images, digits[:400])
+    assert model.score(images, digits[:400]) > 0.9
+    X, y = problem()
+    frame = pd.DataFrame(X[:, :3], columns=list("abc")).assign(
+        kind=np.where(X[:, 3] > 0, "u", "v"), hole=np.where(X[:, 4] > 1, np.nan, X[:, 4])
+    )
+    names = np.array(["no", "yes"])[y]
+    model = classifier().fit(frame, names)
+    assert model.score(frame, names) > 0.75
+    assert model.feature_names_in_.tolist() == list(frame)
+    assert under_attack(model, frame, names) < model.score(frame, names)
+
+
+def test_patience_stops_and_keeps_the_best_weights():
+    X, y = make_classification(300, 20, n_informative=2, flip_y=0.3, random_state=0)
+    training = Training(epochs=60, patience=3, held_out=0.3)
+    model = classifier(alpha=1, training=training).fit(X, y)
+    assert 3 < model.n_iter_ < 60
+
+
+def test_parts_of_the_rows_one_after_the_other_are_learnt_too():
+    X, y = problem(600)
+    names = np.array(["no", "yes"])[y]
+    model = classifier(training="auto", alpha=1)
+    for _ in range(15):
+        for part in range(0, 600, 150):
+            model.partial_fit(X[part : part + 150], names[part : part + 150], ["no", "yes"])
+    assert model.score(X, names) > classifier(alpha=1).fit(X, names).score(X, names) - 0.05
+    with pytest.raises(ValueError, match=r"y holds 'perhaps', .* partial_fit\(X, y, classes"):
+        model.partial_fit(X[:2], ["perhaps", "no"])
+
+
+def test_it_searches_and_stands_at_the_end_of_a_pipeline():
+    X, y = problem()
+    whole = make_pipeline(StandardScaler(), classifier())
+    search = GridSearchCV(
+        whole,
+        {
+            "adversarialclassifier__radius": [0.1, 0.3],
+            "adversarialclassifier__training__epochs": [3],
+        },
+        cv=2,
+    ).fit(X, y)
+    assert search.best_score_ > 0.6
+
+
+def test_a_sampler_attacks_the_net_inside():
+    X, y = problem()
+    keep = (y == 0) | (np.arange(len(y)) % 4 == 0)
+    model = classifier().fit(X, y)
+    sampler = AdversarialOverSampler(surrogate=model, random_state=0)
+    _, y_new = sampler.fit_resample(X[keep], y[keep])
+    assert (y_new == 0).sum() == (y_new == 1).sum()
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"attack": "uap"}, ValueError, "attack=UAP.* cannot train a net.*take 'fgsm'"),
+        ({"attack": Noise}, TypeError, "attack must be an instance: write attack=Noise"),
+        ({"radius": np.inf}, ValueError, "'radius' parameter of AdversarialClassifier"),
+        ({"alpha": 2}, ValueError, "alpha"),
+        ({"module": nn.Linear(6, 5)}, ValueError, "module gives logits of shape .* 2 classes"),
+        ({"module": nn.Linear(3, 2)}, ValueError, "module cannot take rows of shape"),
+        (
+            {"module": nn.Sequential(nn.Linear(6, 2), nn.Softmax(1))},
+            ValueError,
+            "module gives probabilities: leave out",
+        ),
+        ({"training": Training(rate=0)}, ValueError, "rate must be above 0"),
+        ({"training": Training(held_out=2)}, ValueError, "held_out must lie"),
+        ({"training": Training(batch=0)}, ValueError, "batch must be at least 1"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_trained_is_refused_with_the_mend(settings, error, message):
+    X, y = problem()
+    with pytest.raises(error, match=message):
+        classifier(**settings).fit(X, y)
+
+
+def test_a_single_class_is_refused():
+    X, _ = problem()
+    with pytest.raises(ValueError, match="at least 2 classes, got 1 class"):
+        classifier().fit(X, np.zeros(len(X)))
+
+
+def test_a_pipeline_of_another_house_is_not_taken_for_a_net():
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    attack = AdversarialTransformer(surrogate=model, attack=PGD(steps=2)).fit(X, y)
+    assert attack.surrogate_.classes.tolist() == [0, 1]

@@ -1,0 +1,312 @@
+"""Curves under attack, classifiers augmented with their adversarial rows, students, detectors."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from advaug import AdversarialOverSampler, AdversarialTransformer, grow
+from advaug.adapters import TabularAdapter
+from advaug.attacks import FGSM, PGD, Square, climb
+from advaug.defences import (
+    AdversarialClassifier,
+    AdversarialDetector,
+    AugmentedClassifier,
+    DistilledClassifier,
+    RejectingClassifier,
+    RobustnessDisplay,
+    robustness_table,
+)
+from advaug.surrogates import Training
+
+mpl.use("Agg")
+QUICK = Training(epochs=20, rate=0.01)
+
+
+def problem(n=300):
+    return make_classification(n, 5, n_informative=4, n_redundant=0, flip_y=0, random_state=0)
+
+
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return (X[:1000], y[:1000]), (X[1000:], y[1000:])
+
+
+def moved(model, X, y, radius, attack="fgsm"):
+    mover = AdversarialTransformer(surrogate=model, radius=radius, attack=attack, random_state=0)
+    return mover.fit(X, y).transform(X, y)
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_the_curve_of_a_linear_model_is_its_margins_distribution():
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    radii = [0, 0.1, 0.3]
+    curve = RobustnessDisplay.from_estimator(model, X, y, attack="fgsm", radii=radii)
+    coding = TabularAdapter().fit(X)
+    x, space = coding.encode(X), coding.space()
+    weight = torch.tensor(model.coef_[0] * [number.scale for number in coding.numbers])
+    side = torch.from_numpy(np.where(y == 1, -1.0, 1.0))[:, None]
+    for radius, score in zip(radii, curve.attacked["LogisticRegression"], strict=True):
+        worst = (x + radius * side * weight.sign()).clamp(space.lower, space.upper)
+        rows = np.asarray(coding.native(worst.double()))
+        assert score == pytest.approx(model.score(rows, y), abs=0.01)
+    assert (np.diff(curve.attacked["LogisticRegression"]) < 0).all()
+    assert curve.noise["LogisticRegression"][-1] > curve.attacked["LogisticRegression"][-1]
+
+
+def test_all_models_of_a_display_are_measured_in_the_same_units():
+    X, y = problem()
+    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X * 2, y)
+    linear = LogisticRegression().fit(X, y)
+    own = TabularAdapter().fit(X * 2)
+    for models in ([net, linear], [linear, net]):
+        curve = RobustnessDisplay.from_estimators(models, X, y, attack="fgsm", radii=[0.1])
+        alone = RobustnessDisplay.from_estimator(
+            linear, X, y, attack="fgsm", radii=[0.1], adapter=FixedTo(own)
+        )
+        assert curve.attacked["LogisticRegression"] == alone.attacked["LogisticRegression"]
+
+
+class FixedTo:
+    """An adapter that has learnt elsewhere."""
+
+    def __init__(self, coding):
+        self.coding = coding
+
+    def accepts(self, X):
+        return True
+
+    def fit(self, X):
+        return self.coding
+
+
+def test_the_table_asks_any_model_and_names_the_worst_attack():
+    X, y = problem(120)
+    models = {
+        "tree": DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y),
+        "net": AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y),
+    }
+    asking = Square(steps=30)
+    table = robustness_table(models, X, y, attacks=[asking, "noise"], radius=0.5)
+    assert isinstance(table, pd.DataFrame)
+    assert table["estimator"].tolist() == ["tree", "net"]
+    assert (table["worst"] == table[[str(asking), "noise"]].min(axis=1)).all()
+    assert (table[str(asking)] < table["clean"]).all()
+    assert (table[str(asking)] < table["noise"]).all()
+
+
+def test_a_surrogate_is_attacked_in_the_models_place():
+    X, y = problem(120)
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
+    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y)
+    table = robustness_table({"tree": tree}, X, y, radius=0.5, surrogate=net)
+    expected = balanced_accuracy_score(y, tree.predict(moved(net, X, y, 0.5, "pgd")))
+    assert table["auto"][0] == pytest.approx(expected)
+
+
+def test_the_picture_has_a_solid_and_a_dashed_line_for_each_model():
+    X, y = problem(120)
+    models = [LogisticRegression().fit(X, y), LogisticRegression(C=0.01).fit(X, y)]
+    display = RobustnessDisplay.from_estimators(models, X, y, attack="fgsm", radii=[0, 0.2])
+    assert list(display.attacked) == ["LogisticRegression", "LogisticRegression 2"]
+    styles = [line.get_linestyle() for line in display.plot().ax_.lines]
+    assert styles.count("-") == 2
+    assert styles.count("--") == 3  # and the legend's
+
+
+# ---------------------------------------------------------------- augmented
+
+
+def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies():
+    X, y = problem()
+    mover = AdversarialTransformer(attack="fgsm", radius=0.2)
+    model = AugmentedClassifier(LogisticRegression(), mover, rounds=1, random_state=0).fit(X, y)
+    first = LogisticRegression().fit(X, y)
+    both = np.concatenate([X, moved(first, X, y, 0.2)])
+    expected = LogisticRegression().fit(both, np.tile(y, 2))
+    np.testing.assert_allclose(model.estimator_.coef_, expected.coef_, rtol=1e-6)
+    assert model.n_rows_ == [300, 600]
+
+
+def test_the_weights_of_the_rows_go_to_their_children():
+    X, y = problem()
+    weight = np.random.default_rng(0).random(len(y))
+    seen = []
+
+    class Watching(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            seen.append(sample_weight)
+            return super().fit(X, y, sample_weight)
+
+    AugmentedClassifier(Watching(), rounds=1, random_state=0).fit(X, y, sample_weight=weight)
+    assert_array_equal(seen[1], np.tile(weight, 2))
+    with config_context(enable_metadata_routing=True):
+        inner = Watching().set_fit_request(sample_weight=True)
+        whole = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            AugmentedClassifier(inner, rounds=1),
+        )
+        whole.fit(X, y, sample_weight=weight)
+    assert_array_equal(seen[-1], np.tile(weight, 2))
+
+
+def test_a_sampler_attacks_the_estimator_of_each_round():
+    X, y = problem()
+    sampler = AdversarialOverSampler(sampling_strategy=grow(1.5), random_state=0)
+    linear = LogisticRegression()
+    model = AugmentedClassifier(linear, sampler, rounds=1, random_state=0).fit(X, y)
+    grown = 2 * int(np.ceil(1.5 * np.bincount(y).max()))
+    assert model.n_rows_ == [300, grown]
+    assert sampler.surrogate == "auto"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rounds_make_a_net_of_another_house_harder_to_turn_at_no_cost():
+    X, y = problem(500)
+    train, test = slice(0, 300), slice(300, None)
+    plain = MLPClassifier((50,), max_iter=300, random_state=0).fit(X[train], y[train])
+    rounds = AugmentedClassifier(clone(plain), random_state=0).fit(X[train], y[train])
+    table = robustness_table([plain, rounds.estimator_], X[test], y[test], radius=0.3)
+    assert table["auto"][1] > table["auto"][0] + 0.04
+    assert table["clean"][1] > table["clean"][0] - 0.02
+
+
+# ---------------------------------------------------------------- distilled
+
+
+class CrossEntropyStep:
+    """The textbook FGSM: the sign of the cross-entropy's own gradient."""
+
+    def __call__(self, objective, seed, space, radius, generator):
+        def loss(x):
+            return cross_entropy(objective.logits(x), objective.label, reduction="none")
+
+        return climb(loss, seed, space, radius, steps=1, step=1.0)
+
+
+@pytest.mark.filterwarnings("ignore:.* rows were not moved")
+def test_distillation_resists_the_cross_entropys_gradient_and_falls_to_the_margins():
+    (X, y), (X_test, y_test) = digits()
+    X, X_test = (x.astype(np.uint8).reshape(-1, 1, 8, 8) for x in (X, X_test))
+    X, X_test = 15 * X, 15 * X_test
+    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y)
+    student = DistilledClassifier(
+        FrozenEstimator(net), temperature=100, training=QUICK, random_state=0
+    ).fit(X, y)
+    assert student.score(X_test, y_test) > net.score(X_test, y_test) - 0.03
+
+    def left(model, attack):
+        return model.score(moved(model, X_test, y_test, 0.15, attack), y_test)
+
+    textbook = CrossEntropyStep()
+    assert left(student, textbook) > left(net, textbook) + 0.15
+    for attack in (FGSM(), PGD(stop_at=0.0)):
+        assert left(student, attack) < left(student, textbook) - 0.2
+
+
+def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
+    X, y = problem()
+    teacher = LogisticRegression().fit(X, y)
+    student = DistilledClassifier(
+        FrozenEstimator(teacher),
+        temperature=1,
+        module=nn.Linear(5, 2),
+        training=Training(epochs=400, rate=0.05, batch=300, decay=0),
+        random_state=0,
+    ).fit(X, y)
+    np.testing.assert_allclose(student.predict_proba(X), teacher.predict_proba(X), atol=0.01)
+
+
+def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
+    X, y = problem()
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(kind=np.where(X[:, 0] > 0, "u", "v"))
+    asked = []
+
+    class Teacher(LogisticRegression):
+        def predict_proba(self, X):
+            asked.append(X)
+            return super().predict_proba(X[list("abcde")])
+
+        def fit(self, X, y):
+            return super().fit(X[list("abcde")], y)
+
+    teacher = FrozenEstimator(Teacher().fit(frame, y))
+    DistilledClassifier(teacher, copies=2, training=QUICK, random_state=0).fit(frame, y)
+    assert [len(rows) for rows in asked] == [300, 300, 300]
+    assert all((rows.dtypes == frame.dtypes).all() for rows in asked)
+    assert not np.allclose(asked[1]["a"], asked[2]["a"])
+    for rows in asked[1:]:
+        assert (rows[list("abcde")].max() <= frame[list("abcde")].max()).all()
+
+
+# ---------------------------------------------------------------- detector
+
+
+@pytest.mark.parametrize("on", ["rows", "activations"])
+def test_a_detector_sees_the_attack_it_was_shown_on_rows_it_was_not(on):
+    (X, y), (X_test, y_test) = digits()
+    net = AdversarialClassifier(alpha=1, random_state=0).fit(X, y)
+    detector = AdversarialDetector(
+        surrogate=net, attack="fgsm", radius=0.5, on=on, random_state=0
+    ).fit(X, y)
+    clean = detector.score_samples(X_test)
+    attacked = detector.score_samples(moved(net, X_test, y_test, 0.5))
+    truth = np.repeat([1, 0], len(X_test))
+    assert roc_auc_score(truth, np.r_[clean, attacked]) > (0.95 if on == "rows" else 0.85)
+    assert (detector.predict(X_test) == -1).mean() < 0.2
+
+
+def test_activations_are_what_the_last_linear_layer_reads():
+    X, y = problem()
+    body, head = nn.Sequential(nn.Linear(5, 7), nn.ReLU()), nn.Linear(7, 2)
+    net = AdversarialClassifier(module=nn.Sequential(body, head), training=QUICK, random_state=0)
+    net.fit(X, y)
+    inner = net.net_.module[0]
+    expected = inner(torch.from_numpy(X).float())
+    torch.testing.assert_close(net.net_.activations(X), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_activations_of_what_has_no_net_are_refused():
+    X, y = problem()
+    forest = RandomForestClassifier(5).fit(X, y)
+    detector = AdversarialDetector(surrogate=forest, attack="noise", on="activations")
+    with pytest.raises(ValueError, match=r"RandomForestClassifier has none .* on='rows'"):
+        detector.fit(X, y)
+
+
+def test_a_rejecting_classifier_gives_its_label_where_the_detector_says_so():
+    X, y = problem()
+    names = np.array(["no", "yes"])[y]
+    model = RejectingClassifier(
+        LogisticRegression(), AdversarialDetector(training=QUICK, random_state=0), reject_label="?"
+    ).fit(X, names)
+    said, rejected = model.predict(X), model.rejects(X)
+    assert (said[rejected] == "?").all()
+    assert_array_equal(said[~rejected], model.estimator_.predict(X)[~rejected])
+    assert model.detector_.surrogate is model.estimator_
+    numbers = RejectingClassifier(LogisticRegression(), model.detector, reject_label="?")
+    assert set(numbers.fit(X, y).predict(X)) <= {0, 1, "?"}
+
+
+def test_a_reject_label_that_is_a_class_is_refused():
+    X, y = problem()
+    with pytest.raises(ValueError, match="reject_label=1 is a class of y"):
+        RejectingClassifier(LogisticRegression(), reject_label=1).fit(X, y)
