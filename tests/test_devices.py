@@ -126,7 +126,9 @@ def test_an_objective_runs_wholly_on_the_meta_device(objective, mlp):
 def test_an_attack_gives_the_same_on_every_device(attack, name, mlp, device):
     x = run(attack, name, "margin", mlp, device)
     assert x.device.type == device
-    torch.testing.assert_close(x.cpu(), run(attack, name, "margin", mlp, "cpu"), rtol=0, atol=1e-5)
+    # Twenty steps that choose their own length magnify the devices' last digits.
+    near = 1e-3 if isinstance(attack, APGD) else 1e-5
+    torch.testing.assert_close(x.cpu(), run(attack, name, "margin", mlp, "cpu"), rtol=0, atol=near)
 
 
 @pytest.mark.parametrize("place", ["meta", None])
