@@ -446,7 +446,7 @@ def test_rows_that_the_model_has_no_gradient_for_are_counted_in_one_warning():
 
     class Flat(nn.Module):
         def forward(self, x):
-            return torch.stack([x[:, 0].clamp_min(0.5), torch.zeros(len(x))], 1)
+            return torch.stack([x[:, 0].clamp_min(0.5), x.new_zeros(len(x))], 1)
 
     t = transformer(surrogate=Flat()).fit(X)
     with pytest.warns(UserWarning, match=f"{(X[:, 0] < 0.5).sum()} of 50 rows were not moved"):

@@ -218,7 +218,7 @@ class HotFlip(Settings):
             raise ValueError(f"exact, beam and tries must be 1 or more, got {self}")
         chance, x = Chance.of(seed, generator), seed.long()
         first = best = asked(objective, x, seed)
-        table = vectors(objective, edits, seed)
+        table = vectors(objective, edits, seed).to(seed.device)
         width = max(MOST_CELLS // (x.shape[1] * self.tries * table.shape[1]), 1)
         budget = edits.budget(seed, radius.ceil())
         found = x.clone()
@@ -274,6 +274,7 @@ class HotFlip(Settings):
         """The edits that gain most to first order, and which row each belongs to."""
         with embedded(objective, x.to(like)) as (value, vector):
             (gradient,) = torch.autograd.grad(value.sum(), vector)
+        gradient, vector = gradient.to(x.device), vector.to(x.device)  # a net stays where it is
         at = torch.arange(x.shape[1], device=x.device).repeat_interleave(self.tries)
         place = (at + 0.5) / lengths(x)[:, None].clamp_min(1)
         proposals = space.proposals(x, place.clamp_max(1 - 1e-6), chance)
