@@ -451,7 +451,7 @@ def test_a_column_of_texts_grows_and_the_others_are_copied(tmp_path):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--text", "messag"], "did you mean 'message'"),
+        (["--text", "messages"], "did you mean 'message'"),
         (["--text", "id"], "holds no texts"),
         (["--text", "message", "--frozen", "id"], "leave out --frozen"),
     ],
