@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -278,3 +279,31 @@ def test_a_pipeline_of_another_house_is_not_taken_for_a_net():
     model = LogisticRegression().fit(X, y)
     attack = AdversarialTransformer(surrogate=model, attack=PGD(steps=2)).fit(X, y)
     assert attack.surrogate_.classes.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("weights", [{0: 0, 1: 0}, {0: -1, 1: 1}, {0: float("nan"), 1: 1}])
+def test_weights_that_no_net_can_learn_with_are_refused(weights):
+    with pytest.raises(ValueError, match="class_weight must give"):
+        classifier(class_weight=weights).fit(*problem(80))
+
+
+def test_a_module_with_nothing_to_train_is_refused():
+    module = nn.Linear(6, 2).requires_grad_(False)
+    with pytest.raises(ValueError, match="none to train"):
+        classifier(module=module).fit(*problem(80))
+
+
+def test_a_failed_fit_leaves_nothing_of_the_one_before():
+    X, y = problem(80)
+    model = classifier().fit(X, np.arange(80) % 3)
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(np.full_like(X, np.inf), y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert model.partial_fit(X, np.where(y == 1, "pos", "neg")).classes_.tolist() == ["neg", "pos"]
+
+
+def test_texts_are_trained_on_by_edits():
+    texts = ["a quick dog", "a slow cat", "the dog", "the cat"] * 10
+    model = classifier(radius=1.0).fit(texts, ["dog" in text for text in texts])
+    assert (model.predict(texts) == ["dog" in text for text in texts]).mean() > 0.9

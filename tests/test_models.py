@@ -231,3 +231,10 @@ def test_a_net_that_gives_probabilities_is_found_out_and_its_logs_are_attacked(l
     with pytest.warns(UserWarning, match="surrogate gives probabilities, not logits"):
         squashed.look(x)
     torch.testing.assert_close(squashed.logits(x).softmax(1), plain.logits(x).softmax(1))
+
+
+def test_a_linear_model_is_attacked_without_touching_torchs_own_generator():
+    X, y = make_classification(60, 6, random_state=0)
+    before = torch.get_rng_state().clone()
+    AdversarialTransformer(surrogate=LogisticRegression().fit(X, y), random_state=0).fit(X, y)
+    assert torch.equal(torch.get_rng_state(), before)

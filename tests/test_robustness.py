@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -310,3 +311,18 @@ def test_a_reject_label_that_is_a_class_is_refused():
     X, y = problem()
     with pytest.raises(ValueError, match="reject_label=1 is a class of y"):
         RejectingClassifier(LogisticRegression(), reject_label=1).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (lambda model: (model,), "must be a list or dict"),
+        (lambda model: ([model], "pgd"), "attacks must be a list"),
+        (lambda model: ([clone(model)],), "not fitted"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(given, told):
+    X, y = make_classification(60, 6, random_state=0)
+    models, *attacks = given(LogisticRegression().fit(X, y))
+    with pytest.raises((TypeError, NotFittedError), match=told):
+        robustness_table(models, X, y, **({"attacks": attacks[0]} if attacks else {}))

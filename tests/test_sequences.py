@@ -1,6 +1,7 @@
 """Sequences: what is not edited comes back byte for byte, what is frozen stays, and every edit is
 one that the corpus or the table allows."""
 
+import math
 import pickle
 
 import numpy as np
@@ -611,3 +612,34 @@ def test_changes_tell_place_and_tokens():
 def test_only_sequences_have_a_diff():
     with pytest.raises(TypeError, match="only sequences have a diff, got TabularCoding"):
         SequenceDiff.of(TabularAdapter().fit([[1, 2], [3, 4]]), 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"moves": None}, "moves must be a dict"),
+        ({"moves": {"quick": "fast"}}, "write 'quick': .'fast'."),
+        ({"most": math.nan}, "must be numbers"),
+        ({"protected": "("}, "protected must be a regular expression"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(wrong, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        SequenceAdapter(**wrong).fit(["a quick dog", "a cat"])
+
+
+def test_a_table_in_place_of_its_column_is_refused():
+    frame = pd.DataFrame({"text": ["a b", "c d e"] * 15})
+    with pytest.raises(TypeError, match="pass the column alone"):
+        AdversarialOverSampler(adapter="sequence").fit_resample(frame, [0] * 20 + [1] * 10)
+
+
+def test_a_number_among_texts_is_refused_by_its_row():
+    texts = ["a b", "c d e"] * 15
+    with pytest.raises(ValueError, match="row 3 of X is int"):
+        AdversarialOverSampler().fit_resample([*texts[:3], 7, *texts[4:]], [0] * 20 + [1] * 10)
+
+
+def test_words_that_may_go_anywhere_have_a_blank_before_them():
+    coding = SequenceAdapter(moves={"": ["um"]}, tokens="word").fit(["a b", "c d e"])
+    assert " um" in coding.words

@@ -537,3 +537,41 @@ def test_features_have_a_gradient_everywhere(generator):
     (gradient,) = torch.autograd.grad(see(x).sum(), x)
     assert gradient.isfinite().all()
     assert (gradient != 0).any((1, 2)).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"warp": 9.0}, "warp must lie between 0 and 0.1"),
+        ({"least_snr": math.nan}, "least_snr must lie"),
+        ({"least_snr": "20"}, "least_snr must lie"),
+        ({"sampling_rate": 0}, "sampling_rate must lie"),
+        ({"frozen": "01"}, "frozen must be a list"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(wrong, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        SignalAdapter(**wrong).fit(waves()[0])
+
+
+def test_a_list_with_something_else_among_signals_names_it():
+    X, y = waves()
+    rows = list(X)
+    with pytest.raises(ValueError, match="signal 3 is NoneType"):
+        sampler_of().fit_resample([*rows[:3], None, *rows[4:]], y)
+    with pytest.raises(ValueError, match=r"\[row\[None\] for row in X\]"):
+        sampler_of().fit_resample([row[0, k % 3 :] for k, row in enumerate(rows)], y)
+
+
+def test_signals_of_any_size_grow():
+    X, y = waves()
+    plain, huge = (sampler_of().fit_resample(X * size, y)[0] for size in (1.0, 1e200))
+    assert np.isfinite(huge).all()
+    assert np.allclose(huge / 1e200, plain, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*were not moved")
+def test_no_rows_are_filtered_to_no_rows():
+    X, y = waves()
+    moved = AdversarialTransformer(attack="crossover", random_state=0).fit(X, y).transform(X)
+    assert moved.shape == X.shape

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class SequenceAdapter(Settings):
         )
         cut = [cutter(row) for row in rows]
         known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.longest])
-        safe = table_of(self.moves, list(known))
+        safe = table_of(self.moves, list(known), is_spaced=cutter.cut is words)
         known |= dict.fromkeys(new for _, new in safe if new is not None)
         if len(known) > MOST_TOKENS:
             raise ValueError(
@@ -137,6 +138,20 @@ class SequenceAdapter(Settings):
             if isinstance(getattr(self, name), str | int):
                 value = getattr(self, name)
                 raise TypeError(f"{name} must be a list: write {name}=[{value!r}]")
+        for token, fitting in moves_of(self.moves):
+            if isinstance(fitting, str) or not isinstance(fitting, Iterable):
+                raise TypeError(
+                    f"moves[{token!r}] must be a list of tokens: write {token!r}: [{fitting!r}]"
+                )
+        try:
+            re.compile(self.protected or "")
+        except (re.error, TypeError) as error:
+            raise ValueError(
+                f"protected must be a regular expression, got {self.protected!r}: {error}"
+            ) from error
+        numbers = (self.longest, self.most, self.share)
+        if not all(isinstance(n, Real) and n == n for n in numbers):
+            raise TypeError(f"longest, most and share must be numbers, got {numbers}")
         if self.longest < 1 or self.most < 1 or not 0 < self.share <= 1:
             raise ValueError(
                 "longest and most must be 1 or more and share in (0, 1], got "
@@ -144,9 +159,21 @@ class SequenceAdapter(Settings):
             )
 
 
-def table_of(moves: Mapping[Any, Iterable[Any]], known: list[Any]) -> list[tuple[Any, Any]]:
-    """(token, what may stand for it) with the white space of each; None: nothing at all."""
-    pairs = [(None, new) for new in moves.get("", ())]
+def moves_of(moves: Any) -> Iterable[tuple[Any, Any]]:
+    """The entries of the table of safe moves; TypeError for what is no table."""
+    if not isinstance(moves, Mapping):
+        raise TypeError(f"moves must be a dict of token to tokens, got {type(moves).__name__}")
+    return moves.items()
+
+
+def table_of(
+    moves: Mapping[Any, Iterable[Any]], known: list[Any], *, is_spaced: bool
+) -> list[tuple[Any, Any]]:
+    """(token, what may stand for it) with the white space of each; None: nothing at all.
+
+    `is_spaced`: tokens are words, before which there is a blank.
+    """
+    pairs = [(None, f" {bare(new)}" if is_spaced else new) for new in moves.get("", ())]
     for token in known if moves else ():
         fitting = moves.get(bare(token), ())
         pairs += [(token, None if new == "" else led(new, token)) for new in fitting]

@@ -68,9 +68,10 @@ class SignalAdapter(Settings):
 
     def fit(self, X: Any) -> "SignalCoding":
         """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
+        self._check()
         values, is_whole = stacked(X)
         channels = values.shape[1]
-        frozen = sorted(self.frozen) if not isinstance(self.frozen, int) else [self.frozen]
+        frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
             raise ValueError(f"frozen must name channels 0 to {channels - 1}, got {self.frozen}")
         there = np.isfinite(values)
@@ -78,7 +79,10 @@ class SignalAdapter(Settings):
             channel = int(np.flatnonzero(~there.any((0, 2)))[0])
             raise ValueError(f"channel {channel} is missing in every signal: drop it")
         with np.errstate(invalid="ignore"):
-            center, scale = np.nanmean(values, (0, 2)), np.nanstd(values, (0, 2))
+            size = np.nanmax(np.abs(values), (0, 2)).clip(1e-300)  # squares could overflow
+            center, scale = (
+                size * of(values / size[:, None], (0, 2)) for of in (np.nanmean, np.nanstd)
+            )
         low, high = self._bounds(values)
         coding = SignalCoding(
             center=center,
@@ -95,6 +99,21 @@ class SignalAdapter(Settings):
             keeps_shape=self.band is None,
         )
         return coding.shaped(X, *self._band()) if self.band is not None else coding
+
+    def _check(self) -> None:
+        """ValueError or TypeError naming the parameter that cannot be meant."""
+        if isinstance(self.frozen, str):
+            raise TypeError(f"frozen must be a list of channels, got {self.frozen!r}")
+        for name, least, most in (
+            ("sampling_rate", 1e-12, np.inf),
+            ("least_snr", -np.inf, np.inf),
+            ("warp", 0.0, 0.1),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, str) or not least <= value <= most:
+                raise ValueError(f"{name} must lie between {least:g} and {most:g}, got {value!r}")
 
     def _bounds(self, values: Array) -> tuple[Array, Array]:
         """Least and largest value of each channel."""
@@ -274,6 +293,12 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
 
 def padded(signals: Any, least: int) -> Array:
     """Signals of unequal length side by side, NaN behind their ends."""
+    for k, row in enumerate(signals):
+        if not isinstance(row, np.ndarray) or row.ndim != 2:
+            raise ValueError(
+                f"signal {k} is {type(row).__name__} of {np.ndim(row)} dimensions: every one must "
+                "be an array (channels, time)"
+            )
     channels = signals[0].shape[0]
     time = max(least, *(row.shape[1] for row in signals))
     values = np.full((len(signals), channels, time), np.nan)

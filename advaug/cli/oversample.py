@@ -95,7 +95,8 @@ def grown(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
     from advaug.containers import take
 
     texts, y_new = sampler.fit_resample(X[text], y)
-    return take(X, sampler.parent_indices_).assign(**{text: texts.array}), y_new
+    copies = take(X, sampler.parent_indices_).set_axis(texts.index, axis=0)
+    return copies.assign(**{text: texts.array}), y_new
 
 
 def parents(sampler: Any) -> Any:

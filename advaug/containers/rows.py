@@ -41,13 +41,21 @@ def owned(X: Any) -> Any:
 
 
 def is_list_of_signals(X: Any) -> bool:
-    """Whether X is a list of 2-d arrays (channels, time), of any lengths; bytes are images."""
-    return (
-        isinstance(X, list | tuple)
-        and len(X) > 0
-        and all(isinstance(row, np.ndarray) and row.ndim == 2 for row in X)
-        and any(row.dtype != np.uint8 for row in X)
+    """Whether X is a list with 2-d arrays (channels, time), of any lengths; bytes are images."""
+    return isinstance(X, list | tuple) and any(
+        isinstance(row, np.ndarray) and row.ndim == 2 and row.dtype != np.uint8 for row in X
     )
+
+
+def refuse_ragged(X: Any) -> None:
+    """ValueError where a list's rows are number arrays of unequal length: no table, no signals."""
+    if not isinstance(X, list | tuple) or not all(isinstance(row, np.ndarray) for row in X):
+        return
+    if all(row.ndim == 1 for row in X) and len({len(row) for row in X}) > 1:
+        raise ValueError(
+            "X is a list of 1-d arrays of unequal length: a signal is (channels, time), pass "
+            "[row[None] for row in X]"
+        )
 
 
 def rowwise(X: Any) -> Any:

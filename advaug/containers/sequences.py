@@ -8,6 +8,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from advaug.containers.rows import kind_of_container
+
 LOOKED_AT = 1000  # rows by which a container is recognised
 
 
@@ -19,7 +21,7 @@ def is_sequences(X: Any) -> bool:
     if not _is_flat(X):
         return False
     some = [row for row in islice(X, LOOKED_AT) if not _is_missing(row)]
-    if some and all(isinstance(row, str) for row in some):
+    if any(isinstance(row, str) for row in some):  # among others it is refused by its number
         return True
     if not some or not all(_is_token_list(row) for row in some):
         return False
@@ -50,6 +52,11 @@ def _is_token_list(row: Any) -> bool:
 
 def sequences(X: Any) -> list[Any]:
     """The rows as a list of texts or token lists; ValueError naming the first that is neither."""
+    if kind_of_container(X) == "frame" or (isinstance(X, np.ndarray) and X.ndim > 1):
+        raise TypeError(
+            f"sequences are one column of texts or token lists, got {type(X).__name__} of shape "
+            f"{X.shape}: pass the column alone, e.g. X['text']"
+        )
     rows = X.to_list() if hasattr(X, "to_list") else list(X)
     for place, row in enumerate(rows):
         if _is_missing(row):

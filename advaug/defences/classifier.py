@@ -17,6 +17,7 @@ from advaug.attacks import ATTACKS
 from advaug.defences.losses import OWN_ATTACK, REGULARISERS, UNKNOWN, RobustLoss
 from advaug.defences.nets import NET_CONSTRAINTS, AsksNet, Net, chosen, new_net, trained
 from advaug.devices import resolve
+from advaug.estimators import domains
 from advaug.estimators.base import (
     SharesModels,
     check_rows,
@@ -160,7 +161,8 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
         ValueError : y has one class, the attack shares one move among rows or asks for real ones,
         or the module does not fit the rows
         """
-        self.__dict__.pop("net_", None)  # of an earlier fit
+        for learnt in ("net_", "classes_"):  # of an earlier fit
+            self.__dict__.pop(learnt, None)
         X, y = self._checked(X, y)
         return self._learn(X, self._coded(y, y), chosen(self.training), one_cycle)
 
@@ -179,7 +181,7 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
         X, y = self._checked(X, y)
         training = replace(chosen(self.training), patience=None)
         training = replace(training, epochs=training.epochs or 1)
-        known = getattr(self, "classes_", y if classes is None else classes)
+        known = self.classes_ if hasattr(self, "net_") else y if classes is None else classes
         return self._learn(X, self._coded(y, known), training, steady)
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -203,7 +205,7 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
             if is_new
             else self.net_
         )
-        loss = self._loss(net, x, y, self._own_attack(), walk)
+        loss = self._loss(net, x, y, self._attack_of_rows(), walk)
         self.n_iter_ = trained(net, loss, y, training, self.device, generator, schedule)
         self.net_ = net
         return self
@@ -218,6 +220,12 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
                 "'pgd' or another gradient attack"
             )
         return attack
+
+    def _attack_of_rows(self) -> Any:
+        """The attack, by edits where nobody named one and rows are sequences."""
+        attack = self._own_attack()
+        is_left_open = isinstance(self.attack, str) and self.attack == "auto"
+        return domains.followed(attack, self.adapter_, is_asked=False) if is_left_open else attack
 
     def _coded(self, target: Any, known: Any) -> Tensor:
         """Codes among the classes, which are learnt of `known`; UNKNOWN: a row without a label."""
@@ -265,5 +273,10 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
         each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
         weight = torch.ones(len(y))
         own = torch.from_numpy(each).float()[y[known]]
+        if not bool((own >= 0).all() and own.sum() > 0):  # NaN is neither
+            raise ValueError(
+                f"class_weight must give each class 0 or more and one above 0, got "
+                f"{self.class_weight!r}"
+            )
         weight[known] = own / own.mean()
         return weight

@@ -92,7 +92,7 @@ class AsksNet:
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, ndarray (rows, classes)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         X = check_rows(self, containers.owned(X), reset=False)
         if not get_tags(self).input_tags.allow_nan:
             check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
@@ -119,7 +119,9 @@ def new_net(
     if isinstance(module, str):
         features = coding.features(x, generator)
         return Net(SmallNet(x, outputs, training.hidden, generator, features), coding, True)
-    net = Net(copy.deepcopy(module).cpu(), coding, False)
+    if not any(weight.requires_grad for weight in module.parameters()):
+        raise ValueError("module has no parameter that asks for a gradient: there is none to train")
+    net = Net(copy.deepcopy(module).cpu().float(), coding, False)
     rows = net.native(x[:PROBED])
     check_logits(Frozen(net.module), rows, outputs, "module")
     if are_probabilities(answers(net.module, rows)):

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import get_scorer
+from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
 from advaug.adapters import Learnt
@@ -58,6 +59,10 @@ def units(estimators: Iterable[Any], adapter: Any, X: Any) -> Learnt:
 
 def named(estimators: Any) -> dict[str, Any]:
     """Estimators by name; those of a list by their type, numbered where it stands twice."""
+    if hasattr(estimators, "predict"):
+        raise TypeError(
+            f"estimators must be a list or dict of fitted classifiers: write [{estimators!r}]"
+        )
     if isinstance(estimators, Mapping):
         return dict(estimators)
     found: dict[str, Any] = {}
@@ -80,6 +85,8 @@ class Bench:
 
     def score(self, model: Any, attack: Any, radius: float, surrogate: Any = None) -> float:
         """A model's score of the rows after an attack; a net with its own coding reads no other."""
+        if hasattr(model, "fit"):
+            check_is_fitted(model)
         scorer = get_scorer(self.scoring)
         if not radius:
             return float(scorer(model, self.X, self.y))
@@ -250,6 +257,8 @@ def robustness_table(
     >>> robustness_table(models, X[::5], y[::5]).columns.tolist()
     ['estimator', 'clean', 'noise', 'auto']
     """
+    if isinstance(attacks, str):
+        raise TypeError(f"attacks must be a list of attacks: write attacks=[{attacks!r}]")
     models = named(estimators)
     bench = Bench(
         X, y, norm, scoring, units([*models.values(), surrogate], adapter, X), random_state

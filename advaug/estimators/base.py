@@ -66,6 +66,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
                 f"(shape={X.shape}) while a minimum of 1 is required."
             )
     elif not containers.is_list_of_signals(X):
+        containers.refuse_ragged(X)
         X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True)
     if reset or containers.is_list_of_signals(X) or np.ndim(X) <= 2:
         _check_n_features(estimator, X, reset=reset)

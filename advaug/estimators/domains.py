@@ -17,7 +17,7 @@ EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside r
 def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
     if isinstance(coding, SignalCoding):  # mixed cell by cell: only where the humps coincide
-        return Explore(crossing=0.0, neighbours=10, noise=0.0, sharpness=1.0)
+        return Explore(crossing=0.0, neighbours=10, noise=1.0)
     if isinstance(coding, SequenceCoding):  # texts, questions, addresses, DNA: AP .768 (1.0: .766)
         return Explore(crossing=0.6, noise=1.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()

@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, LinearSVC
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 
 def fixed(values: Any) -> nn.Parameter:
@@ -106,7 +107,8 @@ class Votes(nn.Module):
 def layer(weight: Any, intercept: Any) -> nn.Module:
     """x -> x @ weight + intercept."""
     weight = np.asarray(weight)
-    linear = nn.Linear(weight.shape[0], weight.shape[1], dtype=torch.float64)
+    # Without first weights of its own: torch's generator is the user's.
+    linear = skip_init(nn.Linear, *weight.shape, dtype=torch.float64)
     bias = np.broadcast_to(np.asarray(intercept, float), weight.shape[1])
     linear.weight, linear.bias = fixed(weight.T), fixed(bias)
     return linear

@@ -224,6 +224,8 @@ class Band:
         response: Float[Tensor, "channels frequencies"],
     ) -> Float[Tensor, "batch cells time"]:
         """The values filtered without delay, the flags dropped."""
+        if not len(move):  # a transform of no rows is refused
+            return move
         values, rest = move[:, : len(response)], move[:, len(response) :]
         filtered = torch.fft.irfft(torch.fft.rfft(mirrored(values)) * response)
         return torch.cat([filtered[:, :, : move.shape[2]], torch.zeros_like(rest)], 1)
