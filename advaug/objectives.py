@@ -119,6 +119,14 @@ class Level:
         return replace(self, logits=logits, label=self.label[rows], level=self.level[rows])
 
 
+def divergence(
+    before: Float[Tensor, "batch classes"], after: Float[Tensor, "batch classes"]
+) -> Float[Tensor, " batch"]:
+    """KL(p || p') of the classes that two rows' logits give."""
+    was, now = before.log_softmax(1), after.log_softmax(1)
+    return (was.exp() * (was - now)).sum(1)
+
+
 @dataclass(frozen=True)
 class Divergence:
     """KL(p(seed) || p(x)): how far the model's answer has moved. It needs no label."""
@@ -127,8 +135,7 @@ class Divergence:
     before: Tensor
 
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        was, now = self.before.log_softmax(1), self.logits(x).log_softmax(1)
-        return (was.exp() * (was - now)).sum(1)
+        return divergence(self.before, self.logits(x))
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         return replace(self, logits=of_rows(self.logits, rows), before=self.before[rows])

@@ -217,16 +217,15 @@ class HotFlip(Settings):
         if min(self.exact, self.beam, self.tries) < 1:
             raise ValueError(f"exact, beam and tries must be 1 or more, got {self}")
         chance, x = Chance.of(seed, generator), seed.long()
-        first = best = asked(objective, x, seed)
         table = vectors(objective, edits, seed).to(seed.device)
         width = max(MOST_CELLS // (x.shape[1] * self.tries * table.shape[1]), 1)
         budget = edits.budget(seed, radius.ceil())
-        found = x.clone()
+        found, worth = x.clone(), torch.empty_like(seed[:, 0])
         for rows in torch.arange(len(x), device=x.device).split(width):
-            found[rows], best[rows] = self._searched(
+            found[rows], worth[rows] = self._searched(
                 objective.take(rows), x[rows], edits, budget[rows], chance.take(rows), table, seed
             )
-        return marked(found.to(seed), first)
+        return marked(found.to(seed), worth)
 
     def _searched(
         self,

@@ -13,19 +13,13 @@ from torch.nn.functional import cross_entropy
 
 from advaug.attacks import FGSM, PGD, VAT, Attack
 from advaug.norms import draw
-from advaug.objectives import Divergence, goal
+from advaug.objectives import Divergence, divergence, goal
 from advaug.spaces import Space
 from advaug.surrogates import Frozen
 from advaug.surrogates.frozen import two_sided
 
 NEAR = 1e-2  # share of the radius at which a divergence is first climbed: at the row it is flat
 UNKNOWN = -1  # the code of a row without a label
-
-
-def divergence(before: Tensor, after: Tensor) -> Tensor:
-    """KL(p || p') of each row."""
-    was, now = before.log_softmax(1), after.log_softmax(1)
-    return (was.exp() * (was - now)).sum(1)
 
 
 def at_the_attack(before: Tensor, after: Tensor, y: Tensor) -> Tensor:

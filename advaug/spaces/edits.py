@@ -17,6 +17,7 @@ from torch import Tensor
 from advaug.chance import Chance
 from advaug.norms import per_row
 from advaug.spaces.bigrams import Bigrams, Lists
+from advaug.spaces.levenshtein import edit_distance
 
 END = -1
 TRIES = 8  # proposals for one edit
@@ -26,7 +27,6 @@ BETTER = 3  # what a block of full length is worth beside seams
 BLOCKED = -BETTER - 1
 SHORTER = torch.tensor([0, -BETTER]).repeat_interleave(CUTS // 2)
 SLACK = 0.15  # of a row's length, by which two crossing blocks may be shifted or differ
-LONGEST = 128  # tokens up to which the edit distance is exact
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
 SAFE = 0.5  # share of the substitutions that the table of safe moves is asked for first
 
@@ -164,7 +164,8 @@ class Edits:
         self, x: Float[Tensor, "batch length"], seed: Float[Tensor, "batch length"]
     ) -> Float[Tensor, " batch"]:
         """Levenshtein's edits; where more than 128 tokens in a row differ, how many these are."""
-        return edit_distance(self.plain(x.long()), self.plain(seed.long())).to(x)
+        rows, seeds = self.plain(x.long()), self.plain(seed.long())
+        return edit_distance(rows, seeds, lengths(rows), lengths(seeds)).to(x)
 
     def scatter(
         self,
@@ -356,47 +357,3 @@ def keys_of(noise: Float[Tensor, "batch length"]) -> Int[Tensor, " batch"]:
     stirred = (bits + places * 0x9E3779B97F4A7C1) * 0x2545F4914F6CDD1D
     stirred ^= stirred >> 29
     return (stirred * 0x1B873593).sum(1)
-
-
-def edit_distance(
-    x: Int[Tensor, "batch length"], seed: Int[Tensor, "batch length"]
-) -> Int[Tensor, " batch"]:
-    """Substitutions, insertions and deletions between rows (Levenshtein, 1966).
-
-    Equal beginnings and ends are left out first; where more than LONGEST tokens are left, their
-    number stands for the distance.
-    """
-    n, m = lengths(x), lengths(seed)
-    head = (x == seed).long().cumprod(1).sum(1).minimum(n).minimum(m)
-    at = torch.arange(x.shape[1], device=x.device)
-    turned = [
-        row.gather(1, (count[:, None] - 1 - at).clamp_min(0)) for row, count in ((x, n), (seed, m))
-    ]
-    tail = (turned[0] == turned[1]).long().cumprod(1).sum(1).minimum(n - head).minimum(m - head)
-    n, m = n - head - tail, m - head - tail
-    distance = n.maximum(m)
-    rows = ((n > 0) & (m > 0) & (distance > 1) & (distance <= LONGEST)).nonzero()[:, 0]
-    if len(rows):
-        most = int(distance[rows].max())
-        place = (head[rows, None] + torch.arange(most, device=x.device)).clamp_max(x.shape[1] - 1)
-        middles = x[rows].gather(1, place), seed[rows].gather(1, place)
-        distance[rows] = levenshtein(*middles, n[rows], m[rows])
-    return distance
-
-
-def levenshtein(
-    a: Int[Tensor, "batch length"],
-    b: Int[Tensor, "batch length"],
-    n: Int[Tensor, " batch"],
-    m: Int[Tensor, " batch"],
-) -> Int[Tensor, " batch"]:
-    """The distance of the first n tokens of a to the first m of b, a column at a time."""
-    ladder = torch.arange(b.shape[1] + 1, device=b.device)
-    table = ladder.expand(len(b), -1)
-    found = torch.zeros_like(n)
-    for k in range(a.shape[1]):
-        changed = table[:, :-1] + (a[:, k, None] != b)
-        best = torch.cat([table[:, :1] + 1, changed.minimum(table[:, 1:] + 1)], 1)
-        table = (best - ladder).cummin(1).values + ladder
-        found = torch.where(n == k + 1, table.gather(1, m[:, None])[:, 0], found)
-    return found
