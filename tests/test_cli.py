@@ -11,6 +11,7 @@ import pytest
 
 import advaug
 from advaug import cli, containers
+from advaug.cli.files import PARENT
 from advaug.generation import RECIPES
 
 
@@ -461,3 +462,65 @@ def test_a_wrong_text_column_is_told(tmp_path, capsys, given, told):
     code = run("oversample", source, "--target", "kind", "--out", tmp_path / "o.csv", *given)
     assert code == 2
     assert told in capsys.readouterr().err
+
+
+def recordings(path, **more):
+    """Ninety calm signals of two channels and twelve rare ones, as whole numbers."""
+    random, time = np.random.default_rng(0), np.arange(32) / 32
+    y = np.repeat(["calm", "burst"], [90, 12])
+    X = np.sin(2 * np.pi * (3 * time + random.uniform(0, 0.3, (102, 2, 1))))
+    X[y == "burst", 1] += np.exp(-((time - 0.5) ** 2) * 90)
+    arrays = {"X": np.rint(200 * X).astype(np.int16), "y": y, "patient": np.arange(102)}
+    np.savez(path, **arrays, rate=np.array(100.0), **more)
+    return path
+
+
+def test_signals_grow_and_arrays_beside_them_are_copied(tmp_path):
+    source, out = recordings(tmp_path / "in.npz"), tmp_path / "out.npz"
+    options = ["--target", "y", "--out", out, "--parent", "--frozen", "1"]
+    assert run("oversample", source, *options) == 0
+    with np.load(source) as before, np.load(out) as after:
+        assert set(after) == {*before, PARENT}
+        for name in ("X", "y", "patient"):
+            assert after[name].dtype == before[name].dtype
+            assert np.array_equal(after[name][:102], before[name])
+        assert after["rate"] == before["rate"]
+        assert (after["y"] == "burst").sum() == 90
+        parent = after[PARENT]
+        assert (parent[:102] == -1).all()
+        assert (after["y"][parent[102:]] == "burst").all()
+        assert np.array_equal(after["patient"][102:], parent[102:])
+        assert np.array_equal(after["X"][102:, 1], before["X"][parent[102:], 1])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--target", "kind"], "did you mean"),
+        (["--target", "patient"], "labels of two classes"),
+        (["--target", "rate"], "labels of two classes"),
+        (["--frozen", "a"], "channels"),
+        (["--frozen", "7"], "channels 0 to 1"),
+        (["--text", "y"], "for tables"),
+        (["--out", "out.csv"], "end its name in .npz"),
+    ],
+)
+def test_a_mistake_with_signals_is_told(tmp_path, capsys, monkeypatch, given, told):
+    monkeypatch.chdir(tmp_path)
+    recordings(tmp_path / "in.npz", kinds=np.zeros(3))
+    options = [*given, *(["--target", "y"] if "--target" not in given else [])]
+    options += [] if "--out" in given else ["--out", "out.npz"]
+    assert run("oversample", "in.npz", *options) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_with_two_arrays_of_signals_or_none_is_told(tmp_path, capsys):
+    out = ["--target", "y", "--out", tmp_path / "out.npz"]
+    two = recordings(tmp_path / "two.npz", Z=np.zeros((102, 4)))
+    assert run("oversample", two, *out) == 2
+    assert "found X, Z" in capsys.readouterr().err
+    (tmp_path / "broken.npz").write_bytes(b"no arrays")
+    assert run("oversample", tmp_path / "broken.npz", *out) == 2
+    assert "numpy.savez" in capsys.readouterr().err

@@ -35,10 +35,10 @@ def check_out(out: Path, suffixes: Sequence[str]) -> None:
     check_parquet(out)
 
 
-def check_source(source: Path, out: Path) -> None:
+def check_source(source: Path, out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Refused if there is no such file, or it is the one to be written."""
-    if not source.name.endswith(SUFFIXES):
-        raise Refused(f"cannot read {source}: pass a file that ends in {' or '.join(SUFFIXES)}")
+    if not source.name.endswith(tuple(suffixes)):
+        raise Refused(f"cannot read {source}: pass a file that ends in {' or '.join(suffixes)}")
     if not source.is_file():
         raise Refused(f"cannot read {source}: there is no such file; check the path")
     if out.exists() and out.samefile(source):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,9 +17,9 @@ class Parser(argparse.ArgumentParser):
         raise Refused(f"{message} (see {self.prog} --help)")
 
 
-def add_files(parser: Parser, source: str, out: str) -> None:
+def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = SUFFIXES) -> None:
     """The file to read, its column of classes and the file to write."""
-    parser.add_argument("source", type=Path, metavar=source, help=f"a file: {', '.join(SUFFIXES)}")
+    parser.add_argument("source", type=Path, metavar=source, help=f"a file: {', '.join(suffixes)}")
     parser.add_argument("--target", required=True, metavar="COL", help="the column of classes")
     parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
 

@@ -2,9 +2,11 @@
 
 import argparse
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from advaug.cli import signals
 from advaug.cli.files import (
     PARENT,
     SUFFIXES,
@@ -27,16 +29,16 @@ from advaug.cli.options import (
     strategy,
 )
 
-NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file"
+NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, or signals to a npz"
 RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
 LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 
 def add_options(parser: Parser) -> None:
-    add_files(parser, "IN", "the file to write")
+    add_files(parser, "IN", "the file to write", (*SUFFIXES, signals.SUFFIX))
     add_strategy(parser, "minority", "sick")
     parser.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
-    add_repeatable(parser, "--frozen", "COL", "only copied")
+    add_repeatable(parser, "--frozen", "COL", "only copied; a channel's number for signals")
     parser.add_argument(
         "--text", metavar="COL", help="learn from this column of texts alone; the others are copied"
     )
@@ -46,13 +48,15 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--parent",
         action="store_true",
-        help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty",
+        help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty (-1)",
     )
     add_quiet(parser)
 
 
 def work(options: argparse.Namespace) -> None:
     """`advaug oversample`."""
+    if signals.is_signals(options.source):
+        return work_on_signals(options)
     check_out(options.out, SUFFIXES)
     check_source(options.source, options.out)
     from advaug.containers import write_table
@@ -83,6 +87,35 @@ def work(options: argparse.Namespace) -> None:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
     write_table(X_new, options.out, options.source, ruled)
+    told(sampler, y, y_new, options)
+
+
+def work_on_signals(options: argparse.Namespace) -> None:
+    """`advaug oversample` on a file of arrays."""
+    signals.check_options(options)
+    check_out(options.out, (signals.SUFFIX,))
+    check_source(options.source, options.out, (signals.SUFFIX,))
+    arrays = signals.read(options.source)
+    name, X, y = signals.parted(arrays, options.target, options.parent)
+
+    from advaug.adapters import SignalAdapter
+    from advaug.estimators import AdversarialOverSampler
+
+    sampler = AdversarialOverSampler(
+        sampling_strategy=strategy(options.strategy, y),
+        recipe=options.recipe,
+        adapter=SignalAdapter(frozen=signals.channels(options.frozen)),
+        random_state=options.seed,
+        verbose=int(X.size > LONG),
+    )
+    X_new, y_new = sampler.fit_resample(X, y)
+    made = {name: X_new, options.target: y_new}
+    signals.write(options.out, arrays, made, sampler, options.parent)
+    told(sampler, y, y_new, options)
+
+
+def told(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:
+    """The summary, unless it is not wanted, and a warning where nothing was attacked."""
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
@@ -108,10 +141,10 @@ def parents(sampler: Any) -> Any:
 
 def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     """Rows of each class before and after; what the jury did, and what the committee knows."""
-    before, after = y.value_counts(), y_new.value_counts()
+    before, after = Counter(y.tolist()), Counter(y_new.tolist())
     made = sampler.provenance_
     lines = [["class", "before", "after", "drawn back", "held-out AUC"]]
-    for label in before.index:
+    for label, _ in before.most_common():
         drawn = made["retracted"].to_numpy()[(made["label"] == label).to_numpy()]
         auc = sampler.surrogate_auc_.get(label)
         lines.append(
