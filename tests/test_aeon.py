@@ -31,13 +31,14 @@ def data_of(name, **fields):
     return LENGTHS[name](X), y
 
 
+@pytest.mark.slow
 @every_length
 def test_aeons_classifiers_work_behind_the_sampler_in_cross_validation_and_grid_search(name):
     X, y = data_of(name)
     pipeline = make_pipeline(sampler_of(adapter="signal"), neighbour())
     assert cross_val_score(pipeline, X, y, cv=2, error_score="raise").mean() > 0.7
     grid = {
-        "adversarialoversampler__recipe": ["harden", "interpolate"],
+        "adversarialoversampler__recipe": ["harden"],
         "kneighborstimeseriesclassifier__n_neighbors": [1, 3],
     }
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
@@ -105,3 +106,10 @@ def test_labels_are_asked_for():
         CollectionOverSampler(sampler_of()).fit(X)
     with pytest.raises(ValueError, match="needs labels"):
         CollectionOverSampler(sampler_of()).fit(X, y).transform(X)
+
+
+def test_without_aeon_the_mend_is_named(monkeypatch):
+    monkeypatch.setattr("advaug.aeon.BaseCollectionTransformer", object)
+    for face in (CollectionAugmenter, CollectionOverSampler):
+        with pytest.raises(ImportError, match=r"pip install 'advaug\[aeon\]'"):
+            face()
