@@ -5,6 +5,7 @@ NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from advaug.spaces.band import spread_of
 from advaug.surrogates import Features, Signals
 
 Array = np.ndarray[Any, Any]
+MOST_PADDING = 8  # times the mean length
 
 
 @dataclass
@@ -61,15 +63,16 @@ class SignalAdapter(Settings):
     bounds: Any = None
 
     def accepts(self, X: Any) -> bool:
-        """3-d arrays except uint8 (those are images), and lists of 2-d arrays."""
+        """3-d arrays except uint8 (those are images), and lists of 2-d arrays or of lists."""
         if isinstance(X, np.ndarray):
             return X.ndim == 3 and X.dtype != np.uint8
-        return containers.is_list_of_signals(X)
+        return containers.is_list_of_signals(X) or containers.is_nested_signals(X)
 
     def fit(self, X: Any) -> "SignalCoding":
         """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
         self._check()
         values, is_whole = stacked(X)
+        warn_of_padding(X)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -91,7 +94,7 @@ class SignalAdapter(Settings):
             high=high,
             is_free=(low < high) & ~np.isin(np.arange(channels), frozen),
             is_whole=is_whole | (~there | (values == np.rint(values))).all((0, 2)),
-            has_flags=isinstance(X, list | tuple) or not there.all(),
+            has_flags=containers.is_list_of_signals(X) or not there.all(),
             time=values.shape[2],
             spread=torch.ones(channels, values.shape[2] + 1),
             least_snr=self.least_snr,
@@ -182,12 +185,19 @@ class SignalCoding:
         values, _ = stacked(X, self.time if self.has_flags else 0)
         if values.shape[1] != len(self.scale):
             raise ValueError(
-                f"X has {values.shape[1]} channels, but was fitted with {len(self.scale)}"
+                f"X has {values.shape[1]} channels, but was fitted with {len(self.scale)}: pass "
+                f"(n, {len(self.scale)}, time); an array (n, time) has one channel"
             )
         scaled = (values - self.center[:, None]) / self.scale[:, None]
         missing = np.isnan(scaled)
         if not self.has_flags and missing.any():
             row, channel, _ = np.argwhere(missing)[0]
+            if containers.is_list_of_signals(X) and X[row].shape[1] < values.shape[2]:
+                raise ValueError(
+                    f"signal {row} has {X[row].shape[1]} samples, another {values.shape[2]}, but "
+                    "fit has seen one length only: fit on signals of unequal length, or pass those "
+                    "of one length at a time"
+                )
             raise ValueError(
                 f"signal {row} has missing values in channel {channel}, but fit has seen none: "
                 "fit on signals with some, or fill them"
@@ -239,7 +249,7 @@ class SignalCoding:
         signals = containers.as_array(rows)
         edited = self._edited(signals if signals.ndim == 3 else signals[:, None], by)
         edited = edited.reshape(signals.shape)
-        return edited.tolist() if isinstance(rows, list | tuple) else edited
+        return edited.tolist() if isinstance(rows, list | tuple) else edited.astype(rows.dtype)
 
     def _edited(self, signals: Array, by: Array) -> Array:
         """Copies moved inside the bounds; what has not moved is as it was."""
@@ -271,11 +281,17 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
         values = padded(X, least)
         is_whole = all(row.dtype.kind in "iub" for row in X)
     else:
+        if not isinstance(X, np.ndarray | list | tuple):
+            mend = "X.toarray()" if hasattr(X, "toarray") else "X.to_numpy()"
+            raise TypeError(f"signals are arrays or lists, got {type(X).__name__}: pass {mend}")
         X = containers.as_array(X)
         if X.ndim not in (2, 3) or X.dtype.kind not in "iufb" or not X.size:
+            mend = (
+                "X.astype(float)" if X.dtype.kind == "O" else "such numbers, at least one of each"
+            )
             raise ValueError(
                 "signals are numbers in arrays (n, channels, time) or (n, time), or a list of "
-                f"(channels, time) arrays; got {X.dtype} of shape {X.shape}"
+                f"(channels, time) arrays; got {X.dtype} of shape {X.shape}: pass {mend}"
             )
         values = (X if X.ndim == 3 else X[:, None]).astype(np.float64)
         short = max(least - values.shape[2], 0)
@@ -289,6 +305,22 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
             "finite value or by a missing one (NaN)"
         )
     return values, is_whole
+
+
+def warn_of_padding(X: Any) -> None:
+    """UserWarning naming the signal for whose length nearly all memory and time would go."""
+    if not containers.is_list_of_signals(X):
+        return
+    lengths = np.array([row.shape[1] for row in X])
+    if lengths.max() > MOST_PADDING * lengths.mean():
+        longest, usual = int(lengths.argmax()), int(np.median(lengths))
+        warnings.warn(
+            f"signal {longest} has {lengths[longest]} samples, half of them at most {usual}: all "
+            f"are padded to the longest, which takes {lengths.max() / lengths.mean():.0f} times "
+            "the memory and time; cut it into windows, or resample it",
+            UserWarning,
+            stacklevel=6,
+        )
 
 
 def padded(signals: Any, least: int) -> Array:

@@ -4,6 +4,7 @@ New rows are always copies of the user's own rows in which single cells were edi
 """
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -47,15 +48,56 @@ def is_list_of_signals(X: Any) -> bool:
     )
 
 
+def is_nested_signals(X: Any) -> bool:
+    """Whether X is a list of signals written out: [[[numbers of a channel], ...], ...]."""
+    return isinstance(X, list | tuple) and bool(X) and _depth(X) == 3
+
+
+def _depth(X: Any) -> int:
+    """How many lists lie around the first number; -1 where there is none."""
+    depth = 0
+    while isinstance(X, list | tuple) and len(X):
+        X, depth = X[0], depth + 1
+    return depth if isinstance(X, Real) else -1
+
+
 def refuse_ragged(X: Any) -> None:
-    """ValueError where a list's rows are number arrays of unequal length: no table, no signals."""
-    if not isinstance(X, list | tuple) or not all(isinstance(row, np.ndarray) for row in X):
+    """ValueError where rows are numbers of unequal length, or hidden in a series or an array of
+    objects: no table, no signals."""
+    if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1 and len(X)):
+        if isinstance(X.iloc[0] if isinstance(X, pd.Series) else X[0], np.ndarray):
+            raise ValueError(f"X is a {type(X).__name__} of arrays: pass the signals as list(X)")
         return
-    if all(row.ndim == 1 for row in X) and len({len(row) for row in X}) > 1:
-        raise ValueError(
-            "X is a list of 1-d arrays of unequal length: a signal is (channels, time), pass "
-            "[row[None] for row in X]"
-        )
+    if not isinstance(X, list | tuple):
+        return
+    if all(isinstance(row, np.ndarray) and row.ndim == 1 for row in X):
+        if len({len(row) for row in X}) > 1:
+            raise ValueError(
+                "X is a list of 1-d arrays of unequal length: a signal is (channels, time), pass "
+                "[row[None] for row in X]"
+            )
+        return
+    depth = _depth(X)
+    if depth not in (2, 3) or not all(isinstance(row, list | tuple) for row in X):
+        return
+    first = _lengths(X[0])
+    for place, row in enumerate(X):
+        if _lengths(row) != first:
+            mend = (
+                "[np.array(row) for row in X]" if depth == 3 else "[np.array([row]) for row in X]"
+            )
+            raise ValueError(
+                f"row {place} of X is a list of {_lengths(row)} numbers, row 0 of {first}: signals "
+                f"of unequal length are arrays (channels, time), pass {mend}; rows of a table are "
+                "equally long"
+            )
+
+
+def _lengths(row: Any) -> Any:
+    """The length of a list of numbers, or of each list in a list."""
+    if any(isinstance(part, list | tuple) for part in row):
+        return [len(part) if isinstance(part, list | tuple) else 1 for part in row]
+    return len(row)
 
 
 def rowwise(X: Any) -> Any:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, co
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.adapters import ADAPTERS, Adapter, Coding, adapter_for
+from advaug.adapters import ADAPTERS, Adapter, Coding, SignalCoding, adapter_for
 from advaug.attacks import ATTACKS, Attack
 from advaug.devices import resolve
 from advaug.estimators import domains
@@ -68,7 +68,9 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     elif not containers.is_list_of_signals(X):
         containers.refuse_ragged(X)
         X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True)
-    if reset or containers.is_list_of_signals(X) or np.ndim(X) <= 2:
+    # Of signals the coding counts channels: a second axis may be time.
+    is_counted = not isinstance(getattr(estimator, "adapter_", None), SignalCoding)
+    if reset or (is_counted and np.ndim(X) <= 2):
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)
     return X

@@ -170,7 +170,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             self.classes_, codes = np.unique(target, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
-                    f"y must hold at least 2 classes, got 1 class ({self.classes_[0]!r})"
+                    f"y must hold at least 2 classes, got 1 class ({self.classes_.tolist()[0]!r})"
                 )
             device = resolve(self.device)
             generator = new_generator(check_random_state(self.random_state))

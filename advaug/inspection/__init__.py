@@ -6,6 +6,7 @@ from advaug.inspection.diff import SequenceDiff
 from advaug.inspection.margins import MarginDisplay
 from advaug.inspection.report import ValidityReport, validity_report
 from advaug.inspection.signals import SignalDisplay
+from advaug.inspection.verdicts import VerdictDisplay
 
 __all__ = [
     "Check",
@@ -14,5 +15,6 @@ __all__ = [
     "SequenceDiff",
     "SignalDisplay",
     "ValidityReport",
+    "VerdictDisplay",
     "validity_report",
 ]
