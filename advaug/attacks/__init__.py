@@ -4,10 +4,11 @@ from advaug.attacks.auto import APGD
 from advaug.attacks.captured import Captured
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.crossover import Crossover
-from advaug.attacks.editing import Greedy, HotFlip
 from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
+from advaug.attacks.greedy import Greedy
 from advaug.attacks.hopskipjump import HopSkipJump
+from advaug.attacks.hotflip import HotFlip
 from advaug.attacks.instrument import Instrument
 from advaug.attacks.leaves import LeafSearch
 from advaug.attacks.minimal import JSMA, DeepFool
