@@ -20,6 +20,7 @@ from advaug.spaces.bigrams import Bigrams, Lists
 from advaug.spaces.crossing import crossed, is_frozen, plain
 from advaug.spaces.levenshtein import edit_distance
 from advaug.spaces.proposals import Proposals
+from advaug.spaces.seams import Seams
 from advaug.spaces.splicing import END, compact, keys_of, lengths, neighbours
 
 __all__ = ["Edits", "keys_of", "lengths", "neighbours"]
@@ -52,6 +53,8 @@ class Edits:
         Only substitutions and swaps, and blocks cross in place.
     crosses : bool
         Whether rows take over blocks of others.
+    seams : Seams, optional
+        Which tokens stay two where they meet unseen; None: all do.
     """
 
     bigrams: Bigrams
@@ -60,6 +63,7 @@ class Edits:
     share: float
     keeps_length: bool = False
     crosses: bool = True
+    seams: Seams | None = None
 
     @property
     def norm(self) -> float:
@@ -72,7 +76,10 @@ class Edits:
         return self.bigrams.size
 
     def to(self, device: torch.device | str) -> Self:
-        return replace(self, bigrams=self.bigrams.to(device), safe=self.safe.to(device))
+        seams = None if self.seams is None else self.seams.to(device)
+        return replace(
+            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
+        )
 
     def usual_in(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
         return self
@@ -206,13 +213,13 @@ class Edits:
         before, at, then, last = (around.gather(1, start + k) for k in range(4))
         new = self.bigrams.after(self.plain(before), token)
         follows = torch.where(inserts, at, then)
-        fits = self._seen(before, new) & self._seen(new, follows) & (new != self.plain(at))
+        fits = self.seen(before, new) & self.seen(new, follows) & (new != self.plain(at))
         safe = self.safe.draw(torch.where(inserts, self.size, self._known(at)), token, -2)
         is_safe = puts & (table < SAFE) & (safe > -2)
         new, fits = torch.where(is_safe, safe, new), (fits & puts) | is_safe
         drops = deletes | (puts & (new == END))
-        joins = self._seen(before, then)
-        turns = joins & self._seen(then, at) & self._seen(at, last) & ~self.is_frozen(then)
+        joins = self.seen(before, then)
+        turns = joins & self.seen(then, at) & self.seen(at, last) & ~self.is_frozen(then)
         turns &= (then != END) & (self.plain(at) != self.plain(then))
         valid = torch.where(swaps, turns, torch.where(deletes, joins, fits))
         valid &= inserts | ((at != END) & ~self.is_frozen(at))
@@ -225,8 +232,23 @@ class Edits:
             valid=valid,
         )
 
-    def _seen(self, before: Tensor, after: Tensor) -> Tensor:
+    def seen(
+        self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """Whether two tokens, frozen or not, have been neighbours."""
         return self.bigrams.seen(self.plain(before), self.plain(after))
+
+    def meet(
+        self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """Whether two tokens side by side stay two: seen so, or never run together."""
+        seams = Seams.free(self.size).to(left.device) if self.seams is None else self.seams
+        return self.seen(left, right) | seams.hold(self.plain(left), self.plain(right))
+
+    def anywhere(self) -> Int[Tensor, " some"]:
+        """Tokens of the table that may be put in anywhere."""
+        first, last = self.safe.first[self.size], self.safe.first[self.size + 1]
+        return self.safe.values[int(first) : int(last)]
 
     def _known(self, x: Tensor) -> Tensor:
         """Tokens as places in the table of safe moves, where unknown ones have no list."""
