@@ -21,8 +21,8 @@ from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter, TabularAdapter, adapter_for
 from advaug.attacks import Greedy, HotFlip, Noise
 from advaug.inspection import SequenceDiff
-from advaug.spaces.edits import compact, lengths
 from advaug.spaces.levenshtein import edit_distance
+from advaug.spaces.splicing import compact, lengths
 from advaug.validity import Fluency
 
 THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]

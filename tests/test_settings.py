@@ -9,6 +9,7 @@ from advaug.attacks import (
     BIM,
     EAD,
     FGSM,
+    GBDA,
     JSMA,
     MIFGSM,
     NES,
@@ -31,6 +32,7 @@ from advaug.attacks import (
     Noise,
     Patch,
     Square,
+    Trigger,
     Uniform,
 )
 from advaug.surrogates import Ensemble
@@ -61,6 +63,10 @@ CHANGED = [
     LeafSearch(leaves=9, steps=3),
     Greedy(candidates=3, places=9, patience=1, stop_at=None),
     HotFlip(exact=3, beam=2, tries=5, stop_at=None),
+    GBDA(
+        steps=3, rate=0.1, temperature=0.5, stay=1.0, price=2.0, confidence=0.5, samples=3, tries=5
+    ),
+    Trigger(length=2, count=2, place="start", rounds=2, exact=3, beam=2, batch=9, asked=99),
     AutoAttack(attacks=(FGSM(), Square(steps=3))),
     Noise(),
     Uniform(),

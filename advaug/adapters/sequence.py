@@ -6,7 +6,7 @@ Rows become numbers of tokens, padded with -1; what has not moved is handed back
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from numbers import Real
 from typing import Any
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.adapters.protocol import refuse_not_finite
-from advaug.adapters.tokens import Cutter, bare, cut_named, led, words
+from advaug.adapters.tokens import Cutter, bare, cut_named, edges, led, words
 from advaug.settings import Settings
-from advaug.spaces import Bigrams, Edits, Lists, Space
+from advaug.spaces import Bigrams, Edits, Lists, Seams, Space
 from advaug.surrogates import Features, Grams
 
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
@@ -93,7 +93,8 @@ class SequenceAdapter(Settings):
         )
         cut = [cutter(row) for row in rows]
         known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.longest])
-        safe = table_of(self.moves, list(known), is_spaced=cutter.cut is words)
+        is_text = bool(rows) and isinstance(rows[0], str)
+        safe = table_of(self.moves, list(known), is_spaced=is_text and cutter.cut is words)
         known |= dict.fromkeys(new for _, new in safe if new is not None)
         if len(known) > MOST_TOKENS:
             raise ValueError(
@@ -109,8 +110,11 @@ class SequenceAdapter(Settings):
             index=index,
             width=max(min(max(counts, default=0), self.longest), 1),
             is_aligned=is_aligned,
-            is_text=bool(rows) and isinstance(rows[0], str),
-            edits=self._edits(cut, index, safe, is_aligned),
+            is_text=is_text,
+            edits=replace(
+                self._edits(cut, index, safe, is_aligned),
+                seams=seams_of(index, cutter) if is_text else None,
+            ),
         )
 
     def _edits(
@@ -178,6 +182,14 @@ def table_of(
         fitting = moves.get(bare(token), ())
         pairs += [(token, None if new == "" else led(new, token)) for new in fitting]
     return pairs
+
+
+def seams_of(index: Mapping[Any, int], cutter: Cutter) -> Seams:
+    """Which tokens run together where they meet, and their twins with a blank before them."""
+    sides = torch.tensor(edges(list(index), cutter.cut), dtype=torch.bool).view(-1, 2)
+    is_spaced = cutter.cut is words
+    twins = [index.get(f" {token}", -1) if is_spaced else -1 for token in index]
+    return Seams(sides[:, 0], sides[:, 1], torch.tensor(twins, dtype=torch.long))
 
 
 @dataclass(frozen=True)

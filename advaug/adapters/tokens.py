@@ -14,6 +14,8 @@ from typing import Any
 # Blanks and a word (with its apostrophes), blanks and one other sign, or the blanks of the end.
 WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")
 BLANK = re.compile(r"\s*")
+LETTER = re.compile(r"[\w'\u2019]|$")  # what runs into a word before it (nothing does, too),
+EDGE = re.compile(r"[\w'\u2019\s]|$")  # or into what comes behind it
 MANY = 4  # words and signs in a text without blanks that is read by the word
 
 Cut = Callable[[str], Sequence[str]]
@@ -69,6 +71,17 @@ def joined(cut: Cut, text: str) -> list[str]:
         f"tokens: the pieces of {text[:60]!r} do not join to it, they make "
         f"{''.join(map(str, pieces))[:60]!r}: let no character get lost, white space included"
     )
+
+
+def edges(tokens: Sequence[Any], cut: Any) -> list[tuple[bool, bool]]:
+    """For each token whether it stays by itself behind any other, and before any other.
+
+    Words run together where letters meet, k-mers behind a shorter one; what else is cut does not.
+    """
+    if cut is words:
+        return [(not LETTER.match(token[:1]), not EDGE.match(token[-1:])) for token in tokens]
+    k = cut.keywords.get("k") if isinstance(cut, partial) else None
+    return [(k is None, k is None or len(token) == k) for token in tokens]
 
 
 @dataclass(frozen=True)

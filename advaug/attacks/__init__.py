@@ -4,10 +4,12 @@ from advaug.attacks.auto import APGD
 from advaug.attacks.captured import Captured
 from advaug.attacks.climb import Attack, climb
 from advaug.attacks.crossover import Crossover
-from advaug.attacks.editing import Greedy, HotFlip
 from advaug.attacks.estimated import NES, SPSA
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
+from advaug.attacks.greedy import Greedy
+from advaug.attacks.gumbel import GBDA
 from advaug.attacks.hopskipjump import HopSkipJump
+from advaug.attacks.hotflip import HotFlip
 from advaug.attacks.instrument import Instrument
 from advaug.attacks.leaves import LeafSearch
 from advaug.attacks.minimal import JSMA, DeepFool
@@ -16,6 +18,7 @@ from advaug.attacks.penalty import EAD, CarliniWagner
 from advaug.attacks.several import AutoAttack
 from advaug.attacks.shared import UAP, Patch
 from advaug.attacks.square import Square
+from advaug.attacks.trigger import Trigger
 from advaug.attacks.virtual import VAT
 
 ATTACKS: dict[str, type[Attack]] = {
@@ -45,6 +48,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "leaves": LeafSearch,
     "greedy": Greedy,
     "hotflip": HotFlip,
+    "gbda": GBDA,
+    "trigger": Trigger,
     "autoattack": AutoAttack,
 }
 
@@ -54,6 +59,7 @@ __all__ = [
     "BIM",
     "EAD",
     "FGSM",
+    "GBDA",
     "JSMA",
     "MIFGSM",
     "NES",
@@ -78,6 +84,7 @@ __all__ = [
     "Noise",
     "Patch",
     "Square",
+    "Trigger",
     "Uniform",
     "climb",
 ]

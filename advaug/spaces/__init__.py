@@ -7,6 +7,7 @@ from advaug.spaces.edits import Edits
 from advaug.spaces.polytope import Polytope
 from advaug.spaces.product import Product
 from advaug.spaces.protocol import Space
+from advaug.spaces.seams import Seams
 from advaug.spaces.simplex import Simplex
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Lists",
     "Polytope",
     "Product",
+    "Seams",
     "Simplex",
     "Space",
 ]

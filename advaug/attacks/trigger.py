@@ -1,0 +1,144 @@
+"""Universal trigger: the few tokens that, put behind (or before) every row, flip most of them."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from advaug.attacks.editing import asked, edits_of
+from advaug.attacks.hunt import Hunt, placed
+from advaug.objectives import Objective
+from advaug.settings import Settings
+from advaug.spaces import Edits
+from advaug.spaces.protocol import Space
+
+PLACES = ("end", "start")
+
+
+@dataclass
+class Trigger(Settings):
+    """Universal trigger: the same few tokens at the end (or start) of every row.
+
+    Raised is the mean over rows of min(objective(row with trigger), cap), where a row that grows
+    surer counts as it was. Token by token, from the row outwards, the `exact` best ones are asked
+    on all rows and the `beam` best triggers go on; then each token is looked for anew, `rounds`
+    times. Ranked are tokens to first order by the gradient at a net's `torch.nn.Embedding`, row by
+    row; for any other model, by what each of the `asked` most frequent ones does alone.
+
+    Inside the trigger only tokens follow each other that the corpus (or the table of safe moves)
+    knows as neighbours. Where it meets a row, tokens must stay two: words keep a blank between
+    them, and a row where that cannot be stays. A row takes as many tokens, those next to it, as
+    its budget of edits and the longest row of `fit` leave room for; where rows keep their lengths,
+    the tokens overwrite its end (or start). All rows learn one trigger: hand in one class to have
+    it flipped, or take more triggers.
+
+    Parameters
+    ----------
+    length : int
+        Tokens of the trigger.
+    count : int
+        Triggers: each further one is learnt from rows that the earlier ones leave, and a row takes
+        the one that does it the most harm (one query a trigger).
+    place : {"end", "start"}
+        Where it is put.
+    rounds : int
+        How often each token is looked for anew.
+    exact : int
+        Tokens that are asked for each place and each trigger of the beam.
+    beam : int
+        Triggers that go on.
+    batch : int
+        Rows that are asked.
+    asked : int
+        Tokens that a model without an embedding is asked about, the most frequent first.
+    tokens : int Tensor (count, length), optional
+        Learnt triggers, numbers of tokens (`adapter_.words`) as they are read; None: learn from
+        the rows of the call.
+
+    References
+    ----------
+    Wallace, Feng, Kandpal, Gardner, Singh. Universal adversarial triggers for attacking and
+    analyzing NLP. EMNLP 2019.
+
+    Examples
+    --------
+    >>> from advaug.attacks import Trigger
+    >>> Trigger(length=2).place
+    'end'
+    """
+
+    raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
+    length: int = 3
+    count: int = 1
+    place: str = "end"
+    rounds: int = 1
+    exact: int = 16
+    beam: int = 3
+    batch: int = 128
+    asked: int = 1000
+    tokens: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def learn(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Self:
+        """The same attack with the triggers learnt from these rows."""
+        edits = edits_of(space, self)
+        self._check()
+        budget = edits.budget(seed, radius.ceil()).long()
+        left, found = torch.arange(len(seed)), list[Tensor]()
+        while len(found) < self.count and len(left):
+            order = torch.randperm(len(left), generator=generator, device=generator.device)
+            rows = left[order.to(left.device)[: self.batch]].to(seed.device)
+            some = (objective.take(rows), seed[rows], edits, budget[rows])
+            hunt = Hunt.of(*some, self.asked, at_end=self.place == "end")
+            found.append(hunt.found(self.length, self.rounds, self.exact, self.beam))
+            if len(found) < self.count:
+                every = left.to(seed.device)
+                x = self._placed(found[-1], seed[every].long(), edits, budget[every])
+                left = left[(asked(objective.take(every), x, seed) <= 0).cpu()]
+        return replace(self, tokens=self._read(torch.stack(found)).cpu())
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        edits, tokens = edits_of(space, self), self.tokens
+        if tokens is None:
+            tokens = self.learn(objective, seed, space, radius, generator).tokens
+        budget = edits.budget(seed, radius.ceil()).long()
+        outward = self._read(tokens.to(seed.device))  # type: ignore[union-attr]
+        tried = [self._placed(one, seed.long(), edits, budget) for one in outward]
+        if len(tried) == 1:
+            return tried[0].to(seed)
+        worth = torch.stack([asked(objective, x, seed) for x in tried])
+        best = worth.nan_to_num(nan=-torch.inf).argmax(0)
+        return torch.stack(tried)[best, torch.arange(len(seed), device=best.device)].to(seed)
+
+    def _read(self, tokens: Int[Tensor, "count length"]) -> Int[Tensor, "count length"]:
+        """From the row outwards to as they are read, and back."""
+        return tokens.flip(1) if self.place == "start" else tokens
+
+    def _placed(
+        self, outward: Tensor, x: Tensor, edits: Edits, budget: Tensor
+    ) -> Int[Tensor, "batch length"]:
+        return placed(x, outward.expand(len(x), -1), edits, budget, at_end=self.place == "end")
+
+    def _check(self) -> None:
+        if self.place not in PLACES:
+            raise ValueError(f"place must be one of {PLACES}, got {self.place!r}")
+        numbers = {name: getattr(self, name) for name in ("length", "count", "exact", "beam")}
+        numbers |= {"batch": self.batch, "asked": self.asked}
+        if min(numbers.values()) < 1 or self.rounds < 0:
+            raise ValueError(f"rounds must be 0 or more, and 1 or more {numbers}, got {self}")
