@@ -38,7 +38,7 @@ class Pool:
     """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee.
 
     `voters` are models of other families, which have a voice beside the committee's where a recipe
-    draws refused rows anew.
+    draws refused rows anew; `readers` are voters that read encoded rows themselves.
     """
 
     x: Float[Tensor, "kept *shape"]
@@ -47,6 +47,7 @@ class Pool:
     space: Space
     committee: Committee
     voters: tuple[Voter, ...] = ()
+    readers: tuple[Voter, ...] = ()
 
     @cached_property
     def features(self) -> Float[Tensor, "kept width"]:
