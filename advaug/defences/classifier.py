@@ -14,6 +14,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.attacks import ATTACKS
+from advaug.defences.embedding import in_its_space
 from advaug.defences.losses import OWN_ATTACK, REGULARISERS, UNKNOWN, RobustLoss
 from advaug.defences.nets import NET_CONSTRAINTS, AsksNet, Net, chosen, new_net, trained
 from advaug.devices import resolve
@@ -51,7 +52,8 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
         Kolter. ICLR 2020).
     radius : float >= 0, default=0.3
         Largest move of x', in the adapter's units: robust standard deviations of a column for
-        tables, black to white for images.
+        tables, black to white for images. With attack="auto" and a module that embeds tokens
+        (`torch.nn.Embedding`) x' is moved there, in lengths of a token's vector (FGM, VAT).
     norm : {inf, 2, 1}, default=inf
     alpha : float in [0, 1], default=0.5
         Weight of the loss at the rows themselves; 1 is plain training. TRADES' beta is
@@ -205,7 +207,8 @@ class AdversarialClassifier(SharesModels, AsksNet, ClassifierMixin, BaseEstimato
             if is_new
             else self.net_
         )
-        loss = self._loss(net, x, y, self._attack_of_rows(), walk)
+        robust = self._loss(net, x, y, self._attack_of_rows(), walk)
+        loss = in_its_space(robust, self.adapter_, self.attack)
         self.n_iter_ = trained(net, loss, y, training, self.device, generator, schedule)
         self.net_ = net
         return self

@@ -17,7 +17,7 @@ from advaug import containers
 from advaug.adapters import Coding
 from advaug.devices import resolve
 from advaug.estimators.base import SHARED_CONSTRAINTS, check_rows
-from advaug.estimators.models import check_logits
+from advaug.estimators.models import check_logits, is_edited
 from advaug.surrogates import Frozen, SmallNet, Training
 from advaug.surrogates.ensemble import one_cycle, stratified_folds
 from advaug.surrogates.frozen import are_probabilities
@@ -123,7 +123,7 @@ def new_net(
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
     net = Net(copy.deepcopy(module).cpu().float(), coding, False)
     rows = net.native(x[:PROBED])
-    check_logits(Frozen(net.module), rows, outputs, "module")
+    check_logits(Frozen(net.module), rows, outputs, "module", slopes=not is_edited(coding))
     if are_probabilities(answers(net.module, rows)):
         raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
     return net

@@ -21,13 +21,16 @@ from advaug.estimators import domains
 from advaug.estimators.models import is_given, own_coding
 from advaug.generation import Pool
 from advaug.generation.pool import sample_of_classes
-from advaug.surrogates import Committee, Ensemble
+from advaug.surrogates import Committee, Ensemble, NGramLinear, TextCNN
 
 LEAST_AUC = 0.6  # under it the committee has learnt nothing that could be used
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
-    "surrogate": [StrOptions({"auto"}), Ensemble, Committee, nn.Module, HasMethods("predict")],
+    "surrogate": [
+        *(StrOptions({"auto"}), Ensemble, NGramLinear, TextCNN),
+        *(Committee, nn.Module, HasMethods("predict")),
+    ],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "device": [str, torch.device],
     "random_state": ["random_state"],
@@ -107,7 +110,8 @@ def learn(
     y = codes[kept]
     if not x[0].numel():
         raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-    ensemble = choose_ensemble(estimator.surrogate, coding)
+    given = estimator.surrogate
+    ensemble = given if isinstance(given, Ensemble) else domains.ensemble(coding)
     device = resolve(estimator.device)
     n_classes = int(codes.max()) + 1
     features = coding.features(x, generator)
@@ -156,9 +160,10 @@ def choose_attack(attack: str | Attack) -> Attack:
     return ATTACKS[attack]() if isinstance(attack, str) else attack
 
 
-def choose_ensemble(surrogate: Any, coding: Coding) -> Ensemble:
-    """The settings of the committee: the user's, or the default for such rows."""
-    return surrogate if isinstance(surrogate, Ensemble) else domains.ensemble(coding)
+def choose_ensemble(surrogate: Any, coding: Coding) -> Ensemble | NGramLinear | TextCNN:
+    """The settings of what is attacked: the user's, or the default for such rows."""
+    is_named = isinstance(surrogate, Ensemble | NGramLinear | TextCNN)
+    return surrogate if is_named else domains.ensemble(coding)
 
 
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:

@@ -4,10 +4,16 @@ Tables and images, signals, and sequences differ in how far new rows may lie fro
 votes on them, and in how a model without a gradient is asked.
 """
 
+from dataclasses import replace
+
+import torch
+
 from advaug.adapters import Coding, SequenceCoding, SignalCoding
 from advaug.attacks import Attack, Greedy, Square
-from advaug.generation import Explore
-from advaug.surrogates import Ensemble
+from advaug.families import MOST, train_voters
+from advaug.generation import Explore, Pool
+from advaug.generation.pool import sample_of_classes
+from advaug.surrogates import Ensemble, NGramLinear
 from advaug.validity import Banded, Fluency, Judge
 from advaug.validity.protocol import AnyJudge
 
@@ -28,9 +34,15 @@ def ensemble(coding: Coding) -> Ensemble:
     return Ensemble(directions=64) if isinstance(coding, SignalCoding) else Ensemble()
 
 
-def trees_vote(coding: Coding) -> bool:
-    """Whether trees have a voice beside the nets: on n-grams they know less than these."""
-    return not isinstance(coding, SequenceCoding)
+def with_voters(pool: Pool, coding: Coding, n_classes: int, generator: torch.Generator) -> Pool:
+    """Who has a voice beside the nets: trees, and on sequences, where nets see leading directions
+    of the n-grams, linear models on all of them."""
+    if not isinstance(coding, SequenceCoding):
+        return replace(pool, voters=train_voters(pool.features, pool.y, n_classes, generator))
+    few = sample_of_classes(pool.y, generator, MOST)
+    grams = pool.committee.features
+    models = NGramLinear().fit(pool.x[few], pool.y[few], n_classes, generator, grams)
+    return replace(pool, readers=(models.probability,))
 
 
 def judge(coding: Coding, n_classes: int, signs: slice | None, *, is_sifted: bool) -> AnyJudge:

@@ -20,9 +20,9 @@ from advaug.attacks import Attack
 from advaug.estimators.forests import trees_of
 from advaug.estimators.twins import torch_twin
 from advaug.objectives import Logits
-from advaug.surrogates import Asked, Committee, Frozen, Queried, Trees
+from advaug.surrogates import Asked, Committee, Frozen, Linears, Queried, TextCNNs, Trees
 
-Model = Frozen | Committee | Queried
+Model = Frozen | Committee | Queried | Linears | TextCNNs
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
 ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does

@@ -7,7 +7,6 @@ hands the container back with its own rows first and untouched.
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -46,7 +45,6 @@ from advaug.estimators.models import (
     model_of,
     with_references,
 )
-from advaug.families import train_voters
 from advaug.generation import (
     RECIPES,
     Explore,
@@ -59,7 +57,7 @@ from advaug.generation import (
     generate,
 )
 from advaug.objectives import Logits
-from advaug.surrogates import Asked, Queried
+from advaug.surrogates import Asked, NGramLinear, Queried, Strangers, TextCNN
 
 FEWEST = 6  # rows of a class that a committee can learn from
 
@@ -83,8 +81,9 @@ recipe
         chosen row by row.
     adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
         Reads the container; "auto" looks at it.
-    surrogate : "auto", `Ensemble`, torch module or fitted classifier
-        What is attacked: a cross-fitted committee of small nets, or your own model (shared, never
+    surrogate : "auto", `Ensemble`, `NGramLinear`, `TextCNN`, torch module or fitted classifier
+        What is attacked: a cross-fitted committee of small nets; of sequences also linear models
+        on n-grams or nets on embedded tokens, cross-fitted too; or your own model (shared, never
         copied or fitted): a net from rows in your units (images: 0 is black, 1 is white) to
         logits, or any fitted estimator or pipeline. One without a gradient is asked (attack
         "auto": `Square`); fit it on other rows, or its mistakes are learnt by heart. The jury is
@@ -223,12 +222,15 @@ recipe
         pool, coding = learn(self, rows, torch.from_numpy(codes), norm, generator)
         model = self._given(rows, coding, classes)
         attacked = None if model is None else attacked_at(model, coding, rows, pool)
+        if isinstance(self.surrogate, NGramLinear | TextCNN):
+            seen = (pool.x, pool.y, len(classes), generator, pool.committee.features)
+            model = self.surrogate.fit(*seen)
+            attacked = Strangers(model.member_logits, model.fold_of_member, model.fold_of_row)
         mender = mender_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, coding, classes)
         is_sifted = any(order.recipe.chance is not None for order in orders)
-        if is_sifted and domains.trees_vote(coding):
-            voters = train_voters(pool.features, pool.y, len(classes), generator)
-            pool = replace(pool, voters=voters)
+        if is_sifted:
+            pool = domains.with_voters(pool, coding, len(classes), generator)
 
         total = sum(order.count for order in orders)
         growing = Growing(rows, coding, pool, kept, mender, orders)

@@ -38,8 +38,8 @@ RECORD = ("distance", "margin_before", "margin_after", "p_value", "probability",
 
 # (encoded rows, encoded parents, their places in the pool) -> mended rows, what was done to each
 Mend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-# features -> their logits, and their probabilities of each class
-Jury = Callable[[Tensor], tuple[Tensor, Tensor]]
+# features, what others say of the rows -> logits, and probabilities of each class
+Jury = Callable[..., tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def generate(
         device=terms.device,
         margins=pool.margins(label),
         reads_rows=terms.reads_rows,
+        readers=() if recipe.chance is None else pool.readers,
     )
     if recipe.chance is None:
         yield from drawn_back(work, plan, terms)
@@ -178,11 +179,18 @@ def drawn_anew(
 
 
 def everybody(
-    committee: Committee, voters: tuple[Voter, ...], features: Float[Tensor, "batch width"]
+    committee: Committee,
+    voters: tuple[Voter, ...],
+    features: Float[Tensor, "batch width"],
+    *others: Float[Tensor, "batch classes"],
 ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
-    """The committee's logits, and the mean probability of the committee and each voter."""
+    """The committee's logits, and the mean probability of it, each voter and what others say."""
     members = committee.read(features)
-    voices = [members.softmax(-1).mean(0), *(voter(features).to(features) for voter in voters)]
+    voices = [
+        members.softmax(-1).mean(0),
+        *(voter(features).to(features) for voter in voters),
+        *others,
+    ]
     return members.mean(0), torch.stack(voices).mean(0)
 
 
@@ -205,6 +213,7 @@ class Work:
     device: torch.device
     margins: Float[Tensor, " kept"]  # held out, of the pool's rows for the label
     reads_rows: bool = False  # the bench, and not what the committee sees of them
+    readers: tuple[Voter, ...] = ()
 
     def grow(self, plan: Plan) -> Grown:
         """Start, attack, snap, mend and judge; who is refused tries again nearer home, and at
@@ -309,7 +318,8 @@ class Work:
 
     def _judged(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         features = self.features(x)
-        logits, probabilities = self.jury(features)
+        heard = [reader(x).to(features) for reader in self.readers]
+        logits, probabilities = self.jury(features, *heard)
         label = torch.full((len(x),), self.label, device=x.device)
         probability = probabilities[:, self.label]
         facts = {"margin_after": margin(logits, label), "probability": probability}

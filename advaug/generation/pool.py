@@ -13,7 +13,7 @@ from torch import Tensor
 
 from advaug.neighbours import nearest
 from advaug.objectives import margin
-from advaug.spaces import Space
+from advaug.spaces import Edits, Space
 from advaug.surrogates.ensemble import Committee, held_out_logits, spread
 
 MOST_ROWS = 10_000  # of each class
@@ -38,7 +38,7 @@ class Pool:
     """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee.
 
     `voters` are models of other families, which have a voice beside the committee's where a recipe
-    draws refused rows anew.
+    draws refused rows anew; `readers` are voters that read encoded rows themselves.
     """
 
     x: Float[Tensor, "kept *shape"]
@@ -47,6 +47,7 @@ class Pool:
     space: Space
     committee: Committee
     voters: tuple[Voter, ...] = ()
+    readers: tuple[Voter, ...] = ()
 
     @cached_property
     def features(self) -> Float[Tensor, "kept width"]:
@@ -82,19 +83,32 @@ class Pool:
 
     @property
     def cells(self) -> Float[Tensor, "kept cells"]:
-        """The rows as they are: rows mix and move cell by cell, so that is how near they lie."""
-        return self.x.flatten(1)
+        """By what rows are near. As they are, where they mix and move cell by cell; numbers of
+        tokens mean nothing, so sequences are near by their features."""
+        return self.features if isinstance(self.space, Edits) else self.x.flatten(1)
+
+    def near(
+        self,
+        rows: Int[Tensor, " some"],
+        others: Int[Tensor, " others"],
+        k: int,
+        *,
+        skips_self: bool = False,
+    ) -> tuple[Float[Tensor, "some k"], Int[Tensor, "some k"]]:
+        """Distance, in units of radius, and place of the k nearest of the others."""
+        distance, place = nearest(self.cells[rows], self.cells[others], k, skips_self=skips_self)
+        if isinstance(self.space, Edits):
+            pairs = [self.space.distance(self.x[others[to]], self.x[rows]) for to in place.T]
+            distance = torch.stack(pairs, 1) if pairs else distance
+        return distance, others[place]
 
     def enemies(
         self, label: int, k: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
-        others = (self.y != label).nonzero()[:, 0]
-        distance, place = nearest(self.cells[self.of(label)], self.cells[others], k)
-        return distance, others[place]
+        return self.near(self.of(label), (self.y != label).nonzero()[:, 0], k)
 
     def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest kin."""
         own = self.of(label)
-        distance, place = nearest(self.cells[own], self.cells[own], k, skips_self=True)
-        return distance, own[place]
+        return self.near(own, own, k, skips_self=True)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from advaug.attacks import FGSM, PGD, Attack
 from advaug.generation.pool import Pool
-from advaug.neighbours import nearest
 from advaug.norms import standard_normal
 from advaug.objectives import Level, Logits, Objective, Odds
 from advaug.settings import Settings
+from advaug.spaces import Edits
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class Harden(Settings):
         own = pool.of(label)
         parent = evenly(own, count, generator)
         gap = pool.enemies(label)[0][:, 0]
-        width = pool.cells.shape[1] if self.norm == math.inf else 1  # a box's corner lies far
+        is_box = self.norm == math.inf and not isinstance(pool.space, Edits)
+        width = pool.cells.shape[1] if is_box else 1  # a box's corner lies far
         return alone(parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -160,7 +161,7 @@ class Translate(Settings):
         own = pool.of(label)
         used, where = parent.unique(return_inverse=True)
         distance, place = _nearest_of(pool, used, own)
-        home = own[place][where]
+        home = place[where]
         return replace(alone(parent, self.reach * distance[where]), home=home)
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -168,7 +169,7 @@ class Translate(Settings):
 
 
 def _nearest_of(pool: Pool, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    distance, place = nearest(pool.cells[rows], pool.cells[own], 1)
+    distance, place = pool.near(rows, own, 1)
     return distance[:, 0], place[:, 0]
 
 

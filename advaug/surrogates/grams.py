@@ -5,13 +5,15 @@ Counts are hashed and sparse; the columns are the directions in which the rows d
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
+
+from advaug.surrogates.features import Features
 
 # Columns. With 384, held-out AUC of the rare class fell from .985 to .843 (questions) and from .929
 # to .840 (URLs); what learners gained downstream was the same within .004.
@@ -26,6 +28,21 @@ MULTIPLIER = 0x5851F42D4C957F2D  # odd, of a linear congruential generator (Knut
 ROWS = 4096  # at once
 
 Array: TypeAlias = np.ndarray[Any, Any]
+
+
+class Found(NamedTuple):
+    """N-grams of one order, each where it was found."""
+
+    row: Array
+    bucket: Array
+    start: Array  # the first of its units: tokens of its row, or letters of all rows
+    order: int
+    token: Array | None = None  # of each letter, its place in its row
+
+    def places(self, step: int) -> Array:
+        """Of each n-gram the place in its row of the token that its unit `step` belongs to."""
+        units = self.start + step
+        return units if self.token is None else self.token[units]
 
 
 @dataclass(frozen=True)
@@ -106,30 +123,56 @@ class Grams:
         ]
         return torch.cat(found).to(x) if found else x.new_zeros(0, self.directions.shape[1])
 
+    def tfidf(self, x: Float[Tensor, "batch length"]) -> sparse.csr_matrix:
+        """(batch, buckets of all kinds): the weighed n-grams, sparse."""
+        parts = [self.weighed(self.counts(rows.cpu())) for rows in x.detach().split(ROWS)]
+        return sparse.vstack(parts, format="csr") if parts else self.weighed(self.counts(x.cpu()))
+
     def counts(self, x: Float[Tensor, "batch length"]) -> list[sparse.csr_matrix]:
         """For each kind of n-gram (batch, buckets) of counts."""
+        return [counted(found, len(x)) for found in self.occurrences(x)]
+
+    def occurrences(self, x: Float[Tensor, "batch length"]) -> list[list[Found]]:
+        """Every n-gram of the rows, by its kind."""
         size = len(self.normal)
         plain = x.numpy().astype(np.int64)
         plain = np.where(plain >= size, plain - size, plain)
         there = plain >= 0
         normal = np.where(there, self.normal[plain.clip(0)], -1)
-        blocks = [grams(normal, there, order) for order in self.orders]
-        if self.letters is not None:
-            blocks += self._spelt(plain, there)
-        return blocks
+        kinds = [[grams(normal, there, order)] for order in self.orders]
+        return kinds if self.letters is None else [*kinds, self._spelt(plain, there)]
 
-    def _spelt(self, tokens: Array, there: Array) -> list[sparse.csr_matrix]:
-        """(batch, buckets): letter n-grams of the rows as they are read, white space and all."""
+    def _spelt(self, tokens: Array, there: Array) -> list[Found]:
+        """Letter n-grams of the rows as they are read, white space and all."""
         row, at = there.nonzero()
         token = tokens[row, at]
         long = (self.first[1:] - self.first[:-1])[token]
         ends = long.cumsum()
         begin = (self.first[token] - ends + long).repeat(long)
         place = np.arange(len(begin)) + begin
-        letters, row = self.letters[place], row.repeat(long)  # type: ignore[index]
-        found = [windows(letters, row, order) for order in LETTERS]
-        row, bucket = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return [counted(row, bucket, len(tokens))]
+        letters = self.letters[place]  # type: ignore[index]
+        row, at = row.repeat(long), at.repeat(long)
+        return [windows(letters, row, at, order) for order in LETTERS]
+
+    def contributions(
+        self, x: Float[Tensor, "batch length"], weights: Array
+    ) -> Float[Tensor, "batch length outputs"]:
+        """What each token adds to a linear function of the n-grams, `weights` (buckets, outputs).
+
+        An n-gram's part is shared evenly by its tokens, or letters: the parts of a row add up to
+        its value exactly.
+        """
+        table = self.tfidf(x)
+        parts = np.zeros((*x.shape, weights.shape[1]))
+        for kind, block in enumerate(self.occurrences(x.cpu())):
+            count = counted(block, len(x))
+            for found in block:
+                column, times = kind * BUCKETS + found.bucket, max(found.order, 1)
+                each = np.asarray(table[found.row, column] / count[found.row, found.bucket])
+                worth = each.reshape(-1, 1) * weights[column] / times
+                for step in range(times):
+                    np.add.at(parts, (found.row, found.places(step)), worth)
+        return torch.from_numpy(parts).to(x)
 
     def weighed(self, blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
         """tf-idf, each block of length 1."""
@@ -141,6 +184,16 @@ class Grams:
             size = np.sqrt(np.asarray(block.multiply(block).sum(1)).ravel()).clip(1e-9)
             weighed.append(sparse.diags((1 / size).astype(np.float32)) @ block)
         return sparse.hstack(weighed, format="csr")
+
+
+def grams_of(features: Features, model: Any) -> Grams:
+    """The n-grams that a model of sequences asks for; TypeError where rows are none."""
+    if not isinstance(features, Grams):
+        raise TypeError(
+            f"{type(model).__name__} learns from sequences (texts or lists of tokens), X holds "
+            "rows of another kind: take surrogate='auto'"
+        )
+    return features
 
 
 def normal_forms(texts: list[str]) -> Array:
@@ -156,14 +209,14 @@ def codes(text: str) -> Array:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
 
 
-def windows(letters: Array, row: Array, order: int) -> tuple[Array, Array]:
-    """Row and bucket of each n-gram in letters that stand one row after the other."""
+def windows(letters: Array, row: Array, token: Array, order: int) -> Found:
+    """The n-grams of letters that stand one row after the other."""
     count = max(len(letters) - order + 1, 0)
     number = np.full(count, order, np.int64)
     for k in range(order):
         number = stirred(number, letters[k : k + count])
     whole = row[:count] == row[order - 1 : order - 1 + count]
-    return row[:count][whole], bucket_of(number[whole])
+    return Found(row[:count][whole], bucket_of(number[whole]), whole.nonzero()[0], order, token)
 
 
 def stirred(number: Array, token: Array) -> Array:
@@ -178,13 +231,14 @@ def bucket_of(number: Array) -> Array:
     return (number >> 20) & (BUCKETS - 1)
 
 
-def counted(row: Array, bucket: Array, n_rows: int) -> sparse.csr_matrix:
-    ones = np.ones(len(row), np.float32)
-    return sparse.csr_matrix((ones, (row, bucket)), (n_rows, BUCKETS))
+def counted(block: list[Found], n_rows: int) -> sparse.csr_matrix:
+    """(batch, buckets): how often each n-gram is there."""
+    row, bucket = (np.concatenate(parts) for parts in zip(*(f[:2] for f in block), strict=True))
+    return sparse.csr_matrix((np.ones(len(row), np.float32), (row, bucket)), (n_rows, BUCKETS))
 
 
-def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
-    """(batch, buckets): the n-grams of one order, counted; order 0 is a token at its place."""
+def grams(tokens: Array, there: Array, order: int) -> Found:
+    """The n-grams of one order; order 0 is a token at its place."""
     count = max(tokens.shape[1] - max(order, 1) + 1, 0)
     number = np.full((len(tokens), count), order, np.int64)
     whole = np.ones((len(tokens), count), bool)
@@ -194,7 +248,7 @@ def grams(tokens: Array, there: Array, order: int) -> sparse.csr_matrix:
         number = stirred(number, tokens[:, k : k + count])
         whole &= there[:, k : k + count]
     row, at = whole.nonzero()
-    return counted(row, bucket_of(number[row, at]), len(tokens))
+    return Found(row, bucket_of(number[row, at]), at, order)
 
 
 def seen(block: sparse.csr_matrix) -> Array:

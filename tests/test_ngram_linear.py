@@ -1,0 +1,107 @@
+"""Linear models on n-grams: a closed form, members that have not seen the row, exact parts."""
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.testing import assert_close
+
+from advaug.adapters import SequenceAdapter
+from advaug.surrogates import NGramLinear
+from advaug.surrogates.linear import calibrated, ridge
+
+from .test_sequences import tickets
+
+
+def source():
+    return torch.Generator().manual_seed(0)
+
+
+def fitted(count=90, **settings):
+    texts, y = tickets(count, rare=0.3)
+    coding = SequenceAdapter().fit(texts)
+    x, codes = coding.encode(texts), torch.from_numpy((y == "rare").astype(int))
+    features = coding.features(x, source())
+    return NGramLinear(**settings).fit(x, codes, 2, source(), features), x, codes
+
+
+def test_ridge_is_the_closed_form_for_every_member():
+    rng = np.random.default_rng(0)
+    table = sparse.random(30, 12, 0.4, "csr", np.float32, random_state=0)
+    target = rng.normal(size=(30, 2)).astype(np.float32)
+    weight = rng.poisson(1.0, (30, 3)).astype(np.float32)
+    found = ridge(table, target, weight, 0.7).reshape(12, 3, 2)
+    dense = table.toarray().astype(float)
+    for member in range(3):
+        heavy = dense.T * weight[:, member]
+        exact = np.linalg.solve(heavy @ dense + 0.7 * np.eye(12), heavy @ target)
+        np.testing.assert_allclose(found[:, member], exact, atol=2e-3)
+
+
+def test_calibration_finds_the_sharpness_that_scores_were_divided_by():
+    logits = 2 * torch.randn(40_000, 2, generator=source())
+    y = (torch.rand(40_000, generator=source()) < logits.softmax(1)[:, 1]).long()
+    sharpness, offset = calibrated(logits / 5, y)
+    assert abs(sharpness - 5) < 0.3
+    assert_close(offset, torch.zeros(2), atol=0.1, rtol=0)
+
+
+def test_what_the_tokens_add_is_the_logits():
+    for cut in ("word", "character", 3):
+        texts, y = tickets(40, rare=0.5)
+        texts[3] = ""
+        coding = SequenceAdapter(tokens=cut).fit(texts)
+        x = coding.encode(texts)
+        codes = torch.from_numpy((y == "rare").astype(int))
+        models = NGramLinear().fit(x, codes, 2, source(), coding.features(x, source()))
+        parts = models.contributions(x)
+        assert parts.shape == (*x.shape, 2)
+        assert (parts[x == -1] == 0).all()
+        assert_close(parts.sum(1) + models.offset, models.logits(x), atol=1e-4, rtol=1e-4)
+
+
+def test_the_telling_words_weigh_most():
+    models, x, y = fitted()
+    rare = models.contributions(x)[y == 1][..., 1]
+    texts, _ = tickets(90, rare=0.3)
+    coding = SequenceAdapter().fit(texts)
+    heaviest = {
+        coding.words[int(row[at])] for row, at in zip(x[y == 1], rare.argmax(1), strict=True)
+    }
+    assert heaviest <= {
+        " strangers",
+        " lets",
+        " I",
+        " that",
+        " did",
+        " not",
+        " write",
+        " sends",
+        " mail",
+        " a",
+        " ransom",
+        " note",
+        " shows",
+        " in",
+        " log",
+    }
+
+
+def test_members_learn_nothing_of_their_own_fold():
+    """Labels without rhyme: seen rows are known by heart, held-out ones by chance."""
+    texts, _ = tickets(200)
+    coding = SequenceAdapter().fit(texts)
+    x, y = coding.encode(texts), torch.randint(2, (200,), generator=source())
+    models = NGramLinear(repeats=4, penalty=0.1).fit(
+        x, y, 2, source(), coding.features(x, source())
+    )
+    right = models.scores(x).argmax(-1) == y
+    unseen = models.fold_of_row == models.fold_of_member[:, None]
+    assert right[~unseen].float().mean() > 0.75
+    assert abs(float(right[unseen].float().mean()) - 0.5) < 0.1
+
+
+def test_probabilities_do_not_feel_the_batch():
+    models, x, _ = fitted()
+    whole = models.probability(x)
+    assert_close(whole, torch.cat([models.probability(rows) for rows in x.split(7)]))
+    assert_close(whole.sum(1), torch.ones(len(x)))
