@@ -80,7 +80,6 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     module = nn.Linear(6, 1)
     training = Training(epochs=1, batch=80)
     model = classifier(module=module, alpha=0, radius=0.2, training=training, device="cpu")
-    model._validate_params()
     target = model._coded(y, y)
     model.adapter_ = TabularAdapter().fit(X)
     x = model.adapter_.encode(X)

@@ -17,6 +17,7 @@ from advaug import (
 from advaug.defences import (
     AdversarialClassifier,
     AdversarialDetector,
+    AdversarialRegressor,
     AugmentedClassifier,
     DistilledClassifier,
     RejectingClassifier,
@@ -41,8 +42,9 @@ DETECTOR = AdversarialDetector(training=SHORT, random_state=0)
 DEFENCES = [
     *(
         AdversarialClassifier(loss=loss, training=SHORT, random_state=0)
-        for loss in ("adversarial", "trades", "vat")
+        for loss in ("adversarial", "free", "trades", "vat")
     ),
+    AdversarialRegressor(training=SHORT, random_state=0),
     AugmentedClassifier(LogisticRegression(), random_state=0),
     DistilledClassifier(LogisticRegression(), training=SHORT, random_state=0),
     DETECTOR,

@@ -4,11 +4,13 @@ from advaug.defences.augmented import AugmentedClassifier
 from advaug.defences.classifier import AdversarialClassifier
 from advaug.defences.detector import AdversarialDetector, RejectingClassifier
 from advaug.defences.distilled import DistilledClassifier
+from advaug.defences.regressor import AdversarialRegressor
 from advaug.defences.robustness import RobustnessDisplay, robustness_table
 
 __all__ = [
     "AdversarialClassifier",
     "AdversarialDetector",
+    "AdversarialRegressor",
     "AugmentedClassifier",
     "DistilledClassifier",
     "RejectingClassifier",

@@ -114,7 +114,8 @@ def new_net(
 ) -> Net:
     """A small net with first weights, or a copy of the user's, tried on some rows.
 
-    ValueError naming `module` if it does not take the rows to one logit a class.
+    ValueError naming `module` if it does not take the rows to one logit a class, or with one
+    output to one number.
     """
     if isinstance(module, str):
         features = coding.features(x, generator)
@@ -123,9 +124,23 @@ def new_net(
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
     net = Net(copy.deepcopy(module).cpu().float(), coding, False)
     rows = net.native(x[:PROBED])
-    check_logits(Frozen(net.module), rows, outputs, "module")
+    check_logits(Frozen(net.module), rows, outputs if outputs > 1 else None, "module")
+    if outputs == 1:
+        return with_one_output(net, rows)
     if are_probabilities(answers(net.module, rows)):
         raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
+    return net
+
+
+def with_one_output(net: Net, rows: Tensor) -> Net:
+    """The net; ValueError if it gives more than a number a row."""
+    with Frozen(net.module), torch.no_grad():
+        shape = tuple(net.module(rows).shape)
+    if shape not in {(len(rows),), (len(rows), 1)}:
+        raise ValueError(
+            f"module gives numbers of shape {shape} for {len(rows)} rows: its last layer must have "
+            "one output"
+        )
     return net
 
 
