@@ -168,6 +168,11 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
             return self.surrogate, y
         if y is None:
             rows = self.adapter_.encode(X).flatten(1).numpy()
+            if (rows == rows[0]).all():
+                raise ValueError(
+                    "X holds the same row over and over, in which no two groups can be told apart: "
+                    "pass y, or a fitted surrogate"
+                )
             y = KMeans(2, n_init=1, random_state=seed).fit_predict(rows)
         plain = AdversarialClassifier(
             alpha=1,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
 from advaug.attacks import FGSM, PGD, VAT, Attack
+from advaug.attacks.climb import NO_GRADIENT
 from advaug.norms import draw
 from advaug.objectives import Divergence, Error, divergence, goal, log_odds, number
 from advaug.spaces import Space
@@ -119,6 +120,15 @@ OWN_ATTACK: dict[str, Callable[[], Attack]] = {
 }
 
 
+def both_slopes(value: Tensor, weights: Gradients, x: Tensor) -> tuple[Gradients, Tensor]:
+    """The gradients in the weights and in the rows, in one pass."""
+    *own, pull = torch.autograd.grad(value, (*weights, x), allow_unused=True)
+    if pull is None:
+        raise ValueError(NO_GRADIENT)
+    pairs = zip(own, weights, strict=True)
+    return tuple(torch.zeros_like(weight) if g is None else g for g, weight in pairs), pull
+
+
 @dataclass(frozen=True)
 class RobustLoss:
     """The loss of some rows, from their numbers: x' is made anew each time it is asked.
@@ -180,7 +190,7 @@ class RobustLoss:
         odds = log_odds(self._logits(x), y)
         # Cross-entropy, written so that its gradient keeps its direction where the net is sure.
         clean = (weight * softplus(-odds)).mean()
-        *own, pull = slopes(self.alpha * clean, (*weights, x))
+        own, pull = both_slopes(self.alpha * clean, weights, x)
         x = x.detach()
         moved = self._stepped(x, x, pull)
         robust = (weight * self.task.loss(self._logits(moved), y)).mean()
@@ -193,9 +203,9 @@ class RobustLoss:
         if len(move) < len(x):  # batches differ by one row
             move = torch.cat([move, torch.zeros_like(x[len(move) :])])
         moved = self.space.project(x + move[: len(x)], x, self._reach(x)).requires_grad_(True)
-        *own, pull = slopes(self._at(x, moved, y, weight), (*weights, moved))
+        own, pull = both_slopes(self._at(x, moved, y, weight), weights, moved)
         self.carried["move"] = self._stepped(x, moved.detach(), pull) - x
-        return tuple(own)
+        return own
 
     def _stepped(self, seed: Tensor, x: Tensor, pull: Tensor) -> Tensor:
         """A whole radius along the pull, back in the ball."""

@@ -79,6 +79,15 @@ def answers(module: nn.Module, rows: Tensor) -> Tensor:
         return torch.cat([frozen.logits(part) for part in rows.split(ASKED)])
 
 
+def asked(estimator: Any, X: Any) -> Tensor:
+    """The logits of checked rows by a fitted estimator's net."""
+    check_is_fitted(estimator, "net_")
+    X = check_rows(estimator, containers.owned(X), reset=False)
+    if not get_tags(estimator).input_tags.allow_nan and not containers.is_sequences(X):
+        check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
+    return estimator.net_.logits(X)  # type: ignore[no-any-return]
+
+
 class AsksNet:
     """Mixin of a classifier with a net inside, `net_` with a logit for each of `classes_`."""
 
@@ -92,11 +101,7 @@ class AsksNet:
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, ndarray (rows, classes)."""
-        check_is_fitted(self, "net_")
-        X = check_rows(self, containers.owned(X), reset=False)
-        if not get_tags(self).input_tags.allow_nan:
-            check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
-        return np.asarray(self.net_.logits(X).double().softmax(1).numpy())
+        return np.asarray(asked(self, X).double().softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""

@@ -5,13 +5,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, check_consistent_length, get_tags
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from advaug import containers
 from advaug.defences.losses import Numbers
-from advaug.defences.nets import Array
+from advaug.defences.nets import Array, asked
 from advaug.defences.robust import ROBUST_CONSTRAINTS, RobustNet, steady
 from advaug.devices import resolve
 from advaug.estimators.base import check_rows, new_generator, refuse_no_labels
@@ -113,11 +113,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
 
     def predict(self, X: Any) -> Array:
         """Numbers, ndarray (rows,)."""
-        check_is_fitted(self, "net_")
-        X = check_rows(self, containers.owned(X), reset=False)
-        if not get_tags(self).input_tags.allow_nan:
-            check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
-        said = number(self.net_.logits(X).double()).numpy()
+        said = number(asked(self, X).double()).numpy()
         return np.asarray(said * self.scale_ + self.center_)
 
     def attacked(self, X: Any, y: Any, *, attack: Any = None, radius: float | None = None) -> Any:
@@ -130,17 +126,17 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         """
         check_is_fitted(self, "net_")
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=False))
-        asked = type(self)(**self.get_params(deep=False)).set_params(loss="adversarial")
-        asked.set_params(attack=self._own_attack() if attack is None else attack)
-        asked.set_params(radius=self.radius if radius is None else radius)
-        asked._validate_params()
-        asked.adapter_ = self.adapter_
+        mover = type(self)(**self.get_params(deep=False)).set_params(loss="adversarial")
+        mover.set_params(attack=self._own_attack() if attack is None else attack)
+        mover.set_params(radius=self.radius if radius is None else radius)
+        mover._validate_params()
+        mover.adapter_ = self.adapter_
         x = self.adapter_.encode(X)
         generator = new_generator(np.random.RandomState(0))
         target = self._scaled(self._target(X, y), is_new=False)
-        mover = asked._loss(self.net_, x, target, asked._attack_of_rows(), generator)
+        loss = mover._loss(self.net_, x, target, mover._attack_of_rows(), generator)
         device = resolve(self.device)
-        moved = mover.moved(x.to(device), target.to(device)).cpu()
+        moved = loss.moved(x.to(device), target.to(device)).cpu()
         self.net_.module.cpu()
         return self.adapter_.decode(moved, x, X)
 
