@@ -27,7 +27,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from advaug import AdversarialTransformer
-from advaug.attacks import FGSM, PGD, climb
+from advaug.adapters import SignalAdapter
+from advaug.attacks import FGSM, PGD, Instrument, climb
 from advaug.defences import AdversarialClassifier, AdversarialDetector, DistilledClassifier
 from advaug.surrogates import Training
 from benchmarks.judge import binary_sets, thinned
 from benchmarks.oversampling.data import encoder_of, load
+from benchmarks.oversampling.instruments import SHIFTS
 from benchmarks.oversampling.report import machine, markdown
 
 Rows = tuple[Any, Any, np.ndarray, np.ndarray]  # X_train, X_test, y_train, y_test
@@ -207,6 +209,57 @@ def table_of_tables(found: pd.DataFrame) -> pd.DataFrame:
             "gain: "
         )
     )
+
+
+# ---------------------------------------------------------------- instruments
+
+SIGNALS = ("ecg200", "gunpoint", "basic_motions", "libras_traj", "italy_power_demand", "cbf")
+RECORDER = Instrument(gain=0.5, offset=0.5, drift=0.5, clock=0.1, noise=0.3, cutoff=0.1)
+SIGNAL_WAYS: dict[str, dict[str, Any]] = {
+    "plain": {"alpha": 1},
+    "noise": {"attack": "noise", "radius": 0.3},
+    "instruments at random": {"attack": replace(RECORDER, steps=0), "radius": 1.0},
+    "instruments that fool it": {"attack": replace(RECORDER, steps=2, step=0.5), "radius": 1.0},
+}
+
+
+def of_instruments(folder: Path, seeds: int) -> Iterator[Record]:
+    for name in tqdm(SIGNALS):
+        table = load(folder, name, "multiclass", "signal")
+        for seed in range(seeds):
+            half = len(table.y) // 2
+            X, X_test, y, y_test = train_test_split(
+                table.X,
+                table.y,
+                train_size=min(half, 300),
+                test_size=min(half, 300),
+                stratify=table.y,
+                random_state=seed,
+            )
+            scale = X.std(axis=(0, 2), keepdims=True)
+            asked = {
+                kind: (scale * shift(X_test / scale, np.random.default_rng(seed))).astype(X.dtype)
+                for kind, shift in SHIFTS.items()
+            }
+            for way, settings in SIGNAL_WAYS.items():
+                adapter = SignalAdapter(bounds=(-2 * np.abs(X).max(), 2 * np.abs(X).max()))
+                model = AdversarialClassifier(
+                    adapter=adapter, random_state=seed, **settings
+                ).fit(X, y)
+                record = {"set": name, "seed": seed, "trained": way}
+                for kind, rows in asked.items():
+                    record[kind] = balanced_accuracy_score(y_test, model.predict(rows))
+                yield record
+
+
+def table_of_instruments(found: pd.DataFrame) -> pd.DataFrame:
+    """Balanced accuracy on each test instrument, mean over sets; the mean loss on the others from
+    what plain training reaches on its own instrument, and its share of plain training's loss."""
+    means = found.drop(columns="seed").groupby(["trained", "set"], sort=False).mean()
+    table = means.groupby(level="trained", sort=False).mean()
+    table["loss"] = table.loc["plain", "as it is"] - table.drop(columns="as it is").mean(axis=1)
+    table["of plain's"] = table["loss"] / table.loc["plain", "loss"]
+    return table
 
 
 # ---------------------------------------------------------------- distillation
@@ -447,6 +500,7 @@ def table_of_cost(found: pd.DataFrame) -> pd.DataFrame:
 PARTS: dict[str, tuple[Callable[[Path, int], Iterator[Record]], Callable[..., pd.DataFrame]]] = {
     "images": (of_images, table_of_images),
     "tables": (of_tables, table_of_tables),
+    "instruments": (of_instruments, table_of_instruments),
     "distillation": (of_distillation, table_of_distillation),
     "compression": (of_compression, table_of_compression),
     "detector": (of_detector, table_of_detector),
@@ -484,7 +538,7 @@ def report(known: dict[str, Any]) -> str:
     for part, (_, table_of) in PARTS.items():
         if part in known:
             means = table_of(pd.DataFrame(known[part]["records"]))
-            says = (table_of.__doc__ or "").strip()
+            says = " ".join((table_of.__doc__ or "").split())
             about = f"{known[part]['seeds']} split(s); {known[part]['machine']}"
             for k, axis in enumerate(means.axes):
                 means = means.set_axis([" ".join(map(str, np.atleast_1d(n))) for n in axis], axis=k)
