@@ -21,6 +21,7 @@ from advaug.defences import (
     AugmentedClassifier,
     DistilledClassifier,
     RejectingClassifier,
+    UnknownDetector,
 )
 from advaug.surrogates import Training
 
@@ -48,6 +49,7 @@ DEFENCES = [
     AugmentedClassifier(LogisticRegression(), random_state=0),
     DistilledClassifier(LogisticRegression(), training=SHORT, random_state=0),
     DETECTOR,
+    UnknownDetector(training=SHORT, random_state=0),
     RejectingClassifier(LogisticRegression(), DETECTOR),
 ]
 

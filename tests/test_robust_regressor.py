@@ -163,9 +163,7 @@ def test_two_passes_give_the_gradient_of_three():
     with torch.random.fork_rng(devices=[]):
         loss, weights = loss_of("adversarial", 0.4)
     rows = torch.arange(40)
-    for one, other in zip(
-        loss.gradients(rows, weights), slopes(loss(rows), weights), strict=True
-    ):
+    for one, other in zip(loss.gradients(rows, weights), slopes(loss(rows), weights), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 

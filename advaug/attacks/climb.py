@@ -13,10 +13,9 @@ from advaug.norms import per_row
 from advaug.objectives import Objective
 from advaug.spaces.protocol import Space
 
-
 NO_GRADIENT = (
-    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', 'spsa', "
-    "'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
+    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
+    "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
 )
 
 

@@ -2,10 +2,12 @@
 
 from advaug.defences.augmented import AugmentedClassifier
 from advaug.defences.classifier import AdversarialClassifier
-from advaug.defences.detector import AdversarialDetector, RejectingClassifier
+from advaug.defences.detector import AdversarialDetector
 from advaug.defences.distilled import DistilledClassifier
 from advaug.defences.regressor import AdversarialRegressor
+from advaug.defences.rejecting import RejectingClassifier
 from advaug.defences.robustness import RobustnessDisplay, robustness_table
+from advaug.defences.unknown import UnknownDetector
 
 __all__ = [
     "AdversarialClassifier",
@@ -15,5 +17,6 @@ __all__ = [
     "DistilledClassifier",
     "RejectingClassifier",
     "RobustnessDisplay",
+    "UnknownDetector",
     "robustness_table",
 ]
