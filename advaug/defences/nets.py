@@ -85,7 +85,8 @@ def asked(estimator: Any, X: Any) -> Tensor:
     X = check_rows(estimator, containers.owned(X), reset=False)
     if not get_tags(estimator).input_tags.allow_nan and not containers.is_sequences(X):
         check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
-    return estimator.net_.logits(X)  # type: ignore[no-any-return]
+    logits: Tensor = estimator.net_.logits(X)
+    return logits
 
 
 class AsksNet:
