@@ -141,6 +141,25 @@ class Divergence:
         return replace(self, logits=of_rows(self.logits, rows), before=self.before[rows])
 
 
+def number(logits: Float[Tensor, "batch 2"]) -> Float[Tensor, " batch"]:
+    """The one output z of a net for numbers, from (-z/2, z/2)."""
+    return logits[:, 1] - logits[:, 0]
+
+
+@dataclass(frozen=True)
+class Error:
+    """Raise the squared error of a net's number."""
+
+    logits: Logits
+    target: Tensor
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return (number(self.logits(x)) - self.target).square()
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        return replace(self, logits=of_rows(self.logits, rows), target=self.target[rows])
+
+
 def goal(
     raises: str,
     logits: Logits,

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.adapters import TabularAdapter
-from advaug.attacks import PGD, Noise
+from advaug.adapters import SignalAdapter, TabularAdapter
+from advaug.attacks import PGD, Instrument, Noise
 from advaug.defences import AdversarialClassifier
 from advaug.surrogates import Training
 
@@ -80,7 +80,6 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     module = nn.Linear(6, 1)
     training = Training(epochs=1, batch=80)
     model = classifier(module=module, alpha=0, radius=0.2, training=training, device="cpu")
-    model._validate_params()
     target = model._coded(y, y)
     model.adapter_ = TabularAdapter().fit(X)
     x = model.adapter_.encode(X)
@@ -307,3 +306,29 @@ def test_texts_are_trained_on_by_edits():
     texts = ["a quick dog", "a slow cat", "the dog", "the cat"] * 10
     model = classifier(radius=1.0).fit(texts, ["dog" in text for text in texts])
     assert (model.predict(texts) == ["dog" in text for text in texts]).mean() > 0.9
+
+
+@pytest.mark.parametrize("settings", [{"attack": "fgsm"}, {"loss": "free"}])
+def test_what_needs_a_gradient_says_that_texts_have_none(settings):
+    texts = ["a dog", "a cat"] * 10
+    with pytest.raises(ValueError, match=r"no gradient.*'greedy' for sequences"):
+        classifier(radius=1.0, **settings).fit(texts, [0, 1] * 10)
+
+
+def test_signals_of_another_instrument_are_read_by_a_net_that_was_trained_on_instruments():
+    rng = np.random.default_rng(0)
+    y = np.arange(160) % 2
+    wave = np.sin(np.arange(60) * np.where(y, 0.35, 0.5)[:, None] + rng.uniform(0, 6, (160, 1)))
+    X = (wave + 0.3 * rng.normal(size=wave.shape))[:, None].astype(np.float32)
+    other = X * 1.5 + np.linspace(0, 2, 60, dtype=np.float32)
+    train, test = slice(0, 80), slice(80, None)
+    adapter = SignalAdapter(bounds=(-9, 9))
+    scores = {}
+    for way, attack in (("plain", "noise"), ("instrument", Instrument(gain=0.5, drift=2, steps=2))):
+        model = classifier(
+            alpha=1 if way == "plain" else 0.5, attack=attack, radius=1.0, adapter=adapter
+        ).fit(X[train], y[train])
+        scores[way] = [model.score(rows[test], y[test]) for rows in (X, other)]
+    assert scores["plain"][0] > 0.9
+    lost = {way: own - there for way, (own, there) in scores.items()}
+    assert lost["instrument"] < lost["plain"] / 2

@@ -17,9 +17,11 @@ from advaug import (
 from advaug.defences import (
     AdversarialClassifier,
     AdversarialDetector,
+    AdversarialRegressor,
     AugmentedClassifier,
     DistilledClassifier,
     RejectingClassifier,
+    UnknownDetector,
 )
 from advaug.surrogates import Training
 
@@ -41,11 +43,13 @@ DETECTOR = AdversarialDetector(training=SHORT, random_state=0)
 DEFENCES = [
     *(
         AdversarialClassifier(loss=loss, training=SHORT, random_state=0)
-        for loss in ("adversarial", "trades", "vat")
+        for loss in ("adversarial", "free", "trades", "vat")
     ),
+    AdversarialRegressor(training=SHORT, random_state=0),
     AugmentedClassifier(LogisticRegression(), random_state=0),
     DistilledClassifier(LogisticRegression(), training=SHORT, random_state=0),
     DETECTOR,
+    UnknownDetector(training=SHORT, random_state=0),
     RejectingClassifier(LogisticRegression(), DETECTOR),
 ]
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -31,6 +32,7 @@ from advaug.defences import (
     DistilledClassifier,
     RejectingClassifier,
     RobustnessDisplay,
+    UnknownDetector,
     robustness_table,
 )
 from advaug.surrogates import Training
@@ -326,3 +328,82 @@ def test_what_cannot_be_measured_is_told(given, told):
     models, *attacks = given(LogisticRegression().fit(X, y))
     with pytest.raises((TypeError, NotFittedError), match=told):
         robustness_table(models, X, y, **({"attacks": attacks[0]} if attacks else {}))
+
+
+def test_the_estimator_that_cannot_read_the_rows_is_named():
+    X, y = make_classification(60, 6, random_state=0)
+    models = {"good": LogisticRegression().fit(X, y), "bad": LogisticRegression().fit(X[:, :2], y)}
+    with pytest.raises(ValueError, match=r"estimator 'bad': X has 6 features"):
+        robustness_table(models, X, y)
+
+
+# ---------------------------------------------------------------- texts, and rows all alike
+
+TEXTS = ["a quick dog", "a slow cat", "the dog", "the cat"] * 10
+IS_DOG = np.array(["dog" in text for text in TEXTS])
+
+
+def test_texts_are_attacked_by_edits_where_nobody_names_an_attack():
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(TEXTS, IS_DOG)
+    table = robustness_table({"words": model}, TEXTS, IS_DOG, radius=1.0)
+    assert table["clean"][0] == 1
+    assert table["auto"][0] <= 0.5
+
+
+def test_a_student_learns_texts_and_mixtures_of_them_from_a_pipeline():
+    teacher = make_pipeline(CountVectorizer(), LogisticRegression())
+    student = DistilledClassifier(teacher, copies=2, temperature=1, training=QUICK, random_state=0)
+    assert student.fit(TEXTS, IS_DOG).score(TEXTS, IS_DOG) > 0.9
+
+
+def test_rows_all_alike_make_no_groups_to_attack():
+    with pytest.raises(ValueError, match=r"the same row over and over.* pass y"):
+        AdversarialDetector().fit(np.ones((40, 3)))
+
+
+# ---------------------------------------------------------------- unknown classes
+
+
+def test_crossed_rows_keep_each_cells_distribution_and_what_is_frozen():
+    X, y = problem()
+    frame = pd.DataFrame(X, columns=list("abcde")).assign(kind=np.where(X[:, 0] > 0, "u", "v"))
+    adapter = TabularAdapter(frozen=["e"])
+    detector = UnknownDetector(adapter=adapter, training=QUICK, random_state=0).fit(frame, y)
+    x = detector.adapter_.encode(frame)
+    generator = torch.Generator().manual_seed(0)
+    pushed = detector._pushed(frame, x, generator)
+    at = detector.adapter_.space().columns(x)
+    for column in at.unique():
+        cells, made = x[:, at == column], pushed[:, at == column]
+        distance = torch.cdist(made.double(), cells.double()).amin(1)
+        assert distance.max() < 1e-5  # a value that the column has
+    changed = (pushed - x).abs() > 1e-6
+    numbers = [int((at == list(frame).index(name)).nonzero()[0]) for name in "abcde"]
+    shares = changed[:, numbers].float().mean(0)
+    assert ((shares[:4] - 0.5).abs() < 0.1).all()
+    assert shares[4] == 0
+
+
+def test_a_hidden_class_is_seen_better_than_by_the_largest_probability():
+    (X, y), (X_test, y_test) = digits()
+    areas = {"unknown": [], "largest": []}
+    for hidden in (0, 4, 6):
+        own = y != hidden
+        net = AdversarialClassifier(alpha=1, random_state=0).fit(X[own], y[own])
+        detector = UnknownDetector(random_state=0).fit(X[own], y[own])
+        is_new = y_test == hidden
+        areas["largest"].append(roc_auc_score(is_new, -net.predict_proba(X_test).max(1)))
+        areas["unknown"].append(roc_auc_score(is_new, -detector.score_samples(X_test)))
+    assert np.mean(areas["unknown"]) > np.mean(areas["largest"])
+    assert np.mean(areas["unknown"]) > 0.9
+
+
+def test_its_threshold_lets_known_rows_pass_and_the_rejecting_classifier_says_so():
+    (X, y), (X_test, y_test) = digits()
+    own, new = y != 9, y_test == 9
+    model = RejectingClassifier(
+        LogisticRegression(max_iter=300), UnknownDetector(random_state=0), reject_label=-1
+    ).fit(X[own], y[own])
+    refused = model.predict(X_test) == -1
+    assert refused[~new].mean() < 0.15
+    assert refused[new].mean() > 3 * refused[~new].mean()

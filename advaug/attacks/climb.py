@@ -13,6 +13,11 @@ from advaug.norms import per_row
 from advaug.objectives import Objective
 from advaug.spaces.protocol import Space
 
+NO_GRADIENT = (
+    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
+    "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
+)
+
 
 class Attack(Protocol):
     """attack(objective, seed, space, radius, generator) -> x, of the seed's shape."""
@@ -35,11 +40,7 @@ def slope(
     with torch.enable_grad():
         value = objective(x)
         if not value.requires_grad:
-            raise ValueError(
-                "the attacked model has no gradient, it can only be asked: take attack='square', "
-                "'nes', 'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch "
-                "module as surrogate"
-            )
+            raise ValueError(NO_GRADIENT)
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 

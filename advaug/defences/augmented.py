@@ -57,9 +57,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Measure what it buys (`robustness_table`): balanced accuracy under attack rose in single trials
-    for a support vector machine at its defaults (.52 to .57) and a perceptron (.41 to .50), and
-    fell for a forest (.51 to .47) and a support vector machine with gamma=1 (.37 to .27).
+    Measure what it buys (`robustness_table`): it depends on the classifier, see "augmented" in
+    `benchmarks/results/defences.md` (`python -m benchmarks.defences --parts augmented`).
 
     `sample_weight` and whatever else is given to `fit` with a value for each row goes to the
     estimator; an adversarial row has its parent's.

@@ -1,15 +1,14 @@
-"""Rows that an attack has moved, told from rows as they come; a classifier that refuses them."""
+"""Rows that an attack has moved, told from rows as they come."""
 
 from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, OutlierMixin, clone
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.cluster import KMeans
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -17,7 +16,6 @@ from torch.nn.functional import cross_entropy
 from advaug import containers
 from advaug.adapters import Learnt
 from advaug.attacks import ATTACKS
-from advaug.defences.augmented import estimator_has
 from advaug.defences.classifier import AdversarialClassifier
 from advaug.defences.nets import NET_CONSTRAINTS, Array, Net, answers, chosen, trained
 from advaug.defences.robustness import moved_rows
@@ -40,7 +38,47 @@ HELD_OUT = 5  # every so many rows, the threshold is set on those of one part
 FEWEST = 20  # rows from which some are held out
 
 
-class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
+DETECTOR_CONSTRAINTS: dict[str, list[Any]] = {
+    "false_alarms": [Interval(Real, 0, 1, closed="neither")],
+    **{name: rule for name, rule in NET_CONSTRAINTS.items() if name != "module"},
+}
+
+
+class Tells:
+    """Mixin of an outlier detector that scores what it sees of rows against a threshold."""
+
+    false_alarms: float
+    offset_: float
+
+    def _seen(self, X: Any) -> Tensor:
+        """What is looked at of checked rows."""
+        raise NotImplementedError
+
+    def _scores(self, seen: Tensor) -> Array:
+        """(rows,), the lower, the more suspect."""
+        raise NotImplementedError
+
+    def _settle(self, seen: Tensor) -> None:
+        """Set the threshold on rows as they come."""
+        self.offset_ = float(np.quantile(self._scores(seen), self.false_alarms))
+
+    def score_samples(self, X: Any) -> Array:
+        """Log-odds that a row is as those it learnt from, ndarray (rows,): the lower, the more
+        suspect."""
+        check_is_fitted(self)
+        X = check_rows(self, containers.owned(X), reset=False)
+        return self._scores(self._seen(X))
+
+    def decision_function(self, X: Any) -> Array:
+        """`score_samples` less `offset_`: below 0 the row is suspected."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Array:
+        """1 for rows like those it learnt from, -1 for suspected ones."""
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+class AdversarialDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
     """A small net that tells rows as they come (1) from rows that an attack has moved (-1).
 
     Parameters
@@ -94,8 +132,7 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
         "radius": [Interval(Real, 0, None, closed="neither")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "on": [StrOptions({"rows", "activations"})],
-        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
-        **{name: rule for name, rule in NET_CONSTRAINTS.items() if name != "module"},
+        **DETECTOR_CONSTRAINTS,
     }
 
     def __init__(
@@ -159,7 +196,7 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
         )
         clean, moved = self._seen(X), self._seen(moved)
         held_out = self._train(clean.float(), moved.float(), training, generator)
-        self.offset_ = float(np.quantile(self._scores(clean[held_out]), self.false_alarms))
+        self._settle(clean[held_out])
         return self
 
     def _attacked(self, X: Any, y: Any, seed: int) -> tuple[Any, Any]:
@@ -168,6 +205,11 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
             return self.surrogate, y
         if y is None:
             rows = self.adapter_.encode(X).flatten(1).numpy()
+            if (rows == rows[0]).all():
+                raise ValueError(
+                    "X holds the same row over and over, in which no two groups can be told apart: "
+                    "pass y, or a fitted surrogate"
+                )
             y = KMeans(2, n_init=1, random_state=seed).fit_predict(rows)
         plain = AdversarialClassifier(
             alpha=1,
@@ -219,112 +261,3 @@ class AdversarialDetector(SharesModels, OutlierMixin, BaseEstimator):
         module, seen = self.net_.exact(seen)
         logits = answers(module, seen)
         return np.asarray((logits[:, 0] - logits[:, 1]).numpy())
-
-    def score_samples(self, X: Any) -> Array:
-        """Log-odds that a row is as it came, ndarray (rows,): the lower, the more suspect."""
-        check_is_fitted(self)
-        X = check_rows(self, containers.owned(X), reset=False)
-        return self._scores(self._seen(X))
-
-    def decision_function(self, X: Any) -> Array:
-        """`score_samples` less `offset_`: below 0 the row is taken for moved."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> Array:
-        """1 for rows as they come, -1 for moved ones."""
-        return np.where(self.decision_function(X) >= 0, 1, -1)
-
-
-class RejectingClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A classifier that gives no answer on rows which a detector takes for moved.
-
-    Parameters
-    ----------
-    estimator : classifier
-    detector : outlier detector or None, default=None
-        Any with `fit` and `predict` in {1, -1}. An `AdversarialDetector` (None: as it comes) whose
-        surrogate is "auto" learns to see attacks on the fitted estimator.
-    reject_label : label, optional
-        What `predict` gives instead of a class: -1, "unknown" ... Without one it always answers,
-        and `rejects` says where it should not have.
-
-    Attributes
-    ----------
-    estimator_, detector_ : fitted
-    classes_ : ndarray (classes,)
-    n_features_in_, feature_names_in_
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from advaug.defences import AdversarialDetector, RejectingClassifier
-    >>> X, y = load_iris(return_X_y=True)
-    >>> model = RejectingClassifier(
-    ...     LogisticRegression(max_iter=500), AdversarialDetector(random_state=0), reject_label=-1
-    ... ).fit(X, y)
-    >>> bool(((model.predict(X) == -1) == model.rejects(X)).all())
-    True
-    """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "detector": [HasMethods(["fit", "predict"]), None],
-        "reject_label": "no_validation",
-    }
-
-    def __init__(self, estimator: Any, detector: Any = None, *, reject_label: Any = None) -> None:
-        self.estimator = estimator
-        self.detector = detector
-        self.reject_label = reject_label
-
-    def __sklearn_tags__(self) -> Any:
-        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.input_tags = own.input_tags
-        tags.classifier_tags = own.classifier_tags
-        return tags
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit the classifier, then the detector against it."""
-        self._validate_params()
-        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
-        y = target_of(X, y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got 1 class ({self.classes_[0]!r})")
-        if self.reject_label is not None and self.reject_label in self.classes_.tolist():
-            raise ValueError(
-                f"reject_label={self.reject_label!r} is a class of y: take a label that is none"
-            )
-        self.estimator_ = clone(self.estimator).fit(X, y)
-        detector = AdversarialDetector() if self.detector is None else clone(self.detector)
-        named = getattr(detector, "surrogate", None)
-        if isinstance(named, str) and named == "auto":
-            detector.set_params(surrogate=self.estimator_)
-        self.detector_ = detector.fit(X, y)
-        return self
-
-    def _rows(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return check_rows(self, containers.owned(X), reset=False)
-
-    def rejects(self, X: Any) -> Array:
-        """Whether the detector takes each row for moved, bool ndarray (rows,)."""
-        X = self._rows(X)
-        return np.asarray(self.detector_.predict(X) == -1)
-
-    def predict(self, X: Any) -> Array:
-        """The classifier's classes; `reject_label`, if there is one, where it gives no answer."""
-        X = self._rows(X)
-        found = np.asarray(self.estimator_.predict(X))
-        if self.reject_label is None:
-            return found
-        is_alike = np.array([self.reject_label]).dtype.kind == found.dtype.kind
-        found = found.astype(object) if not is_alike else found
-        return np.where(self.rejects(X), self.reject_label, found)
-
-    @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Array:
-        """The classifier's probabilities, rejected or not, ndarray (rows, classes)."""
-        X = self._rows(X)
-        return np.asarray(self.estimator_.predict_proba(X))

@@ -11,14 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from advaug.adapters import SequenceCoding
-from advaug.defences.losses import REGULARISERS, UNKNOWN, RobustLoss
-from advaug.objectives import divergence
+from advaug.defences.losses import NEAR, REGULARISERS, RobustLoss, at_the_attack
 from advaug.surrogates.frozen import two_sided
-
-NEAR = 1e-2  # share of the radius at which a divergence is climbed first: at the row it is flat
 
 
 @dataclass(frozen=True)
@@ -43,19 +39,19 @@ class EmbeddedLoss:
 
     def _robust(self, rows: Tensor) -> Tensor:
         one = self.loss
-        rows = rows.to(one.x.device)
-        x, y, weight = one.native(one.x[rows]), one.y[rows], one.weight[rows]
+        x, y, weight = one.batch(rows)
+        x = one.native(x)
         before, embedded = logits_at(one.net, x)
-        each = cross_entropy(before, y, reduction="none", ignore_index=UNKNOWN)
-        clean = (weight * each).sum() / (y != UNKNOWN).sum().clamp_min(1)
+        clean = one.clean(before, y, weight)
         if one.alpha == 1:
             return clean
-        if one.kind == "adversarial":
-            (slope,) = torch.autograd.grad(each.sum(), embedded, retain_graph=True)
+        if REGULARISERS[one.kind] is at_the_attack:
+            each = one.task.loss(before, y).sum()
+            (slope,) = torch.autograd.grad(each, embedded, retain_graph=True)
         else:
             slope = self._beside(x, before.detach(), embedded.detach())
         after, _ = logits_at(one.net, x, self._move(slope, embedded.detach()))
-        robust = weight * REGULARISERS[one.kind](before, after, y)
+        robust = weight * REGULARISERS[one.kind](one.task, before, after, y)
         return one.alpha * clean + (1 - one.alpha) * robust.mean()
 
     def _beside(self, x: Tensor, before: Tensor, embedded: Tensor) -> Tensor:
@@ -63,7 +59,7 @@ class EmbeddedLoss:
         chance = torch.randn(embedded.shape, generator=self.loss.generator).to(embedded)
         near = (NEAR * self._move(chance, embedded)).requires_grad_(True)
         after, _ = logits_at(self.loss.net, x, near)
-        (slope,) = torch.autograd.grad(divergence(before, after).sum(), near)
+        (slope,) = torch.autograd.grad(self.loss.task.apart(before, after).sum(), near)
         return slope
 
     def _move(self, slope: Tensor, embedded: Tensor) -> Tensor:

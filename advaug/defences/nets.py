@@ -79,6 +79,16 @@ def answers(module: nn.Module, rows: Tensor) -> Tensor:
         return torch.cat([frozen.logits(part) for part in rows.split(ASKED)])
 
 
+def asked(estimator: Any, X: Any) -> Tensor:
+    """The logits of checked rows by a fitted estimator's net."""
+    check_is_fitted(estimator, "net_")
+    X = check_rows(estimator, containers.owned(X), reset=False)
+    if not get_tags(estimator).input_tags.allow_nan and not containers.is_sequences(X):
+        check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
+    logits: Tensor = estimator.net_.logits(X)
+    return logits
+
+
 class AsksNet:
     """Mixin of a classifier with a net inside, `net_` with a logit for each of `classes_`."""
 
@@ -92,11 +102,7 @@ class AsksNet:
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, ndarray (rows, classes)."""
-        check_is_fitted(self, "net_")
-        X = check_rows(self, containers.owned(X), reset=False)
-        if not get_tags(self).input_tags.allow_nan:
-            check_array(X, accept_sparse="csr", dtype=None, allow_nd=True)
-        return np.asarray(self.net_.logits(X).double().softmax(1).numpy())
+        return np.asarray(asked(self, X).double().softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
@@ -114,7 +120,8 @@ def new_net(
 ) -> Net:
     """A small net with first weights, or a copy of the user's, tried on some rows.
 
-    ValueError naming `module` if it does not take the rows to one logit a class.
+    ValueError naming `module` if it does not take the rows to one logit a class, or with one
+    output to one number.
     """
     if isinstance(module, str):
         features = coding.features(x, generator)
@@ -123,9 +130,24 @@ def new_net(
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
     net = Net(copy.deepcopy(module).cpu().float(), coding, False)
     rows = net.native(x[:PROBED])
-    check_logits(Frozen(net.module), rows, outputs, "module", slopes=not is_edited(coding))
+    logits = outputs if outputs > 1 else None
+    check_logits(Frozen(net.module), rows, logits, "module", slopes=not is_edited(coding))
+    if outputs == 1:
+        return with_one_output(net, rows)
     if are_probabilities(answers(net.module, rows)):
         raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
+    return net
+
+
+def with_one_output(net: Net, rows: Tensor) -> Net:
+    """The net; ValueError if it gives more than a number a row."""
+    with Frozen(net.module), torch.no_grad():
+        shape = tuple(net.module(rows).shape)
+    if shape not in {(len(rows),), (len(rows), 1)}:
+        raise ValueError(
+            f"module gives numbers of shape {shape} for {len(rows)} rows: its last layer must have "
+            "one output"
+        )
     return net
 
 

@@ -17,14 +17,14 @@ from advaug import containers
 from advaug.adapters import Learnt
 from advaug.estimators import AdversarialTransformer
 from advaug.estimators.base import learnt_coding
-from advaug.estimators.models import own_coding
+from advaug.estimators.models import is_edited, own_coding
 from advaug.inspection.drawing import COLOURS, INK, dress, new_axes
 from advaug.surrogates import Queried
 
 Array = np.ndarray[Any, Any]
 
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-GRADIENT, ASKING = "pgd", "square"  # what "auto" takes
+GRADIENT, ASKING, EDITING = "pgd", "square", "greedy"  # what "auto" takes
 
 
 def moved_rows(
@@ -44,7 +44,9 @@ def moved_rows(
         return mover.fit(X, y)
 
     mover = fitted(GRADIENT if named else attack)
-    if named and isinstance(mover.surrogate_, Queried):
+    if named and is_edited(mover.adapter_):
+        mover = fitted(EDITING)
+    elif named and isinstance(mover.surrogate_, Queried):
         mover = fitted(ASKING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
@@ -83,8 +85,18 @@ class Bench:
     common: Learnt
     random_state: Any
 
-    def score(self, model: Any, attack: Any, radius: float, surrogate: Any = None) -> float:
-        """A model's score of the rows after an attack; a net with its own coding reads no other."""
+    def score(
+        self, name: str, model: Any, attack: Any, radius: float, surrogate: Any = None
+    ) -> float:
+        """The score of a model, which errors name, of the rows after an attack."""
+        try:
+            return self._score(model, attack, radius, surrogate)
+        except (ValueError, TypeError) as error:
+            error.args = (f"estimator {name!r}: {error}", *error.args[1:])
+            raise
+
+    def _score(self, model: Any, attack: Any, radius: float, surrogate: Any) -> float:
+        """A net with its own coding reads no other."""
         if hasattr(model, "fit"):
             check_is_fitted(model)
         scorer = get_scorer(self.scoring)
@@ -172,7 +184,8 @@ class RobustnessDisplay:
         estimators : dict of name -> fitted classifier, or a list of them
         X, y : rows and their labels, which the moves go against
         attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
-            "auto" is "pgd" where the model has a gradient, and "square" where it can only be asked.
+            "auto" is "pgd" where the model has a gradient, "square" where it can only be asked, and
+            "greedy" for sequences.
         radii : sequence of float
             In the adapter's units; 0 is the clean score.
         norm : {inf, 2, 1}, default=inf
@@ -193,7 +206,7 @@ class RobustnessDisplay:
         curves: dict[str, dict[str, Array]] = {"attacked": {}, "noise": {}}
         for name, model in models.items():
             for kind, by, of in (("attacked", attack, surrogate), ("noise", "noise", None)):
-                scores = [bench.score(model, by, radius, of) for radius in radii]
+                scores = [bench.score(name, model, by, radius, of) for radius in radii]
                 curves[kind][name] = np.array(scores)
         said = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
         return cls(radii=np.array(radii, dtype=float), scoring=said, **curves)
@@ -265,11 +278,11 @@ def robustness_table(
     )
     columns: dict[str, Any] = {
         "estimator": list(models),
-        "clean": [bench.score(model, None, 0) for model in models.values()],
-        "noise": [bench.score(model, "noise", radius) for model in models.values()],
+        "clean": [bench.score(*model, None, 0) for model in models.items()],
+        "noise": [bench.score(*model, "noise", radius) for model in models.items()],
     }
     for attack in attacks:
-        scores = [bench.score(model, attack, radius, surrogate) for model in models.values()]
+        scores = [bench.score(*model, attack, radius, surrogate) for model in models.items()]
         columns[str(attack)] = scores
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)

@@ -17,6 +17,7 @@ from advaug.surrogates.ensemble import FLAT, AdamW, one_cycle, spread, squash
 from advaug.surrogates.features import Features
 
 Loss = Callable[[Tensor], Tensor]  # row numbers (batch,) -> one number, to be lowered
+Gradients = tuple[Tensor, ...]  # one for each weight
 ENOUGH = 400  # training steps that a small net needs whatever the rows
 FEWEST, MOST = 10, 100  # epochs
 
@@ -90,6 +91,9 @@ class Training(Settings):
         kept. By default all epochs are run.
     held_out : float
         Share of the rows that `patience` watches.
+    replays : int, optional
+        Steps on each batch in a row; the passes over the rows are divided by it, so that the cost
+        stays. By default 1, and 4 in free training.
 
     References
     ----------
@@ -110,10 +114,11 @@ class Training(Settings):
     decay: float = 1e-2
     patience: int | None = None
     held_out: float = 0.1
+    replays: int | None = None
 
     def check(self) -> None:
         """ValueError naming the setting that no net can be trained with."""
-        for name in ("hidden", "epochs", "batch", "patience"):
+        for name in ("hidden", "epochs", "batch", "patience", "replays"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {name}={value}")
@@ -136,14 +141,17 @@ class Training(Settings):
         Parameters
         ----------
         loss : callable
-            Mean loss of some of the rows, from the net as it is.
+            Mean loss of some of the rows, from the net as it is; where it has
+            `gradients(rows, weights)`, that is asked in training.
         watched : Tensor, optional
             Held-out rows whose loss ends the training after `patience` epochs.
         schedule : callable
             Share of the peak rate at each share of the way.
         """
         steps = -(-len(rows) // self.batch)
+        replays = self.replays or 1
         epochs = self.epochs or min(max(ENOUGH // steps, FEWEST), MOST)
+        epochs = max(round(epochs / replays), 1)
         weights = tuple(weight for weight in net.parameters() if weight.requires_grad)
         descent, best = AdamW(weights, self.decay), Best()
         for epoch in range(epochs):
@@ -151,7 +159,8 @@ class Training(Settings):
             net.train()
             for k, batch in enumerate(order.tensor_split(steps)):  # no batch of a single row
                 rate = self.rate * schedule((epoch + k / steps) / epochs)
-                descend(weights, descent, loss, batch, rate)
+                for _ in range(replays):
+                    descend(weights, descent, loss, batch, rate)
             net.eval()
             if (
                 watched is not None
@@ -166,11 +175,16 @@ class Training(Settings):
 def descend(
     weights: tuple[Tensor, ...], descent: AdamW, loss: Loss, batch: Tensor, rate: float
 ) -> None:
-    """One step down the loss of a batch; no gradient is left in any parameter."""
+    """One step down the loss of a batch, which may have its own way to the gradients."""
     with torch.enable_grad():
-        value = loss(batch)
-        gradients = torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
-    descent.step(gradients, rate)
+        own = getattr(loss, "gradients", None)
+        found = own(batch, weights) if own else slopes(loss(batch), weights)
+    descent.step(found, rate)
+
+
+def slopes(value: Tensor, weights: tuple[Tensor, ...]) -> Gradients:
+    """The gradient in each weight, 0 where there is none; nothing is left in any of them."""
+    return torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
 
 
 def loss_now(loss: Loss, rows: Tensor) -> float:
