@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d, cross_entropy
 
 from advaug.settings import Settings
-from advaug.spaces.edits import END
+from advaug.spaces.splicing import END
 from advaug.surrogates.ensemble import AdamW, balanced_rows, one_cycle, stratified_folds
 from advaug.surrogates.features import Features
 from advaug.surrogates.grams import grams_of
