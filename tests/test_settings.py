@@ -32,6 +32,7 @@ from advaug.attacks import (
     Patch,
     Square,
     Uniform,
+    Warp,
 )
 from advaug.surrogates import Ensemble
 
@@ -62,6 +63,7 @@ CHANGED = [
     Greedy(candidates=3, places=9, patience=1, stop_at=None),
     HotFlip(exact=3, beam=2, tries=5, stop_at=None),
     AutoAttack(attacks=(FGSM(), Square(steps=3))),
+    Warp(spread=0.1, shift=0.2, waves=2, steps=3, step=0.4),
     Noise(),
     Uniform(),
     Direction(),

@@ -17,6 +17,7 @@ from advaug.attacks.several import AutoAttack
 from advaug.attacks.shared import UAP, Patch
 from advaug.attacks.square import Square
 from advaug.attacks.virtual import VAT
+from advaug.attacks.warp import Warp
 
 ATTACKS: dict[str, type[Attack]] = {
     "fgsm": FGSM,
@@ -46,6 +47,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "greedy": Greedy,
     "hotflip": HotFlip,
     "autoattack": AutoAttack,
+    "warp": Warp,
 }
 
 __all__ = [
@@ -79,5 +81,6 @@ __all__ = [
     "Patch",
     "Square",
     "Uniform",
+    "Warp",
     "climb",
 ]
