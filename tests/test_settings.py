@@ -34,6 +34,7 @@ from advaug.attacks import (
     Square,
     Trigger,
     Uniform,
+    Warp,
 )
 from advaug.surrogates import Ensemble
 
@@ -68,6 +69,7 @@ CHANGED = [
     ),
     Trigger(length=2, count=2, place="start", rounds=2, exact=3, beam=2, batch=9, asked=99),
     AutoAttack(attacks=(FGSM(), Square(steps=3))),
+    Warp(spread=0.1, shift=0.2, waves=2, steps=3, step=0.4),
     Noise(),
     Uniform(),
     Direction(),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imblearn.pipeline import make_pipeline
 from scipy.fft import dct
+from scipy.integrate import cumulative_trapezoid
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline as plain_pipeline
@@ -17,7 +18,7 @@ from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import SignalAdapter, adapter_for
-from advaug.attacks import UAP, Instrument, Patch
+from advaug.attacks import UAP, Instrument, Patch, Warp
 from advaug.generation import RECIPES
 from advaug.spaces import Band, Box
 from advaug.spaces.band import spread_of
@@ -344,6 +345,25 @@ def test_each_part_of_an_instrument_does_what_it_says(name):
     assert (name == "nothing") == np.allclose(moved, X, atol=1e-4)
 
 
+def test_the_baseline_wanders_in_one_slow_wave():
+    X, y = waves()
+    adapter = SignalAdapter(bounds=(-99, 99))
+    attack = instrument_of(wander=0.3)
+    moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+    move = (moved - X)[:, 0]
+    time = np.arange(TIME) / TIME
+    left = []
+    for row in move:  # the best of many waves of half a turn to one and a half
+        fits = []
+        for turns in np.linspace(0.5, 1.5, 101):
+            angle = 2 * np.pi * turns * time
+            basis = np.stack([np.sin(angle), np.cos(angle)], 1)
+            fits.append(np.linalg.lstsq(basis, row, rcond=None)[1][0])
+        left.append(min(fits) / (row**2).sum())
+    assert max(left) < 1e-3
+    assert np.abs(move).max() <= 0.3 * 2**0.5 * X[:, 0].std() + 1e-4
+
+
 def test_a_searched_instrument_fools_more_than_a_random_one():
     X, y = waves()
     margins = []
@@ -529,6 +549,63 @@ def test_time_warps_forwards_and_leaves_the_ends(generator):
     assert (warped.diff() > 0).all()
     torch.testing.assert_close(warped[:, :, [0, -1]], ramp[:, :, [0, -1]], rtol=0, atol=1e-3)
     assert ((warped - ramp).abs().amax((1, 2)) > 0.003).all()
+
+
+def warped(attack, x, has_flags=False, radius=1.0):
+    channels = x.shape[1] // (1 + has_flags)
+    low, high = -torch.full((x.shape[1], 1), 99.0), torch.full((x.shape[1], 1), 99.0)
+    space = Band(Box(low, high, 2.0), torch.ones(channels, x.shape[2] + 1), has_flags)
+    size = torch.full((len(x),), radius)
+    return attack(None, x, space, size, torch.Generator().manual_seed(0))
+
+
+def test_a_warped_clock_is_the_integral_of_its_speed():
+    attack, time = Warp(spread=0.3, waves=3), 400
+    z = torch.rand(6, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    last = torch.full((6, 1), time - 1)
+    clock = attack.clock(z, last, torch.arange(time)).double().numpy()
+    share = np.linspace(0, 1, 100 * (time - 1) + 1)
+    waves_of = np.cos(np.pi * np.arange(1, 4)[:, None] * share)
+    gone = cumulative_trapezoid(np.exp(0.3 * z[:, 1:].numpy() @ waves_of), initial=0)[:, ::100]
+    exact = (gone / gone[:, -1:] + 0.1 * z[:, :1].numpy()).clip(0, 1) * (time - 1)
+    np.testing.assert_allclose(clock, exact, atol=2e-3)
+    assert (np.diff(clock) >= 0).all()
+
+
+def test_a_warp_keeps_what_it_must(generator):
+    x = torch.randn((5, 2, 40), generator=generator)
+    np.testing.assert_allclose(warped(Warp(), x, radius=0.0), x, atol=1e-5)
+    moved = warped(Warp(shift=0), x)
+    assert (moved - x).abs().amax((1, 2)).min() > 0.05
+    torch.testing.assert_close(moved[:, :, [0, -1]], x[:, :, [0, -1]], atol=1e-4, rtol=0)
+    flags = torch.zeros_like(x)
+    flags[0, :, 30:] = 1  # a short signal
+    flags[1, 0, 10] = 1  # one with a gap
+    cells = torch.cat([x * (1 - flags), flags], 1)
+    held = warped(Warp(), cells, has_flags=True)
+    torch.testing.assert_close(held[:, 2:], flags)
+    torch.testing.assert_close(held[1], cells[1], atol=1e-5, rtol=0)
+    assert (held[0, :2, 30:] == 0).all()
+    short = warped(Warp(), cells[:1, :2, :30])
+    torch.testing.assert_close(held[:1, :2, :30], short, atol=1e-4, rtol=0)
+
+
+def test_a_searched_warp_fools_more_than_a_random_one():
+    X, y = waves()
+    margins = []
+    for steps in (0, 8):
+        transformer = transformer_of(attack=Warp(0.5, steps=steps), radius=1.0).fit(X, y)
+        logits = transformer.surrogate_.logits(
+            transformer.adapter_.encode(transformer.transform(X))
+        )
+        margins.append((logits[:, 1] - logits[:, 0]).numpy() * (2 * y - 1))
+    assert margins[1].mean() < margins[0].mean()
+
+
+def test_only_signals_have_time_to_warp():
+    with pytest.raises(ValueError, match="use adapter='signal'"):
+        box = Box(torch.zeros(3), torch.ones(3), 2.0)
+        Warp()(None, torch.zeros(2, 3), box, torch.ones(2), torch.Generator())
 
 
 def test_features_have_a_gradient_everywhere(generator):

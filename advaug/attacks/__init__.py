@@ -20,6 +20,7 @@ from advaug.attacks.shared import UAP, Patch
 from advaug.attacks.square import Square
 from advaug.attacks.trigger import Trigger
 from advaug.attacks.virtual import VAT
+from advaug.attacks.warp import Warp
 
 ATTACKS: dict[str, type[Attack]] = {
     "fgsm": FGSM,
@@ -51,6 +52,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "gbda": GBDA,
     "trigger": Trigger,
     "autoattack": AutoAttack,
+    "warp": Warp,
 }
 
 __all__ = [
@@ -86,5 +88,6 @@ __all__ = [
     "Square",
     "Trigger",
     "Uniform",
+    "Warp",
     "climb",
 ]

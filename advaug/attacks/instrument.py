@@ -1,6 +1,6 @@
 """Signals as another instrument would have recorded them: a dozen scalars, searched adversarially.
 
-Gain, offset and drift of each channel, the clock, coloured noise and the cut-off of the recorder
+Gain, offset, drift and wander of each channel, the clock, coloured noise and the cut-off of the recorder
 leave a signal what it is; how far each may go is said in its own unit.
 """
 
@@ -21,7 +21,9 @@ from advaug.spaces import Band, Box
 from advaug.spaces.band import read_at
 from advaug.spaces.protocol import Space
 
-SHARED = 3  # scalars of all channels: clock, noise, cut-off
+EACH = 3  # scalars of each channel: gain, offset, drift
+SHARED = 4  # scalars of all channels: clock, noise, cut-off, turns of the wander
+WAVES = 2  # more of each channel: sine and cosine of the wander
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Instrument(Settings):
 
     Steepest ascent over scalars z in [-1, 1] (noise and cut-off: [0, 1]), from a random start; a
     signal x becomes lowpass((1 + gain)^z x(t (1 + clock z)) + offset z + drift z t / T +
-    noise z n), n pink noise drawn once for each row. The radius is the share of the tolerances
+    wander (z sin(u t) + z cos(u t)) + noise z n), n pink noise drawn once for each row and u T / pi
+    = 2 + z: the baseline swings half a turn to one and a half. The radius is the share of the tolerances
     that may be used, 1 for all; with steps=0 the instrument is a random one.
 
     Parameters
@@ -39,6 +42,8 @@ class Instrument(Settings):
         A channel is at most 1 + gain times as large, or as small.
     offset, drift : float >= 0
         Shift of a channel, and its slope from start to end, in its standard deviations.
+    wander : float >= 0
+        Amplitude of each of the two waves that the baseline swings in, in the same unit.
     clock : float in [0, 1)
         Share by which time runs faster or slower.
     noise : float >= 0
@@ -66,6 +71,7 @@ class Instrument(Settings):
     gain: float = 0.2
     offset: float = 0.2
     drift: float = 0.3
+    wander: float = 0.0
     clock: float = 0.02
     noise: float = 0.1
     cutoff: float = 0.2
@@ -87,9 +93,9 @@ class Instrument(Settings):
             )
         channels, chance = len(space.spread), Chance.of(seed, generator)
         noise = pink(standard_normal(chance.draw(channels, seed.shape[2]).to(seed)))
-        unit = seed.new_ones(3 * channels + SHARED)
+        unit = seed.new_ones((EACH + WAVES) * channels + SHARED)
         lowest = -unit
-        lowest[-2:] = 0
+        lowest[EACH * channels + 1 : EACH * channels + 3] = 0  # noise and cut-off
         start = chance.draw(len(unit)).to(seed) * (unit - lowest) + lowest
         start = start * per_row(radius, start)
         if self.steps:
@@ -104,14 +110,18 @@ class Instrument(Settings):
     def recorded(self, z: Tensor, seed: Tensor, noise: Tensor, space: Band) -> Tensor:
         """The signals through instruments z; frozen and missing cells stay, bounds hold."""
         channels, time = noise.shape[1:]
-        per_channel = z[:, : 3 * channels].reshape(len(z), 3, channels, 1)
-        gain, offset, drift = per_channel.unbind(1)
-        clock, level, low = (z[:, k, None, None] for k in range(-SHARED, 0))
+        parts = z.split((EACH * channels, SHARED, WAVES * channels), 1)
+        gain, offset, drift = parts[0].reshape(len(z), EACH, channels, 1).unbind(1)
+        clock, level, low, turns = parts[1][:, :, None, None].unbind(1)
+        sine, cosine = parts[2].reshape(len(z), WAVES, channels, 1).unbind(1)
         place = torch.arange(time, device=z.device).to(z)
         running = place * (1 + self.clock * clock[:, 0])
         x = read_at(seed, running.minimum(last_of(seed, channels)))[:, :channels]
         x = x * (gain * math.log1p(self.gain)).exp() + self.offset * offset
         x = x + self.drift * drift * place / time + self.noise * level * noise
+        if self.wander:
+            angle = torch.pi * (2 + turns) * place / time
+            x = x + self.wander * (sine * angle.sin() + cosine * angle.cos())
         rate = torch.fft.rfftfreq(2 * time, device=z.device).to(z)
         response = (1 + (rate * low / self.cutoff).square()).rsqrt()
         x = torch.fft.irfft(torch.fft.rfft(torch.cat([x, x.flip(2)], 2)) * response)[:, :, :time]

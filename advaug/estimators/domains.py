@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from advaug.adapters import Coding, SequenceCoding, SignalCoding
-from advaug.attacks import Attack, Greedy, Square
+from advaug.attacks import Attack, Greedy, Square, Warp
 from advaug.families import MOST, train_voters
 from advaug.generation import Explore, Pool
 from advaug.generation.pool import sample_of_classes
@@ -22,8 +22,8 @@ EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside r
 
 def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
-    if isinstance(coding, SignalCoding):  # mixed cell by cell: only where the humps coincide
-        return Explore(crossing=0.0, neighbours=10, noise=1.0)
+    if isinstance(coding, SignalCoding):
+        return Explore(wide=0.0, crossing=0.0, noise=0.0, reach=1.0, attack=Warp())
     if isinstance(coding, SequenceCoding):  # texts, questions, addresses, DNA: AP .768 (1.0: .766)
         return Explore(crossing=0.6, noise=1.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
@@ -62,4 +62,6 @@ def followed(attack: Attack, coding: Coding, is_asked: bool) -> Attack:
     stop_at = getattr(attack, "stop_at", None)
     if isinstance(coding, SequenceCoding):
         return Greedy(stop_at=stop_at)
+    if isinstance(attack, Warp):
+        return attack
     return Square(steps=100, stop_at=stop_at) if is_asked else attack
