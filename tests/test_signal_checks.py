@@ -127,12 +127,12 @@ def test_fit_does_not_touch_settings_or_global_chance(use):
     estimator, rows_of = use
     X, y = waves()
     before = {name: repr(value) for name, value in estimator.get_params().items()}
-    np.random.seed(3)
-    expected = np.random.random()
-    np.random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
     rows_of(estimator, X, y)
     assert {name: repr(value) for name, value in estimator.get_params().items()} == before
-    assert np.random.random() == expected
+    assert np.random.random() == expected  # noqa: NPY002
 
 
 def test_channels_are_counted_as_features(use):

@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -19,12 +20,16 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import SignalAdapter, adapter_for
 from advaug.attacks import UAP, Instrument, Patch, Warp
+from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
 from advaug.generation import RECIPES
+from advaug.inspection import VerdictDisplay
 from advaug.spaces import Band, Box
 from advaug.spaces.band import spread_of
 from advaug.surrogates import Ensemble, Signals
 from advaug.validity import Banded, Judge
 
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
 TIME = 40
 
 
@@ -256,6 +261,31 @@ def test_attacks_know_nothing_of_signals_and_move_them(attack, name):
     moved = transformer.transform(X)
     assert [row.shape for row in moved] == [row.shape for row in X]
     assert not rows_equal(moved, X)
+
+
+def test_a_universal_move_of_signals_is_one_waveform_in_their_band():
+    X, y = waves()
+    adapter = SignalAdapter(sampling_rate=100.0, band=(0.0, 10.0), bounds=(-99, 99))
+    transformer = transformer_of(attack=UAP(steps=10), adapter=adapter, radius=0.5).fit(X, y)
+    move = transformer.transform(X) - X
+    np.testing.assert_allclose(move, move[:1].repeat(len(X), 0), atol=1e-5)
+    power = np.square(dct(move[0], norm="ortho")).sum(0)
+    assert power[np.arange(TIME) * 100 / (2 * TIME) > 10].sum() < 1e-8 * power.sum()
+    assert abs(np.abs(move[0] / transformer.adapter_.scale[:, None]).max() - 0.5) < 1e-4
+    assert transformer.fooling_rate_ >= 0
+
+
+def test_a_patch_of_signals_is_one_window_of_time():
+    X, y = waves()
+    adapter = SignalAdapter(band=None, bounds=(-99, 99))
+    transformer = transformer_of(attack=Patch(steps=10), adapter=adapter, radius=2.0).fit(X, y)
+    touched = (transformer.transform(X) != X).any(1)
+    assert touched.any(1).all()
+    for row in touched:
+        first, last = np.flatnonzero(row)[[0, -1]]
+        assert row[first : last + 1].mean() > 0.9
+        assert last - first < TIME - 1
+    assert len({tuple(row) for row in touched}) > 5  # elsewhere in each
 
 
 def test_growing_all_classes_of_signals():
@@ -652,3 +682,79 @@ def test_no_rows_are_filtered_to_no_rows():
     X, y = waves()
     moved = AdversarialTransformer(attack="crossover", random_state=0).fit(X, y).transform(X)
     assert moved.shape == X.shape
+
+
+# ---------------------------------------------------------------- the ECG that ships
+
+
+def test_the_shipped_beats_are_those_of_the_record():
+    X, y = load_ecg_beats()
+    assert X.shape == (433, 2, 252)
+    assert X.dtype == np.int16
+    assert dict(zip(*np.unique(y, return_counts=True), strict=True)) == {
+        "normal": 400,
+        "premature": 33,
+    }
+    volts = (X - ECG_ZERO) / ECG_GAIN
+    peak = volts[:, 0].argmax(1) / ECG_RATE
+    assert np.abs(peak - 0.25).max() < 0.02  # the R peak is what an annotation stands at
+    assert 0.5 < volts.max() < 3
+
+
+def test_whole_numbers_of_a_converter_stay_whole_and_beats_grow():
+    X, y = load_ecg_beats()
+    keep = np.flatnonzero(y == "premature").tolist() + np.flatnonzero(y == "normal")[:60].tolist()
+    X_new, y_new = sampler_of().fit_resample(X[keep], y[keep])
+    assert X_new.dtype == np.int16
+    assert (y_new == "premature").sum() == (y_new == "normal").sum() == 60
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def test_verdicts_keep_real_signals_and_refuse_noisy_ones_for_the_band():
+    X, y = waves(n=200)
+    sampler = sampler_of()
+    made = sampler.fit_resample(X, y)
+    fresh = waves(n=200, seed=1)[0][:50]
+    rough = fresh + 0.5 * np.random.default_rng(0).normal(size=fresh.shape)
+    other = waves(n=200, seed=1)[0][100:150]
+    seen = {
+        name: VerdictDisplay.from_sampler(sampler, *made, signals, 1)
+        for name, signals in {"fresh": fresh, "rough": rough, "other": other}.items()
+    }
+    assert seen["fresh"].keeps.mean() > 0.6
+    assert seen["rough"].is_inside.mean() < 0.1
+    assert seen["other"].agrees.mean() < 0.1
+    for display in seen.values():
+        expected = display.agrees & display.is_plausible & display.is_inside
+        np.testing.assert_array_equal(display.keeps, expected)
+
+
+def test_verdicts_are_of_the_made_signals_by_default_and_drawn_with_their_shares():
+    X, y = waves()
+    sampler = sampler_of()
+    made = sampler.fit_resample(X, y)
+    display = VerdictDisplay.from_sampler(sampler, *made).plot()
+    assert display.label == 1
+    assert len(display.keeps) == sampler.synthetic_mask_.sum()
+    shares = [text.get_text() for text in display.ax_.texts]
+    checks = (display.agrees, display.is_plausible, display.is_inside, display.keeps)
+    assert shares == [f"{passed.mean():.0%}" for passed in checks]
+    (image,) = display.ax_.get_images()
+    np.testing.assert_array_equal(image.get_array().sum(1), [passed.sum() for passed in checks])
+    assert display.ax_.get_title(loc="left") == "24 signals as 1: refused are orange"
+    plt.close("all")
+
+
+def test_verdicts_ask_for_signals_and_a_known_class():
+    X, y = waves()
+    sampler = sampler_of()
+    with pytest.raises(ValueError, match="has not made rows yet"):
+        VerdictDisplay.from_sampler(sampler, X, y)
+    made = sampler.fit_resample(X, y)
+    with pytest.raises(ValueError, match=r"label must be one of \[0, 1\], got 5"):
+        VerdictDisplay.from_sampler(sampler, *made, label=5)
+    made = sampler.fit_resample(X[:, 0], y)
+    with pytest.raises(ValueError, match="verdicts are of signals"):
+        VerdictDisplay.from_sampler(sampler, *made)
