@@ -27,6 +27,16 @@ class Attack(Protocol):
     ) -> Tensor: ...
 
 
+def refuse_no_gradient(value: Tensor) -> None:
+    """ValueError for the answer of a model that is only asked."""
+    if not value.requires_grad:
+        raise ValueError(
+            "the attacked model has no gradient, it can only be asked: take attack='square', "
+            "'nes', 'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch "
+            "module as surrogate"
+        )
+
+
 def slope(
     objective: Objective, x: Float[Tensor, "batch *shape"]
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *shape"]]:
@@ -34,12 +44,7 @@ def slope(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         value = objective(x)
-        if not value.requires_grad:
-            raise ValueError(
-                "the attacked model has no gradient, it can only be asked: take attack='square', "
-                "'nes', 'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch "
-                "module as surrogate"
-            )
+        refuse_no_gradient(value)
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 
