@@ -93,7 +93,7 @@ class Trigger(Settings):
         edits = edits_of(space, self)
         self._check()
         budget = edits.budget(seed, radius.ceil()).long()
-        best, found = asked(objective, seed, seed), list[Tensor]()
+        best, found = asked(objective, seed.long(), seed), list[Tensor]()
         while len(found) < self.count and bool((left := best <= 0).any() or not found):
             order = torch.randperm(len(seed), generator=generator, device=generator.device)
             order = order.to(seed.device)
