@@ -85,6 +85,7 @@ class SequenceAdapter(Settings):
         """Learn the vocabulary and which tokens are neighbours; errors name row or token."""
         self._check()
         rows = containers.sequences(X)
+        containers.refuse_no_tokens(rows)
         cutter = Cutter(
             cut_named(self.tokens, rows),
             re.compile(self.protected) if self.protected else None,
@@ -210,6 +211,7 @@ class SequenceCoding:
         A token at place k that fit has not seen is -2 - 2 k, and -3 - 2 k where it is frozen.
         """
         rows = containers.sequences(X)
+        containers.refuse_no_tokens(rows)
         x = np.full((len(rows), self.width), -1, np.float32)
         size, get = len(self.words), self.index.get
         for row, to in zip(rows, x, strict=True):

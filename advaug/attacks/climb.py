@@ -32,6 +32,12 @@ class Attack(Protocol):
     ) -> Tensor: ...
 
 
+def refuse_no_gradient(value: Tensor) -> None:
+    """ValueError for the answer of a model that is only asked."""
+    if not value.requires_grad:
+        raise ValueError(NO_GRADIENT)
+
+
 def slope(
     objective: Objective, x: Float[Tensor, "batch *shape"]
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *shape"]]:
@@ -39,8 +45,7 @@ def slope(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         value = objective(x)
-        if not value.requires_grad:
-            raise ValueError(NO_GRADIENT)
+        refuse_no_gradient(value)
         (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
     return value.detach(), gradient
 

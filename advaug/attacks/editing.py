@@ -59,3 +59,11 @@ def leaders(
     first = torch.searchsorted(sorted_owner, sorted_owner)
     rank = torch.arange(len(order), device=order.device) - first
     return order[rank < count]
+
+
+def each_once(
+    owner: Int[Tensor, " some"], x: Int[Tensor, "some length"]
+) -> tuple[Int[Tensor, " fewer"], Int[Tensor, "fewer length"]]:
+    """Each owner's rows without those that it has twice."""
+    both = torch.cat([owner[:, None], x], 1).unique(dim=0)
+    return both[:, 0], both[:, 1:]

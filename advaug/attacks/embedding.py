@@ -84,7 +84,10 @@ def vectors_or_none(
     objective: Objective, space: Edits, like: Float[Tensor, "batch length"]
 ) -> Float[Tensor, "tokens width"] | None:
     """The same; None where the model is only asked."""
+    first = torch.zeros(1, dtype=torch.long, device=like.device)
     try:
-        return vectors(objective, space, like)
+        with embedded(objective.take(first), like[:1]):
+            pass
     except NoEmbedding:
         return None
+    return vectors(objective, space, like)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.editing import asked, different, edits_of
+from advaug.attacks.editing import asked, edits_of
 from advaug.attacks.embedding import embedded, vectors
 from advaug.attacks.ground import MOST_CELLS, marked
 from advaug.chance import Chance
@@ -15,7 +15,7 @@ from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces import Edits
 from advaug.spaces.protocol import Space
-from advaug.spaces.splicing import lengths, neighbours
+from advaug.spaces.splicing import neighbours
 
 BETAS = (0.9, 0.999)  # Adam's
 TINY = 1e-8
@@ -50,7 +50,7 @@ class GBDA(Settings):
     samples : int
         Rows that are drawn and asked in the end.
     tries : int
-        Substitutes a place that are drawn from those allowed.
+        Substitutes a place: all that are allowed where there are no more, else evenly chosen ones.
 
     References
     ----------
@@ -167,6 +167,14 @@ def gumbel(chance: Chance, like: Float[Tensor, "batch *shape"]) -> Float[Tensor,
     return -(-(uniform + TINY).log() + TINY).log()
 
 
+def first_of(new: Int[Tensor, "batch length tries"]) -> Bool[Tensor, "batch length tries"]:
+    """Each substitute of a place once, where it stands first."""
+    ordered, place = new.sort(dim=2, stable=True)
+    is_first = torch.ones_like(new, dtype=torch.bool)
+    is_first[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    return torch.zeros_like(is_first).scatter(2, place, is_first)
+
+
 @dataclass(frozen=True)
 class Choice:
     """For each place of each row its own token and some that may stand for it."""
@@ -179,23 +187,17 @@ class Choice:
     def of(
         cls, seed: Float[Tensor, "batch length"], edits: Edits, chance: Chance, tries: int
     ) -> "Choice":
-        """`tries` substitutes a place, drawn from those allowed beside the seed's own tokens."""
+        """`tries` substitutes a place, of those allowed beside the seed's own tokens."""
         x = seed.long()
-        length = x.shape[1]
-        at = torch.arange(length, device=x.device).repeat_interleave(tries)
-        place = (at + 0.5) / lengths(x)[:, None].clamp_min(1)
-        proposals = edits.proposals(x, place.clamp_max(1 - 1e-6), chance)
-        flips = different(proposals) & (proposals.removed == 1) & (proposals.size == 1)
-        flips &= (at < lengths(x)[:, None]) & (proposals.start == at)
-        new = proposals.block[..., 0]
-        around = neighbours(x)
-        is_seen = edits.seen(around.gather(1, proposals.start), new)
-        is_seen &= edits.seen(new, around.gather(1, proposals.start + 2))
+        new, valid = edits.substitutes(x, tries, chance)
+        around = neighbours(x)[..., None].expand(-1, -1, tries)
+        is_seen = edits.seen(around[:, :-4], new) & edits.seen(new, around[:, 2:-2])
         own = edits.plain(x)[..., None]
+        every = torch.ones_like(own, dtype=torch.bool)
         return cls(
-            torch.cat([own, new.clamp_min(0).view(-1, length, tries)], 2),
-            torch.cat([torch.ones_like(own).bool(), flips.view(-1, length, tries)], 2),
-            torch.cat([torch.ones_like(own).bool(), is_seen.view(-1, length, tries)], 2),
+            torch.cat([own, new.clamp_min(0)], 2),
+            torch.cat([every, valid & first_of(new)], 2),
+            torch.cat([every, is_seen], 2),
         )
 
     def start(self, stay: float) -> Float[Tensor, "batch length choices"]:

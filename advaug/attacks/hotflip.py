@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from advaug.attacks.editing import asked, edits_of, leaders, taken
+from advaug.attacks.editing import asked, each_once, edits_of, leaders
 from advaug.attacks.embedding import embedded, vectors
 from advaug.attacks.ground import MOST_CELLS, marked
 from advaug.chance import Chance
@@ -14,7 +14,6 @@ from advaug.objectives import Objective
 from advaug.settings import Settings
 from advaug.spaces import Edits
 from advaug.spaces.protocol import Space
-from advaug.spaces.splicing import lengths
 
 
 @dataclass
@@ -32,7 +31,7 @@ class HotFlip(Settings):
     beam : int
         Rows that go on from each seed.
     tries : int
-        Edits a place that are drawn and ranked.
+        Substitutes a place that are ranked: all where there are no more, else evenly chosen ones.
     stop_at : float, optional
         A row whose objective is above this value is done.
 
@@ -101,7 +100,7 @@ class HotFlip(Settings):
             )
             if not len(row):
                 break
-            row = source[row]
+            row, tried = each_once(source[row], tried)  # two edits in either order are one row
             value = asked(objective.take(row), tried, like)
             kept = leaders(value, row, self.beam)
             beam, source, value = tried[kept], row[kept], value[kept]
@@ -124,17 +123,15 @@ class HotFlip(Settings):
         with embedded(objective, x.to(like)) as (value, vector):
             (gradient,) = torch.autograd.grad(value.sum(), vector)
         gradient, vector = gradient.to(x.device), vector.to(x.device)  # a net stays where it is
-        at = torch.arange(x.shape[1], device=x.device).repeat_interleave(self.tries)
-        place = (at + 0.5) / lengths(x)[:, None].clamp_min(1)
-        proposals = space.proposals(x, place.clamp_max(1 - 1e-6), chance)
-        flips = proposals.valid & (proposals.removed == 1) & (proposals.size == 1)
-        flips &= at < lengths(x)[:, None]
-        new = proposals.block[..., 0].clamp_min(0)
-        start = proposals.start.clamp_max(x.shape[1] - 1)
-        old = (gradient * vector).sum(-1).gather(1, start)
-        slope = gradient.gather(1, start[..., None].expand(-1, -1, gradient.shape[-1]))
-        gain = (slope * table[new]).sum(-1) - old
-        gain = gain.masked_fill(~flips, -torch.inf)
+        new, valid = space.substitutes(x, self.tries, chance)
+        gain = torch.einsum("bltd,bld->blt", table[new.clamp_min(0)], gradient)
+        gain = gain - (gradient * vector).sum(-1, keepdim=True)
+        gain = gain.masked_fill(~valid, -torch.inf).flatten(1)
         best = gain.topk(min(self.exact, gain.shape[1]), dim=1)
         row, rank = best.values.isfinite().nonzero().unbind(1)
-        return taken(proposals, row).made(x[row], best.indices[row, rank]), row
+        pick = best.indices[row, rank]
+        tried = x[row]
+        tried[torch.arange(len(row), device=x.device), pick // self.tries] = new.flatten(1)[
+            row, pick
+        ]
+        return tried, row

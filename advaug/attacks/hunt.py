@@ -72,7 +72,7 @@ class Hunt:
     edits: Edits
     budget: Int[Tensor, " rows"]
     at_end: bool
-    before: Float[Tensor, " rows"]  # what rows are worth as they are
+    before: Float[Tensor, " rows"]  # what rows are worth without it
     cap: float
     pool: Int[Tensor, " some"]  # tokens that may be taken
     table: Float[Tensor, "tokens width"] | None
@@ -85,14 +85,14 @@ class Hunt:
         seed: Tensor,
         edits: Edits,
         budget: Tensor,
+        before: Tensor,
         most: int,
         *,
         at_end: bool,
     ) -> Self:
         """The search on these rows; a model without an embedding is asked about `most` tokens."""
-        before = asked(objective, seed, seed)
-        table = vectors_or_none(objective, edits, seed)
         pool = tokens_of(edits)
+        table = vectors_or_none(objective, edits, seed)
         if table is None:
             pool = pool[:most]
         cap = float(before.abs().median())

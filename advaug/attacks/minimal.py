@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.attacks.climb import slope
+from advaug.attacks.climb import refuse_no_gradient, slope
 from advaug.norms import per_row
 from advaug.objectives import Objective
 from advaug.settings import Settings
@@ -30,6 +30,7 @@ def slopes(
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
         values = objective.each(x) if hasattr(objective, "each") else objective(x)[:, None]
+        refuse_no_gradient(values)
         if values.shape[1] > 1:
             values = values.topk(min(most, values.shape[1]), dim=1).values
         goals = values.unbind(1)

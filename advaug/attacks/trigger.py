@@ -39,8 +39,8 @@ class Trigger(Settings):
     length : int
         Tokens of the trigger.
     count : int
-        Triggers: each further one is learnt from rows that the earlier ones leave, and a row takes
-        the one that does it the most harm (one query a trigger).
+        Triggers: each further one is learnt from rows that the earlier ones have not flipped, and
+        for what it adds; a row takes the one that does it the most harm (one query a trigger).
     place : {"end", "start"}
         Where it is put.
     rounds : int
@@ -93,17 +93,17 @@ class Trigger(Settings):
         edits = edits_of(space, self)
         self._check()
         budget = edits.budget(seed, radius.ceil()).long()
-        left, found = torch.arange(len(seed)), list[Tensor]()
-        while len(found) < self.count and len(left):
-            order = torch.randperm(len(left), generator=generator, device=generator.device)
-            rows = left[order.to(left.device)[: self.batch]].to(seed.device)
-            some = (objective.take(rows), seed[rows], edits, budget[rows])
+        best, found = asked(objective, seed.long(), seed), list[Tensor]()
+        while len(found) < self.count and bool((left := best <= 0).any() or not found):
+            order = torch.randperm(len(seed), generator=generator, device=generator.device)
+            order = order.to(seed.device)
+            rows = (order[left[order]] if left.any() else order)[: self.batch]
+            some = (objective.take(rows), seed[rows], edits, budget[rows], best[rows])
             hunt = Hunt.of(*some, self.asked, at_end=self.place == "end")
             found.append(hunt.found(self.length, self.rounds, self.exact, self.beam))
             if len(found) < self.count:
-                every = left.to(seed.device)
-                x = self._placed(found[-1], seed[every].long(), edits, budget[every])
-                left = left[(asked(objective.take(every), x, seed) <= 0).cpu()]
+                x = self._placed(found[-1], seed.long(), edits, budget)
+                best = best.maximum(asked(objective, x, seed))
         return replace(self, tokens=self._read(torch.stack(found)).cpu())
 
     def __call__(
@@ -138,7 +138,9 @@ class Trigger(Settings):
     def _check(self) -> None:
         if self.place not in PLACES:
             raise ValueError(f"place must be one of {PLACES}, got {self.place!r}")
-        numbers = {name: getattr(self, name) for name in ("length", "count", "exact", "beam")}
-        numbers |= {"batch": self.batch, "asked": self.asked}
-        if min(numbers.values()) < 1 or self.rounds < 0:
-            raise ValueError(f"rounds must be 0 or more, and 1 or more {numbers}, got {self}")
+        numbers = (self.length, self.count, self.exact, self.beam, self.batch, self.asked)
+        if min(numbers) < 1 or self.rounds < 0:
+            raise ValueError(
+                "length, count, exact, beam, batch and asked must be 1 or more, rounds 0 or more, "
+                f"got {self}"
+            )

@@ -146,6 +146,13 @@ class Constraints:
         dict of rule -> ndarray of bool (rows,). A row with a missing cell in a column that the
         rule reads counts as holding. Frozen columns have no line: they are a matter of parents.
         """
+        if self.named and containers.is_sequences(X):
+            raise ValueError(
+                f"constraint {name_of(self.named[0])!r} reads columns, but X holds sequences, "
+                "which have none: pass a callable from rows to one bool a row, e.g. "
+                "constraints=lambda rows: [row.startswith('http') for row in rows]; what must stay "
+                "is SequenceAdapter(frozen=[...], protected='a regular expression')"
+            )
         cells = self.read(X)
         answers = {name_of(rule): answer(rule, cells) for rule in self.named}
         return answers | {name_of(rule): called(rule, X, cells.n_rows) for rule in self.calls}

@@ -37,7 +37,13 @@ from advaug.containers.rows import (
     table,
     take,
 )
-from advaug.containers.sequences import is_sequences, like_row, put_sequences, sequences
+from advaug.containers.sequences import (
+    is_sequences,
+    like_row,
+    put_sequences,
+    refuse_no_tokens,
+    sequences,
+)
 
 __all__ = [
     "NUMBER",
@@ -68,6 +74,7 @@ __all__ = [
     "put",
     "put_sequences",
     "read_table",
+    "refuse_no_tokens",
     "refuse_ragged",
     "refuse_twice",
     "rowwise",

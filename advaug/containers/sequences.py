@@ -21,22 +21,26 @@ def is_sequences(X: Any) -> bool:
     if not _is_flat(X):
         return False
     some = [row for row in islice(X, LOOKED_AT) if not _is_missing(row)]
-    if any(isinstance(row, str) for row in some):  # among others it is refused by its number
+    if any(isinstance(row, str | bytes) for row in some):  # refused by number, or among others
         return True
     if not some or not all(_is_token_list(row) for row in some):
         return False
     tokens = [token for row in some for token in islice(row, LOOKED_AT)]
     if tokens and all(isinstance(token, str) for token in tokens):
         return True
+    if not any(isinstance(token, Integral | str) for token in tokens):
+        return False
     # Ones of one length are a table; every row is asked, as one may differ.
-    return all(isinstance(t, Integral | str) for t in tokens) and len({len(row) for row in X}) > 1
+    counts = {len(row) if _is_token_list(row) else -1 for row in X}
+    is_usual = all(isinstance(token, Integral | str) for token in tokens)
+    return len(counts) > 1 and (is_usual or any(isinstance(token, str) for token in tokens))
 
 
 def _is_flat(X: Any) -> bool:
     if isinstance(X, pd.Series):
         return X.dtype == object or pd.api.types.is_string_dtype(X.dtype)
     if isinstance(X, np.ndarray):
-        return X.ndim == 1 and X.dtype.kind in "OUT"
+        return X.ndim == 1 and X.dtype.kind in "OUTS"
     return isinstance(X, list | tuple) or nw.dependencies.is_into_series(X)
 
 
@@ -67,7 +71,7 @@ def sequences(X: Any) -> list[Any]:
         if not isinstance(row, str) and not _is_token_list(row):
             raise ValueError(
                 f"row {place} of X is {type(row).__name__} ({row!r:.40}): a sequence is a text or "
-                "a list of tokens"
+                "a list of tokens" + (": write row.decode()" if isinstance(row, bytes) else "")
             )
         if isinstance(row, str) != isinstance(rows[0], str):
             raise ValueError(
@@ -75,6 +79,19 @@ def sequences(X: Any) -> list[Any]:
                 f"{type(rows[0]).__name__}: pass all rows as texts, or all as lists of tokens"
             )
     return rows
+
+
+def refuse_no_tokens(rows: list[Any]) -> None:
+    """ValueError naming the first row with a token that is neither a text nor a whole number."""
+    for place, row in enumerate(rows):
+        if isinstance(row, str | np.ndarray):
+            continue
+        for k, token in enumerate(row):
+            if not isinstance(token, str | Integral):
+                raise ValueError(
+                    f"row {place} of X has {token!r:.40} ({type(token).__name__}) as token {k}: "
+                    "tokens are texts or whole numbers. Leave it out, or write a text for it"
+                )
 
 
 def put_sequences(X: Any, rows: list[Any]) -> Any:

@@ -60,6 +60,8 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     if containers.is_sequences(X):
         containers.sequences(X)
         return X
+    if isinstance(X, list | tuple) and not len(X):
+        raise ValueError("Found array with 0 sample(s) (shape=(0,)): at least 1 row is required")
     kind = containers.kind_of_container(X)
     if kind == "frame":
         containers.refuse_twice(X)

@@ -47,6 +47,8 @@ def model_of(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> M
     rows = containers.take(X, few)
     if isinstance(surrogate, nn.Module):
         net = Frozen(surrogate)
+        if is_edited(coding):
+            check_numbers(net, coding, coding.native(coding.encode(rows)))
         probe(net, coding.native(coding.encode(rows)), n_classes, slopes=not is_edited(coding))
         return net
     check_classifier(surrogate)
@@ -65,6 +67,20 @@ def model_of(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> M
     net = Frozen(twin, classes=model.classes)
     said = net.logits(coding.native(coding.encode(rows))).argmax(1).numpy()
     return net if (model.classes[said] == predicted).mean() >= ALIKE else model
+
+
+def check_numbers(net: Frozen, coding: Coding, rows: Tensor) -> None:
+    """ValueError if a net of sequences has no vector for the largest number of a token."""
+    tokens = len(coding.words)  # type: ignore[attr-defined]
+    try:
+        with torch.no_grad():
+            net.logits(torch.full_like(rows[:1], tokens))
+    except IndexError as error:
+        raise ValueError(
+            "surrogate: its torch.nn.Embedding is too small, tokens are numbered 0 (padding and "
+            f"unseen ones) to {tokens}: make it torch.nn.Embedding({tokens + 1}, ...), or fit the "
+            "adapter on the rows that the net was trained on"
+        ) from error
 
 
 def own_coding(surrogate: Any) -> Coding | None:

@@ -232,6 +232,31 @@ class Edits:
             valid=valid,
         )
 
+    def substitutes(
+        self, x: Int[Tensor, "batch length"], tries: int, chance: Chance
+    ) -> tuple[Int[Tensor, "batch length tries"], Bool[Tensor, "batch length tries"]]:
+        """Tokens that may stand in the place of each, and which of them are allowed.
+
+        All that there are, where `tries` is as large as the lists of the table and of what has
+        followed the token before; else as many at even distances. At most half are the table's.
+        """
+        around = self.plain(neighbours(x))
+        before, at, then = around[:, :-4], around[:, 1:-3], around[:, 2:-2]
+        known = self._known(at)
+        share = tries if not len(self.bigrams.followers.values) else max(tries // 2, 1)
+        tabled = self.safe.count(known).clamp_max(share)[..., None]
+        k, start = torch.arange(tries, device=x.device), chance.draw(x.shape[1])[..., None]
+        is_tabled = k < tabled
+        lot = torch.where(is_tabled, k + start, k - tabled + start)
+        lot = lot / torch.where(is_tabled, tabled, tries - tabled).clamp_min(1)
+        wide = [one[..., None].expand_as(lot) for one in (before, at, then, known)]
+        safe = self.safe.draw(wide[3], lot, -2)
+        follower = self.bigrams.after(wide[0], lot)
+        fits = self.seen(wide[0], follower) & self.seen(follower, wide[2])
+        new = torch.where(is_tabled, safe, follower)
+        valid = (is_tabled | fits) & (new >= 0) & (new != wide[1]) & (wide[1] != END)
+        return new, valid & ~self.is_frozen(x)[..., None]
+
     def seen(
         self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
