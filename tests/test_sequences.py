@@ -3,6 +3,8 @@ one that the corpus or the table allows."""
 
 import math
 import pickle
+import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from advaug.spaces.levenshtein import edit_distance
 from advaug.spaces.splicing import compact, lengths
 from advaug.surrogates import Ensemble
 from advaug.validity import Fluency
+from advaug.validity.fluency import resemblance
 
 THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]
 USUAL = ["is slow", "does not start", "shows an error", "asks to log in"]
@@ -98,6 +101,7 @@ def levenshtein(a, b):
         np.array(["a b", "c"], dtype=object),
         pd.Series(["a b", "c"]),
         pl.Series(["a b", "c"]),
+        pl.Series([["a"], ["b", "c"]]),
         [["a"], ["b", "c"]],
         [["a", "b"], ["c", "d"]],
         [[1, 2], [3]],
@@ -372,7 +376,7 @@ def test_kin_are_near_by_their_n_grams_whatever_the_tokens_numbers_are():
 
 
 @pytest.mark.parametrize(
-    "kind", ["list", "object", "text", "series", "polars", "tokens", "numbers"]
+    "kind", ["list", "object", "text", "series", "polars", "lists", "tokens", "numbers"]
 )
 def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
     texts, y = tickets()
@@ -382,13 +386,14 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
         "text": lambda: np.array(texts),
         "series": lambda: pd.Series(texts, index=[*range(3, 363, 3)], name="ticket"),
         "polars": lambda: pl.Series("ticket", texts),
+        "lists": lambda: pl.Series("ticket", [text.split() for text in texts]),
         "tokens": lambda: [text.split() for text in texts],
         "numbers": lambda: [[len(word) for word in text.split()] for text in texts],
     }[kind]()
     sampler = AdversarialOverSampler(random_state=0)
     X_new, y_new = sampler.fit_resample(X, y)
     assert type(X_new) is type(X)
-    old, new = list(X), list(X_new)
+    old, new = ([*(Z.to_list() if hasattr(Z, "to_list") else Z)] for Z in (X, X_new))
     assert new[: len(y)] == old
     assert (y_new == "rare").sum() == (y_new == "usual").sum()
     assert type(new[-1]) is type(old[0])
@@ -396,9 +401,7 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
         assert X_new.index[-1] == 360 + len(y_new) - len(y)
         assert X_new.name == "ticket"
     edits = sampler.provenance_["edits"]
-    changed = [
-        list(X_new)[len(y) + k] != list(X)[p] for k, p in enumerate(sampler.provenance_.parent)
-    ]
+    changed = [new[len(y) + k] != old[p] for k, p in enumerate(sampler.provenance_.parent)]
     assert [bool(edit) for edit in edits] == changed
     assert np.mean(changed) > 0.5
 
@@ -445,6 +448,26 @@ def test_no_new_row_breaks_a_grammar_or_loses_a_protected_span():
     assert ends_well(X_new).all()
     for k, parent in enumerate(sampler.provenance_.parent):
         assert X_new[len(texts) + k].startswith(texts[parent][:4])
+
+
+def test_every_address_still_matches_the_regular_expression_of_one():
+    rng, pattern = np.random.default_rng(0), re.compile(r"https?://[a-z]+(\.[a-z]+)+(/[a-z0-9]*)*")
+    hosts, ends = ["shop", "bank", "mail", "news"], ["com", "org", "net"]
+
+    def address(is_rare):
+        path = "/".join(rng.choice(["login", "verify"] if is_rare else ["a", "b1", "c2"], 3))
+        return f"http://{rng.choice(hosts)}.{rng.choice(hosts)}.{rng.choice(ends)}/{path}"
+
+    y = np.arange(120) % 6 == 0
+    texts = [address(is_rare) for is_rare in y]
+    sampler = AdversarialOverSampler(
+        constraints=lambda rows: np.array([bool(pattern.fullmatch(row)) for row in rows]),
+        adapter=SequenceAdapter(tokens="character"),
+        random_state=0,
+    )
+    X_new, _ = sampler.fit_resample(texts, y)
+    assert all(pattern.fullmatch(row) for row in X_new)
+    assert len({*X_new[120:]} - {*texts}) > 10
 
 
 def test_it_stands_in_front_of_a_text_pipeline():
@@ -508,6 +531,31 @@ def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
         usual.surprise(x[rare == 1].long(), own=1).mean()
         > usual.surprise(x[rare == 1].long()).mean()
     )
+
+
+@given(st.lists(st.text("ab ", max_size=8), min_size=1, max_size=6), st.text("ab ", max_size=8))
+def test_resemblance_is_the_share_of_pairs_in_common(rows, other):
+    coding = SequenceAdapter(tokens="character").fit([*rows, other, "ab"])
+
+    def pairs(text):
+        return {*pairwise(["start", *text, "end"])}
+
+    expected = max(len(pairs(r) & pairs(other)) / len(pairs(r) | pairs(other)) for r in rows)
+    found = resemblance(coding.encode([other]).long(), coding.encode(rows).long())
+    assert math.isclose(float(found), expected, rel_tol=1e-6)
+
+
+def test_near_duplicates_are_refused_where_it_is_asked_for():
+    texts, y = tickets(300)
+    sampler = AdversarialOverSampler(judge=Fluency(level=0.0, overlap=0.6), random_state=0)
+    X_new, _ = sampler.fit_resample(texts, y)
+    coding = sampler.adapter_
+    kept = sampler.provenance_.kept.to_numpy() > 0
+    made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
+    real = [text for text, label in zip(texts, y, strict=True) if label == "rare"]
+    assert len(made) > 20
+    found = resemblance(coding.encode(made).long(), coding.encode(real).long())
+    assert found.max() <= 0.6
 
 
 def test_no_new_row_is_a_copy_where_fluency_judges():
@@ -675,3 +723,9 @@ def test_a_number_among_texts_is_refused_by_its_row():
 def test_words_that_may_go_anywhere_have_a_blank_before_them():
     coding = SequenceAdapter(moves={"": ["um"]}, tokens="word").fit(["a b", "c d e"])
     assert " um" in coding.words
+
+
+def test_a_series_of_categories_is_refused_with_what_mends_it():
+    texts, y = tickets(40)
+    with pytest.raises(TypeError, match=r"pass X\.astype\(str\)"):
+        AdversarialOverSampler().fit_resample(pd.Series(texts, dtype="category"), y)

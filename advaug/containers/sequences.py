@@ -20,6 +20,7 @@ def is_sequences(X: Any) -> bool:
     """
     if not _is_flat(X):
         return False
+    X = X.to_list() if hasattr(X, "to_list") else X  # polars hands out lists as series
     some = [row for row in islice(X, LOOKED_AT) if not _is_missing(row)]
     if any(isinstance(row, str | bytes) for row in some):  # refused by number, or among others
         return True
@@ -38,7 +39,8 @@ def is_sequences(X: Any) -> bool:
 
 def _is_flat(X: Any) -> bool:
     if isinstance(X, pd.Series):
-        return X.dtype == object or pd.api.types.is_string_dtype(X.dtype)
+        held = X.cat.categories if isinstance(X.dtype, pd.CategoricalDtype) else X
+        return held.dtype == object or pd.api.types.is_string_dtype(held.dtype)
     if isinstance(X, np.ndarray):
         return X.ndim == 1 and X.dtype.kind in "OUTS"
     return isinstance(X, list | tuple) or nw.dependencies.is_into_series(X)
@@ -60,6 +62,10 @@ def sequences(X: Any) -> list[Any]:
         raise TypeError(
             f"sequences are one column of texts or token lists, got {type(X).__name__} of shape "
             f"{X.shape}: pass the column alone, e.g. X['text']"
+        )
+    if isinstance(X, pd.Series) and isinstance(X.dtype, pd.CategoricalDtype):
+        raise TypeError(
+            "X is a series of categories, which new texts are none of: pass X.astype(str)"
         )
     rows = X.to_list() if hasattr(X, "to_list") else list(X)
     for place, row in enumerate(rows):

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from advaug.surrogates.features import Features
 
-# Columns. With 384, held-out AUC of the rare class fell from .985 to .843 (questions) and from .929
-# to .840 (URLs); what learners gained downstream was the same within .004.
-WIDTH = 128
-ROWS_A_COLUMN, LEAST_WIDTH = 4, 16  # fewer rows: fewer columns, or nets learn rows by heart
+WIDTH = 128  # columns: with more, or more for as many rows, nets learn rows by heart
+ROWS_A_COLUMN, LEAST_WIDTH = 4, 16
 LEAST_ROWS = 2  # that hold an n-gram, for it to count
 BUCKETS = 2**14  # of each kind of n-gram
 LEARNT_FROM = 5000  # rows

@@ -1,13 +1,17 @@
 """A judge of sequences: does the row read like its class, is it as long, is it new?
 
+A grammar, or a regular expression, is a rule of the over-sampler (`constraints`), not of a judge.
+
 It reads encoded rows (numbers of tokens, -1 behind), not what a committee sees of them.
 """
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy import sparse
 from torch import Tensor
 
 from advaug.settings import Settings
@@ -15,6 +19,7 @@ from advaug.spaces.edits import keys_of, lengths, neighbours
 from advaug.validity.protocol import Verdict
 from advaug.validity.signs import conformal
 
+ROWS = 256  # compared with all real ones at once
 BASE = 2**31  # parts the two tokens of a pair in its number
 PAIR, TOKEN, ANY = 0.7, 0.29, 0.01  # weights of what was seen after a token, anywhere, or never
 
@@ -32,9 +37,14 @@ class Fluency(Settings):
     agreement : float in [0, 1]
         Least mean probability of the row's label in the jury.
     level : float in [0, 1]
-        Least conformal p-value of the surprise, and of the length on either side.
+        Least conformal p-value of the surprise, and of the length on either side. Surprise has no
+        lower edge: new rows are made of pairs of real ones, which are read without their own.
     keeps_copies : bool
         Whether a row may equal a real one of its class.
+    overlap : float in [0, 1]
+        Largest share of pairs in common with a real row of the class, of all pairs in either of
+        them; with more it is a near-duplicate (resemblance, Broder. SEQUENCES 1997). 1 refuses
+        none.
 
     Examples
     --------
@@ -47,6 +57,7 @@ class Fluency(Settings):
     agreement: float = 0.5
     level: float = 0.05
     keeps_copies: bool = False
+    overlap: float = 1.0
 
     def fit(
         self,
@@ -67,6 +78,7 @@ class Fluency(Settings):
             usual=torch.empty(0),
             long=lengths(own).float().sort().values,
             known=keys_of(own.float()).sort().values,
+            own=own,
         )
         return replace(bench, usual=bench.surprise(own, own=1).sort().values)
 
@@ -105,6 +117,7 @@ class FluencyBench:
     usual: Float[Tensor, " own"]
     long: Float[Tensor, " own"]
     known: Int[Tensor, " own"]
+    own: Int[Tensor, "own length"]
 
     def to(self, device: torch.device | str) -> Self:
         """The same bench on another device."""
@@ -133,6 +146,8 @@ class FluencyBench:
         keeps = (p_value >= self.judge.level) & (probability >= self.judge.agreement)
         if not self.judge.keeps_copies:
             keeps &= ~torch.isin(keys_of(x), self.known)
+        if self.judge.overlap < 1:
+            keeps &= resemblance(rows, self.own) <= self.judge.overlap
         return Verdict(keeps, probability, p_value)
 
 
@@ -142,3 +157,33 @@ def pairs_of(x: Int[Tensor, "batch length"]) -> tuple[Tensor, Tensor, Bool[Tenso
     count = lengths(x)[:, None]
     at = torch.arange(x.shape[1] + 1, device=x.device)
     return around[:, : x.shape[1] + 1], around[:, 1 : x.shape[1] + 2], at <= count
+
+
+def resemblance(
+    x: Int[Tensor, "batch length"], own: Int[Tensor, "own length"]
+) -> Float[Tensor, " batch"]:
+    """The largest share of different pairs that a row has in common with one of `own`."""
+    pairs = []
+    for rows in (x, own):
+        before, after, there = pairs_of(rows)
+        row = torch.arange(len(rows), device=rows.device)[:, None].expand_as(there)[there]
+        pairs.append((row, before[there] * BASE + after[there]))
+    _, column = torch.cat([pair for _, pair in pairs]).unique(return_inverse=True)
+    width = int(column.max()) + 1
+    a, b = (
+        sparse.csr_matrix((np.ones(len(at), np.float32), (row.cpu(), at)), (len(rows), width))
+        for rows, (row, _), at in zip(
+            (x, own), pairs, column.cpu().split([len(row) for row, _ in pairs]), strict=True
+        )
+    )
+    for table in (a, b):  # a pair counts once
+        table.sum_duplicates()
+        table.data[:] = 1
+    count = np.asarray(b.sum(1)).ravel()
+    found = np.empty(len(x), np.float32)
+    for first in range(0, len(x), ROWS):
+        some = a[first : first + ROWS]
+        common = (some @ b.T).toarray()
+        either = np.asarray(some.sum(1)) + count - common
+        found[first : first + ROWS] = (common / either).max(1)
+    return torch.from_numpy(found).to(x.device)
