@@ -26,11 +26,10 @@ RADII = [0, 0.1, 0.3, 0.5]
 def main() -> None:
     X, y = load_breast_cancer(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    own = AugmentedClassifier(SVC(), random_state=0)
+    own = AugmentedClassifier(make_pipeline(StandardScaler(), SVC()), random_state=0)
     models = {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
         "support vectors": make_pipeline(StandardScaler(), SVC()),
-        "support vectors, own rows": make_pipeline(StandardScaler(), own),
         "small net": AdversarialClassifier(alpha=1, random_state=0),
         "small net, robust": AdversarialClassifier(radius=0.3, random_state=0),
     }
@@ -38,12 +37,14 @@ def main() -> None:
         "forest": RandomForestClassifier(20, random_state=0),
         "5 neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier()),
     }
+    for model in (own, *models.values(), *asked.values()):
+        model.fit(X_train, y_train)
+    models["support vectors, own rows"] = own.estimator_
+
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     settings = {"radii": RADII, "scoring": "balanced_accuracy"}
     for ax, some, attack in ((left, models, "auto"), (right, asked, Square(steps=25))):
-        for model in some.values():
-            model.fit(X_train, y_train)
         curve = RobustnessDisplay.from_estimators(some, X_test, y_test, attack=attack, **settings)
         curve.plot(ax)
         for name, scores in curve.attacked.items():

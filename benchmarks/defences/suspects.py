@@ -84,12 +84,12 @@ def table_of_detector(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_unknown(folder: Path, seeds: int) -> Iterator[Record]:
-    """Each class in turn is held out of training."""
+    """Classes are held out of training in turn."""
     for seed in range(seeds):
         for name, radius in IMAGES.items():
             X, X_test, y, y_test = images(folder, name, seed)
             X, y = X[:3000], y[:3000]
-            for hidden in range(10):
+            for hidden in range(10) if name == "digits" else (0, 3, 7):
                 known, is_new = y != hidden, y_test == hidden
                 own = (X[known], y[known])
                 net = AdversarialClassifier(alpha=1, random_state=seed).fit(*own)
@@ -122,6 +122,6 @@ def of_unknown(folder: Path, seeds: int) -> Iterator[Record]:
 
 
 def table_of_unknown(found: pd.DataFrame) -> pd.DataFrame:
-    """AUC of a hidden class against the known ones, mean over the ten classes, and what the
-    unknown detector refuses at its threshold."""
+    """AUC of a hidden class against the known ones, mean over hidden classes (digits: ten;
+    MNIST: 0, 3, 7), and what the unknown detector refuses at its threshold."""
     return found.drop(columns=["seed", "hidden"]).groupby("data", sort=False).mean().T
