@@ -12,6 +12,7 @@ import advaug
 from benchmarks.oversampling import (
     cells,
     data,
+    instrument_samplers,
     instruments,
     methods,
     samplers,
@@ -241,6 +242,21 @@ def test_an_instrument_without_a_fault_shows_the_signal(shift, options):
 def test_noise_of_an_instrument_has_the_size_it_says():
     X = np.zeros((50, 1, 500))
     assert instruments.noise(X, rng(), 0.3).std() == pytest.approx(0.3, rel=0.02)
+
+
+def test_the_librarys_instruments_record_each_class_again():
+    X, y = rows_of("signal")
+    encode = signals.encoder_of(X)
+    fold = samplers.Fold(X, encode(X), y, encode, methods.totals_of("grow2", y), SEED)
+    found = {m: methods.resample(m, fold, "instrument") for m in instrument_samplers.OURS}
+    for grown in found.values():
+        np.testing.assert_array_equal(grown.matrix[: len(X)], fold.matrix)
+        lengths = {*signals.lengths_of(grown.matrix[len(X) :])}
+        assert lengths <= {*signals.lengths_of(fold.matrix)}
+        gap = np.abs(grown.matrix[len(X) :, None] - fold.matrix)
+        assert np.nanmax(gap, axis=(2, 3)).min() > 0.05  # none is a copy
+    one, other = (grown.matrix for grown in found.values())
+    assert not np.array_equal(one, other, equal_nan=True)
 
 
 def test_asking_through_instruments_begins_with_the_signals_as_they_are():

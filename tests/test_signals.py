@@ -633,8 +633,8 @@ def test_a_searched_warp_fools_more_than_a_random_one():
 
 
 def test_only_signals_have_time_to_warp():
+    box = Box(torch.zeros(3), torch.ones(3), 2.0)
     with pytest.raises(ValueError, match="use adapter='signal'"):
-        box = Box(torch.zeros(3), torch.ones(3), 2.0)
         Warp()(None, torch.zeros(2, 3), box, torch.ones(2), torch.Generator())
 
 

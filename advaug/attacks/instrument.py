@@ -1,7 +1,7 @@
 """Signals as another instrument would have recorded them: a dozen scalars, searched adversarially.
 
-Gain, offset, drift and wander of each channel, the clock, coloured noise and the cut-off of the recorder
-leave a signal what it is; how far each may go is said in its own unit.
+Gain, offset, drift and wander of each channel, the clock, coloured noise and the cut-off of the
+recorder leave a signal what it is; how far each may go is said in its own unit.
 """
 
 import math
@@ -33,8 +33,8 @@ class Instrument(Settings):
     Steepest ascent over scalars z in [-1, 1] (noise and cut-off: [0, 1]), from a random start; a
     signal x becomes lowpass((1 + gain)^z x(t (1 + clock z)) + offset z + drift z t / T +
     wander (z sin(u t) + z cos(u t)) + noise z n), n pink noise drawn once for each row and u T / pi
-    = 2 + z: the baseline swings half a turn to one and a half. The radius is the share of the tolerances
-    that may be used, 1 for all; with steps=0 the instrument is a random one.
+    = 2 + z: the baseline swings half a turn to one and a half. The radius is the share of the
+    tolerances that may be used, 1 for all; with steps=0 the instrument is a random one.
 
     Parameters
     ----------

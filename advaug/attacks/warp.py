@@ -1,4 +1,4 @@
-"""Signals as they would have been had the same event come earlier or later, and run faster or slower.
+"""Signals as they would have been had the same event come earlier, or run slower.
 
 What happens stays, only when it happens moves: the label-preserving move of signals whose noise
 tells real ones from made ones. Chosen by chance, or searched adversarially.

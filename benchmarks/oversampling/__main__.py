@@ -32,7 +32,8 @@ OURS_ELSEWHERE = "advaug:auto,advaug:auto:attack=noise"
 METHODS |= {
     "signals": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
     "signals_multiclass": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
-    "instruments": f"nothing,random,smote,jitter,time_warp,instrument,{OURS_ELSEWHERE}",
+    "instruments": "nothing,random,smote,jitter,time_warp,instrument,advaug_instrument,"
+    "advaug_instrument_searched",
     "sequences": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
     "sequences_multiclass": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
 }

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.oversampling import (
     data,
+    instrument_samplers,
     instruments,
     learners,
     samplers,
@@ -77,7 +78,9 @@ DOMAINS = {
 }
 DOMAINS["instrument"] = replace(
     DOMAINS["signal"],
-    rivals=signals.RIVALS | {"instrument": partial(samplers.by_rule, instruments.instrument)},
+    rivals=signals.RIVALS
+    | {"instrument": partial(samplers.by_rule, instruments.instrument)}
+    | instrument_samplers.OURS,
     probabilities=instruments.probabilities,
     files=("instruments.py", *DOMAINS["signal"].files),
 )
