@@ -106,10 +106,3 @@ def test_labels_are_asked_for():
         CollectionOverSampler(sampler_of()).fit(X)
     with pytest.raises(ValueError, match="needs labels"):
         CollectionOverSampler(sampler_of()).fit(X, y).transform(X)
-
-
-def test_without_aeon_the_mend_is_named(monkeypatch):
-    monkeypatch.setattr("advaug.aeon.BaseCollectionTransformer", object)
-    for face in (CollectionAugmenter, CollectionOverSampler):
-        with pytest.raises(ImportError, match=r"pip install 'advaug\[aeon\]'"):
-            face()

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SignalAdapter
+from advaug.aeon import CollectionAugmenter, CollectionOverSampler
 from advaug.surrogates import Ensemble
 from tests.test_signals import as_list, rows_equal, waves
 
@@ -248,3 +249,10 @@ def test_lists_of_lists_come_back_as_such():
     X_new, _ = clone(USES["sampler"][0]).fit_resample(X.tolist(), y)
     assert isinstance(X_new[-1][0][0], float)
     assert rows_equal([np.array(row) for row in X_new[: len(y)]], list(X))
+
+
+def test_without_aeon_its_faces_name_the_mend(monkeypatch):
+    monkeypatch.setattr("advaug.aeon.BaseCollectionTransformer", object)
+    for face in (CollectionAugmenter, CollectionOverSampler):
+        with pytest.raises(ImportError, match=r"pip install 'advaug\[aeon\]'"):
+            face()

@@ -26,7 +26,8 @@ from advaug.inspection import VerdictDisplay
 from advaug.spaces import Band, Box
 from advaug.spaces.band import spread_of
 from advaug.surrogates import Ensemble, Signals
-from advaug.validity import Banded, Judge
+from advaug.validity import Banded, Elastic, Judge
+from advaug.validity.elastic import warped
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -279,13 +280,21 @@ def test_a_patch_of_signals_is_one_window_of_time():
     X, y = waves()
     adapter = SignalAdapter(band=None, bounds=(-99, 99))
     transformer = transformer_of(attack=Patch(steps=10), adapter=adapter, radius=2.0).fit(X, y)
-    touched = (transformer.transform(X) != X).any(1)
+    touched = (np.abs(transformer.transform(X) - X) > 1e-4).any(1)
     assert touched.any(1).all()
     for row in touched:
         first, last = np.flatnonzero(row)[[0, -1]]
         assert row[first : last + 1].mean() > 0.9
         assert last - first < TIME - 1
     assert len({tuple(row) for row in touched}) > 5  # elsewhere in each
+
+
+@pytest.mark.parametrize("attack", [UAP(steps=5), Patch(steps=5)])
+def test_what_was_learnt_on_one_length_is_not_laid_on_another(attack):
+    X, y = waves()
+    transformer = transformer_of(attack=attack).fit(X, y)
+    with pytest.raises(ValueError, match=r"learnt on rows of shape \(2, 40\), got \(2, 25\)"):
+        transformer.transform(X[:, :, :25])
 
 
 def test_growing_all_classes_of_signals():
@@ -758,3 +767,53 @@ def test_verdicts_ask_for_signals_and_a_known_class():
     made = sampler.fit_resample(X[:, 0], y)
     with pytest.raises(ValueError, match="verdicts are of signals"):
         VerdictDisplay.from_sampler(sampler, *made)
+
+
+# ---------------------------------------------------------------- elastic distances
+
+
+def warped_distance(a, b, window):
+    """Dynamic time warping, cell by cell as in the textbook."""
+    time = a.shape[1]
+    total = np.full((time + 1, time + 1), np.inf)
+    total[0, 0] = 0
+    for i in range(time):
+        for j in range(max(0, i - window), min(time, i + window + 1)):
+            before = min(total[i, j], total[i, j + 1], total[i + 1, j])
+            total[i + 1, j + 1] = before + np.square(a[:, i] - b[:, j]).sum()
+    return total[time, time]
+
+
+@pytest.mark.parametrize("time", [1, 2, 9, 16])
+@pytest.mark.parametrize("window", [0, 1, 4, 99])
+def test_warping_is_the_textbooks(time, window, generator):
+    a, b = (torch.randn((5, 2, time), generator=generator) for _ in range(2))
+    expected = [warped_distance(*pair, window) for pair in zip(a.numpy(), b.numpy(), strict=True)]
+    np.testing.assert_allclose(warped(a, b, window), expected, rtol=1e-5)
+
+
+def test_an_elastic_judge_forgives_a_shift_in_time_that_a_plain_one_does_not(generator):
+    X, y = np.zeros((80, 1, TIME)), np.arange(80) % 2
+    place = np.random.default_rng(0).uniform(18, 20, (80, 1))
+    X[:, 0] = np.exp(-np.square(np.arange(TIME) - place) / 4)
+    x, labels = torch.from_numpy(X).float(), torch.from_numpy(y)
+    shifted, other = x.roll(3, 2), 0.3 * x
+    sure = torch.ones(len(x))
+    bench = Elastic(window=0.15, candidates=40).fit(x, labels, 1, generator)
+    plain = Judge().fit(x.flatten(1), labels, 1, generator)
+    kept = {
+        name: bench.verdict(rows, sure).keeps.float().mean()
+        for name, rows in {"shifted": shifted, "other": other, "real": x}.items()
+    }
+    assert plain.verdict(shifted.flatten(1), sure).keeps.float().mean() < 0.1
+    assert kept["shifted"] > 0.9
+    assert kept["real"] > 0.9
+    assert kept["other"] < 0.1
+    assert not bench.verdict(x, 0 * sure).keeps.any()
+
+
+@pytest.mark.parametrize("name", ["float32", "list"])
+def test_an_elastic_judge_sits_in_the_sampler(name):
+    X, y = waves()
+    X_new, y_new = sampler_of(judge=Elastic()).fit_resample(CONTAINERS[name](X), y)
+    assert len(X_new) == len(y_new) == 72

@@ -131,7 +131,19 @@ class UAP(Settings):
         learnt = self
         if self.move is None:
             learnt = self.learn(objective, seed, space, radius, generator)
+        refuse_other_shape(self, learnt.move, seed)
         return moved(seed, cast(Tensor, learnt.move).to(seed)[None], space, radius)
+
+
+def refuse_other_shape(
+    attack: object, learnt: Float[Tensor, "*own"] | None, seed: Float[Tensor, "batch *shape"]
+) -> None:
+    """ValueError where what was learnt has another shape than the rows: signals of a length."""
+    if learnt is not None and learnt.shape != seed.shape[1:]:
+        raise ValueError(
+            f"{type(attack).__name__} was learnt on rows of shape {tuple(learnt.shape)}, got "
+            f"{tuple(seed.shape[1:])}: fit on rows of this shape, or bring these to the other"
+        )
 
 
 def moved(
@@ -230,6 +242,7 @@ class Patch(Settings):
         learnt = self
         if self.patch is None:
             learnt = self.learn(objective, seed, space, radius, generator)
+        refuse_other_shape(self, learnt.patch, seed)
         noise = draw(seed.flatten(1)[:, :1].expand(-1, 4), generator)
         patch = cast(Tensor, learnt.patch).to(seed)[None]
         return learnt._placed(patch, seed, space, radius, noise)

@@ -2,6 +2,7 @@
 
 from advaug.validity.band import Banded
 from advaug.validity.batch import Coverage, coverage, energy_test
+from advaug.validity.elastic import Elastic
 from advaug.validity.fluency import Fluency, FluencyBench
 from advaug.validity.judge import Bench, Judge
 from advaug.validity.jury import FAMILIES, Family, Jury, sworn
@@ -17,6 +18,7 @@ __all__ = [
     "Banded",
     "Bench",
     "Coverage",
+    "Elastic",
     "Family",
     "Fluency",
     "FluencyBench",
