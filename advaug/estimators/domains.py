@@ -13,26 +13,23 @@ from advaug.attacks import Attack, Greedy, Square, Warp
 from advaug.families import MOST, train_voters
 from advaug.generation import Explore, Pool
 from advaug.generation.pool import sample_of_classes
-from advaug.spaces.edits import lengths
-from advaug.surrogates import Ensemble, NGramLinear, TextCNN
+from advaug.surrogates import Ensemble, NGramLinear
 from advaug.validity import Banded, Fluency, Judge
 from advaug.validity.protocol import AnyJudge
 
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
-EDITS, EDITED = 3.0, 0.05  # of a sequence at most so many, or this share of a typical row's tokens
 
 # Share of real signals as strange as what the band refuses. Warps keep to it; of noise and mixtures
 # a narrower one, `Banded`'s default, had to refuse many, and of currents it left only copies.
 STRANGE = 0.02
 
 
-def explored(coding: Coding, auc: float, pool: Pool) -> Explore:
+def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
     if isinstance(coding, SignalCoding):  # mixing blurs humps, and noise tells made rows from real
         return Explore(wide=0.0, crossing=0.0, noise=0.0, reach=1.0, attack=Warp(shift=0.0))
     if isinstance(coding, SequenceCoding):
-        typical = float(lengths(pool.x).float().median())
-        return Explore(crossing=0.6, noise=max(EDITS, EDITED * typical))
+        return Explore(crossing=0.6, noise=3.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
 
 
@@ -42,14 +39,14 @@ def ensemble(coding: Coding) -> Ensemble:
 
 
 def with_voters(pool: Pool, coding: Coding, n_classes: int, generator: torch.Generator) -> Pool:
-    """Who has a voice beside the nets: trees; on sequences, where nets see leading directions of
-    the n-grams, linear models on all of them, and nets that read the tokens in their order."""
+    """Who has a voice beside the nets: trees, and on sequences, where nets see leading directions
+    of the n-grams, linear models on all of them."""
     if not isinstance(coding, SequenceCoding):
         return replace(pool, voters=train_voters(pool.features, pool.y, n_classes, generator))
     few = sample_of_classes(pool.y, generator, MOST)
-    seen = (pool.x[few], pool.y[few], n_classes, generator, pool.committee.features)
-    readers = [model.fit(*seen).probability for model in (NGramLinear(), TextCNN())]
-    return replace(pool, readers=tuple(readers))
+    grams = pool.committee.features
+    models = NGramLinear().fit(pool.x[few], pool.y[few], n_classes, generator, grams)
+    return replace(pool, readers=(models.probability,))
 
 
 def judge(coding: Coding, n_classes: int, signs: slice | None, *, is_sifted: bool) -> AnyJudge:

@@ -286,7 +286,7 @@ recipe
             else:
                 recipe = self._recipe()
                 if self.recipe == "auto" and isinstance(recipe, Explore):
-                    recipe = domains.explored(coding, auc, pool)
+                    recipe = domains.explored(coding, auc)
                 orders.append(Order(label, count, type(recipe).__name__.lower(), recipe))
         if small:
             warnings.warn(

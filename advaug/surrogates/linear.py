@@ -92,9 +92,15 @@ class NGramLinear(Settings):
 
     Examples
     --------
+    >>> import torch
+    >>> from advaug.adapters import SequenceAdapter
     >>> from advaug.surrogates import NGramLinear
-    >>> NGramLinear(penalty=10.0).folds
-    3
+    >>> texts = ["win a prize now", "call me at noon"] * 12
+    >>> coding, chance = SequenceAdapter().fit(texts), torch.Generator().manual_seed(0)
+    >>> x, y = coding.encode(texts), torch.tensor([1, 0] * 12)
+    >>> models = NGramLinear().fit(x, y, 2, chance, coding.features(x, chance))
+    >>> models.contributions(x[:1])[0, :, 1] > 0  # what each word adds to the logit of class 1
+    tensor([True, True, True, True])
     """
 
     repeats: int = 2
