@@ -56,10 +56,9 @@ class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    On scikit-learn's digits and on MNIST, a class held out, it beats the net's largest probability;
-    rows climbed to where the net is least sure, or noise, make a worse unknown class than crossed
-    rows (`benchmarks/results/defences.md`). An unknown class that lies among the known ones in
-    every pair of cells is not seen.
+    Beside the net's largest probability, an isolation forest and detectors of noise and attacks:
+    "unknown" in `benchmarks/results/defences.md`. A class whose rows look like crossings of known
+    ones is seen best; one that lies among the known ones is not seen.
 
     References
     ----------
