@@ -56,9 +56,10 @@ class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    Beside the net's largest probability, an isolation forest and detectors of noise and attacks:
-    "unknown" in `benchmarks/results/defences.md`. A class whose rows look like crossings of known
-    ones is seen best; one that lies among the known ones is not seen.
+    On scikit-learn's digits, each class hidden in turn, its AUC was .94, and the negative largest
+    probability of a plain net had .89; on MNIST, three classes hidden, it was worse, .74 against
+    .83: of many cells that hang together, crossed ones are told too easily. "unknown" in
+    `benchmarks/results/defences.md` has the controls: measure it before you rely on it.
 
     References
     ----------
