@@ -57,8 +57,8 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Measure what it buys (`robustness_table`): it depends on the classifier, see "augmented" in
-    `benchmarks/results/defences.md` (`python -m benchmarks.defences --parts augmented`).
+    Measure what it buys (`robustness_table`): it depends on the classifier, and may be a loss.
+    `python -m benchmarks.defences --parts augmented` does so for four of them on five tables.
 
     `sample_weight` and whatever else is given to `fit` with a value for each row goes to the
     estimator; an adversarial row has its parent's.
