@@ -590,7 +590,7 @@ def test_time_warps_forwards_and_leaves_the_ends(generator):
     assert ((warped - ramp).abs().amax((1, 2)) > 0.003).all()
 
 
-def warped(attack, x, has_flags=False, radius=1.0):
+def warps_of(attack, x, has_flags=False, radius=1.0):
     channels = x.shape[1] // (1 + has_flags)
     low, high = -torch.full((x.shape[1], 1), 99.0), torch.full((x.shape[1], 1), 99.0)
     space = Band(Box(low, high, 2.0), torch.ones(channels, x.shape[2] + 1), has_flags)
@@ -613,19 +613,19 @@ def test_a_warped_clock_is_the_integral_of_its_speed():
 
 def test_a_warp_keeps_what_it_must(generator):
     x = torch.randn((5, 2, 40), generator=generator)
-    np.testing.assert_allclose(warped(Warp(), x, radius=0.0), x, atol=1e-5)
-    moved = warped(Warp(shift=0), x)
+    np.testing.assert_allclose(warps_of(Warp(), x, radius=0.0), x, atol=1e-5)
+    moved = warps_of(Warp(shift=0), x)
     assert (moved - x).abs().amax((1, 2)).min() > 0.05
     torch.testing.assert_close(moved[:, :, [0, -1]], x[:, :, [0, -1]], atol=1e-4, rtol=0)
     flags = torch.zeros_like(x)
     flags[0, :, 30:] = 1  # a short signal
     flags[1, 0, 10] = 1  # one with a gap
     cells = torch.cat([x * (1 - flags), flags], 1)
-    held = warped(Warp(), cells, has_flags=True)
+    held = warps_of(Warp(), cells, has_flags=True)
     torch.testing.assert_close(held[:, 2:], flags)
     torch.testing.assert_close(held[1], cells[1], atol=1e-5, rtol=0)
     assert (held[0, :2, 30:] == 0).all()
-    short = warped(Warp(), cells[:1, :2, :30])
+    short = warps_of(Warp(), cells[:1, :2, :30])
     torch.testing.assert_close(held[:1, :2, :30], short, atol=1e-4, rtol=0)
 
 
