@@ -15,9 +15,9 @@ asked (ours with the one that finds the label). ms: CPU time a row of the whole 
 thread; wall time stands in the JSON file. The recipes are TextAttack's own parts (searches,
 goal, constraints, AttackedText, its cache); new are the candidate table as a `WordSwap`, and for
 HotFlip the table's words ranked by its gradient formula. TextAttack is installed without its
-heavy requirements: what it imports but these recipes never call (flair, bert_score, langdetect,
-Levenshtein, the stop words of NLTK) is an empty module here. Where it is not installed, only our
-rows are printed.
+heavy requirements (benchmarks/README.md): what it imports but these recipes never call (flair,
+bert_score, datasets and others in `UNUSED`, the stop words of NLTK) is an empty module here.
+Where it is not installed, only our rows are printed.
 """
 
 import os
@@ -259,7 +259,11 @@ class Hollow(types.ModuleType):
         return type(name, (), {})
 
 
-UNUSED = ("flair", "flair.data", "flair.models", "Levenshtein", "langdetect", "bert_score")
+UNUSED = (
+    *("flair", "flair.data", "flair.models", "Levenshtein", "OpenHowNet", "bert_score", "datasets"),
+    *("editdistance", "jieba", "langdetect", "language_tool_python", "lemminflect", "num2words"),
+    *("pinyin", "terminaltables", "word2number"),
+)
 
 
 def textattack() -> Any:

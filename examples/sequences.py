@@ -1,6 +1,7 @@
 """More service tickets of a rare kind: new texts, shown against the real ones they were made from.
 
-Ticket numbers are protected and stay; a rule of our own keeps every ticket a whole sentence.
+Ticket numbers are protected and stay; a rule of our own keeps every ticket a whole sentence. In the
+end, the few words that hide security tickets from a model when they stand behind them.
 
     python examples/sequences.py
 """
@@ -8,9 +9,13 @@ Ticket numbers are protected and stay; a rule of our own keeps every ticket a wh
 import random
 
 import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from advaug import AdversarialOverSampler
+from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter
+from advaug.attacks import Trigger
 from advaug.inspection import SequenceDiff
 
 OPENINGS = ["Hello, ", "Since yesterday ", "Please help: ", "After the update ", "Again "]
@@ -52,6 +57,18 @@ def main() -> None:
         f"{len(made)} new ones {kept} kept their number, {is_sentence(made).sum()} are sentences,"
     )
     print(f"{len(set(made) - set(X))} different texts stand nowhere else in the data.")
+
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(X_new, y_new)
+    security = [text for text, label in zip(X_new, y_new, strict=True) if label == "security"]
+    attack = AdversarialTransformer(
+        attack=Trigger(length=6),
+        radius=6,
+        surrogate=model,
+        adapter=SequenceAdapter(share=0.5),
+        random_state=0,
+    ).fit(security)
+    words = "".join(attack.adapter_.words[token] for token in attack.attack_.tokens[0])
+    print(f"{words!r} behind them hides {attack.fooling_rate_:.0%} of other security tickets.")
 
 
 if __name__ == "__main__":

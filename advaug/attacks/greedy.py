@@ -72,9 +72,11 @@ class Greedy(Settings):
         first = value = asked(objective, x, seed)
         order = self._order(objective, x, edits, value, seed)
         left = edits.budget(seed, radius.ceil())
+        most = self.patience * left  # of each row: another batch must not change what it tries
         end = torch.inf if self.stop_at is None else self.stop_at
-        for rank in range(min(order.shape[1], self.patience * int(left.max()) if len(x) else 0)):
-            rows = ((left >= 1) & (value <= end) & (order[:, rank] >= 0)).nonzero()[:, 0]
+        for rank in range(min(order.shape[1], int(most.max()) if len(x) else 0)):
+            open_still = (left >= 1) & (value <= end) & (order[:, rank] >= 0) & (rank < most)
+            rows = open_still.nonzero()[:, 0]
             if not len(rows):
                 continue
             some = chance.take(rows)

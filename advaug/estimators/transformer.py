@@ -55,12 +55,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     Parameters
     ----------
     attack : a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
-        One that all rows share ("uap", "patch") is learnt in `fit`, on four fifths of the rows.
+        One that all rows share ("uap", "patch", "trigger") is learnt in `fit`, on four fifths of
+        the rows.
     radius : float > 0, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
         tables, standard deviations of a channel for signals, black to white for images, edits for
         sequences. `numpy.inf` for attacks that look for the shortest move ("deepfool", "cw",
-        "ead", "jsma", "greedy", "hotflip").
+        "ead", "jsma", "greedy", "hotflip", "gbda", "trigger").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -83,7 +84,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
     attack_ : the attack, with what it has learnt
-    fooling_rate_ : of "uap" and "patch": the share of held-out rows whose prediction changes
+    fooling_rate_ : of "uap", "patch" and "trigger": the share of held-out rows whose prediction
+        changes
 
     References
     ----------
