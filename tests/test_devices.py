@@ -25,7 +25,7 @@ from advaug.attacks import (
 )
 from advaug.norms import NORMS
 from advaug.objectives import Level, Margin, Odds
-from advaug.spaces import Band, Box, Product, Simplex
+from advaug.spaces import Band, Box, Eigenbasis, Product, Simplex
 from advaug.surrogates import Committee, Frozen
 
 ATTACKS = [
@@ -51,12 +51,12 @@ def simplex():
     return Simplex(every, ~every)
 
 
-def band(norm, has_flags):
+def band(norm, has_flags, basis=None):
     """Two channels, or one and its flags."""
     box = Box(
         torch.zeros(2, 1), torch.ones(2, 1), norm, free=torch.tensor([[True], [not has_flags]])
     )
-    return Band(box, torch.ones(2 - has_flags, LEVELS + 1), has_flags, least_snr=-40.0, warp=0.05)
+    return Band(box, torch.ones(2 - has_flags, LEVELS + 1), has_flags, least_snr=-40.0, basis=basis)
 
 
 FULL = {
@@ -69,6 +69,10 @@ SPACES = {
     **{f"full box {norm}": (box(norm, **FULL), (WIDTH,)) for norm in NORMS},
     **{f"band {norm}": (band(norm, False), (POSITIONS, LEVELS)) for norm in NORMS},
     "band with flags": (band(2.0, True), (POSITIONS, LEVELS)),
+    "eigenbasis": (
+        band(2.0, False, Eigenbasis(torch.ones(1, 2, LEVELS), torch.ones(1))),
+        (POSITIONS, LEVELS),
+    ),
     "simplex": (simplex(), (POSITIONS, LEVELS)),
     "product": (
         Product((box(2.0, **FULL), simplex()), ((WIDTH,), (POSITIONS, LEVELS))),

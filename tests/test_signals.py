@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from imblearn.pipeline import make_pipeline
 from scipy.fft import dct
 from scipy.integrate import cumulative_trapezoid
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline as plain_pipeline
@@ -23,7 +24,7 @@ from advaug.attacks import UAP, Instrument, Patch, Warp
 from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
 from advaug.generation import RECIPES
 from advaug.inspection import VerdictDisplay
-from advaug.spaces import Band, Box
+from advaug.spaces import Band, Box, Eigenbasis
 from advaug.spaces.band import spread_of
 from advaug.surrogates import Ensemble, Signals
 from advaug.validity import Banded, Elastic, Judge
@@ -461,7 +462,7 @@ ERRORS = {
     "frozen": ({"frozen": [2]}, lambda X: X, "frozen must name channels 0 to 1"),
     "bounds": ({"bounds": [(0, 1)] * 3}, lambda X: X, "bounds must be .* 2 such pairs"),
     "turned bounds": ({"bounds": [(0, 1), (1, 0)]}, lambda X: X, "bounds of channel 1 must go"),
-    "band": ({"band": "low"}, lambda X: X, "band must be 'data', None or"),
+    "band": ({"band": "low"}, lambda X: X, "band must be 'data', 'eigenbasis', None or"),
     "an empty band": ({"band": (0.301, 0.302)}, lambda X: X, "no frequency of signals of 40"),
 }
 
@@ -578,16 +579,52 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     assert bench.verdict(see(rough), torch.ones(len(rough))).keeps.float().mean() < 0.1
 
 
-def test_time_warps_forwards_and_leaves_the_ends(generator):
-    ramp = torch.linspace(0, 1, TIME).expand(20, 2, -1).clone()
-    still = Band(
-        Box(-torch.ones(2, 1), torch.ones(2, 1) * 2, 2.0), torch.zeros(2, TIME + 1), warp=0.1
-    )
-    noise = torch.rand(ramp.shape, generator=generator)
-    warped = still.scatter(ramp, torch.ones(20), torch.ones(2, TIME), noise)
-    assert (warped.diff() > 0).all()
-    torch.testing.assert_close(warped[:, :, [0, -1]], ramp[:, :, [0, -1]], rtol=0, atol=1e-3)
-    assert ((warped - ramp).abs().amax((1, 2)) > 0.003).all()
+def test_the_eigenbasis_is_shrunk_as_ledoit_and_wolf_do(generator):
+    x = torch.randn(12, 2, 9, generator=generator).cumsum(2)
+    basis = Eigenbasis.of(x)
+    flat = (x - x.mean(0)).flatten(1).double()
+    share = ledoit_wolf_shrinkage(flat.numpy(), assume_centered=True)
+    covariance = flat.T @ flat / 12
+    shrunk = (1 - share) * covariance + share * covariance.trace() / 18 * torch.eye(18)
+    axes = basis.axes.flatten(1).double()
+    assert len(axes) == 11  # one is the mean's
+    expected = axes @ shrunk.double() @ axes.T
+    torch.testing.assert_close(expected, basis.sizes.double().square().diag(), rtol=1e-4, atol=1e-5)
+
+
+def test_moves_in_the_eigenbasis_combine_how_signals_differ(generator):
+    x = torch.randn(8, 2, TIME, generator=generator).cumsum(2)
+    wide = torch.full((2, 1), 1e6)
+    space = Band(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
+    radius = torch.full((8,), 0.7)
+    gradient = torch.randn(x.shape, generator=generator)
+    steep = space.steepest(gradient, x, radius)
+    noise = torch.rand(x.shape, generator=generator)
+    far = space.project(x + gradient, x, radius) - x
+    own = (x - x.mean(0)).flatten(1)
+    for move in (steep, space.sample(x, radius, noise) - x, far, space.shift(x, gradient) - x):
+        left = torch.linalg.lstsq(own.T, move.flatten(1).T).solution
+        torch.testing.assert_close((own.T @ left).T, move.flatten(1), rtol=0, atol=1e-3)
+    torch.testing.assert_close(steep.flatten(1).norm(dim=1), radius)
+    torch.testing.assert_close(space.project(x + far, x, radius), x + far, rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="no longer than in fit"):
+        space.shift(torch.zeros(1, 2, TIME + 1), torch.ones(1, 2, TIME + 1))
+
+
+def test_the_over_sampler_moves_in_the_eigenbasis_of_the_class():
+    X, y = waves()
+    adapter = SignalAdapter(band="eigenbasis", bounds=(-99, 99), frozen=[1])
+    sampler = AdversarialOverSampler(adapter=adapter, recipe="harden", judge=None, random_state=0)
+    X_new, y_new = sampler.fit_resample(X, y)
+    new, parent = X_new[len(X) :], X[sampler.parent_indices_[len(X) :]]
+    assert len(new)
+    assert (new[:, 1] == parent[:, 1]).all()
+    own = X[y == y_new[-1]] / sampler.adapter_.scale[:, None]
+    own = (own - own.mean(0))[:, 0]
+    move = ((new - parent) / sampler.adapter_.scale[:, None])[:, 0]
+    assert np.abs(move).max() > 0.01
+    left = move - move @ np.linalg.pinv(own) @ own
+    np.testing.assert_allclose(left, 0, atol=1e-3)
 
 
 def warps_of(attack, x, has_flags=False, radius=1.0):
@@ -658,7 +695,6 @@ def test_features_have_a_gradient_everywhere(generator):
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"warp": 9.0}, "warp must lie between 0 and 0.1"),
         ({"least_snr": math.nan}, "least_snr must lie"),
         ({"least_snr": "20"}, "least_snr must lie"),
         ({"sampling_rate": 0}, "sampling_rate must lie"),

@@ -6,7 +6,7 @@ NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.adapters.protocol import refuse_not_finite
 from advaug.settings import Settings
-from advaug.spaces import Band, Box, Space
+from advaug.spaces import Band, Box, Eigenbasis, Space
 from advaug.spaces.band import spread_of
 from advaug.surrogates import Features, Signals
 
@@ -32,15 +32,14 @@ class SignalAdapter(Settings):
     ----------
     sampling_rate : float, optional
         Samples a second; None: frequencies are in cycles per sample.
-    band : "data", None or (low, high)
+    band : "data", "eigenbasis", None or (low, high)
         Frequencies that a move may have: "data" those that hold 99.9 % of the signals' variance,
         None all of them, or from low to high, in Hz (cycles per sample without sampling_rate).
-        Where it is not None, moves have the spectrum of the data.
+        With "data" and (low, high) moves have the spectrum of the data. With "eigenbasis" they are
+        combinations of how the signals differ from each other, all channels and times at once:
+        for signals that begin at the same event.
     least_snr : float, optional
         Power of a channel over the power of an attack's move in it, at least, in dB.
-    warp : float in [0, 0.1]
-        Largest shift, as a share of the length, that new signals' time is warped by for each
-        standard deviation of their recipe's noise.
     frozen : sequence of int
         Channels that no signal may change.
     bounds : (low, high) or one such pair for each channel, optional
@@ -58,7 +57,6 @@ class SignalAdapter(Settings):
     sampling_rate: float | None = None
     band: Any = "data"
     least_snr: float | None = None
-    warp: float = 0.0
     frozen: Any = ()
     bounds: Any = None
 
@@ -98,10 +96,13 @@ class SignalAdapter(Settings):
             time=values.shape[2],
             spread=torch.ones(channels, values.shape[2] + 1),
             least_snr=self.least_snr,
-            warp=self.warp,
             keeps_shape=self.band is None,
         )
-        return coding.shaped(X, *self._band()) if self.band is not None else coding
+        if self.band is None:
+            return coding
+        if isinstance(self.band, str) and self.band == "eigenbasis":
+            return coding.along_axes(X)
+        return coding.shaped(X, *self._band())
 
     def _check(self) -> None:
         """ValueError or TypeError naming the parameter that cannot be meant."""
@@ -110,7 +111,6 @@ class SignalAdapter(Settings):
         for name, least, most in (
             ("sampling_rate", 1e-12, np.inf),
             ("least_snr", -np.inf, np.inf),
-            ("warp", 0.0, 0.1),
         ):
             value = getattr(self, name)
             if value is None:
@@ -144,7 +144,7 @@ class SignalAdapter(Settings):
             low, high = (float(edge) / rate for edge in self.band)
         except (TypeError, ValueError):
             raise ValueError(
-                f"band must be 'data', None or (low, high), got {self.band!r}"
+                f"band must be 'data', 'eigenbasis', None or (low, high), got {self.band!r}"
             ) from None
         if not 0 <= low < high:
             raise ValueError(f"band must go from low to high, got {self.band!r}")
@@ -165,8 +165,12 @@ class SignalCoding:
     time: int
     spread: Tensor
     least_snr: float | None = None
-    warp: float = 0.0
     keeps_shape: bool = False
+    basis: Eigenbasis | None = None
+
+    def along_axes(self, X: Any) -> "SignalCoding":
+        """The same coding with moves along how the signals differ."""
+        return replace(self, basis=Eigenbasis.of(self.encode(X)[:, : len(self.scale)]))
 
     def shaped(self, X: Any, low: float, high: float) -> "SignalCoding":
         """The same coding with the signals' own spectrum between two frequencies."""
@@ -178,7 +182,7 @@ class SignalCoding:
                 f"no frequency of signals of {self.time} samples lies in the band {low:g} to "
                 f"{high:g} cycles per sample: widen it, or give sampling_rate"
             )
-        return SignalCoding(**{**vars(self), "spread": spread * inside})
+        return replace(self, spread=spread * inside)
 
     def encode(self, X: Any) -> Tensor:
         """(n, channels, time) float32, with as many flags of missing cells where fit saw some."""
@@ -233,7 +237,7 @@ class SignalCoding:
             free=cells(self.is_free, 0.0) > 0,
             grid=cells(self.is_whole / self.scale, 0.0) if self.is_whole.any() else None,
         )
-        return Band(box, self.spread, self.has_flags, self.least_snr, self.warp, self.keeps_shape)
+        return Band(box, self.spread, self.has_flags, self.least_snr, self.keeps_shape, self.basis)
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
         """Copies of the signals with the moved cells written, each in its own dtype."""

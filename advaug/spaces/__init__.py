@@ -4,6 +4,7 @@ from advaug.spaces.band import Band
 from advaug.spaces.bigrams import Bigrams, Lists
 from advaug.spaces.box import Box
 from advaug.spaces.edits import Edits
+from advaug.spaces.eigenbasis import Eigenbasis
 from advaug.spaces.polytope import Polytope
 from advaug.spaces.product import Product
 from advaug.spaces.protocol import Space
@@ -15,6 +16,7 @@ __all__ = [
     "Bigrams",
     "Box",
     "Edits",
+    "Eigenbasis",
     "Lists",
     "Polytope",
     "Product",

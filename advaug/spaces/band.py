@@ -6,6 +6,7 @@ shortened as a whole: clipping it cell by cell would put edges into it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import torch
@@ -15,10 +16,9 @@ from torch.nn.functional import avg_pool1d, grid_sample, interpolate, max_pool1d
 
 from advaug import norms
 from advaug.spaces.box import Box
+from advaug.spaces.eigenbasis import Eigenbasis
 
 KEPT = 0.999  # share of the spread's power that lies in the band
-WAVES = 3  # half sines that a warp of time is made of
-STEEPEST = 0.1  # share of the length: with three waves time still runs forwards
 FADE = 9  # cells over which a mixed-in signal fades out where it ends
 
 
@@ -37,32 +37,35 @@ class Band:
         Whether flags follow the channels: where one is 1 the cell is missing and stays so.
     least_snr : float, optional
         Power of a channel over the power of its move, at least, in dB.
-    warp : float
-        Largest shift of `scatter`'s smooth warp of time a standard deviation of its size, as a
-        share of the length.
     keeps_shape : bool
         Whether `usual_in` leaves the spread as it is.
+    basis : Eigenbasis, optional
+        Moves go along its axes, instead of having the spread at each frequency.
     """
 
     box: Box
     spread: Tensor
     has_flags: bool = False
     least_snr: float | None = None
-    warp: float = 0.0
     keeps_shape: bool = False
+    basis: Eigenbasis | None = None
 
     @property
     def norm(self) -> float:
         return self.box.norm
 
     def to(self, device: torch.device | str) -> Self:
-        return replace(self, box=self.box.to(device), spread=self.spread.to(device))
+        basis = self.basis and self.basis.to(device)
+        return replace(self, box=self.box.to(device), spread=self.spread.to(device), basis=basis)
 
     def usual_in(self, rows: Float[Tensor, "rows cells time"], least: float) -> Self:
         """Moves shaped by these rows' own spread, inside the band as it is."""
         if self.keeps_shape:
             return self
-        own = spread_of(rows[:, : len(self.spread)]).to(self.spread)
+        own_values = rows[:, : len(self.spread)]
+        if self.basis:
+            return replace(self, basis=Eigenbasis.of(own_values).to(self.spread.device))
+        own = spread_of(own_values).to(self.spread)
         return replace(self, spread=own * (self._response(own.shape[1]) > 0))
 
     def in_norm(self, norm: float) -> Self:
@@ -156,38 +159,17 @@ class Band:
         noise: Float[Tensor, "batch cells time"],
     ) -> Float[Tensor, "batch cells time"]:
         """A random signal with the rows' own spread, `size` standard deviations long, laid over
-        the row, whose time is warped.
+        the row.
 
         As many independent coordinates are counted as the spectrum is wide, (sum v)^2 / sum v^2
         of its variances v: a signal of many cells has few.
         """
-        variance = self._response(x.shape[2] + 1).square()
+        spread = self.basis.sizes if self.basis else self._response(x.shape[2] + 1)
+        variance = spread.square()
         width = variance.sum().square() / variance.square().sum().clamp_min(1e-12)
         move = self.freed(self._shaped(norms.standard_normal(noise)), x)
         move = move * norms.per_row(size / width.clamp_min(1).sqrt(), move)
-        if self.warp:
-            move = move + self.freed(self._warped(x, size, noise) - x, x)
         return self._quiet(x, move)
-
-    def _warped(
-        self,
-        x: Float[Tensor, "batch cells time"],
-        size: Float[Tensor, " batch"],
-        noise: Float[Tensor, "batch cells time"],
-    ) -> Float[Tensor, "batch cells time"]:
-        """Each row read at times that run now faster, now slower; its ends stay."""
-        place, last = torch.arange(x.shape[2], device=x.device).to(x), x.new_tensor(x.shape[2] - 1)
-        way = (self.warp * size).clamp_max(STEEPEST)[:, None]
-        if self.has_flags:
-            there = 1 - x[:, len(self.spread) :]
-            last = (there * place).amax((1, 2))[:, None]
-            way = way * (there.sum(2).amin(1)[:, None] > last)  # a gap would be read as values
-        phase = (place / last.clamp_min(1)).clamp_max(1) * torch.pi
-        way = way * last
-        for wave, share in enumerate(noise.flatten(1)[:, :WAVES].unbind(1), start=1):
-            bend = 2 * (share * 4096 % 1) - 1  # the digits that say nothing of the shape
-            place = place + way * bend[:, None] * torch.sin(wave * phase) / wave
-        return read_at(x, place)
 
     def mix(
         self,
@@ -212,23 +194,26 @@ class Band:
         return found
 
     def _shaped(self, move: Float[Tensor, "batch cells time"]) -> Tensor:
-        return self._filtered(move, self._response(move.shape[2] + 1))
+        """The move with the signals' own spread."""
+        if self.basis:
+            return self._of_values(self.basis.shaped, move)
+        return self._of_values(partial(filtered, self._response(move.shape[2] + 1)), move)
 
     def _limited(self, move: Float[Tensor, "batch cells time"]) -> Tensor:
-        """Without what lies outside the band."""
-        return self._filtered(move, (self._response(move.shape[2] + 1) > 0).to(move))
+        """Without what lies outside the band, or off the axes."""
+        if self.basis:
+            return self._of_values(self.basis.limited, move)
+        inside = (self._response(move.shape[2] + 1) > 0).to(move)
+        return self._of_values(partial(filtered, inside), move)
 
-    def _filtered(
-        self,
-        move: Float[Tensor, "batch cells time"],
-        response: Float[Tensor, "channels frequencies"],
+    def _of_values(
+        self, change: Callable[[Tensor], Tensor], move: Float[Tensor, "batch cells time"]
     ) -> Float[Tensor, "batch cells time"]:
-        """The values filtered without delay, the flags dropped."""
+        """The values changed, the flags dropped."""
         if not len(move):  # a transform of no rows is refused
             return move
-        values, rest = move[:, : len(response)], move[:, len(response) :]
-        filtered = torch.fft.irfft(torch.fft.rfft(mirrored(values)) * response)
-        return torch.cat([filtered[:, :, : move.shape[2]], torch.zeros_like(rest)], 1)
+        values, rest = move[:, : len(self.spread)], move[:, len(self.spread) :]
+        return torch.cat([change(values), torch.zeros_like(rest)], 1)
 
     def _share(
         self, move: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"]
@@ -269,6 +254,14 @@ def read_at(
         x[:, :, None], grid, mode="bicubic", padding_mode="border", align_corners=True
     )
     return read[:, :, 0]
+
+
+def filtered(
+    response: Float[Tensor, "channels frequencies"], values: Float[Tensor, "batch channels time"]
+) -> Float[Tensor, "batch channels time"]:
+    """Signals filtered without delay."""
+    made: Tensor = torch.fft.irfft(torch.fft.rfft(mirrored(values)) * response)
+    return made[:, :, : values.shape[2]]
 
 
 def mirrored(x: Float[Tensor, "*rows time"]) -> Float[Tensor, "*rows twice"]:
