@@ -14,6 +14,9 @@ from advaug.objectives import Objective
 from advaug.spaces import Edits
 from advaug.spaces.splicing import END, lengths, spliced
 
+SOFT = 0.125  # of the rows' median worth: how sharply what is over is told from what is not
+TINY = 1e-9
+
 
 def placed(
     x: Int[Tensor, "batch length"],
@@ -73,7 +76,7 @@ class Hunt:
     budget: Int[Tensor, " rows"]
     at_end: bool
     before: Float[Tensor, " rows"]  # what rows are worth without it
-    cap: float
+    soft: float  # the worth that counts as clearly over
     pool: Int[Tensor, " some"]  # tokens that may be taken
     table: Float[Tensor, "tokens width"] | None
     alone: Float[Tensor, " tokens"] | None = None  # what each token of the pool does by itself
@@ -95,8 +98,8 @@ class Hunt:
         table = vectors_or_none(objective, edits, seed)
         if table is None:
             pool = pool[:most]
-        cap = float(before.abs().median())
-        hunt = cls(objective, seed, edits, budget, at_end, before, cap, pool, table)
+        soft = SOFT * float(before.abs().median()) + TINY
+        hunt = cls(objective, seed, edits, budget, at_end, before, soft, pool, table)
         if table is not None:
             return hunt
         return replace(hunt, alone=hunt.worth(pool[:, None]))
@@ -160,7 +163,7 @@ class Hunt:
         return torch.stack(gains).sum(0)
 
     def _promised(self, one: Tensor, place: int, rows: Tensor) -> Float[Tensor, " pool"]:
-        """To first order, the capped worth of each token on some rows, added up."""
+        """To first order, the share over with each token, added up over some rows."""
         held = one if place < len(one) else torch.cat([one, self._neutral(one)])
         x = self._with(held[None], rows)
         with embedded(self.objective.take(rows), x.to(self.seed)) as (value, vector):
@@ -177,7 +180,7 @@ class Hunt:
         row = torch.arange(len(rows), device=x.device)
         slope, old = gradient[row, at], vector[row, at]
         gain = slope @ self.table[self.pool].T - (slope * old).sum(1)[:, None]  # type: ignore[index]
-        promised: Tensor = self._capped(value[:, None] + gain * takes[:, None], rows).sum(0)
+        promised: Tensor = self._over(value[:, None] + gain * takes[:, None], rows).sum(0)
         return promised
 
     def _neutral(self, one: Int[Tensor, " tokens"]) -> Int[Tensor, " one"]:
@@ -188,10 +191,10 @@ class Hunt:
             fits = opens if bool(opens.any()) else fits
         return self.pool[fits.long().argmax()][None]
 
-    def _capped(self, value: Float[Tensor, "rows *more"], rows: Tensor) -> Tensor:
-        """Rows that are over by far, or surer than before, pull no more."""
-        floor = self.before[rows].view(-1, *[1] * (value.dim() - 1)).clamp_max(self.cap)
-        return value.clamp_max(self.cap).maximum(floor)
+    def _over(self, value: Float[Tensor, "rows *more"], rows: Tensor) -> Tensor:
+        """Near 1 for rows that are over, near 0 for others; surer than before counts as before."""
+        floor = self.before[rows].view(-1, *[1] * (value.dim() - 1))
+        return (value.maximum(floor) / self.soft).sigmoid()
 
     def _with(self, triggers: Int[Tensor, "some tokens"], rows: Tensor) -> Tensor:
         """Each trigger at each of the rows, trigger by trigger."""
@@ -201,14 +204,14 @@ class Hunt:
         return placed(x, every, self.edits, budget, at_end=self.at_end)
 
     def worth(self, triggers: Int[Tensor, "some tokens"]) -> Float[Tensor, " some"]:
-        """The capped mean worth of rows with each trigger: as many queries as rows."""
+        """The softened share of rows that are over with each trigger: as many queries as rows."""
         rows = torch.arange(len(self.seed), device=self.seed.device)
         many = max(MOST_CELLS // (len(rows) * self.seed.shape[1]), 1)
         means = []
         for part in triggers.split(many):
             x, place = self._with(part, rows), rows.repeat(len(part))
             value = asked(self.objective.take(place), x, self.seed).to(self.seed)
-            means.append(self._capped(value.view(len(part), -1).T, rows).mean(0))
+            means.append(self._over(value.view(len(part), -1).T, rows).mean(0))
         return torch.cat(means).nan_to_num(nan=-torch.inf)
 
 

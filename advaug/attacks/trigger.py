@@ -21,18 +21,20 @@ PLACES = ("end", "start")
 class Trigger(Settings):
     """Universal trigger: the same few tokens at the end (or start) of every row.
 
-    Raised is the mean over rows of min(objective(row with trigger), cap), where a row that grows
-    surer counts as it was. Token by token, from the row outwards, the `exact` best ones are asked
-    on all rows and the `beam` best triggers go on; then each token is looked for anew, `rounds`
-    times. Ranked are tokens to first order by the gradient at a net's `torch.nn.Embedding`, row by
-    row; for any other model, by what each of the `asked` most frequent ones does alone.
+    Raised is the share of rows that it flips, softened: the mean of sigmoid(objective(row with
+    trigger) / s), s an eighth of the rows' median, where a row that grows surer counts as it was.
+    Token by token, from the row outwards, the `exact` best ones are asked on all rows and the
+    `beam` best triggers go on; then each token is looked for anew, `rounds` times. Ranked are
+    tokens to first order by the gradient at a net's `torch.nn.Embedding`, row by row; for any
+    other model, by what each of the `asked` most frequent ones does alone.
 
     Inside the trigger only tokens follow each other that the corpus (or the table of safe moves)
     knows as neighbours. Where it meets a row, tokens must stay two: words keep a blank between
     them, and a row where that cannot be stays. A row takes as many tokens, those next to it, as
     its budget of edits and the longest row of `fit` leave room for; where rows keep their lengths,
-    the tokens overwrite its end (or start). All rows learn one trigger: hand in one class to have
-    it flipped, or take more triggers.
+    the tokens overwrite its end (or start). All rows learn one trigger, which flips the class that
+    is easiest to flip: take more triggers for others. Learn it on rows that the model has not been
+    trained on: on its own it is surer than on others.
 
     Parameters
     ----------
