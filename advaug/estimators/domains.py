@@ -26,8 +26,9 @@ STRANGE = 0.02
 
 def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
-    if isinstance(coding, SignalCoding):  # mixing blurs humps, and noise tells made rows from real
-        return Explore(wide=0.0, crossing=0.0, noise=0.0, reach=1.0, attack=Warp(shift=0.0))
+    if isinstance(coding, SignalCoding):  # three of four signals warped, the others mixed with kin
+        warp = Warp(shift=0.0)
+        return Explore(crossing=0.0, neighbours=10, noise=0.0, reach=1.0, apart=0.75, attack=warp)
     if isinstance(coding, SequenceCoding):
         return Explore(crossing=0.6, noise=3.0)
     return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()

@@ -264,6 +264,9 @@ class Explore(Settings):
     reach : float
         How far an attack may go after it, in the space's units. By default none is made: on
         tables it bought nothing.
+    apart : float in [0, 1]
+        Share of the rows that the attack alone moves, from their parent; where it is not 0 the
+        others are mixed and not attacked.
     sharpness : float
         How much surer rows are preferred.
     against : float
@@ -276,6 +279,7 @@ class Explore(Settings):
     neighbours: int | None = None
     noise: float = 3.0
     reach: float = 0.5
+    apart: float = 0.0
     sharpness: float = 4.0
     against: float = 0.0
     norm: float = 2.0
@@ -292,12 +296,22 @@ class Explore(Settings):
         if self.neighbours is not None:
             near = pool.kin(label, self.neighbours)[1]
             kin = one_of(near[torch.searchsorted(own, plan.parent)], generator)
-        return replace(
+        mixed = replace(
             plan,
             mate=torch.where(crosses, stranger, kin),
             share=self.wide * uniform(count, generator),
             scatter=self.noise * size,
             radius=self.reach * size,
+        )
+        if not self.apart:
+            return mixed
+        is_apart = uniform(count, generator) < self.apart
+        return replace(
+            plan,
+            mate=torch.where(is_apart, plan.mate, mixed.mate),
+            share=mixed.share * ~is_apart,
+            scatter=mixed.scatter * ~is_apart,
+            radius=mixed.radius * is_apart,
         )
 
     def chance(
