@@ -10,7 +10,7 @@ from advaug.adapters import SequenceAdapter
 from advaug.attacks import FGSM
 from advaug.defences import AdversarialClassifier
 from advaug.defences.embedding import EmbeddedLoss, in_its_space, logits_at
-from advaug.defences.losses import RobustLoss
+from advaug.defences.losses import Classes, RobustLoss
 from advaug.surrogates import Training
 
 from .test_sequences import tickets
@@ -38,6 +38,7 @@ def loss_of(kind="adversarial", alpha=0.0, radius=0.1, rows=12, length=5):
         x=x,
         y=torch.randint(2, (rows,), generator=generator),
         weight=torch.ones(rows),
+        task=Classes(),
         kind=kind,
         attack=FGSM(),
         space=None,

@@ -317,6 +317,18 @@ def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
     assert float(off.max()) >= 0.6 * noise
 
 
+def test_some_explored_rows_are_only_attacked_and_the_others_only_mixed(pool):
+    recipe = Explore(apart=0.25, reach=0.7)
+    plan = recipe.plan(pool, 1, 4000, torch.Generator().manual_seed(0))
+    is_apart = plan.radius > 0
+    assert abs(float(is_apart.double().mean()) - 0.25) < 0.03
+    assert (plan.mate == plan.parent)[is_apart].all()
+    assert (plan.share[is_apart] == 0).all()
+    assert (plan.scatter[is_apart] == 0).all()
+    assert float(plan.radius.max()) <= 0.7
+    assert (plan.share[~is_apart] > 0).double().mean() > 0.99
+
+
 def test_frozen_and_bounded_numbers_do_not_scatter(pool):
     free = torch.tensor([True, False, True])
     space = Box(torch.tensor(-9.0), pool.x.amax(0), norm=2.0, free=free)

@@ -104,11 +104,11 @@ def test_single_precision_gives_what_double_gives(use):
 def test_clones_have_the_same_settings_and_nothing_fitted(use):
     estimator, rows_of = use
     X, y = waves()
-    estimator.set_params(adapter=SignalAdapter(least_snr=20.0), adapter__warp=0.01)
+    estimator.set_params(adapter=SignalAdapter(least_snr=20.0), adapter__sampling_rate=50.0)
     rows_of(estimator, X, y)
     twin = clone(estimator)
     assert twin.get_params()["adapter__least_snr"] == 20.0
-    assert twin.get_params()["adapter__warp"] == 0.01
+    assert twin.get_params()["adapter__sampling_rate"] == 50.0
     assert not [name for name in vars(twin) if name.endswith("_")]
 
 

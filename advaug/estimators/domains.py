@@ -19,10 +19,6 @@ from advaug.validity.protocol import AnyJudge
 
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 
-# Share of real signals as strange as what the band refuses: of 1923 new signals 98.6 % lay inside the
-# band that all real ones of their class show, with .02 96.8 % (python -m benchmarks.signals).
-STRANGE = 0.1
-
 
 def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
@@ -58,7 +54,7 @@ def judge(coding: Coding, n_classes: int, signs: slice | None, *, is_sifted: boo
         found = Fluency(any_class, level=0.0)
     elif is_sifted:
         found = Judge(any_class, plausibility=0.0)
-    return found if signs is None else Banded(found, signs, STRANGE)
+    return found if signs is None else Banded(found, signs)
 
 
 def followed(attack: Attack, coding: Coding, is_asked: bool) -> Attack:

@@ -71,8 +71,8 @@ class AdversarialOverSampler(SharesModels, BaseOverSampler):
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
 recipe
-        Where new rows start and what the attack raises; "auto" is "explore" (of signals it
-        only warps the time), and "match" where the surrogate is a model of your own.
+        Where new rows start and what the attack raises; "auto" is "explore" (which warps
+        the time of most signals), and "match" where the surrogate is a model of your own.
     attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
         How they move; "auto" is the recipe's own. "noise" is the control.
     radius : "auto" or float > 0
