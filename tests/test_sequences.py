@@ -578,7 +578,7 @@ def test_hotflip_asks_for_an_embedding_and_both_for_sequences():
     texts, _ = tickets(20)
     plain = nn.Sequential(nn.Linear(SequenceAdapter().fit(texts).width, 2))
     attack = AdversarialTransformer(attack="hotflip", radius=2, surrogate=plain).fit(texts)
-    with pytest.raises(ValueError, match=r"embeds its tokens with torch\.nn\.Embedding"):
+    with pytest.raises(ValueError, match=r"embed its tokens with torch\.nn\.Embedding"):
         attack.transform(texts)
     X = np.random.default_rng(0).normal(size=(20, 3))
     attack = AdversarialTransformer(attack="greedy", radius=2).fit(X, np.arange(20) % 2)

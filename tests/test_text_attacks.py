@@ -242,7 +242,7 @@ def test_a_second_trigger_turns_rows_that_the_first_leaves():
     assert fooled[1] > fooled[0] + 0.1
 
 
-# Without apostrophes: of three tokens, each pair seen, "it", "'" and "s" are read again as one word.
+# Without apostrophes: each pair seen, "it", "'" and "s" are read again as one word.
 @given(
     texts=st.lists(st.text("ab .#\t", max_size=12).map(str.rstrip), min_size=4, max_size=8),
     place=st.sampled_from(["start", "end"]),
