@@ -245,7 +245,7 @@ def test_noise_of_an_instrument_has_the_size_it_says():
 
 
 def test_the_librarys_instruments_record_each_class_again():
-    X, y = rows_of("signal")
+    X, y = rows_of("signal", 40, 30)
     encode = signals.encoder_of(X)
     fold = samplers.Fold(X, encode(X), y, encode, methods.totals_of("grow2", y), SEED)
     found = {m: methods.resample(m, fold, "instrument") for m in instrument_samplers.OURS}
