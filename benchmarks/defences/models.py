@@ -52,13 +52,14 @@ def of_augmented(folder: Path, seeds: int) -> Iterator[Record]:
         few = np.random.RandomState(seed).permutation(len(y_test))[:150]
         for who, estimator in ANY.items():
             mover = AdversarialTransformer(attack="noise", radius=TABLE_RADIUS)
+            noisy = AugmentedClassifier(estimator, mover, random_state=seed).fit(rows, y)
+            own = AugmentedClassifier(estimator, random_state=seed).fit(rows, y)
             models = {
                 "plain": clone(estimator).fit(rows, y),
-                "noise": AugmentedClassifier(estimator, mover, random_state=seed).fit(rows, y),
-                "own rows": AugmentedClassifier(estimator, random_state=seed).fit(rows, y),
+                "noise": noisy.estimator_,
+                "own rows": own.estimator_,
             }
-            inner = {way: getattr(model, "estimator_", model) for way, model in models.items()}
-            table = robustness_table(inner, asked[few], y_test[few], radius=TABLE_RADIUS)
+            table = robustness_table(models, asked[few], y_test[few], radius=TABLE_RADIUS)
             for way, line in table.set_index("estimator").iterrows():
                 yield {"set": name, "seed": seed, "model": who, "augmented": way, **line}
 
