@@ -113,16 +113,19 @@ class CollectionAugmenter(BaseCollectionTransformer):
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> None:
-        own = self.transformer or AdversarialTransformer(adapter="signal", when="fit")
-        self.transformer_ = chosen(own, self).fit(X, y)
+        self.transformer_ = self._chosen().fit(X, y)
 
     def _transform(self, X: Any, y: Any = None) -> Any:
         return self.transformer_.transform(X)
 
     def _fit_transform(self, X: Any, y: Any = None) -> Any:
-        own = self.transformer or AdversarialTransformer(adapter="signal", when="fit")
-        self.transformer_ = chosen(own, self)
+        self.transformer_ = self._chosen()
         return self.transformer_.fit_transform(X, y)
+
+    def _chosen(self) -> AdversarialTransformer:
+        own = self.transformer or AdversarialTransformer(adapter="signal", when="fit")
+        made: AdversarialTransformer = chosen(own, self)
+        return made
 
 
 def chosen(inner: Any, outer: Any) -> Any:

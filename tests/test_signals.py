@@ -611,20 +611,28 @@ def test_moves_in_the_eigenbasis_combine_how_signals_differ(generator):
         space.shift(torch.zeros(1, 2, TIME + 1), torch.ones(1, 2, TIME + 1))
 
 
-def test_the_over_sampler_moves_in_the_eigenbasis_of_the_class():
-    X, y = waves()
-    adapter = SignalAdapter(band="eigenbasis", bounds=(-99, 99), frozen=[1])
-    sampler = AdversarialOverSampler(adapter=adapter, recipe="harden", judge=None, random_state=0)
-    X_new, y_new = sampler.fit_resample(X, y)
-    new, parent = X_new[len(X) :], X[sampler.parent_indices_[len(X) :]]
-    assert len(new)
-    assert (new[:, 1] == parent[:, 1]).all()
-    own = X[y == y_new[-1]] / sampler.adapter_.scale[:, None]
-    own = (own - own.mean(0))[:, 0]
-    move = ((new - parent) / sampler.adapter_.scale[:, None])[:, 0]
-    assert np.abs(move).max() > 0.01
-    left = move - move @ np.linalg.pinv(own) @ own
-    np.testing.assert_allclose(left, 0, atol=1e-3)
+def test_signals_move_in_their_eigenbasis_and_only_there():
+    X, y = waves(24)
+    off = {}
+    for band in ("eigenbasis", "data"):
+        adapter = SignalAdapter(band=band, bounds=(-99, 99), frozen=[1])
+        moved = transformer_of(attack="fgsm", adapter=adapter, radius=0.5).fit(X, y).transform(X)
+        assert (moved[:, 1] == X[:, 1]).all()
+        move, own = (moved - X)[:, 0], (X - X.mean(0))[:, 0]
+        assert np.abs(move).max() > 0.1
+        left = move - move @ np.linalg.pinv(own) @ own  # 23 directions of 40
+        off[band] = np.linalg.norm(left) / np.linalg.norm(move)
+    assert off["eigenbasis"] < 1e-4
+    assert off["data"] > 0.05
+
+
+def test_a_class_moves_in_its_own_eigenbasis(generator):
+    x = torch.randn(20, 2, TIME, generator=generator)
+    wide = torch.full((2, 1), 1e6)
+    space = Band(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
+    own = space.usual_in(x[:6], 0.05).basis
+    torch.testing.assert_close(own.axes, Eigenbasis.of(x[:6]).axes)
+    assert len(own.axes) == 5
 
 
 def warps_of(attack, x, has_flags=False, radius=1.0):

@@ -30,9 +30,8 @@ from advaug.estimators.base import (
     target_of,
 )
 from advaug.estimators.models import is_given
-from advaug.surrogates import SmallNet
+from advaug.surrogates import SmallNet, Training
 from advaug.surrogates.ensemble import stratified_folds
-from advaug.surrogates.training import Loss
 
 HELD_OUT = 5  # every so many rows, the threshold is set on those of one part
 FEWEST = 20  # rows from which some are held out
@@ -44,11 +43,21 @@ DETECTOR_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class Tells:
-    """Mixin of an outlier detector that scores what it sees of rows against a threshold."""
+class Tells(OutlierMixin, BaseEstimator):
+    """An outlier detector with a net inside that scores what it sees of rows against a threshold.
+
+    What it sees, and what a score is, its heirs say.
+    """
 
     false_alarms: float
+    device: Any
+    net_: Net
     offset_: float
+
+    def __sklearn_tags__(self) -> Any:
+        tags = reads_anything(super().__sklearn_tags__())
+        tags.input_tags.sparse = True
+        return tags
 
     def _seen(self, X: Any) -> Tensor:
         """What is looked at of checked rows."""
@@ -57,6 +66,19 @@ class Tells:
     def _scores(self, seen: Tensor) -> Array:
         """(rows,), the lower, the more suspect."""
         raise NotImplementedError
+
+    def _learn(
+        self, x: Tensor, target: Tensor, training: Training, generator: torch.Generator
+    ) -> None:
+        """Train the net to tell the targets of what it sees."""
+        device = resolve(self.device)
+        net, x, codes = self.net_.module.to(device), x.to(device), target.to(device)
+
+        def loss(rows: Tensor) -> Tensor:
+            rows = rows.to(device)
+            return cross_entropy(net(x[rows]), codes[rows])
+
+        trained(self.net_, loss, target, training, self.device, generator)
 
     def _settle(self, seen: Tensor) -> None:
         """Set the threshold on rows as they come."""
@@ -78,7 +100,7 @@ class Tells:
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
 
-class AdversarialDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
+class AdversarialDetector(SharesModels, Tells):
     """A small net that tells rows as they come (1) from rows that an attack has moved (-1).
 
     Parameters
@@ -160,11 +182,6 @@ class AdversarialDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = reads_anything(super().__sklearn_tags__())
-        tags.input_tags.sparse = True
-        return tags
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Attack the rows, then learn to tell them from their moved copies.
 
@@ -230,19 +247,8 @@ class AdversarialDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
         was_moved = (known >= n).long()
         module = SmallNet(x[known], 2, training.hidden, generator)
         self.net_ = Net(module, self.adapter_, True)
-        loss = self._loss(x[known], was_moved)
-        trained(self.net_, loss, was_moved, training, self.device, generator)
+        self._learn(x[known], was_moved, training, generator)
         return torch.arange(n) if n < FEWEST else (part == 0).nonzero()[:, 0]
-
-    def _loss(self, x: Tensor, was_moved: Tensor) -> Loss:
-        device = resolve(self.device)
-        net, x, was_moved = self.net_.module.to(device), x.to(device), was_moved.to(device)
-
-        def loss(rows: Tensor) -> Tensor:
-            rows = rows.to(device)
-            return cross_entropy(net(x[rows]), was_moved[rows])
-
-        return loss
 
     def _seen(self, X: Any) -> Tensor:
         """What the detector looks at: encoded rows, or activations."""

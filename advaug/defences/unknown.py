@@ -5,33 +5,28 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from advaug import containers
 from advaug.adapters import Coding, SequenceCoding, SignalCoding
 from advaug.defences.detector import DETECTOR_CONSTRAINTS, FEWEST, HELD_OUT, Tells
-from advaug.defences.nets import Array, Net, answers, chosen, trained
-from advaug.devices import resolve
+from advaug.defences.nets import Array, Net, answers, chosen
 from advaug.estimators.base import (
     SharesModels,
     check_rows,
     learnt_coding,
     new_generator,
-    reads_anything,
     refuse_classes,
     target_of,
 )
 from advaug.norms import draw
 from advaug.surrogates import SmallNet
 from advaug.surrogates.ensemble import stratified_folds
-from advaug.surrogates.training import Loss
 
 
-class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
+class UnknownDetector(SharesModels, Tells):
     """A small net with a class more than there are: rows that belong nowhere.
 
     It learns that class from rows pushed out of every class's region: each takes half of its cells
@@ -102,11 +97,6 @@ class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = reads_anything(super().__sklearn_tags__())
-        tags.input_tags.sparse = True
-        return tags
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Push rows out, then learn the classes and what belongs to none.
 
@@ -133,8 +123,7 @@ class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
         features = self.adapter_.features(x, generator)
         module = SmallNet(rows, unknown + 1, training.hidden, generator, features)
         self.net_ = Net(module, self.adapter_, True)
-        loss = self._loss(rows, target)
-        trained(self.net_, loss, target, training, self.device, generator)
+        self._learn(rows, target, training, generator)
         self._settle(x[~seen] if len(x) >= FEWEST else x)
         return self
 
@@ -152,16 +141,6 @@ class UnknownDetector(Tells, SharesModels, OutlierMixin, BaseEstimator):
         endless = torch.full((len(x),), torch.inf)
         shipped = space.snap(moved, x, endless, draw(x, generator))
         return self.adapter_.encode(self.adapter_.decode(shipped, x, X))
-
-    def _loss(self, x: Tensor, target: Tensor) -> Loss:
-        device = resolve(self.device)
-        net, x, target = self.net_.module.to(device), x.to(device), target.to(device)
-
-        def loss(rows: Tensor) -> Tensor:
-            rows = rows.to(device)
-            return cross_entropy(net(x[rows]), target[rows])
-
-        return loss
 
     def _seen(self, X: Any) -> Tensor:
         return self.adapter_.encode(X)

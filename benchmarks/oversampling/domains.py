@@ -82,5 +82,5 @@ DOMAINS["instrument"] = replace(
     | {"instrument": partial(samplers.by_rule, instruments.instrument)}
     | instrument_samplers.OURS,
     probabilities=instruments.probabilities,
-    files=("instruments.py", *DOMAINS["signal"].files),
+    files=("instruments.py", "instrument_samplers.py", *DOMAINS["signal"].files),
 )
