@@ -31,7 +31,7 @@ class Banded(Settings):
     level : float in [0, 1]
         Share of the real rows of all classes that are as strange as what is just refused. A class
         of a dozen rows knows its band badly: of what is kept with the default 98.6 % were inside
-        the band that all rows of the class show, with .02 96.8 % (`python -m benchmarks.signals`).
+        the band that all rows of the class show (`python -m benchmarks.signals`).
 
     Examples
     --------
