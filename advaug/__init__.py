@@ -7,14 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from advaug.estimators import (
-        AdversarialOverSampler,
-        AdversarialTransformer,
-        AdversarialUnderSampler,
-        PriorCorrectedClassifier,
-        grow,
-    )
-    from advaug.inspection import validity_report
+    from advaug.estimators.over_sampler import AdversarialOverSampler
+    from advaug.estimators.prior_corrected import PriorCorrectedClassifier
+    from advaug.estimators.strategies import grow
+    from advaug.estimators.transformer import AdversarialTransformer
+    from advaug.estimators.under_sampler import AdversarialUnderSampler
+    from advaug.report.report import validity_report
 
 __version__ = "0.1.0"
 
@@ -32,8 +30,8 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name in __all__:
-            room = "inspection" if name == "validity_report" else "estimators"
-            return getattr(import_module(f"advaug.{room}"), name)
+            package = "report" if name == "validity_report" else "estimators"
+            return getattr(import_module(f"advaug.{package}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
-from advaug.estimators import AdversarialOverSampler, AdversarialTransformer
+from advaug.estimators.over_sampler import AdversarialOverSampler
+from advaug.estimators.transformer import AdversarialTransformer
 
 try:
     from aeon.transformations.collection import BaseCollectionTransformer

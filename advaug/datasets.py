@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from advaug.containers import read_table
+from advaug.containers.files import read_table
 
 NUMBERS = ("age", "TSH", "T3", "TT4", "T4U", "FTI")
 ECG_RATE = 360.0  # samples a second

@@ -28,7 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from advaug.datasets import NUMBERS, load_thyroid_sick
-from advaug.estimators import AdversarialOverSampler
+from advaug.estimators.over_sampler import AdversarialOverSampler
 
 SCORES = ("AP", "AUC", "F1 at .5", "F1 tuned", "Brier")
 WAYS = ("nothing", "SMOTENC", "advaug")
@@ -235,7 +235,8 @@ def draw(sampler: Any, X_new: Any, y_new: Any, path: Path) -> str:
         from matplotlib.figure import Figure
     except ImportError:
         return "No picture: matplotlib is not installed. To get it: pip install advaug[plot]"
-    from advaug.inspection import ClassMapDisplay, MarginDisplay
+    from advaug.report.class_map import ClassMapDisplay
+    from advaug.report.margins import MarginDisplay
 
     figure = Figure(figsize=(12, 5.2), layout="constrained", dpi=150)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))

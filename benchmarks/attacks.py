@@ -37,9 +37,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
 from advaug.attacks import FGSM, PGD, Captured, DeepFool
-from advaug.objectives import Margin, Odds
-from advaug.spaces import Box
-from advaug.surrogates import Frozen
+from advaug.core.box import Box
+from advaug.core.objectives import Margin, Odds
+from advaug.models.torch_model import TorchModel
 
 SEED = 0
 BY_HAND, OURS, DROPPING = "by hand", "advaug", "advaug, stop_at=0"
@@ -163,7 +163,7 @@ def ours_captured(task: Task) -> Attack:
 
 def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
     """Net, space and radius are made once, as the peers' models and attacks are."""
-    net, generator = Frozen(task.net), torch.Generator().manual_seed(SEED)
+    net, generator = TorchModel(task.net), torch.Generator().manual_seed(SEED)
     space = Box(torch.zeros_like(task.x[0]), torch.ones_like(task.x[0]), task.norm)
     radius = torch.full((len(task.x),), task.radius, device=task.x.device)
 

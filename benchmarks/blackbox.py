@@ -36,9 +36,9 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor, nn
 
 from advaug.attacks import SPSA, Crossover, HopSkipJump, LeafSearch, Square
-from advaug.estimators.forests import trees_of
-from advaug.objectives import Margin
-from advaug.spaces import Box
+from advaug.core.box import Box
+from advaug.core.objectives import Margin
+from advaug.models.tree_nodes import trees_of
 
 SEED = 0
 BALL_SEEDS = 5

@@ -29,10 +29,12 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from tqdm import tqdm
 
 from advaug.adapters import TabularAdapter
-from advaug.inspection.checks import label_status
-from advaug.inspection.families import PANEL
-from advaug.surrogates import Ensemble
-from advaug.validity import LABEL_LEVEL, Judge, Panel, is_hidden
+from advaug.judges import ConformalJudge, PanelJudge
+from advaug.models import Ensemble
+from advaug.report.checks import label_status
+from advaug.report.panel_voters import PANEL
+from advaug.sampling.judges.panel import LABEL_LEVEL
+from advaug.sampling.judges.row_metrics import is_hidden
 from benchmarks.oversampling.data import load, reader
 from benchmarks.oversampling.report import machine, markdown
 
@@ -63,11 +65,11 @@ def answers(X: pd.DataFrame, y: np.ndarray, seed: int) -> tuple[np.ndarray, dict
     x, new = coding.encode(X.iloc[train]), coding.encode(X.iloc[test])
     labels = torch.from_numpy(y[train])
     source = torch.Generator().manual_seed(seed)
-    bench = Panel(families=PANEL).fit(x, labels, 1, source)
+    bench = PanelJudge(families=PANEL).fit(x, labels, 1, source)
     signs, _ = bench.signs(new)
     committee = Ensemble().fit(x, labels, 2, source)
     probability = committee.probability(new)[:, 1]
-    lean = Judge().fit(x, labels, 1, source).verdict(new, probability)
+    lean = ConformalJudge().fit(x, labels, 1, source).verdict(new, probability)
     return y[test] == 1, {
         "label p": signs["label_p"].numpy(),
         "surety": signs["agreement"].numpy(),

@@ -30,9 +30,9 @@ import torch
 from torch import Tensor, nn
 
 from advaug import attacks as A
-from advaug.objectives import goal
-from advaug.spaces import Box
-from advaug.surrogates import Frozen
+from advaug.core.box import Box
+from advaug.core.objectives import objective_of
+from advaug.models.torch_model import TorchModel
 from benchmarks.attacks import SEED, cnn_rows, machine, mlp_rows
 
 STEPS = 20
@@ -87,14 +87,14 @@ def predicted(net: nn.Module, x: Tensor) -> Tensor:
 
 def ours(attack: Any, norm: float = math.inf, endless: bool = False) -> Moved:
     def run(case: Net) -> Tensor:
-        net, generator = Frozen(case.net), torch.Generator().manual_seed(SEED)
+        net, generator = TorchModel(case.net), torch.Generator().manual_seed(SEED)
         space = Box(torch.tensor(0.0), torch.tensor(1.0), norm)
         raises = getattr(attack, "raises", "odds")
 
         def arena(x: Tensor) -> tuple[Any, ...]:
             y = predicted(case.net, x)
             radius = torch.full((len(x),), math.inf if endless else case.radius[norm])
-            return goal(raises, net.logits, x, y), x, space, radius, generator
+            return objective_of(raises, net.logits, x, y), x, space, radius, generator
 
         with net:
             learnt = attack.learn(*arena(case.learn_from)) if hasattr(attack, "learn") else attack

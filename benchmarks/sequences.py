@@ -26,14 +26,13 @@ import pandas as pd
 
 from advaug import AdversarialOverSampler
 from advaug.attacks import Greedy
-from advaug.surrogates import NGramLinear, TextCNN
+from advaug.models import NGramRidge
 from benchmarks.oversampling.report import machine, markdown
 
 RATIO, WORDS, SEED = 20, 20_000, 0
 METHODS: dict[str, dict[str, Any]] = {
     "auto": {},
-    "translate, NGramLinear": {"recipe": "translate", "surrogate": NGramLinear()},
-    "translate, TextCNN": {"recipe": "translate", "surrogate": TextCNN()},
+    "translate, NGramRidge": {"recipe": "translate", "surrogate": NGramRidge()},
     "explore, Greedy": {"recipe": "explore", "attack": Greedy()},
 }
 

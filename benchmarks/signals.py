@@ -30,8 +30,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SignalAdapter
-from advaug.surrogates.signals import edges_of, parted, powers
-from advaug.validity.band import LEAST, left_out
+from advaug.domains.signals.features import edges_of, parted, powers
+from advaug.sampling.judges.descriptor_band import LEAST, left_out
 from benchmarks.oversampling.data import choose, load, take
 
 SEED, RADIUS, BEYOND, BANDS, MOST = 0, 0.3, 0.02, 12, 400

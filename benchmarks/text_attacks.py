@@ -52,8 +52,8 @@ from torch import Tensor, nn
 
 from advaug import AdversarialTransformer
 from advaug.adapters import SequenceAdapter
-from advaug.attacks import GBDA, Greedy, HotFlip, Noise
-from advaug.spaces.levenshtein import edit_distance
+from advaug.attacks import Greedy, HotFlip, Noise
+from advaug.domains.sequences.levenshtein import edit_distance
 
 SEED = 0
 SHARE = 0.15
@@ -369,7 +369,6 @@ ASKING: dict[str, Rivals] = {
 WITH_GRADIENT: Rivals = {
     "advaug HotFlip, 8 asked, beam 4": ours(HotFlip(exact=8, beam=4)),
     "advaug HotFlip, 24 asked, beam 8": ours(HotFlip(exact=24, beam=8)),
-    "advaug GBDA": ours(GBDA()),
     "TextAttack BeamSearch(4), words by gradient": theirs("gradient"),
 }
 

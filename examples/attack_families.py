@@ -15,8 +15,8 @@ from sklearn.datasets import make_moons
 from torch import nn
 
 from advaug import attacks as A
-from advaug.objectives import goal
-from advaug.spaces import Box
+from advaug.core.box import Box
+from advaug.core.objectives import objective_of
 
 FAMILIES = {
     "one step": [A.FGSM(), A.RFGSM()],
@@ -57,7 +57,9 @@ def main() -> None:
         panel.contour(ticks[..., 0], ticks[..., 1], height, levels=[0], colors="black")
         panel.scatter(*seed.T, s=9, color="black", zorder=3)
         for number, (attack, colour) in enumerate(zip(attacks, COLOURS, strict=False)):
-            objective = goal(getattr(attack, "raises", "odds"), net, seed, net(seed).argmax(1))
+            objective = objective_of(
+                getattr(attack, "raises", "odds"), net, seed, net(seed).argmax(1)
+            )
             shortest = getattr(attack, "is_minimal", False)
             radius = torch.full((len(seed),), 1.2 if shortest else 0.4)
             moved = attack(objective, seed, space, radius, torch.Generator().manual_seed(number))

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from advaug import AdversarialTransformer
-from advaug.defences import AdversarialClassifier, RobustnessDisplay, robustness_table
+from advaug.robust import AdversarialClassifier, RobustnessDisplay, robustness_table
 
 RADIUS = 0.2  # of the way from black to white
 

@@ -16,8 +16,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from torch.nn.functional import cross_entropy
 
-from advaug.attacks import FGSM, climb
-from advaug.defences import AdversarialClassifier, DistilledClassifier, RobustnessDisplay
+from advaug.attacks import FGSM
+from advaug.attacks.ascent import ascend
+from advaug.robust import AdversarialClassifier, DistilledClassifier, RobustnessDisplay
 
 RADII = [0, 0.05, 0.1, 0.15, 0.2]
 
@@ -28,7 +29,7 @@ def textbook(objective, seed, space, radius, generator):
     def loss(x):
         return cross_entropy(objective.logits(x), objective.label, reduction="none")
 
-    return climb(loss, seed, space, radius, steps=1, step=1.0)
+    return ascend(loss, seed, space, radius, steps=1, step=1.0)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from advaug.attacks import Square
-from advaug.defences import AdversarialClassifier, AugmentedClassifier, RobustnessDisplay
+from advaug.robust import AdversarialClassifier, AugmentedClassifier, RobustnessDisplay
 
 RADII = [0, 0.1, 0.3, 0.5]
 

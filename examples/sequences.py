@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import Trigger
-from advaug.inspection import SequenceDiff
+from advaug.report import SequenceDiff
 
 OPENINGS = ["Hello, ", "Since yesterday ", "Please help: ", "After the update ", "Again "]
 THINGS = ["the printer", "my laptop", "the mail program", "our file server", "the new phone"]

@@ -15,7 +15,7 @@ import numpy as np
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SignalAdapter
 from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
-from advaug.inspection import SignalDisplay, VerdictDisplay
+from advaug.report import SignalDisplay, VerdictDisplay
 
 RADIUS = 0.3  # standard deviations of a lead
 BANDS = {"plain FGSM": None, "FGSM in the band of the data": "data"}

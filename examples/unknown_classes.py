@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import RocCurveDisplay
 from sklearn.model_selection import train_test_split
 
-from advaug.defences import AdversarialClassifier, RejectingClassifier, UnknownDetector
+from advaug.robust import AdversarialClassifier, RejectingClassifier, UnknownDetector
 
 
 def main() -> None:

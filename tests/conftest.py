@@ -17,7 +17,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 from torch import nn
 
-FLOORS = ["norms", "objectives", "spaces", "attacks", "surrogates"]
+FLOORS = ["attacks", "core", "domains.sequences", "domains.signals", "models"]
 
 
 def shapes_checked(function):

@@ -9,8 +9,10 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from advaug.adapters import ADAPTERS, ImageAdapter, TabularAdapter, adapter_for
-from advaug.norms import draw
+from advaug.adapters import ImageAdapter, TabularAdapter
+from advaug.core.norms import draw
+from advaug.estimators.domain_defaults import adapter_for
+from advaug.registry import ADAPTERS
 
 BIG = 2**53 + 1
 N = 40

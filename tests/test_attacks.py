@@ -28,10 +28,12 @@ from advaug.attacks import (
     Patch,
     Uniform,
 )
-from advaug.norms import NORMS, length
-from advaug.objectives import Margin, Odds
-from advaug.spaces import Box, Product, Simplex
-from advaug.surrogates import Frozen
+from advaug.core.box import Box
+from advaug.core.norms import NORMS, length
+from advaug.core.objectives import Margin, Odds
+from advaug.core.product import Product
+from advaug.core.simplex import Simplex
+from advaug.models.torch_model import TorchModel
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 HALFWAY = {math.inf: 0.06, 2.0: 0.15, 1.0: 0.3}  # radii that fool about half of the rows
@@ -223,7 +225,7 @@ def test_a_generators_seed_says_all(attack, images):
 def test_nothing_is_left_behind_in_seed_or_model(attack, images):
     net, seed, label = images
     before = seed.clone()
-    x = attack(Odds(Frozen(net).logits, label), seed, box(), torch.full((24,), 0.3), source())
+    x = attack(Odds(TorchModel(net).logits, label), seed, box(), torch.full((24,), 0.3), source())
     assert torch.equal(seed, before)
     assert not x.requires_grad
     assert x.data_ptr() != seed.data_ptr()

@@ -29,13 +29,15 @@ from advaug.attacks import (
     LeafSearch,
     Square,
 )
-from advaug.attacks.estimated import Estimated
-from advaug.attacks.ground import Ground
-from advaug.chance import Chance
-from advaug.estimators.forests import trees_of
-from advaug.norms import NORMS, length
-from advaug.objectives import Margin
-from advaug.spaces import Box, Product, Simplex
+from advaug.attacks.problem import AttackProblem
+from advaug.attacks.score_based import EstimatedGradient
+from advaug.core.box import Box
+from advaug.core.norms import NORMS, length
+from advaug.core.objectives import Margin
+from advaug.core.product import Product
+from advaug.core.row_random import RowRandom
+from advaug.core.simplex import Simplex
+from advaug.models.tree_nodes import trees_of
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", NORMS)
@@ -265,10 +267,12 @@ def test_square_throws_windows_in_images():
 def test_the_estimated_slope_of_a_plane_is_its_slope(has_signs):
     slope = torch.randn((4, 6), generator=source(1), dtype=torch.float64)
     objective = Linear(slope, torch.zeros(4).double())
-    ground = Ground(objective, torch.zeros(4, 6).double(), box(2.0, -9.0, 9.0), torch.ones(4))
-    chance = Chance.of(slope, source())
+    ground = AttackProblem(
+        objective, torch.zeros(4, 6).double(), box(2.0, -9.0, 9.0), torch.ones(4)
+    )
+    chance = RowRandom.of(slope, source())
     x = torch.zeros(4, 6).double().requires_grad_(True)
-    value = Estimated(ground, chance, 4000, 0.1, has_signs)(x)
+    value = EstimatedGradient(ground, chance, 4000, 0.1, has_signs)(x)
     (found,) = torch.autograd.grad(value.sum(), x)
     torch.testing.assert_close(value.detach(), objective(x.detach()))
     assert (length(found - slope, 2.0) / length(slope, 2.0) < 0.1).all()

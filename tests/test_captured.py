@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from advaug.attacks import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM, Captured
-from advaug.attacks.captured import outline, rebuilt, tensors
-from advaug.chance import Chance
-from advaug.objectives import Odds
-from advaug.spaces import Box, Product, Simplex
-from advaug.surrogates import Frozen
+from advaug.attacks.cuda_graph import outline, rebuilt, tensors
+from advaug.core.box import Box
+from advaug.core.objectives import Odds
+from advaug.core.product import Product
+from advaug.core.row_random import RowRandom
+from advaug.core.simplex import Simplex
+from advaug.models.torch_model import TorchModel
 
 WIDTH = 6
 ATTACKS = [FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM()]
@@ -44,12 +46,12 @@ def arena(net, device, count=5, width=WIDTH, seed=0, space=None):
 @pytest.mark.parametrize("space", [box(torch.inf), box(2.0), box(1.0), product()], ids=repr)
 def test_a_captured_attack_gives_the_rows_of_the_attack(attack, space, mlp, device):
     width = 2 * WIDTH if isinstance(space, Product) else WIDTH
-    net, captured = Frozen(mlp(width, 8, 3).to(device)), Captured(attack)
+    net, captured = TorchModel(mlp(width, 8, 3).to(device)), Captured(attack)
     for seed in (0, 1, 2):  # the second call replays what the first has captured
         given = arena(net, device, width=width, seed=seed, space=space)
-        keys = Chance.of(given[1], torch.Generator().manual_seed(seed)).keys
+        keys = RowRandom.of(given[1], torch.Generator().manual_seed(seed)).keys
         found = captured(*given, torch.Generator().manual_seed(seed))
-        torch.testing.assert_close(found, attack(*given, Chance(keys)), rtol=0, atol=1e-5)
+        torch.testing.assert_close(found, attack(*given, RowRandom(keys)), rtol=0, atol=1e-5)
         assert bool((found != given[1]).any())
 
 
@@ -59,25 +61,25 @@ def test_a_graph_is_captured_anew_for_other_shapes_and_sees_new_weights(mlp, dev
     for count, gain in ((5, 1.0), (7, 1.0), (7, -2.0), (5, 1.0)):
         with torch.no_grad():
             module[-1].weight *= gain  # in place, as training does
-        given = arena(Frozen(module), device, count=count)
+        given = arena(TorchModel(module), device, count=count)
         found = captured(*given, torch.Generator())
         torch.testing.assert_close(found, plain(*given, torch.Generator()), rtol=0, atol=1e-5)
 
 
 def test_what_a_graph_depends_on_is_seen(mlp):
-    net = Frozen(mlp(WIDTH, 8, 3))
+    net = TorchModel(mlp(WIDTH, 8, 3))
     given = arena(net, "cpu")
     assert outline(given) == outline(arena(net, "cpu", seed=1))
     assert outline(given) != outline(arena(net, "cpu", count=6))
     assert outline(given) != outline(arena(net, "cpu", space=box(1.0)))
-    assert outline(given) != outline(arena(Frozen(mlp(WIDTH, 8, 3)), "cpu"))
+    assert outline(given) != outline(arena(TorchModel(mlp(WIDTH, 8, 3)), "cpu"))
     before = outline(given)
     net.module[1].weight.data = net.module[1].weight.data.clone()  # another place in memory
     assert outline(given) != before
 
 
 def test_every_tensor_of_a_call_is_found_and_replaced(mlp):
-    given = arena(Frozen(mlp(2 * WIDTH, 8, 3)), "cpu", width=2 * WIDTH, space=product())
+    given = arena(TorchModel(mlp(2 * WIDTH, 8, 3)), "cpu", width=2 * WIDTH, space=product())
     leaves = list(tensors(given))
     assert len(leaves) == 7  # label, seed, lower, upper, reachable, held, radius
     twice = rebuilt(given, iter([leaf.clone() for leaf in leaves]))
@@ -87,7 +89,7 @@ def test_every_tensor_of_a_call_is_found_and_replaced(mlp):
 
 def test_a_pickle_leaves_the_graph_behind(mlp, device):
     captured = Captured(PGD(steps=3))
-    captured(*arena(Frozen(mlp(WIDTH, 8, 3).to(device)), device), torch.Generator())
+    captured(*arena(TorchModel(mlp(WIDTH, 8, 3).to(device)), device), torch.Generator())
     again = pickle.loads(pickle.dumps(captured))
     assert again == captured
     assert again._graph is None
@@ -96,6 +98,6 @@ def test_a_pickle_leaves_the_graph_behind(mlp, device):
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_an_attack_that_asks_the_host_is_refused(mlp):
-    net = Frozen(mlp(WIDTH, 8, 3).to("cuda"))
+    net = TorchModel(mlp(WIDTH, 8, 3).to("cuda"))
     with pytest.raises(ValueError, match="stop_at"):
         Captured(PGD(stop_at=0.0))(*arena(net, "cuda"), torch.Generator())

@@ -12,7 +12,7 @@ import pytest
 import advaug
 from advaug import cli, containers
 from advaug.cli.files import PARENT
-from advaug.generation import RECIPES
+from advaug.sampling.recipes import RECIPES
 
 
 def messy(n=90):

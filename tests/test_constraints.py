@@ -12,7 +12,7 @@ from scipy import sparse
 from advaug.constraints import (
     Constraints,
     Equal,
-    Frozen,
+    FrozenColumns,
     If,
     Integer,
     Linear,
@@ -20,10 +20,9 @@ from advaug.constraints import (
     OneHot,
     OneOf,
     Range,
-    Refused,
-    broken,
 )
-from advaug.constraints.parser import parse
+from advaug.domains.tables.rules.constraints import broken
+from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse
 
 rng = np.random.default_rng(0)
 N = 60
@@ -160,7 +159,7 @@ REFUSED = {  # rule -> place and reason
 @pytest.mark.parametrize("rule", REFUSED, ids=lambda rule: rule[:30])
 def test_what_is_no_rule_is_refused_with_place_and_reason(rule):
     at, reason = REFUSED[rule]
-    with pytest.raises(Refused, match=reason) as refused:
+    with pytest.raises(ConstraintSyntaxError, match=reason) as refused:
         Constraints(rule)
     assert refused.value.at == at
     line, caret = str(refused.value).splitlines()[1:]
@@ -181,7 +180,7 @@ UNFIT = {
 @pytest.mark.parametrize("rule", UNFIT)
 def test_what_does_not_fit_the_columns_is_refused_with_place_and_reason(rule):
     at, reason = UNFIT[rule]
-    with pytest.raises(Refused, match=reason) as refused:
+    with pytest.raises(ConstraintSyntaxError, match=reason) as refused:
         Constraints(rule).check(X)
     assert refused.value.at == at
 
@@ -207,7 +206,7 @@ WORDS += [
 def test_any_text_is_a_rule_or_refused_and_never_an_error_of_another_kind(text):
     try:
         answers = list(Constraints(text).check(X).values())
-    except Refused as error:
+    except ConstraintSyntaxError as error:
         answers, place = [], error.at
         assert 0 <= place <= len(text)
     assert all(answer.dtype == bool and answer.shape == (N,) for answer in answers)
@@ -228,7 +227,7 @@ def test_arithmetic_agrees_with_python(left, sign, right):
     text = f"{left} {sign} {right}"
     try:
         answer = check(text)
-    except Refused:
+    except ConstraintSyntaxError:
         return
     names = {"a": A, "b": B.astype(float), "c": C, "abs": np.abs, "__builtins__": {}}
     with np.errstate(all="ignore"):
@@ -272,7 +271,7 @@ def test_an_object_that_says_nothing_is_refused(wrong):
 
 def test_rules_come_alone_in_lists_and_as_constraints():
     assert len(Constraints("a <= b")) == len(Constraints(["a <= b"])) == 1
-    assert Constraints(Constraints(["a <= b", Frozen("a")])).frozen == ["a"]
+    assert Constraints(Constraints(["a <= b", FrozenColumns("a")])).frozen == ["a"]
     assert Constraints(None).check(X) == {}
     with pytest.raises(TypeError, match="a constraint is a text"):
         Constraints([1])
@@ -290,7 +289,7 @@ def test_a_rule_of_ones_own_reads_columns_by_name():
 
 def test_a_frozen_column_is_broken_where_it_differs():
     after = X.assign(a=np.where(np.arange(N) == 3, 9, X["a"]))
-    assert np.flatnonzero(broken(Frozen(["a"]), X, after, N)).tolist() == [3]
+    assert np.flatnonzero(broken(FrozenColumns(["a"]), X, after, N)).tolist() == [3]
 
 
 def test_a_tree_is_the_same_however_it_is_spaced():

@@ -6,7 +6,8 @@ import pytest
 from pandas.testing import assert_frame_equal, assert_index_equal
 from scipy import sparse
 
-from advaug import constraints, containers
+from advaug import containers
+from advaug.domains.tables.rules import constraints
 
 X = np.arange(12.0).reshape(4, 3)
 BIG = 2**53 + 1  # the first whole number that float64 cannot hold
@@ -23,7 +24,7 @@ def shifted(column, by, low=None, high=None):
     low = cells.min() if low is None else low
     high = cells.max() if high is None else high
     rows = np.flatnonzero(by)
-    return containers.shift(column, rows, np.asarray(by, float)[rows], low, high).to_native()
+    return containers.add_to_cells(column, rows, np.asarray(by, float)[rows], low, high).to_native()
 
 
 # ---------------------------------------------------------------- kinds

@@ -20,8 +20,8 @@ from torch.nn.functional import cross_entropy
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SignalAdapter, TabularAdapter
 from advaug.attacks import PGD, Instrument, Noise
-from advaug.defences import AdversarialClassifier
-from advaug.surrogates import Training
+from advaug.models.training import Training
+from advaug.robust import AdversarialClassifier
 
 QUICK = Training(epochs=15, rate=0.01)
 
@@ -83,7 +83,7 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     target = model._coded(y, y)
     model.adapter_ = TabularAdapter().fit(X)
     x = model.adapter_.encode(X)
-    from advaug.defences.nets import new_net
+    from advaug.robust.nets import new_net
 
     net = new_net(module, model.adapter_, x, 2, Training(), torch.Generator())
     loss = model._loss(net, x, target, model._own_attack(), torch.Generator().manual_seed(0))

@@ -23,10 +23,15 @@ from advaug.attacks import (
     Noise,
     Uniform,
 )
-from advaug.norms import NORMS
-from advaug.objectives import Level, Margin, Odds
-from advaug.spaces import Band, Box, Eigenbasis, Product, Simplex
-from advaug.surrogates import Committee, Frozen
+from advaug.core.box import Box
+from advaug.core.norms import NORMS
+from advaug.core.objectives import Margin, Odds, TargetMargin
+from advaug.core.product import Product
+from advaug.core.simplex import Simplex
+from advaug.domains.signals.eigenbasis import Eigenbasis
+from advaug.domains.signals.space import BandLimited
+from advaug.models.committee import Committee
+from advaug.models.torch_model import TorchModel
 
 ATTACKS = [
     *(FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM(), APGD(steps=20)),
@@ -36,7 +41,7 @@ ATTACKS = [
 OBJECTIVES = {
     "odds": Odds,
     "margin": Margin,
-    "level": lambda logits, label: Level(logits, label, torch.ones_like(label) / 2),
+    "level": lambda logits, label: TargetMargin(logits, label, torch.ones_like(label) / 2),
 }
 POSITIONS, LEVELS = 2, 3
 WIDTH = POSITIONS * LEVELS
@@ -56,7 +61,9 @@ def band(norm, has_flags, basis=None):
     box = Box(
         torch.zeros(2, 1), torch.ones(2, 1), norm, free=torch.tensor([[True], [not has_flags]])
     )
-    return Band(box, torch.ones(2 - has_flags, LEVELS + 1), has_flags, least_snr=-40.0, basis=basis)
+    return BandLimited(
+        box, torch.ones(2 - has_flags, LEVELS + 1), has_flags, least_snr=-40.0, basis=basis
+    )
 
 
 FULL = {
@@ -93,7 +100,7 @@ def rows_of(space, shape):
     ).float()
     if isinstance(space, Product):
         return torch.cat([numbers, levels.flatten(1)], 1)
-    if isinstance(space, Band):
+    if isinstance(space, BandLimited):
         numbers = numbers.view(5, POSITIONS, LEVELS)
         numbers[:, 1:] = numbers[:, 1:].round() if space.has_flags else numbers[:, 1:]
         return numbers
@@ -107,7 +114,7 @@ def run(attack, name, objective, mlp, device):
     label = torch.tensor([0, 1, 2, 0, 1], device=device)
     net = mlp(math.prod(shape), 8, 3).to(device)
     radius = torch.full((5,), 0.3, device=device)
-    logits = Frozen(net).logits
+    logits = TorchModel(net).logits
     goal = OBJECTIVES[objective](logits, label)
     return attack(goal, seed, space.to(device), radius, torch.Generator().manual_seed(0))
 

@@ -8,10 +8,10 @@ from torch.testing import assert_close
 
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import FGSM
-from advaug.defences import AdversarialClassifier
-from advaug.defences.embedding import EmbeddedLoss, in_its_space, logits_at
-from advaug.defences.losses import Classes, RobustLoss
-from advaug.surrogates import Training
+from advaug.models.training import Training
+from advaug.robust import AdversarialClassifier
+from advaug.robust.embedding import EmbeddedLoss, in_its_space, logits_at
+from advaug.robust.losses import Classes, RobustLoss
 
 from .test_sequences import tickets
 

@@ -14,7 +14,8 @@ from advaug import (
     AdversarialUnderSampler,
     PriorCorrectedClassifier,
 )
-from advaug.defences import (
+from advaug.models.training import Training
+from advaug.robust import (
     AdversarialClassifier,
     AdversarialDetector,
     AdversarialRegressor,
@@ -23,7 +24,6 @@ from advaug.defences import (
     RejectingClassifier,
     UnknownDetector,
 )
-from advaug.surrogates import Training
 
 # Several checks pass classes of one to five rows on purpose: the warning names them.
 pytestmark = pytest.mark.filterwarnings("ignore:too few rows to learn from:UserWarning")

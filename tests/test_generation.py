@@ -6,26 +6,16 @@ import torch
 from torch.testing import assert_close
 
 from advaug.attacks import FGSM, PGD, Noise
-from advaug.generation import (
-    RECIPES,
-    RECORD,
-    Boundary,
-    Explore,
-    Harden,
-    Interpolate,
-    Match,
-    Pool,
-    Terms,
-    generate,
-)
-from advaug.generation.pool import MOST_ROWS, sample_of_classes
-from advaug.generation.recipes import evenly
-from advaug.neighbours import nearest
-from advaug.norms import length
-from advaug.objectives import margin
-from advaug.spaces import Box
-from advaug.surrogates import Ensemble
-from advaug.validity import Judge
+from advaug.core.box import Box
+from advaug.core.neighbors import nearest
+from advaug.core.norms import length
+from advaug.core.objectives import margin
+from advaug.judges import ConformalJudge
+from advaug.models import Ensemble
+from advaug.recipes import Boundary, Explore, Harden, Interpolate, Match
+from advaug.sampling.encoded_dataset import MOST_ROWS, EncodedDataset, sample_of_classes
+from advaug.sampling.engine import RECORD, GenerationConfig, generate
+from advaug.sampling.recipes import RECIPES, round_robin
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
 
@@ -42,7 +32,7 @@ def pool():
     x = x + 2.0 * y[:, None]
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
     committee = Ensemble(repeats=2, hidden=16, steps=40).fit(x, y, 2, source())
-    return Pool(x, y, torch.arange(84), space, committee)
+    return EncodedDataset(x, y, torch.arange(84), space, committee)
 
 
 def grow(pool, recipe, count=40, label=1, **settings):
@@ -55,7 +45,7 @@ def grow(pool, recipe, count=40, label=1, **settings):
         "batch_size": 4096,
         "device": torch.device("cpu"),
     }
-    terms = Terms(**defaults | settings)
+    terms = GenerationConfig(**defaults | settings)
     batches = list(generate(pool, recipe, label, count, terms, source()))
     record = {name: torch.cat([one.record[name] for one in batches]) for name in RECORD}
     rows = (torch.cat([getattr(one, name) for one in batches]) for name in ("x", "parent", "mate"))
@@ -117,7 +107,7 @@ def test_big_classes_are_sampled_and_small_ones_kept_whole():
 @pytest.mark.parametrize("count", [1, 23, 24, 25, 60])
 def test_parents_are_taken_evenly(pool, count):
     own = pool.of(1)
-    times = evenly(own, count, source()).bincount(minlength=84)
+    times = round_robin(own, count, source()).bincount(minlength=84)
     assert times.sum() == count
     assert times[own].max() - times[own].min() <= 1
     assert not times[pool.y == 0].any()
@@ -169,7 +159,7 @@ def test_a_class_of_one_row_is_repeated():
     x, y = torch.randn(9, 3, generator=source()), torch.tensor([1] + [0] * 8)
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
     committee = Ensemble(repeats=2, hidden=8, steps=2).fit(x, y, 2, source())
-    new, parent, _, _ = grow(Pool(x, y, torch.arange(9), space, committee), Interpolate())
+    new, parent, _, _ = grow(EncodedDataset(x, y, torch.arange(9), space, committee), Interpolate())
     assert torch.equal(new, x[:1].expand(40, 3))
     assert not parent.any()
 
@@ -187,7 +177,7 @@ def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
 
 @every_recipe
 def test_no_row_depends_on_the_batch_size(pool, name):
-    bench = Judge().fit(pool.features, pool.y, 1, source())
+    bench = ConformalJudge().fit(pool.features, pool.y, 1, source())
     attack = None if name == "interpolate" else PGD()
     wanted = grow(pool, RECIPES[name](), attack=attack, bench=bench)
     small = grow(pool, RECIPES[name](), attack=attack, bench=bench, batch_size=3)
@@ -360,7 +350,7 @@ def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
 
 @every_recipe
 def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
-    bench = Judge(agreement=1.0, plausibility=1.0).fit(pool.features, pool.y, 1, source())
+    bench = ConformalJudge(agreement=1.0, plausibility=1.0).fit(pool.features, pool.y, 1, source())
     x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
     assert not record["kept"].any()
     assert not record["distance"].any()

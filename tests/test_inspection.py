@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import make_classification
 
 from advaug import AdversarialOverSampler
-from advaug.inspection import ClassMapDisplay, MarginDisplay, SignalDisplay
+from advaug.report import ClassMapDisplay, MarginDisplay, SignalDisplay
 
 matplotlib.use("Agg")
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from advaug.validity import Judge
-from advaug.validity.judge import MOST_REFERENCES
+from advaug.judges import ConformalJudge
+from advaug.sampling.judges.conformal import MOST_REFERENCES
 
 
 def rows(n, seed, width=4):
@@ -11,7 +11,9 @@ def rows(n, seed, width=4):
 
 
 def bench(n=400, seed=0, **settings):
-    return Judge(**settings).fit(rows(n, seed), torch.zeros(n), 0, torch.Generator().manual_seed(0))
+    return ConformalJudge(**settings).fit(
+        rows(n, seed), torch.zeros(n), 0, torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.mark.parametrize("n", [60, 400])

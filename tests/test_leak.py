@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug import AdversarialOverSampler
-from advaug.surrogates import Ensemble
+from advaug.models import Ensemble
 
 QUICK = Ensemble(repeats=2, hidden=16, steps=30)
 RECIPES = ["match", "translate"]

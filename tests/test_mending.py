@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.adapters import SET_BACK, TabularAdapter, mender_for
-from advaug.constraints import Constraints, Frozen, OneHot
-from advaug.surrogates import Ensemble
+from advaug.adapters import TabularAdapter
+from advaug.constraints import Constraints, FrozenColumns, OneHot
+from advaug.domains.tables.repair import repairer_for
+from advaug.domains.tables.repair_rounds import SET_BACK
+from advaug.models import Ensemble
 
 RULES = [
     "total == a + b",
@@ -23,7 +25,7 @@ RULES = [
     "2 * h + 3 * w <= bulk",
     "(TSH is missing) == (measured == 'n')",
     OneHot(["u", "v", "w_"]),
-    Frozen(["id"]),
+    FrozenColumns(["id"]),
 ]
 
 
@@ -175,7 +177,7 @@ def test_what_a_bound_cuts_off_is_made_up_for_by_another_column():
     rules = ["area == h * w", "black <= area", "abs(share - black / area) <= .0006"]
     X = X[answers(rules, X).all(0)].reset_index(drop=True)  # no share is below 0.2
     coding = TabularAdapter().fit(X)
-    mender, (seed, x) = mender_for(coding, Constraints(rules), X), moved(X, coding)
+    mender, (seed, x) = repairer_for(coding, Constraints(rules), X), moved(X, coding)
     _, done = mender.mend(x, seed, torch.arange(len(x)))
     for one in mender.repairs.computed:
         one.others.clear()
@@ -187,7 +189,7 @@ def test_what_a_bound_cuts_off_is_made_up_for_by_another_column():
 def test_mending_gives_a_row_the_same_in_any_batch():
     X, _ = loans()
     coding = TabularAdapter().fit(X)
-    mender, (seed, x) = mender_for(coding, Constraints(RULES), X), moved(X, coding)
+    mender, (seed, x) = repairer_for(coding, Constraints(RULES), X), moved(X, coding)
     places = torch.arange(len(x))
     whole, done = mender.mend(x, seed, places)
     cut = [mender.mend(x[k], seed[k], k)[0] for k in places.split(7)]
@@ -198,7 +200,7 @@ def test_mending_gives_a_row_the_same_in_any_batch():
 def test_what_keeps_the_rules_is_not_touched():
     X, _ = loans()
     coding = TabularAdapter().fit(X)
-    mender, x = mender_for(coding, Constraints(RULES), X), coding.encode(X)
+    mender, x = repairer_for(coding, Constraints(RULES), X), coding.encode(X)
     same, done = mender.mend(x, x, torch.arange(len(X)))
     assert torch.equal(same, x)
     assert not done.any()

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from advaug.attacks import EAD, JSMA, CarliniWagner, DeepFool
-from advaug.norms import NORMS, length
-from advaug.objectives import Margin, Odds
-from advaug.spaces import Box
+from advaug.core.box import Box
+from advaug.core.norms import NORMS, length
+from advaug.core.objectives import Margin, Odds
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", NORMS)

@@ -37,8 +37,9 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.attacks import HopSkipJump, Square
-from advaug.estimators.twins import torch_twin
-from advaug.surrogates import Frozen, Queried
+from advaug.models.queried_estimator import QueriedEstimator
+from advaug.models.sklearn_to_torch import sklearn_to_torch
+from advaug.models.torch_model import TorchModel
 
 
 def rows(classes=2, n=240):
@@ -80,7 +81,7 @@ def test_a_torch_twin_decides_as_its_estimator_does(estimator, classes):
         estimator = FrozenEstimator(clone(estimator.estimator).fit(X, y))
     else:
         estimator = clone(estimator).fit(X, y)
-    found = torch_twin(estimator)(torch.from_numpy(X)).detach().squeeze(1)
+    found = sklearn_to_torch(estimator)(torch.from_numpy(X)).detach().squeeze(1)
     if hasattr(estimator, "decision_function"):
         expected = torch.from_numpy(estimator.decision_function(X))
     else:
@@ -92,7 +93,7 @@ def test_a_torch_twin_decides_as_its_estimator_does(estimator, classes):
 
 @pytest.mark.parametrize("estimator", [GaussianNB(), RandomForestClassifier(3)], ids=str)
 def test_a_type_without_a_formula_has_no_twin(estimator):
-    assert torch_twin(estimator.fit(*rows())) is None
+    assert sklearn_to_torch(estimator.fit(*rows())) is None
 
 
 def test_the_gradient_of_a_logistic_regression_is_exact():
@@ -110,7 +111,7 @@ def test_an_answer_is_asked_only_if_it_says_what_predict_says():
     forest = RandomForestClassifier(10, random_state=0).fit(X, y)
     strict = FixedThresholdClassifier(forest, threshold=0.9, pos_label="b").fit(X, y)
     for model, response in ((forest, "predict_proba"), (strict, "predict")):
-        asked = Queried(model).settle(X)
+        asked = QueriedEstimator(model).settle(X)
         assert asked.response == response
         says = asked.classes[asked.logits(X).argmax(1).numpy()]
         assert np.array_equal(says, model.predict(X))
@@ -224,7 +225,7 @@ def test_a_net_that_gives_probabilities_is_found_out_and_its_logs_are_attacked(l
         torch.manual_seed(0)
         body = nn.Linear(5, 3 if isinstance(last, nn.Softmax) else 1)
     x = torch.randn((50, 5), generator=torch.Generator().manual_seed(0))
-    plain, squashed = Frozen(body), Frozen(nn.Sequential(body, last))
+    plain, squashed = TorchModel(body), TorchModel(nn.Sequential(body, last))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plain.look(x)

@@ -1,13 +1,16 @@
 """Linear models on n-grams: a closed form, members that have not seen the row, exact parts."""
 
 import numpy as np
+import pytest
 import torch
 from scipy import sparse
 from torch.testing import assert_close
 
+from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
-from advaug.surrogates import NGramLinear
-from advaug.surrogates.linear import calibrated, ridge
+from advaug.attacks import Greedy
+from advaug.domains.sequences.ngram_ridge import calibrated, ridge
+from advaug.models import NGramRidge
 
 from .test_sequences import tickets
 
@@ -21,7 +24,7 @@ def fitted(count=90, **settings):
     coding = SequenceAdapter().fit(texts)
     x, codes = coding.encode(texts), torch.from_numpy((y == "rare").astype(int))
     features = coding.features(x, source())
-    return NGramLinear(**settings).fit(x, codes, 2, source(), features), x, codes
+    return NGramRidge(**settings).fit(x, codes, 2, source(), features), x, codes
 
 
 def test_ridge_is_the_closed_form_for_every_member():
@@ -52,7 +55,7 @@ def test_what_the_tokens_add_is_the_logits():
         coding = SequenceAdapter(tokens=cut).fit(texts)
         x = coding.encode(texts)
         codes = torch.from_numpy((y == "rare").astype(int))
-        models = NGramLinear().fit(x, codes, 2, source(), coding.features(x, source()))
+        models = NGramRidge().fit(x, codes, 2, source(), coding.features(x, source()))
         parts = models.contributions(x)
         assert parts.shape == (*x.shape, 2)
         assert (parts[x == -1] == 0).all()
@@ -91,9 +94,7 @@ def test_members_learn_nothing_of_their_own_fold():
     texts, _ = tickets(200)
     coding = SequenceAdapter().fit(texts)
     x, y = coding.encode(texts), torch.randint(2, (200,), generator=source())
-    models = NGramLinear(repeats=4, penalty=0.1).fit(
-        x, y, 2, source(), coding.features(x, source())
-    )
+    models = NGramRidge(repeats=4, penalty=0.1).fit(x, y, 2, source(), coding.features(x, source()))
     right = models.scores(x).argmax(-1) == y
     unseen = models.fold_of_row == models.fold_of_member[:, None]
     assert right[~unseen].float().mean() > 0.75
@@ -105,3 +106,21 @@ def test_probabilities_do_not_feel_the_batch():
     whole = models.probability(x)
     assert_close(whole, torch.cat([models.probability(rows) for rows in x.split(7)]))
     assert_close(whole.sum(1), torch.ones(len(x)))
+
+
+@pytest.mark.parametrize("recipe", ["match", "explore"])
+def test_it_is_attacked_where_it_is_the_surrogate(recipe):
+    texts, y = tickets()
+    sampler = AdversarialOverSampler(
+        surrogate=NGramRidge(), recipe=recipe, attack=Greedy(), random_state=0
+    )
+    X_new, y_new = sampler.fit_resample(texts, y)
+    assert (y_new == "rare").sum() == (y_new == "usual").sum()
+    assert X_new[: len(texts)] == texts
+    assert len(sampler.surrogate_.fold_of_row) == len(texts)
+
+
+def test_tables_are_refused():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3 == 0
+    with pytest.raises(TypeError, match="NGramRidge learns from sequences"):
+        AdversarialOverSampler(surrogate=NGramRidge()).fit_resample(X, y)

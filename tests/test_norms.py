@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from advaug import norms
+from advaug.core import norms
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", norms.NORMS)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from advaug.objectives import Level, Margin, Odds, log_odds, margin
+from advaug.core.objectives import Margin, Odds, TargetMargin, log_odds, margin
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_level_is_0_where_reached_and_pulls_from_both_sides(problem):
     start = margin(logits, label)
     offset = torch.tensor([-2.0, -1, -0.5, 0, 0, 0.5, 1, 2], dtype=torch.float64)
     logits.requires_grad_(True)
-    value = Level(identity, label, start + offset)(logits)
+    value = TargetMargin(identity, label, start + offset)(logits)
     torch.testing.assert_close(value, -offset.abs(), atol=1e-12, rtol=0)
     (gradient,) = torch.autograd.grad(value.sum(), logits)
     away = offset != 0
@@ -93,7 +93,7 @@ def test_level_is_0_where_reached_and_pulls_from_both_sides(problem):
         Margin,
         lambda f, label: Odds(f, label, targeted=True),
         lambda f, label: Margin(f, label, targeted=True),
-        lambda f, label: Level(f, label, torch.arange(8.0, dtype=torch.float64)),
+        lambda f, label: TargetMargin(f, label, torch.arange(8.0, dtype=torch.float64)),
     ],
 )
 def test_take_is_the_same_objective_for_some_rows(build, problem):

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from advaug.attacks import FGSM, MIFGSM, PGD
-from advaug.objectives import Odds
-from advaug.spaces import Box
-from advaug.surrogates import Frozen
+from advaug.core.box import Box
+from advaug.core.objectives import Odds
+from advaug.models.torch_model import TorchModel
 from benchmarks import parity
 
 # Measured by `python -m benchmarks.parity` only: minutes of a peer's time, or more chance than 40
@@ -95,7 +95,7 @@ def test_an_attack_equals_its_peers(peer, kind, norm, mlp):
     expected = PEERS[peer](net, seed.clone(), label, kind, norm)
     space = Box(torch.tensor(0.0), torch.tensor(1.0), norm=norm)
     radius = torch.full((12,), RADIUS[norm])
-    objective = Odds(Frozen(net).logits, label)
+    objective = Odds(TorchModel(net).logits, label)
     x = OURS[kind](objective, seed, space, radius, torch.Generator())
     torch.testing.assert_close(x, expected, rtol=0, atol=1e-6)
     assert (x - seed).flatten(1).norm(dim=1).min() > 0.5 * RADIUS[norm]

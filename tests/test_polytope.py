@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from advaug.spaces import Polytope
+from advaug.domains.tables.polytope import Polytope
 
 
 def problem(seed, rows=30, width=6, relations=4, room=0.5):

@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
 from advaug import PriorCorrectedClassifier
-from advaug.estimators.prior import learn_map, mapped
+from advaug.estimators.prior_corrected import learn_map, mapped
 
 
 def data(n=900, seed=0):

@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.surrogates import Ensemble
+from advaug.models import Ensemble
 
 QUICK = Ensemble(repeats=2, folds=2, hidden=8, steps=5)
 BIG = 2**53 + 1

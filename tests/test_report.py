@@ -11,17 +11,10 @@ from sklearn.base import clone
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.cli import main
-from advaug.inspection.checks import (
-    CHANCE,
-    Check,
-    label_limits,
-    label_status,
-    percent,
-    verdict_of,
-)
-from advaug.validity import Panel  # torch families only: quick
+from advaug.judges import PanelJudge  # torch families only: quick
+from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
 
-QUICK = {"panel": Panel()}
+QUICK = {"panel": PanelJudge()}
 
 
 def table(n=240, seed=0):

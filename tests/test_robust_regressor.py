@@ -13,11 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from advaug.adapters import TabularAdapter
 from advaug.attacks import BIM
-from advaug.defences import AdversarialClassifier, AdversarialRegressor
-from advaug.defences.losses import Classes, RobustLoss
-from advaug.norms import steepest
-from advaug.surrogates import Training
-from advaug.surrogates.training import slopes
+from advaug.core.norms import steepest
+from advaug.models.training import Training, slopes
+from advaug.robust import AdversarialClassifier, AdversarialRegressor
+from advaug.robust.losses import Classes, RobustLoss
 
 QUICK = Training(epochs=15, rate=0.01)
 

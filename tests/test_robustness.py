@@ -24,8 +24,10 @@ from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import TabularAdapter
-from advaug.attacks import FGSM, PGD, Square, climb
-from advaug.defences import (
+from advaug.attacks import FGSM, PGD, Square
+from advaug.attacks.ascent import ascend
+from advaug.models.training import Training
+from advaug.robust import (
     AdversarialClassifier,
     AdversarialDetector,
     AugmentedClassifier,
@@ -35,7 +37,6 @@ from advaug.defences import (
     UnknownDetector,
     robustness_table,
 )
-from advaug.surrogates import Training
 
 mpl.use("Agg")
 QUICK = Training(epochs=20, rate=0.01)
@@ -202,7 +203,7 @@ class CrossEntropyStep:
         def loss(x):
             return cross_entropy(objective.logits(x), objective.label, reduction="none")
 
-        return climb(loss, seed, space, radius, steps=1, step=1.0)
+        return ascend(loss, seed, space, radius, steps=1, step=1.0)
 
 
 @pytest.mark.filterwarnings("ignore:.* rows were not moved")

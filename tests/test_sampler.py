@@ -20,8 +20,8 @@ from torch import nn
 from advaug import AdversarialOverSampler
 from advaug.adapters import TabularAdapter
 from advaug.attacks import FGSM, PGD
-from advaug.surrogates import Ensemble
-from advaug.validity import Judge
+from advaug.judges import ConformalJudge
+from advaug.models import Ensemble
 
 QUICK = Ensemble(repeats=2, hidden=16, steps=30)
 EVERY = ["explore", "match", "boundary", "harden", "translate", "interpolate"]
@@ -74,7 +74,7 @@ def test_the_pipeline_oversamples_in_fit_and_only_there():
 
 def test_a_clone_and_a_pickle_make_the_same_rows(tmp_path):
     X, y = problem()
-    s = sampler(attack=PGD(steps=3), judge=Judge(agreement=0.6))
+    s = sampler(attack=PGD(steps=3), judge=ConformalJudge(agreement=0.6))
     wanted, _ = s.fit_resample(X, y)
     joblib.dump(s, tmp_path / "sampler.joblib")
     for twin in (clone(s), pickle.loads(pickle.dumps(s)), joblib.load(tmp_path / "sampler.joblib")):
@@ -241,7 +241,7 @@ def test_what_is_kept_is_plausible():
     s.fit_resample(*problem())
     kept = s.provenance_[s.provenance_["kept"] > 0]
     assert len(kept) > 20
-    assert (kept["p_value"] >= Judge().plausibility).all()
+    assert (kept["p_value"] >= ConformalJudge().plausibility).all()
 
 
 @every_recipe
@@ -262,7 +262,7 @@ def test_the_jury_gives_every_row_that_is_not_home_its_label(recipe):
 @pytest.mark.parametrize("recipe", ["match", "boundary", "harden", "translate"])
 def test_a_judge_that_no_row_can_please_sends_every_row_home(recipe):
     X, y = problem()
-    s = sampler(recipe=recipe, judge=Judge(agreement=1.0, plausibility=1.0))
+    s = sampler(recipe=recipe, judge=ConformalJudge(agreement=1.0, plausibility=1.0))
     X_new, _ = s.fit_resample(X, y)
     assert (s.provenance_["kept"] == 0).all()
     assert (s.provenance_["distance"] == 0).all()

@@ -20,15 +20,16 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
-from advaug.adapters import SequenceAdapter, TabularAdapter, adapter_for
+from advaug.adapters import SequenceAdapter, TabularAdapter
 from advaug.attacks import Greedy, HotFlip, Noise
-from advaug.generation import Pool
-from advaug.inspection import SequenceDiff
-from advaug.spaces.levenshtein import edit_distance
-from advaug.spaces.splicing import compact, lengths
-from advaug.surrogates import Ensemble
-from advaug.validity import Fluency
-from advaug.validity.fluency import resemblance
+from advaug.domains.sequences.judge import resemblance
+from advaug.domains.sequences.levenshtein import edit_distance
+from advaug.domains.sequences.splicing import compact, lengths
+from advaug.estimators.domain_defaults import adapter_for
+from advaug.judges import BigramJudge
+from advaug.models import Ensemble
+from advaug.report import SequenceDiff
+from advaug.sampling.encoded_dataset import EncodedDataset
 
 THINGS = ["the printer", "my laptop", "the mail program", "our server", "the new phone"]
 USUAL = ["is slow", "does not start", "shows an error", "asks to log in"]
@@ -361,7 +362,7 @@ def test_kin_are_near_by_their_n_grams_whatever_the_tokens_numbers_are():
     x, chance = coding.encode(texts), torch.Generator().manual_seed(0)
     features = coding.features(x, chance)
     committee = Ensemble(repeats=1, steps=5).fit(x, codes, 2, chance, features)
-    pool = Pool(x, codes, torch.arange(60), coding.space(), committee)
+    pool = EncodedDataset(x, codes, torch.arange(60), coding.space(), committee)
     own = (y == "rare").nonzero()[0]
     seen = features(x).numpy()[own]
     apart = np.linalg.norm(seen[:, None] - seen, axis=-1) + np.diag(np.full(len(own), np.inf))
@@ -500,7 +501,7 @@ def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
     texts, y = tickets(300)
     coding = SequenceAdapter(protected=r"#\d+").fit(texts)
     x, rare = coding.encode(texts), torch.from_numpy(y == "rare").long()
-    bench = Fluency().fit(x, rare, 1, torch.Generator())
+    bench = BigramJudge().fit(x, rare, 1, torch.Generator())
     texts_of = {
         "good": "#000 my laptop shows a ransom note and is slow.",
         "salad": "#000 and laptop note the a is ransom slow my.",
@@ -521,7 +522,7 @@ def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
         "long": False,
         "copy": False,
     }
-    usual = Fluency(keeps_copies=True).fit(x, rare, 1, torch.Generator())
+    usual = BigramJudge(keeps_copies=True).fit(x, rare, 1, torch.Generator())
     assert (
         usual.surprise(x[rare == 1].long(), own=1).mean()
         > usual.surprise(x[rare == 1].long()).mean()
@@ -542,7 +543,7 @@ def test_resemblance_is_the_share_of_pairs_in_common(rows, other):
 
 def test_near_duplicates_are_refused_where_it_is_asked_for():
     texts, y = tickets(300)
-    sampler = AdversarialOverSampler(judge=Fluency(level=0.0, overlap=0.6), random_state=0)
+    sampler = AdversarialOverSampler(judge=BigramJudge(level=0.0, overlap=0.6), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
     coding = sampler.adapter_
     kept = sampler.provenance_.kept.to_numpy() > 0
@@ -555,7 +556,7 @@ def test_near_duplicates_are_refused_where_it_is_asked_for():
 
 def test_no_new_row_is_a_copy_where_fluency_judges():
     texts, y = tickets(300)
-    sampler = AdversarialOverSampler(judge=Fluency(), random_state=0)
+    sampler = AdversarialOverSampler(judge=BigramJudge(), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
     assert set(sampler.provenance_.recipe) == {"explore"}
     kept = sampler.provenance_.kept.to_numpy() > 0

@@ -5,11 +5,9 @@ from sklearn.base import clone
 
 from advaug.attacks import (
     APGD,
-    ATTACKS,
     BIM,
     EAD,
     FGSM,
-    GBDA,
     JSMA,
     MIFGSM,
     NES,
@@ -36,7 +34,8 @@ from advaug.attacks import (
     Uniform,
     Warp,
 )
-from advaug.surrogates import Ensemble
+from advaug.models import Ensemble
+from advaug.registry import ATTACKS
 
 CHANGED = [
     FGSM(),
@@ -64,10 +63,9 @@ CHANGED = [
     LeafSearch(leaves=9, steps=3),
     Greedy(candidates=3, places=9, patience=1, stop_at=None),
     HotFlip(exact=3, beam=2, tries=5, stop_at=None),
-    GBDA(
-        steps=3, rate=0.1, temperature=0.5, stay=1.0, price=2.0, confidence=0.5, samples=3, tries=5
+    Trigger(
+        length=2, count=2, place="start", rounds=2, exact=3, beam=2, batch=9, max_queried_tokens=99
     ),
-    Trigger(length=2, count=2, place="start", rounds=2, exact=3, beam=2, batch=9, asked=99),
     AutoAttack(attacks=(FGSM(), Square(steps=3))),
     Warp(spread=0.1, shift=0.2, waves=2, steps=3, step=0.4),
     Noise(),

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from advaug.attacks import UAP, VAT, Noise, Patch
-from advaug.norms import NORMS, length, steepest
-from advaug.objectives import Divergence, Margin, goal
-from advaug.spaces import Box
+from advaug.core.box import Box
+from advaug.core.norms import NORMS, length, steepest
+from advaug.core.objectives import Divergence, Margin, objective_of
 
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
@@ -136,14 +136,14 @@ def test_the_divergence_is_kl_and_0_where_nothing_moved():
     found = Divergence(lambda x: x, logits[0])(logits[1])
     p, q = logits.softmax(-1)
     torch.testing.assert_close(found, (p * (p / q).log()).sum(1))
-    assert not goal("divergence", lambda x: x, logits[0], None)(logits[0]).any()
+    assert not objective_of("divergence", lambda x: x, logits[0], None)(logits[0]).any()
 
 
 @pytest.mark.parametrize("iterations", [1, 3])
 def test_vat_finds_the_only_direction_a_linear_model_of_two_classes_has(iterations):
     weight = torch.randn((6, 2), generator=source(1), dtype=torch.float64)
     seed = 0.1 * torch.randn((30, 6), generator=source(2), dtype=torch.float64)
-    objective = goal("divergence", lambda x: x @ weight, seed, None)
+    objective = objective_of("divergence", lambda x: x @ weight, seed, None)
     radius = torch.linspace(0.1, 1, 30, dtype=torch.float64)
     move = VAT(iterations=iterations)(objective, seed, box(2.0), radius, source()) - seed
     direction = weight[:, 0] - weight[:, 1]
@@ -154,7 +154,10 @@ def test_vat_finds_the_only_direction_a_linear_model_of_two_classes_has(iteratio
 def test_more_power_iterations_find_a_direction_of_higher_divergence(mlp):
     net = mlp(30, 16, 4, seed=1, gain=2.0).double()
     seed = torch.rand((200, 30), generator=source(), dtype=torch.float64)
-    objective, radius = goal("divergence", net, seed, None), torch.full((200,), 0.2).double()
+    objective, radius = (
+        objective_of("divergence", net, seed, None),
+        torch.full((200,), 0.2).double(),
+    )
     found = [
         objective(attack(objective, seed, box(2.0), radius, source())).mean()
         for attack in (Noise(), VAT(iterations=1), VAT(iterations=4))

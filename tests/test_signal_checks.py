@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SignalAdapter
 from advaug.aeon import CollectionAugmenter, CollectionOverSampler
-from advaug.surrogates import Ensemble
+from advaug.models import Ensemble
 from tests.test_signals import as_list, rows_equal, waves
 
 

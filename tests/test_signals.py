@@ -19,16 +19,18 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
-from advaug.adapters import SignalAdapter, adapter_for
+from advaug.adapters import SignalAdapter
 from advaug.attacks import UAP, Instrument, Patch, Warp
+from advaug.core.box import Box
 from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
-from advaug.generation import RECIPES
-from advaug.inspection import VerdictDisplay
-from advaug.spaces import Band, Box, Eigenbasis
-from advaug.spaces.band import spread_of
-from advaug.surrogates import Ensemble, Signals
-from advaug.validity import Banded, Elastic, Judge
-from advaug.validity.elastic import warped
+from advaug.domains.signals.eigenbasis import Eigenbasis
+from advaug.domains.signals.features import ConvolutionFeatures
+from advaug.domains.signals.space import BandLimited, spread_of
+from advaug.estimators.domain_defaults import adapter_for
+from advaug.judges import ConformalJudge, DescriptorBandJudge
+from advaug.models import Ensemble
+from advaug.report import VerdictDisplay
+from advaug.sampling.recipes import RECIPES
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -489,7 +491,7 @@ def band(norm=2.0, channels=2, **fields):
     wide = torch.full((channels, 1), 9.0)
     spread = torch.ones(channels, TIME + 1)
     spread[:, 15:] = 0
-    return Band(Box(-wide, wide, norm), spread, **fields)
+    return BandLimited(Box(-wide, wide, norm), spread, **fields)
 
 
 def test_spread_is_the_standard_deviation_of_each_cosine_coefficient(generator):
@@ -542,7 +544,7 @@ def test_what_is_missing_in_either_signal_stays_and_fades(generator):
     flags[1, :, 20:] = 1
     x = torch.cat([values * (1 - flags), flags], 1)
     wide, none = torch.full((4, 1), 9.0), torch.tensor([[True]] * 2 + [[False]] * 2)
-    space = Band(Box(-wide, wide, 2.0, free=none), torch.ones(2, TIME + 1), True)
+    space = BandLimited(Box(-wide, wide, 2.0, free=none), torch.ones(2, TIME + 1), True)
     mixed = space.mix(x, x.flip(0), torch.tensor([0.5, 0.5]))
     assert torch.equal(mixed[:, 2:], flags)
     assert torch.equal(mixed[0, :2, 20:], values[0, :, 20:])
@@ -556,7 +558,7 @@ def test_features_do_not_see_padding_batch_or_device_dtype(generator):
     x = torch.randn((30, 2, TIME), generator=generator)
     flags = torch.zeros_like(x)
     flags[:, :, 30:] = 1
-    see = Signals.learn(torch.cat([x, flags], 1), 2, generator)
+    see = ConvolutionFeatures.learn(torch.cat([x, flags], 1), 2, generator)
     shown, hidden = torch.cat([x, flags], 1), torch.cat([x * (1 - flags), flags], 1)
     assert see(hidden).shape[1] <= 500
     torch.testing.assert_close(see(hidden[:7]), see(hidden)[:7], rtol=0, atol=1e-4)
@@ -571,7 +573,9 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     coding = SignalAdapter(bounds=(-9, 9)).fit(X)
     x, labels = coding.encode(X), torch.from_numpy(y)
     see = coding.features(x, generator)
-    bench = Banded(Judge(), see.signs, level=0.02).fit(see(x), labels, 1, generator)
+    bench = DescriptorBandJudge(ConformalJudge(), see.signs, level=0.02).fit(
+        see(x), labels, 1, generator
+    )
     fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
     rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
     assert bench.is_inside(see(fresh)).float().mean() > 0.9
@@ -595,7 +599,7 @@ def test_the_eigenbasis_is_shrunk_as_ledoit_and_wolf_do(generator):
 def test_moves_in_the_eigenbasis_combine_how_signals_differ(generator):
     x = torch.randn(8, 2, TIME, generator=generator).cumsum(2)
     wide = torch.full((2, 1), 1e6)
-    space = Band(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
+    space = BandLimited(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
     radius = torch.full((8,), 0.7)
     gradient = torch.randn(x.shape, generator=generator)
     steep = space.steepest(gradient, x, radius)
@@ -629,7 +633,7 @@ def test_signals_move_in_their_eigenbasis_and_only_there():
 def test_a_class_moves_in_its_own_eigenbasis(generator):
     x = torch.randn(20, 2, TIME, generator=generator)
     wide = torch.full((2, 1), 1e6)
-    space = Band(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
+    space = BandLimited(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
     own = space.usual_in(x[:6], 0.05).basis
     torch.testing.assert_close(own.axes, Eigenbasis.of(x[:6]).axes)
     assert len(own.axes) == 5
@@ -638,7 +642,7 @@ def test_a_class_moves_in_its_own_eigenbasis(generator):
 def warps_of(attack, x, has_flags=False, radius=1.0):
     channels = x.shape[1] // (1 + has_flags)
     low, high = -torch.full((x.shape[1], 1), 99.0), torch.full((x.shape[1], 1), 99.0)
-    space = Band(Box(low, high, 2.0), torch.ones(channels, x.shape[2] + 1), has_flags)
+    space = BandLimited(Box(low, high, 2.0), torch.ones(channels, x.shape[2] + 1), has_flags)
     size = torch.full((len(x),), radius)
     return attack(None, x, space, size, torch.Generator().manual_seed(0))
 
@@ -694,7 +698,7 @@ def test_only_signals_have_time_to_warp():
 
 def test_features_have_a_gradient_everywhere(generator):
     x = torch.randn((5, 3, 30), generator=generator).requires_grad_(True)
-    see = Signals.learn(x.detach(), 3, generator)
+    see = ConvolutionFeatures.learn(x.detach(), 3, generator)
     (gradient,) = torch.autograd.grad(see(x).sum(), x)
     assert gradient.isfinite().all()
     assert (gradient != 0).any((1, 2)).all()
@@ -811,53 +815,3 @@ def test_verdicts_ask_for_signals_and_a_known_class():
     made = sampler.fit_resample(X[:, 0], y)
     with pytest.raises(ValueError, match="verdicts are of signals"):
         VerdictDisplay.from_sampler(sampler, *made)
-
-
-# ---------------------------------------------------------------- elastic distances
-
-
-def warped_distance(a, b, window):
-    """Dynamic time warping, cell by cell as in the textbook."""
-    time = a.shape[1]
-    total = np.full((time + 1, time + 1), np.inf)
-    total[0, 0] = 0
-    for i in range(time):
-        for j in range(max(0, i - window), min(time, i + window + 1)):
-            before = min(total[i, j], total[i, j + 1], total[i + 1, j])
-            total[i + 1, j + 1] = before + np.square(a[:, i] - b[:, j]).sum()
-    return total[time, time]
-
-
-@pytest.mark.parametrize("time", [1, 2, 9, 16])
-@pytest.mark.parametrize("window", [0, 1, 4, 99])
-def test_warping_is_the_textbooks(time, window, generator):
-    a, b = (torch.randn((5, 2, time), generator=generator) for _ in range(2))
-    expected = [warped_distance(*pair, window) for pair in zip(a.numpy(), b.numpy(), strict=True)]
-    np.testing.assert_allclose(warped(a, b, window), expected, rtol=1e-5)
-
-
-def test_an_elastic_judge_forgives_a_shift_in_time_that_a_plain_one_does_not(generator):
-    X, y = np.zeros((80, 1, TIME)), np.arange(80) % 2
-    place = np.random.default_rng(0).uniform(18, 20, (80, 1))
-    X[:, 0] = np.exp(-np.square(np.arange(TIME) - place) / 4)
-    x, labels = torch.from_numpy(X).float(), torch.from_numpy(y)
-    shifted, other = x.roll(3, 2), 0.3 * x
-    sure = torch.ones(len(x))
-    bench = Elastic(window=0.15, candidates=40).fit(x, labels, 1, generator)
-    plain = Judge().fit(x.flatten(1), labels, 1, generator)
-    kept = {
-        name: bench.verdict(rows, sure).keeps.float().mean()
-        for name, rows in {"shifted": shifted, "other": other, "real": x}.items()
-    }
-    assert plain.verdict(shifted.flatten(1), sure).keeps.float().mean() < 0.1
-    assert kept["shifted"] > 0.9
-    assert kept["real"] > 0.9
-    assert kept["other"] < 0.1
-    assert not bench.verdict(x, 0 * sure).keeps.any()
-
-
-@pytest.mark.parametrize("name", ["float32", "list"])
-def test_an_elastic_judge_sits_in_the_sampler(name):
-    X, y = waves()
-    X_new, y_new = sampler_of(judge=Elastic()).fit_resample(CONTAINERS[name](X), y)
-    assert len(X_new) == len(y_new) == 72

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from advaug import norms
-from advaug.spaces import Box, Product, Simplex
+from advaug.core import norms
+from advaug.core.box import Box
+from advaug.core.product import Product
+from advaug.core.simplex import Simplex
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", norms.NORMS)

@@ -6,16 +6,18 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
-from advaug.objectives import Odds, log_odds
-from advaug.surrogates import Committee, Ensemble, Frozen
-from advaug.surrogates.ensemble import (
+from advaug.core.objectives import Odds, log_odds
+from advaug.models import Ensemble
+from advaug.models.committee import (
     AdamW,
+    Committee,
     balanced_rows,
     held_out_logits,
     leading,
     one_cycle,
     stratified_folds,
 )
+from advaug.models.torch_model import TorchModel
 
 SMALL = Ensemble(repeats=2, folds=3, hidden=16, steps=150, batch=48, rate=0.02)
 
@@ -293,7 +295,7 @@ def assert_same_state(before, after):
 
 def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
     before = state(module)
-    with Frozen(module) as model:
+    with TorchModel(module) as model:
         inside = model.module
         assert inside is module
         assert not any(part.training for part in module.modules())
@@ -304,17 +306,17 @@ def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
 def test_an_attacked_module_is_given_back_as_it_was(module):
     before = state(module)
     x = torch.rand((8, 4), generator=source()).requires_grad_(True)
-    objective = Odds(Frozen(module).logits, torch.arange(8) % 3)
+    objective = Odds(TorchModel(module).logits, torch.arange(8) % 3)
     (gradient,) = torch.autograd.grad(objective(x).sum(), x)
     assert gradient.abs().sum() > 0
     assert_same_state(before, state(module))
-    assert torch.equal(Frozen(module).logits(x), copy.deepcopy(module).eval()(x))
+    assert torch.equal(TorchModel(module).logits(x), copy.deepcopy(module).eval()(x))
 
 
 def test_an_error_inside_gives_the_module_back_too(module):
     before = state(module)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        Frozen(module).logits(torch.rand(8, 5))
+        TorchModel(module).logits(torch.rand(8, 5))
     assert_same_state(before, state(module))
 
 
@@ -322,8 +324,8 @@ def test_an_error_inside_gives_the_module_back_too(module):
 def test_a_single_logit_is_worth_the_two_of_two_classes(shape):
     z = torch.linspace(-3, 3, 5)
     label = torch.tensor([0, 1, 0, 1, 1])
-    one = Frozen(Fixed(z.reshape(shape))).logits(z)
-    two = Frozen(Fixed(torch.stack([torch.zeros(5), z], 1))).logits(z)
+    one = TorchModel(Fixed(z.reshape(shape))).logits(z)
+    two = TorchModel(Fixed(torch.stack([torch.zeros(5), z], 1))).logits(z)
     torch.testing.assert_close(one.softmax(1), two.softmax(1))
     torch.testing.assert_close(log_odds(one, label), log_odds(two, label))
 
@@ -340,7 +342,7 @@ class Fixed(nn.Module):
 
 
 def test_copies_share_the_module(module):
-    borrowed = Frozen(module)
+    borrowed = TorchModel(module)
     assert copy.deepcopy(borrowed).module is module
     assert copy.deepcopy({"model": borrowed})["model"].module is module
     assert clone(borrowed, safe=False).module is module
@@ -348,9 +350,9 @@ def test_copies_share_the_module(module):
 
 def test_rows_come_back_in_their_own_dtype(module):
     x = torch.rand((8, 4), generator=source(), dtype=torch.float64)
-    logits = Frozen(module).logits(x)
+    logits = TorchModel(module).logits(x)
     assert logits.dtype == torch.float64
-    torch.testing.assert_close(logits.float(), Frozen(module).logits(x.float()))
-    double = Frozen(copy.deepcopy(module).double()).logits(x.float())
+    torch.testing.assert_close(logits.float(), TorchModel(module).logits(x.float()))
+    double = TorchModel(copy.deepcopy(module).double()).logits(x.float())
     assert double.dtype == torch.float32
     torch.testing.assert_close(double, logits.float())

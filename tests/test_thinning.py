@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from advaug.generation import Pool
-from advaug.generation.thinning import UNSEEN, Depth, depth_of, order_of_dropping
-from advaug.spaces import Box
+from advaug.core.box import Box
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
 
 SLOPE = torch.tensor([3.0, -4.0])  # of length 5
 
@@ -35,7 +35,7 @@ class Line:
 def pool_of(x):
     wide = torch.full(x.shape[1:], 1e3)
     space = Box(-wide, wide, norm=2.0)
-    return Pool(x, torch.zeros(len(x)).long(), torch.arange(len(x)), space, Line())
+    return EncodedDataset(x, torch.zeros(len(x)).long(), torch.arange(len(x)), space, Line())
 
 
 def depths(x, label, fold, batch_size=3):

@@ -17,7 +17,7 @@ from torch import nn
 from advaug import AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.attacks import FGSM, PGD
-from advaug.surrogates import Ensemble
+from advaug.models import Ensemble
 
 QUICK = Ensemble(repeats=2, hidden=16, steps=60)
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from advaug import AdversarialUnderSampler
-from advaug.generation import pool as pools
+from advaug.sampling import encoded_dataset as pools
 
 SEED = 0
 

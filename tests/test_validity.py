@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from advaug.neighbours import covered
-from advaug.validity import Panel, coverage, energy_test, is_hidden
-from advaug.validity.jury import FAMILIES, FOLDS, agreement, sworn
-from advaug.validity.signs import conformal, density, left_out, novelty
+from advaug.core.neighbors import balls_containing
+from advaug.judges import PanelJudge
+from advaug.sampling.judges.batch_metrics import coverage, energy_test
+from advaug.sampling.judges.cross_fitted import FAMILIES, FOLDS, agreement, fit_cross_fitted
+from advaug.sampling.judges.row_metrics import conformal, density, is_hidden, left_out, novelty
 
 
 def source(seed=0):
@@ -54,7 +55,7 @@ def test_the_mean_density_of_the_class_is_one_but_for_ties(k):
 
 def test_balls_are_counted_as_a_loop_counts_them():
     x, reference, radius = normal(700), normal(900, seed=1), torch.rand(900, generator=source())
-    held, holds = covered(x, reference, radius)
+    held, holds = balls_containing(x, reference, radius)
     inside = torch.cdist(x, reference) <= radius
     assert torch.equal(held, inside.sum(1))
     assert torch.equal(holds, inside.any(0))
@@ -105,7 +106,9 @@ def test_no_family_has_seen_the_row_that_it_judges(two_classes):
         )
 
     for k in range(FOLDS):  # one model a fold, in order
-        jury = sworn({"witness": lambda *a: witness(*a)}, x, y, source()) if not k else jury
+        jury = (
+            fit_cross_fitted({"witness": lambda *a: witness(*a)}, x, y, source()) if not k else jury
+        )
     models = jury.models["witness"]
     for one in range(FOLDS):
         held = x[jury.fold_of_row == one]
@@ -115,7 +118,7 @@ def test_no_family_has_seen_the_row_that_it_judges(two_classes):
 
 def test_the_panel_keeps_nearly_all_new_rows_of_the_class_and_refuses_swapped_ones(two_classes):
     x, y = two_classes
-    bench = Panel().fit(x, y, 1, source())
+    bench = PanelJudge().fit(x, y, 1, source())
     own, swapped = normal(400, 2, seed=7) + 2.5, normal(400, 2, seed=8) * 0.5 - 0.5
     ones = torch.ones(400)
     assert bench.verdict(own, ones).keeps.float().mean() > 0.8  # 5 % by each of two tests
@@ -124,7 +127,7 @@ def test_the_panel_keeps_nearly_all_new_rows_of_the_class_and_refuses_swapped_on
 
 def test_a_parent_decides_which_models_judge(two_classes):
     x, y = two_classes
-    bench = Panel(families={"nets": FAMILIES["nets"]}).fit(x, y, 1, source())
+    bench = PanelJudge(families={"nets": FAMILIES["nets"]}).fit(x, y, 1, source())
     new = torch.full((2, 2), 1.25)
     parents = torch.tensor([int((bench.jury.fold_of_row == k).nonzero()[0]) for k in (0, 1)])
     each = [agreement({"nets": bench.jury.models["nets"][k](new[:1])}, 1).item() for k in (0, 1)]
@@ -133,7 +136,7 @@ def test_a_parent_decides_which_models_judge(two_classes):
 
 def test_the_class_itself_is_the_control(two_classes):
     x, y = two_classes
-    signs = Panel().fit(x, y, 1, source()).control()
+    signs = PanelJudge().fit(x, y, 1, source()).control()
     n = int((y == 1).sum())
     for name in ("label_p", "plausibility_p"):
         assert float(signs[name].mean()) == pytest.approx((n + 1) / (2 * n), abs=0.01)
@@ -143,8 +146,8 @@ def test_a_panel_can_be_the_samplers_judge(two_classes):
     from advaug import AdversarialOverSampler
 
     x, y = (part.numpy() for part in two_classes)
-    sampler = AdversarialOverSampler(recipe="match", judge=Panel(), random_state=0)
+    sampler = AdversarialOverSampler(recipe="match", judge=PanelJudge(), random_state=0)
     _, y_new = sampler.fit_resample(x, y)
     assert (y_new == 0).sum() == (y_new == 1).sum()
     accepted = sampler.provenance_.query("kept > 0 and recipe == 'match'")
-    assert (accepted["p_value"] >= Panel().plausibility).all()
+    assert (accepted["p_value"] >= PanelJudge().plausibility).all()

@@ -1,67 +1,40 @@
-"""How to search: one loop, `climb`, and the attacks that are settings of it."""
+"""How to search: one loop, `ascend`, the attacks that are settings of it, and those that are not.
 
-from advaug.attacks.auto import APGD
-from advaug.attacks.captured import Captured
-from advaug.attacks.climb import Attack, climb
+Attacks that only one domain has live in its wing and are found here as well.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from advaug.attacks.apgd import APGD
+from advaug.attacks.ascent import Attack, ascend
+from advaug.attacks.autoattack import AutoAttack
+from advaug.attacks.carlini_wagner import EAD, CarliniWagner
 from advaug.attacks.crossover import Crossover
-from advaug.attacks.estimated import NES, SPSA
+from advaug.attacks.cuda_graph import Captured
 from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
-from advaug.attacks.greedy import Greedy
-from advaug.attacks.gumbel import GBDA
 from advaug.attacks.hopskipjump import HopSkipJump
-from advaug.attacks.hotflip import HotFlip
-from advaug.attacks.instrument import Instrument
-from advaug.attacks.leaves import LeafSearch
-from advaug.attacks.minimal import JSMA, DeepFool
+from advaug.attacks.leaf_search import LeafSearch
+from advaug.attacks.min_norm import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
-from advaug.attacks.penalty import EAD, CarliniWagner
-from advaug.attacks.several import AutoAttack
-from advaug.attacks.shared import UAP, Patch
+from advaug.attacks.problem import AttackProblem
+from advaug.attacks.score_based import NES, SPSA
 from advaug.attacks.square import Square
-from advaug.attacks.trigger import Trigger
-from advaug.attacks.virtual import VAT
-from advaug.attacks.warp import Warp
+from advaug.attacks.universal import UAP, Patch
+from advaug.attacks.vat import VAT
 
-ATTACKS: dict[str, type[Attack]] = {
-    "fgsm": FGSM,
-    "rfgsm": RFGSM,
-    "bim": BIM,
-    "pgd": PGD,
-    "mifgsm": MIFGSM,
-    "nifgsm": NIFGSM,
-    "apgd": APGD,
-    "deepfool": DeepFool,
-    "cw": CarliniWagner,
-    "ead": EAD,
-    "jsma": JSMA,
-    "uap": UAP,
-    "patch": Patch,
-    "vat": VAT,
-    "noise": Noise,
-    "uniform": Uniform,
-    "direction": Direction,
-    "square": Square,
-    "hopskipjump": HopSkipJump,
-    "nes": NES,
-    "spsa": SPSA,
-    "crossover": Crossover,
-    "instrument": Instrument,
-    "leaves": LeafSearch,
-    "greedy": Greedy,
-    "hotflip": HotFlip,
-    "gbda": GBDA,
-    "trigger": Trigger,
-    "autoattack": AutoAttack,
-    "warp": Warp,
-}
+if TYPE_CHECKING:
+    from advaug.domains.sequences.attacks.greedy import Greedy
+    from advaug.domains.sequences.attacks.hotflip import HotFlip
+    from advaug.domains.sequences.attacks.trigger import Trigger
+    from advaug.domains.signals.instrument import Instrument
+    from advaug.domains.signals.warp import Warp
 
 __all__ = [
     "APGD",
-    "ATTACKS",
     "BIM",
     "EAD",
     "FGSM",
-    "GBDA",
     "JSMA",
     "MIFGSM",
     "NES",
@@ -72,6 +45,7 @@ __all__ = [
     "UAP",
     "VAT",
     "Attack",
+    "AttackProblem",
     "AutoAttack",
     "Captured",
     "CarliniWagner",
@@ -89,5 +63,12 @@ __all__ = [
     "Trigger",
     "Uniform",
     "Warp",
-    "climb",
+    "ascend",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            return import_module("advaug.registry").ATTACKS[name.lower()]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,15 +11,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.ground import Ground, by_distance, ever_farther, far, marked, within
-from advaug.chance import Chance
-from advaug.objectives import Objective
-from advaug.settings import Settings
-from advaug.spaces.protocol import Space
+from advaug.attacks.problem import AttackProblem, by_distance, ever_farther, far, marked, within
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
 
 
 @dataclass
-class Crossover(Settings):
+class Crossover(Parameters):
     """Copy cells of a real row that succeeds, then give back each column that is not needed.
 
     x = seed with the cells of a donor in a set of columns; no single column can be given back
@@ -65,7 +65,10 @@ class Crossover(Settings):
                 "Crossover copies cells of real rows: give it some, "
                 "Crossover(references=coding.encode(rows))"
             )
-        ground, chance = Ground(objective, seed.detach(), space, radius), Chance.of(seed, generator)
+        ground, chance = (
+            AttackProblem(objective, seed.detach(), space, radius),
+            RowRandom.of(seed, generator),
+        )
         first = ground.worth(ground.seed)
         best = ground.seed.clone()
         fewest = torch.full_like(radius, torch.inf)
@@ -78,7 +81,7 @@ class Crossover(Settings):
             if not len(rows):
                 break
             some = ground.take(rows)
-            child = Child.of(some, real[order[rows, rank]])
+            child = CopiedCells.of(some, real[order[rows, rank]])
             good = some.succeeds(child.row())
             rows, child = rows[good], child.take(good)
             tried[rows] += 1
@@ -92,16 +95,16 @@ class Crossover(Settings):
 
 
 @dataclass
-class Child:
+class CopiedCells:
     """Seeds with their donors' cells in the columns that are `kept`."""
 
-    ground: Ground
+    ground: AttackProblem
     donor: Float[Tensor, "batch *shape"]
     column: Int[Tensor, "*shape"]
     kept: Bool[Tensor, "batch columns"]
 
     @classmethod
-    def of(cls, ground: Ground, donor: Tensor) -> "Child":
+    def of(cls, ground: AttackProblem, donor: Tensor) -> "CopiedCells":
         """All columns that move, may move, and whose copy lies within the radius."""
         column = ground.space.columns(ground.seed)
         child = cls(ground, donor, column, ground.movable())
@@ -111,9 +114,9 @@ class Child:
             child.kept[:, one] &= moves & within(ground, alone)
         return child
 
-    def take(self, rows: Tensor) -> "Child":
+    def take(self, rows: Tensor) -> "CopiedCells":
         """Some of the rows."""
-        return Child(self.ground.take(rows), self.donor[rows], self.column, self.kept[rows])
+        return CopiedCells(self.ground.take(rows), self.donor[rows], self.column, self.kept[rows])
 
     def row(self, kept: Tensor | None = None) -> Float[Tensor, "batch *shape"]:
         """The rows themselves, as they can be shipped."""
@@ -121,7 +124,7 @@ class Child:
         x = torch.where(kept[:, self.column], self.donor, self.ground.seed)
         return self.ground.shipped(x, radius=far(self.ground))
 
-    def reduced(self, chance: Chance) -> Float[Tensor, "batch *shape"]:
+    def reduced(self, chance: RowRandom) -> Float[Tensor, "batch *shape"]:
         """Give back one column after the other, in random order, until none can be spared."""
         order = chance.draw(self.kept.shape[1]).argsort(1)
         going = torch.arange(len(order), device=order.device)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advaug.attacks.climb import climb
-from advaug.norms import draw, standard_normal
-from advaug.objectives import Objective
-from advaug.settings import Settings
-from advaug.spaces.protocol import Space
+from advaug.attacks.ascent import ascend
+from advaug.core.norms import draw, standard_normal
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
 
 
 @dataclass
-class FGSM(Settings):
+class FGSM(Parameters):
     """Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
 
     References
@@ -38,11 +38,11 @@ class FGSM(Settings):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        return climb(objective, seed, space, radius, steps=1, step=1.0)
+        return ascend(objective, seed, space, radius, steps=1, step=1.0)
 
 
 @dataclass
-class RFGSM(Settings):
+class RFGSM(Parameters):
     """R+FGSM: a random step first, then a gradient step with the rest of the radius.
 
     x' = x + share * radius * sign(N(0, 1)), then x' + (1 - share) * radius * sign(grad J(x')).
@@ -77,11 +77,11 @@ class RFGSM(Settings):
         noise = standard_normal(draw(seed, generator))
         move = space.steepest(noise, seed, radius) * self.share
         start = space.project(seed + move, seed, radius)
-        return climb(objective, seed, space, radius, steps=1, step=1 - self.share, start=start)
+        return ascend(objective, seed, space, radius, steps=1, step=1 - self.share, start=start)
 
 
 @dataclass
-class BIM(Settings):
+class BIM(Parameters):
     """Basic iterative method: PGD from the row itself, in steps that add up to the radius.
 
     Parameters
@@ -114,11 +114,11 @@ class BIM(Settings):
         generator: torch.Generator,
     ) -> Tensor:
         step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return climb(objective, seed, space, radius, steps=self.steps, step=step)
+        return ascend(objective, seed, space, radius, steps=self.steps, step=step)
 
 
 @dataclass
-class PGD(Settings):
+class PGD(Parameters):
     """Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
 
     Parameters
@@ -164,7 +164,7 @@ class PGD(Settings):
         generator: torch.Generator,
     ) -> Tensor:
         start = space.sample(seed, radius, draw(seed, generator)) if self.random_start else None
-        return climb(
+        return ascend(
             objective,
             seed,
             space,
@@ -177,7 +177,7 @@ class PGD(Settings):
 
 
 @dataclass
-class MIFGSM(Settings):
+class MIFGSM(Parameters):
     """Momentum iterative FGSM: the pull gathers g / ||g||_1 over the steps.
 
     Parameters
@@ -213,13 +213,13 @@ class MIFGSM(Settings):
         generator: torch.Generator,
     ) -> Tensor:
         step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return climb(
+        return ascend(
             objective, seed, space, radius, steps=self.steps, step=step, momentum=self.momentum
         )
 
 
 @dataclass
-class NIFGSM(Settings):
+class NIFGSM(Parameters):
     """Nesterov iterative FGSM: MI-FGSM whose gradient is taken one momentum step ahead.
 
     Parameters
@@ -257,7 +257,7 @@ class NIFGSM(Settings):
         generator: torch.Generator,
     ) -> Tensor:
         step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return climb(
+        return ascend(
             objective,
             seed,
             space,

@@ -11,18 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.attacks.ground import MOST_CELLS, Ground, far, marked, started, within
-from advaug.chance import Chance
-from advaug.norms import length, per_row, standard_normal
-from advaug.objectives import Objective
-from advaug.settings import Settings
-from advaug.spaces.protocol import Space
+from advaug.attacks.problem import MOST_CELLS, AttackProblem, far, marked, started, within
+from advaug.core.norms import length, per_row, standard_normal
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
 
 HALVINGS = 10  # of the way to the boundary, and of a jump that went too far
 
 
 @dataclass
-class HopSkipJump(Settings):
+class HopSkipJump(Parameters):
     """Decision-based: the nearest row of another prediction, over the boundary's own slope.
 
     grad = mean of phi(x + probe * u) u over random unit moves u, phi = 1 where it succeeds, -1
@@ -75,7 +75,10 @@ class HopSkipJump(Settings):
                 f"HopSkipJump needs steps >= 0, probes >= 1 and reach > 0, got steps={self.steps}, "
                 f"probes={self.probes}, reach={self.reach}"
             )
-        ground, chance = Ground(objective, seed.detach(), space, radius), Chance.of(seed, generator)
+        ground, chance = (
+            AttackProblem(objective, seed.detach(), space, radius),
+            RowRandom.of(seed, generator),
+        )
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
         asked = self.most_probes * seed[0].numel() if len(seed) else 1
@@ -84,19 +87,19 @@ class HopSkipJump(Settings):
             done[rows] = self._walk(ground.take(rows), chance.take(rows))
         return done
 
-    def _walk(self, ground: Ground, chance: Chance) -> Tensor:
+    def _walk(self, ground: AttackProblem, chance: RowRandom) -> Tensor:
         done = ground.seed.clone()
         x, found = started(ground, self.references, chance)
         if not found.any():
             return done
         ground, chance, x = ground.take(found), chance.take(found), x[found]
-        best = x = boundary(ground, x)
+        best = x = search_boundary(ground, x)
         shortest = ground.distance(x)
         for step in range(1, self.steps + 1):
             size = ground.distance(x)
             count = min(int(self.probes * step**0.5), self.most_probes)
-            pull = felt(ground, x, self.reach * size, count, chance)
-            x = boundary(ground, jumped(ground, x, pull, size / step**0.5))
+            pull = estimate_gradient(ground, x, self.reach * size, count, chance)
+            x = search_boundary(ground, jump(ground, x, pull, size / step**0.5))
             size = ground.distance(x)
             best = torch.where(per_row(size < shortest, x), x, best)
             shortest = shortest.minimum(size)
@@ -105,7 +108,9 @@ class HopSkipJump(Settings):
         return done
 
 
-def boundary(ground: Ground, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+def search_boundary(
+    ground: AttackProblem, x: Float[Tensor, "batch *shape"]
+) -> Float[Tensor, "batch *shape"]:
     """The success on the way from the seed to a success x that is hardly one any more."""
     high = ground.distance(x)
     low, nearest = torch.zeros_like(high), x
@@ -118,12 +123,12 @@ def boundary(ground: Ground, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, 
     return nearest
 
 
-def felt(
-    ground: Ground,
+def estimate_gradient(
+    ground: AttackProblem,
     x: Float[Tensor, "batch *shape"],
     size: Float[Tensor, " batch"],
     count: int,
-    chance: Chance,
+    chance: RowRandom,
 ) -> Float[Tensor, "batch *shape"]:
     """The boundary's slope at x, from `count` random moves of L2 length `size`."""
     many, base = ground.again(count), x.repeat_interleave(count, 0)
@@ -138,8 +143,8 @@ def felt(
     return torch.einsum("bk,bkd->bd", weight, moves).view_as(x)
 
 
-def jumped(
-    ground: Ground,
+def jump(
+    ground: AttackProblem,
     x: Float[Tensor, "batch *shape"],
     pull: Float[Tensor, "batch *shape"],
     size: Float[Tensor, " batch"],

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advaug.norms import draw, per_row, standard_normal
-from advaug.objectives import Objective
-from advaug.settings import Settings
-from advaug.spaces.protocol import Space
+from advaug.core.norms import draw, per_row, standard_normal
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
 
 
 @dataclass
-class Noise(Settings):
+class Noise(Parameters):
     """A random step of the attack's own kind and length: +-radius in every cell in norm inf.
 
     References
@@ -42,7 +42,7 @@ class Noise(Settings):
 
 
 @dataclass
-class Uniform(Settings):
+class Uniform(Parameters):
     """Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
 
     References
@@ -68,7 +68,7 @@ class Uniform(Settings):
 
 
 @dataclass
-class Direction(Settings):
+class Direction(Parameters):
     """A direction that is equally likely everywhere (normal), as long as the radius in any norm.
 
     References

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from advaug.attacks.ground import Ground, marked
-from advaug.chance import Chance
-from advaug.norms import length, per_row, standard_normal, steepest
-from advaug.objectives import Objective
-from advaug.settings import Settings
-from advaug.spaces.protocol import Space
+from advaug.attacks.problem import AttackProblem, marked
+from advaug.core.norms import length, per_row, standard_normal, steepest
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
 
 HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # in 10 000 steps
 
@@ -25,7 +25,7 @@ def share_at(step: int, steps: int, first: float) -> float:
 
 
 @dataclass
-class Square(Settings):
+class Square(Parameters):
     """Random search on scores: x <- x with one block at the edge of the ball, if that gains.
 
     In a flat row (a table) the block is a random set of columns, in images and signals a window
@@ -71,8 +71,8 @@ class Square(Settings):
                 f"Square needs steps >= 0 and 0 < share <= 1, got steps={self.steps}, "
                 f"share={self.share}"
             )
-        ground = Ground(objective, seed.detach(), space, radius)
-        chance, done = Chance.of(seed, generator), seed.detach().clone()
+        ground = AttackProblem(objective, seed.detach(), space, radius)
+        chance, done = RowRandom.of(seed, generator), seed.detach().clone()
         rows = torch.arange(len(seed), device=seed.device)
         movable = ground.movable()
         x, value = ground.seed, ground.worth(ground.seed)
@@ -86,7 +86,7 @@ class Square(Settings):
             if not len(rows) or step == self.steps:
                 break
             share = share_at(step, self.steps, self.share) if step else 1.0
-            tried = ground.shipped(thrown(ground, x, movable, share, chance))
+            tried = ground.shipped(throw_block(ground, x, movable, share, chance))
             gain = ground.worth(tried)
             better = gain > value if step else gain == gain  # the first throw only starts
             x = torch.where(per_row(better, x), tried, x)
@@ -94,8 +94,8 @@ class Square(Settings):
         return done.index_copy(0, rows, marked(x, value))
 
 
-def thrown(
-    ground: Ground, x: Tensor, movable: Tensor, share: float, chance: Chance
+def throw_block(
+    ground: AttackProblem, x: Tensor, movable: Tensor, share: float, chance: RowRandom
 ) -> Float[Tensor, "batch *shape"]:
     """x with a random block at the edge of the ball around the seed."""
     shape = x.shape[1:]
@@ -108,13 +108,13 @@ def thrown(
         noise = chance.draw(*stripe).expand(-1, *shape)
     noise = standard_normal(noise.to(x)) * block
     if len(shape) > 1 and ground.space.norm == 2:
-        return moved_mass(ground, x, noise, block, window(shape, share, chance))
+        return move_mass(ground, x, noise, block, window(shape, share, chance))
     edge = ground.seed + ground.space.steepest(noise, ground.seed, ground.radius)
     return torch.where(block, edge, x)
 
 
-def moved_mass(
-    ground: Ground,
+def move_mass(
+    ground: AttackProblem,
     x: Float[Tensor, "batch *shape"],
     noise: Float[Tensor, "batch *shape"],
     block: Bool[Tensor, "batch *shape"],
@@ -133,14 +133,14 @@ def moved_mass(
 
 
 def some_columns(
-    movable: Bool[Tensor, "batch columns"], share: float, chance: Chance
+    movable: Bool[Tensor, "batch columns"], share: float, chance: RowRandom
 ) -> Bool[Tensor, "batch columns"]:
     """A random set of each row's movable columns, at least one."""
     rank = (chance.draw(movable.shape[1]) + ~movable).argsort(1).argsort(1)
     return rank < (share * movable.sum(1, keepdim=True)).round().clamp_min(1)
 
 
-def window(shape: torch.Size, share: float, chance: Chance) -> Bool[Tensor, "batch *shape"]:
+def window(shape: torch.Size, share: float, chance: RowRandom) -> Bool[Tensor, "batch *shape"]:
     """A random window of the last two axes (a square where they allow it), in all channels."""
     high, wide = shape[-2:]
     side = max(round((share * high * wide) ** 0.5), 1)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from advaug.cli import demo, oversample, report, undersample
-from advaug.cli.files import Refused
+from advaug.cli.files import CliError
 from advaug.cli.options import Parser
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         with one_line_warnings():
             options.work(options)
-    except (Refused, ValueError, TypeError, ImportError, OSError) as error:
+    except (CliError, ValueError, TypeError, ImportError, OSError) as error:
         told = " ".join(str(error).split()) + getattr(error, "below", "")
         print(f"advaug: error: {told}", file=sys.stderr)
         return 2

@@ -14,7 +14,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PARENT = "advaug_parent"  # the column of each synthetic row's parent
 
 
-class Refused(Exception):
+class CliError(Exception):
     """What the user can mend; the message says how, the lines below it show where."""
 
     def __init__(self, message: str, below: str = "") -> None:
@@ -25,47 +25,47 @@ class Refused(Exception):
 def check_out(out: Path, suffixes: Sequence[str]) -> None:
     """Refused if the file could not be written, before any work is done."""
     if not out.name.endswith(tuple(suffixes)):
-        raise Refused(f"--out {out}: end its name in {' or '.join(suffixes)}")
+        raise CliError(f"--out {out}: end its name in {' or '.join(suffixes)}")
     if not out.parent.is_dir():
-        raise Refused(f"--out {out}: there is no folder {out.parent}: make it first")
+        raise CliError(f"--out {out}: there is no folder {out.parent}: make it first")
     if out.is_dir():
-        raise Refused(f"--out {out} is a folder: name a file in it")
+        raise CliError(f"--out {out} is a folder: name a file in it")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise Refused(f"--out {out} cannot be written: choose another place")
+        raise CliError(f"--out {out} cannot be written: choose another place")
     check_parquet(out)
 
 
 def check_source(source: Path, out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Refused if there is no such file, or it is the one to be written."""
     if not source.name.endswith(tuple(suffixes)):
-        raise Refused(f"cannot read {source}: pass a file that ends in {' or '.join(suffixes)}")
+        raise CliError(f"cannot read {source}: pass a file that ends in {' or '.join(suffixes)}")
     if not source.is_file():
-        raise Refused(f"cannot read {source}: there is no such file; check the path")
+        raise CliError(f"cannot read {source}: there is no such file; check the path")
     if out.exists() and out.samefile(source):
-        raise Refused(f"--out {out} is IN itself, which is never overwritten: name another file")
+        raise CliError(f"--out {out} is IN itself, which is never overwritten: name another file")
     check_parquet(source)
 
 
 def check_parquet(path: Path) -> None:
     if path.name.endswith(".parquet") and find_spec("pyarrow") is None:
-        raise Refused(f"{path} needs pyarrow: pip install advaug[parquet], or use csv")
+        raise CliError(f"{path} needs pyarrow: pip install advaug[parquet], or use csv")
 
 
 def read(source: Path) -> Any:
     """The table; Refused with the mend if it cannot be read or has no rows."""
-    from advaug.containers import read_table
+    from advaug.containers.files import read_table
 
     try:
         table = read_table(source)
     except UnicodeDecodeError as error:
-        raise Refused(
+        raise CliError(
             f"cannot read {source}: it is not UTF-8 ({error}): save it as UTF-8"
         ) from error
     except (ValueError, OSError, EOFError) as error:
         kind = "parquet" if source.name.endswith(".parquet") else "csv with a header line"
-        raise Refused(f"cannot read {source}: {error}. It must be {kind}: save it anew") from error
+        raise CliError(f"cannot read {source}: {error}. It must be {kind}: save it anew") from error
     if not len(table):
-        raise Refused(f"{source} holds no rows: check that it is the right file")
+        raise CliError(f"{source} holds no rows: check that it is the right file")
     return table
 
 
@@ -73,26 +73,26 @@ def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
     """Rows and labels; Refused if the target is not a column of two classes or more."""
     names = [str(name) for name in table.columns]
     if target not in table.columns:
-        raise Refused(f"--target {target!r} is no column: {meant(target, names)}")
+        raise CliError(f"--target {target!r} is no column: {meant(target, names)}")
     if len(names) < 2:
-        raise Refused(f"{target!r} is the only column: there is nothing to learn from; add others")
+        raise CliError(f"{target!r} is the only column: there is nothing to learn from; add others")
     if wants_parent and PARENT in names:
-        raise Refused(f"--parent: there is a column {PARENT} already: rename it")
+        raise CliError(f"--parent: there is a column {PARENT} already: rename it")
     y = table[target]
     empty = y.isna().to_numpy()
     if empty.any():
-        raise Refused(
+        raise CliError(
             f"--target {target!r} has no label in {empty.sum()} rows (first: row {empty.argmax()}, "
             "counted from 0): drop these rows or fill them in"
         )
     classes = y.nunique()
     if classes < 2:
-        raise Refused(
+        raise CliError(
             f"--target {target!r} is {y.iloc[0]!s} in every row: over-sampling needs two classes; "
             "choose another column"
         )
     if classes == len(y) or (y.dtype.kind == "f" and (y % 1 != 0).any()):
-        raise Refused(
+        raise CliError(
             f"--target {target!r} holds {classes} different values in {len(y)} rows, no classes: "
             "choose another column or group its values"
         )
@@ -111,23 +111,23 @@ def meant(name: str, names: Sequence[str]) -> str:
 def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
     for name in frozen:
         if name == target:
-            raise Refused(f"--frozen {name!r} is the target, which never moves: leave it out")
+            raise CliError(f"--frozen {name!r} is the target, which never moves: leave it out")
         if name not in X.columns:
-            raise Refused(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
+            raise CliError(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
 
 
 def check_text(X: Any, options: Any) -> None:
     """Refused if --text names no column of texts, or one with gaps, or stands beside rules."""
     name = options.text
     if name not in X.columns:
-        raise Refused(f"--text {name!r} is no column: {meant(name, list(X.columns))}")
+        raise CliError(f"--text {name!r} is no column: {meant(name, list(X.columns))}")
     if options.constraint or options.frozen:
-        raise Refused("--text copies all other columns: leave out --frozen and --constraint")
+        raise CliError("--text copies all other columns: leave out --frozen and --constraint")
     if X[name].dtype.kind in "biufmM":
-        raise Refused(f"--text {name!r} holds no texts but {X[name].dtype}: leave --text out")
+        raise CliError(f"--text {name!r} holds no texts but {X[name].dtype}: leave --text out")
     empty = X[name].isna().to_numpy()
     if empty.any():
-        raise Refused(
+        raise CliError(
             f"--text {name!r} is empty in {empty.sum()} rows (first: row {empty.argmax()}, counted "
             "from 0): drop these rows or fill them in"
         )
@@ -135,21 +135,21 @@ def check_text(X: Any, options: Any) -> None:
 
 def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
     """The columns that the rules read; Refused if one cannot be read or does not fit them."""
-    from advaug.constraints import Constraints
+    from advaug.domains.tables.rules.constraints import Constraints
 
     for rule in rules:
         try:
             Constraints(rule).check(X)
         except ValueError as error:
             told, cut, shown = str(error).partition("\n")
-            raise Refused(f"--constraint {rule!r}: {told}", cut + shown) from error
+            raise CliError(f"--constraint {rule!r}: {told}", cut + shown) from error
     return Constraints(list(rules)).names
 
 
 def check_texts(X: Any, frozen: Sequence[str]) -> None:
     """Refused, naming all columns of free text at once, and what made numbers a text."""
-    from advaug.adapters import TabularAdapter
-    from advaug.containers import NUMBER
+    from advaug.containers.files import NUMBER
+    from advaug.domains.tables.adapter import TabularAdapter
 
     unusable, hint = [], ""
     for name in X.columns:
@@ -166,7 +166,7 @@ def check_texts(X: Any, frozen: Sequence[str]) -> None:
                     f"; {name!r} would be numbers but for {odd.iloc[0]!r}: leave such cells empty"
                 )
     if unusable:
-        raise Refused(
+        raise CliError(
             f"free text cannot be moved: column {', '.join(map(repr, unusable))}: keep as it is "
             f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)}, drop it, or learn "
             f"from it alone with --text {flag(unusable[0])}{hint}"

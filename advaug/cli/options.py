@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from advaug.cli.files import SUFFIXES, Refused, meant
+from advaug.cli.files import SUFFIXES, CliError, meant
 
 
 class Parser(argparse.ArgumentParser):
     """argparse, with its errors on one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"{message} (see {self.prog} --help)")
+        raise CliError(f"{message} (see {self.prog} --help)")
 
 
 def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -64,17 +64,17 @@ def splits(text: str) -> int:
 
 def strategy(text: str, y: Any) -> Any:
     """imbalanced-learn's sampling_strategy from a word, a number or JSON totals."""
-    from advaug.containers import labels
+    from advaug.containers.rows import labels
 
     if re.fullmatch(r"[\d.eE+-]+", text):
         try:
             return float(text)
         except ValueError:
-            raise Refused(f"--strategy {text!r} is no number: write e.g. 0.5") from None
+            raise CliError(f"--strategy {text!r} is no number: write e.g. 0.5") from None
     if not text.lstrip().startswith("{"):
         words = ("auto", "minority", "not minority", "not majority", "all")
         if text not in words:
-            raise Refused(
+            raise CliError(
                 f"--strategy {text!r} is not known: {', '.join(words)}, a ratio such as 0.5, or "
                 "totals as JSON, e.g. '{\"sick\": 900}'"
             )
@@ -82,7 +82,7 @@ def strategy(text: str, y: Any) -> Any:
     try:
         totals = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Refused(
+        raise CliError(
             f"--strategy {text}: no JSON ({error}): quote it as '{{\"a\": 9}}'"
         ) from error
     values = labels(y)
@@ -97,10 +97,10 @@ def label_of(key: str, own: dict[str, Any]) -> Any:
             return value
         if isinstance(value, float) and key == f"{value:g}":
             return value
-    raise Refused(f"--strategy: the target has no class {key!r}: {meant(key, list(own))}")
+    raise CliError(f"--strategy: the target has no class {key!r}: {meant(key, list(own))}")
 
 
 def total_of(key: str, total: Any) -> int:
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise Refused(f"--strategy: {total!r} rows of class {key!r}: give a whole number")
+        raise CliError(f"--strategy: {total!r} rows of class {key!r}: give a whole number")
     return total

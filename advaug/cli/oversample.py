@@ -59,14 +59,15 @@ def work(options: argparse.Namespace) -> None:
         return work_on_signals(options)
     check_out(options.out, SUFFIXES)
     check_source(options.source, options.out)
-    from advaug.containers import write_table
+    from advaug.containers.files import write_table
 
     table = read(options.source)
     X, y = parted(table, options.target, options.parent)
     check_frozen(X, options.frozen, options.target)
 
-    from advaug.adapters import SequenceAdapter, TabularAdapter
-    from advaug.estimators import AdversarialOverSampler
+    from advaug.domains.sequences.adapter import SequenceAdapter
+    from advaug.domains.tables.adapter import TabularAdapter
+    from advaug.estimators.over_sampler import AdversarialOverSampler
 
     if options.text is None:
         check_texts(X, options.frozen)
@@ -98,8 +99,8 @@ def work_on_signals(options: argparse.Namespace) -> None:
     arrays = signals.read(options.source)
     name, X, y = signals.parted(arrays, options.target, options.parent)
 
-    from advaug.adapters import SignalAdapter
-    from advaug.estimators import AdversarialOverSampler
+    from advaug.domains.signals.adapter import SignalAdapter
+    from advaug.estimators.over_sampler import AdversarialOverSampler
 
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
@@ -125,7 +126,7 @@ def grown(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
     """All columns over-sampled, or one of texts, beside which the parents' cells are copied."""
     if text is None:
         return sampler.fit_resample(X, y)
-    from advaug.containers import take
+    from advaug.containers.rows import take
 
     texts, y_new = sampler.fit_resample(X[text], y)
     copies = take(X, sampler.parent_indices_).set_axis(texts.index, axis=0)
@@ -182,7 +183,7 @@ def written(out: Path, y: Any, y_new: Any, table: str) -> str:
 
 
 def warn_of_no_attack(sampler: Any) -> None:
-    from advaug.estimators.sampler import LEAST_AUC
+    from advaug.estimators.validation import LEAST_AUC
 
     for label, auc in sampler.surrogate_auc_.items():
         if auc < LEAST_AUC:

@@ -6,7 +6,7 @@ from typing import Any
 
 from advaug.cli.files import (
     PARENT,
-    Refused,
+    CliError,
     check_frozen,
     check_out,
     check_source,
@@ -42,15 +42,15 @@ def work(options: argparse.Namespace) -> None:
     parents = made.pop(PARENT) if PARENT in made and PARENT not in X else None
     lacking = [name for name in (*X.columns, options.target) if name not in made.columns]
     if lacking:
-        raise Refused(
+        raise CliError(
             f"{options.synthetic} lacks the column {lacking[0]!r} of {options.source}: "
             f"{meant(lacking[0], [str(name) for name in made.columns])}"
         )
     if made[options.target].isna().any():
-        raise Refused(f"{options.synthetic} has rows without a label: drop them or fill them in")
+        raise CliError(f"{options.synthetic} has rows without a label: drop them or fill them in")
     kept = [name for name in X.columns if name not in options.frozen]
 
-    from advaug.inspection import validity_report
+    from advaug.report.report import validity_report
 
     found = validity_report(
         X[kept],

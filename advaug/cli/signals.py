@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from advaug.cli.files import PARENT, Refused, meant
+from advaug.cli.files import PARENT, CliError, meant
 
 SUFFIX = ".npz"
 Arrays = dict[str, Any]
@@ -22,7 +22,7 @@ def check_options(options: Any) -> None:
     """Refused where an option speaks of a table's columns."""
     for name in ("text", "constraint"):
         if getattr(options, name):
-            raise Refused(f"--{name} is for tables: leave it out, signals have no such column")
+            raise CliError(f"--{name} is for tables: leave it out, signals have no such column")
 
 
 def read(source: Path) -> Arrays:
@@ -33,7 +33,7 @@ def read(source: Path) -> Arrays:
         with np.load(source, allow_pickle=False) as file:
             return dict(file)
     except (ValueError, OSError, EOFError, AttributeError) as error:
-        raise Refused(
+        raise CliError(
             f"cannot read {source}: {error}. It must be arrays of numpy.savez, labels as numbers "
             "or texts: save it anew"
         ) from error
@@ -42,16 +42,18 @@ def read(source: Path) -> Arrays:
 def parted(arrays: Arrays, target: str, wants_parent: bool) -> tuple[str, Any, Any]:
     """The rows' name, the rows and the labels; Refused with the mend if they are not there."""
     if target not in arrays:
-        raise Refused(f"--target {target!r} is no array: {meant(target, list(arrays))}")
+        raise CliError(f"--target {target!r} is no array: {meant(target, list(arrays))}")
     if wants_parent and PARENT in arrays:
-        raise Refused(f"--parent: there is an array {PARENT} already: rename it")
+        raise CliError(f"--parent: there is an array {PARENT} already: rename it")
     y = arrays[target]
     if (
         y.ndim != 1
         or not 2 <= len(set(y.tolist())) < len(y)
         or (y.dtype.kind == "f" and any(y % 1))
     ):
-        raise Refused(f"--target {target!r} must be (n,) labels of two classes or more, none empty")
+        raise CliError(
+            f"--target {target!r} must be (n,) labels of two classes or more, none empty"
+        )
     rows = [
         name
         for name, values in arrays.items()
@@ -59,12 +61,12 @@ def parted(arrays: Arrays, target: str, wants_parent: bool) -> tuple[str, Any, A
     ]
     if len(rows) != 1:
         found = ", ".join(rows) or "none"
-        raise Refused(
+        raise CliError(
             f"signals must be the one array (n, channels, time) or (n, time) beside the {len(y)} "
             f"labels, found {found}: keep one in the file"
         )
     if arrays[rows[0]].dtype.name == "uint8":
-        raise Refused(f"{rows[0]!r} holds bytes, as pictures do: save signals as int16 or floats")
+        raise CliError(f"{rows[0]!r} holds bytes, as pictures do: save signals as int16 or floats")
     return rows[0], arrays[rows[0]], y
 
 
@@ -72,7 +74,7 @@ def channels(frozen: Sequence[str]) -> list[int]:
     """The channels that --frozen names."""
     for name in frozen:
         if not name.isdecimal():
-            raise Refused(f"--frozen {name!r}: a file of signals has channels: give 0, 1, ...")
+            raise CliError(f"--frozen {name!r}: a file of signals has channels: give 0, 1, ...")
     return [int(name) for name in frozen]
 
 

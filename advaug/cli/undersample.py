@@ -38,14 +38,14 @@ def work(options: argparse.Namespace) -> None:
     """`advaug undersample`."""
     check_out(options.out, SUFFIXES)
     check_source(options.source, options.out)
-    from advaug.containers import write_rows
+    from advaug.containers.files import write_rows
 
     table = read(options.source)
     X, y = parted(table, options.target, wants_parent=False)
     check_frozen(X, options.frozen, options.target)
 
-    from advaug.adapters import TabularAdapter
-    from advaug.estimators import AdversarialUnderSampler
+    from advaug.domains.tables.adapter import TabularAdapter
+    from advaug.estimators.under_sampler import AdversarialUnderSampler
 
     check_texts(X, options.frozen)
     sampler = AdversarialUnderSampler(

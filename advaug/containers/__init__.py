@@ -5,6 +5,7 @@ The only room that knows pandas, polars (through narwhals), scipy's sparse matri
 
 from advaug.containers.columns import (
     Series,
+    add_to_cells,
     cells,
     codes,
     is_coarse,
@@ -13,8 +14,7 @@ from advaug.containers.columns import (
     missing,
     numbers,
     objects,
-    put,
-    shift,
+    put_cells,
     ticks_a_day,
 )
 from advaug.containers.files import NUMBER, parsed, read_table, write_rows, write_table
@@ -49,6 +49,7 @@ __all__ = [
     "NUMBER",
     "Frame",
     "Series",
+    "add_to_cells",
     "as_array",
     "cells",
     "close_table",
@@ -71,7 +72,7 @@ __all__ = [
     "open_table",
     "owned",
     "parsed",
-    "put",
+    "put_cells",
     "put_sequences",
     "read_table",
     "refuse_no_tokens",
@@ -79,7 +80,6 @@ __all__ = [
     "refuse_twice",
     "rowwise",
     "sequences",
-    "shift",
     "table",
     "take",
     "ticks_a_day",

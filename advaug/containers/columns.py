@@ -74,7 +74,7 @@ def objects(column: Series) -> np.ndarray[Any, Any]:
     return values
 
 
-def shift(
+def add_to_cells(
     column: Series,
     rows: np.ndarray[Any, Any],
     by: np.ndarray[Any, Any],
@@ -104,10 +104,10 @@ def shift(
         floats = cells.astype(np.float64)
         new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
         new = new.astype(cells.dtype)
-    return column.scatter(rows, like(column, new))
+    return column.scatter(rows, in_dtype_of(column, new))
 
 
-def put(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:
+def put_cells(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:
     """The column with `values` at `rows`; a level that its own dtype lacks is not written."""
     if isinstance(native := column.to_native(), pd.Series):
         own = values.to_native().astype(native.dtype)
@@ -152,7 +152,7 @@ def is_coarse(column: Series) -> bool:
     return column.dtype.is_float() and column.to_numpy().dtype.itemsize < 8
 
 
-def like(column: Series, values: np.ndarray[Any, Any]) -> Series:
+def in_dtype_of(column: Series, values: np.ndarray[Any, Any]) -> Series:
     """Values as a series of the column's own dtype."""
     dtype = column.dtype
     backend = nw.get_native_namespace(column)

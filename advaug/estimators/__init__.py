@@ -1,7 +1,7 @@
 """The scikit-learn and imbalanced-learn faces."""
 
-from advaug.estimators.prior import PriorCorrectedClassifier
-from advaug.estimators.sampler import AdversarialOverSampler
+from advaug.estimators.over_sampler import AdversarialOverSampler
+from advaug.estimators.prior_corrected import PriorCorrectedClassifier
 from advaug.estimators.strategies import grow
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.under_sampler import AdversarialUnderSampler

@@ -18,11 +18,21 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from advaug import containers
-from advaug.adapters import Mender, mender_for
-from advaug.attacks import ATTACKS
-from advaug.constraints import Constraints, broken
-from advaug.devices import resolve
-from advaug.estimators.base import (
+from advaug.core.devices import resolve
+from advaug.core.norms import draw
+from advaug.core.objectives import Logits, Objective, objective_of, of_rows
+from advaug.core.space import Space
+from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
+from advaug.domains.tables.rules.constraints import Constraints, broken
+from advaug.estimators.attacked_model import (
+    attacked_model,
+    classes_of,
+    frozen_during,
+    is_given,
+    logits_of_encoded,
+    with_references,
+)
+from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
     check_rows,
@@ -33,18 +43,8 @@ from advaug.estimators.base import (
     refuse_classes,
     target_of,
 )
-from advaug.estimators.models import (
-    borrowed,
-    classes_of,
-    is_given,
-    logits_at,
-    model_of,
-    with_references,
-)
-from advaug.norms import draw
-from advaug.objectives import Logits, Objective, goal, of_rows
-from advaug.spaces import Space
-from advaug.surrogates import Committee
+from advaug.models.committee import Committee
+from advaug.registry import ATTACKS
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
 
@@ -61,7 +61,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         Largest move, in the adapter's units: robust standard deviations of a column for
         tables, standard deviations of a channel for signals, black to white for images, edits for
         sequences. `numpy.inf` for attacks that look for the shortest move ("deepfool", "cw",
-        "ead", "jsma", "greedy", "hotflip", "gbda", "trigger").
+        "ead", "jsma", "greedy", "hotflip", "trigger").
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -162,7 +162,9 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         coding = learnt_coding(self.adapter, X, self.surrogate)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
-            surrogate = model_of(self.surrogate, coding, X, None if known is None else len(known))
+            surrogate = attacked_model(
+                self.surrogate, coding, X, None if known is None else len(known)
+            )
             if classes_of(surrogate) is not None:
                 known = classes_of(surrogate)
             if known is not None:
@@ -268,7 +270,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     def _moved(self, X: Any, y: Any) -> Any:
         seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
-        mender = mender_for(self.adapter_, rules, X)
+        mender = repairer_for(self.adapter_, rules, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
@@ -277,7 +279,12 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._kept(moved, seed, X, rules, mender)
 
     def _kept(
-        self, moved: Tensor, seed: Tensor, X: Any, rules: Constraints, mender: Mender | None
+        self,
+        moved: Tensor,
+        seed: Tensor,
+        X: Any,
+        rules: Constraints,
+        mender: ConstraintRepairer | None,
     ) -> Any:
         """The copies in X's container; what breaks a rule there is the row itself."""
         new = self.adapter_.decode(moved, seed, X)
@@ -295,8 +302,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
         model = self.surrogate_
         model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
-        with borrowed(model):
-            yield logits_at(model, self.adapter_, X, seed)
+        with frozen_during(model):
+            yield logits_of_encoded(model, self.adapter_, X, seed)
 
     def _arena(
         self, rows: Tensor, logits: Logits, labels: Tensor | None = None
@@ -307,7 +314,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         with torch.no_grad():
             label = logits(x).argmax(1) if labels is None else labels.to(device)
         radius = torch.full((len(x),), float(self.radius), device=device)
-        objective = goal(getattr(self.attack_, "raises", "odds"), logits, x, label)
+        objective = objective_of(getattr(self.attack_, "raises", "odds"), logits, x, label)
         return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
 
     def _attacked(
@@ -315,7 +322,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         seed: Tensor,
         labels: Tensor | None,
         logits: Logits,
-        mender: Mender | None = None,
+        mender: ConstraintRepairer | None = None,
     ) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)

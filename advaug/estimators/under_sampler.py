@@ -15,21 +15,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from advaug import containers
-from advaug.adapters import Coding
-from advaug.devices import resolve
-from advaug.estimators.base import (
+from advaug.core.devices import resolve
+from advaug.core.domain import Coding
+from advaug.estimators.validation import (
     LEAST_AUC,
     SHARED_CONSTRAINTS,
     SharesModels,
     check_X_y,
-    learn,
+    fit_committee,
     new_generator,
     reads_anything,
     refuse_classes,
 )
-from advaug.generation import Pool
-from advaug.generation.thinning import UNSEEN, Depth, depth_of, order_of_dropping
-from advaug.surrogates import Ensemble
+from advaug.models.committee import Ensemble
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
 
 BLOCK = 20_000  # rows encoded at once
 
@@ -158,7 +158,7 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         classes, codes = np.unique(target, return_inverse=True)
         labels = torch.from_numpy(codes)
         generator = new_generator(check_random_state(self.random_state))
-        pool, coding = learn(self, rows, labels, 2.0, generator)
+        pool, coding = fit_committee(self, rows, labels, 2.0, generator)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()
         self.surrogate_auc_: dict[Any, float] = {}
@@ -180,7 +180,7 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         own: Any,
         label: int,
         value: Any,
-        pool: Pool,
+        pool: EncodedDataset,
         coding: Coding,
         generator: torch.Generator,
     ) -> Any:

@@ -22,14 +22,15 @@ from sklearn.svm import SVC
 from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialTransformer
-from advaug.attacks import FGSM, PGD, climb
-from advaug.defences import (
+from advaug.attacks import FGSM, PGD
+from advaug.attacks.ascent import ascend
+from advaug.models.training import Training
+from advaug.robust import (
     AdversarialClassifier,
     AugmentedClassifier,
     DistilledClassifier,
     robustness_table,
 )
-from advaug.surrogates import Training
 from benchmarks.defences.rows import IMAGES, TABLE_RADIUS, Record, images, quietly, tables, under
 from benchmarks.oversampling.data import encoder_of
 
@@ -85,7 +86,7 @@ class CrossEntropyFGSM:
         def loss(x: torch.Tensor) -> torch.Tensor:
             return cross_entropy(objective.logits(x), objective.label, reduction="none")
 
-        return climb(loss, seed, space, radius, steps=1, step=1.0)  # type: ignore[arg-type]
+        return ascend(loss, seed, space, radius, steps=1, step=1.0)  # type: ignore[arg-type]
 
 
 def of_distillation(folder: Path, seeds: int) -> Iterator[Record]:

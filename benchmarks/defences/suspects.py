@@ -13,12 +13,8 @@ from sklearn.ensemble import (
 )
 from sklearn.metrics import roc_auc_score
 
-from advaug.attacks import climb
-from advaug.defences import (
-    AdversarialClassifier,
-    AdversarialDetector,
-    UnknownDetector,
-)
+from advaug.attacks.ascent import ascend
+from advaug.robust import AdversarialClassifier, AdversarialDetector, UnknownDetector
 from benchmarks.defences.rows import IMAGES, Record, images, quietly, under
 
 # ---------------------------------------------------------------- detector
@@ -41,8 +37,8 @@ class Knowing:
             says = self.detector.net_.module(x)
             return objective(x).clamp_max(1) + self.weight * (says[:, 0] - says[:, 1]).clamp_max(1)
 
-        near = climb(both, seed, space, radius, steps=60, step=0.1)  # type: ignore[arg-type]
-        return climb(both, seed, space, radius, steps=100, step=0.01, start=near)  # type: ignore[arg-type]
+        near = ascend(both, seed, space, radius, steps=60, step=0.1)  # type: ignore[arg-type]
+        return ascend(both, seed, space, radius, steps=100, step=0.01, start=near)  # type: ignore[arg-type]
 
 
 def of_detector(folder: Path, seeds: int) -> Iterator[Record]:

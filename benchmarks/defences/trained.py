@@ -17,11 +17,8 @@ from tqdm import tqdm
 
 from advaug.adapters import SignalAdapter
 from advaug.attacks import PGD, Instrument
-from advaug.defences import (
-    AdversarialClassifier,
-    AdversarialRegressor,
-)
-from advaug.surrogates import Training
+from advaug.models.training import Training
+from advaug.robust import AdversarialClassifier, AdversarialRegressor
 from benchmarks.defences.rows import IMAGES, TABLE_RADIUS, WAYS, Record, images, tables, under
 from benchmarks.oversampling.data import load
 from benchmarks.oversampling.instruments import SHIFTS

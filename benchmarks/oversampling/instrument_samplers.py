@@ -26,7 +26,7 @@ def recorded(steps: int, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
     the own instrument had made them."""
     from advaug import AdversarialOverSampler
     from advaug.attacks import Instrument
-    from advaug.generation import Harden
+    from advaug.recipes import Harden
 
     sampler = AdversarialOverSampler(
         sampling_strategy=fold.totals,

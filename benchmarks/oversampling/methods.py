@@ -135,16 +135,16 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     import torch
 
     from advaug.adapters import TabularAdapter
-    from advaug.families import train_voters
-    from advaug.generation.engine import everybody
-    from advaug.surrogates import Ensemble
+    from advaug.models import Ensemble
+    from advaug.sampling.engine import mean_vote
+    from advaug.sampling.voters import train_voters
 
     coding = TabularAdapter().fit(fold.X)
     x, y = coding.encode(fold.X).flatten(1), torch.from_numpy(fold.y)
     generator, n_classes = torch.Generator().manual_seed(fold.seed), int(y.max()) + 1
     committee = Ensemble().fit(x, y, n_classes, generator)
     voters = train_voters(x, y, n_classes, generator)
-    return everybody(committee, voters, committee.features(coding.encode(X_test)))[1].numpy()
+    return mean_vote(committee, voters, committee.features(coding.encode(X_test)))[1].numpy()
 
 
 @cache

@@ -14,7 +14,7 @@ from benchmarks.oversampling.samplers import Fold, options_of
 def by_advaug(method: str, fold: Fold) -> tuple:
     """advaug_own:<learner>[:against=strength]; 0 prefers nothing and is the control."""
     from advaug import AdversarialOverSampler
-    from advaug.generation import Explore
+    from advaug.recipes import Explore
 
     learner, values = options_of(method)
     model = LEARNERS[learner](fold.seed, len(fold.X))

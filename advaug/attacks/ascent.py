@@ -1,0 +1,114 @@
+"""The one gradient loop: raise an objective inside a space, no farther than a radius.
+
+Everything that differs between the gradient attacks is an argument of `climb`.
+"""
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.core.norms import per_row
+from advaug.core.objectives import Objective
+from advaug.core.space import Space
+
+NO_GRADIENT = (
+    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
+    "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
+)
+
+
+class Attack(Protocol):
+    """attack(objective, seed, space, radius, generator) -> x, of the seed's shape."""
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor: ...
+
+
+def refuse_no_gradient(value: Tensor) -> None:
+    """ValueError for the answer of a model that is only asked."""
+    if not value.requires_grad:
+        raise ValueError(NO_GRADIENT)
+
+
+def value_and_gradient(
+    objective: Objective, x: Float[Tensor, "batch *shape"]
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *shape"]]:
+    """The objective and its gradient in each row; nothing is left behind in any parameter."""
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        value = objective(x)
+        refuse_no_gradient(value)
+        (gradient,) = torch.autograd.grad(value, x, torch.ones_like(value))
+    return value.detach(), gradient
+
+
+def ascend(
+    objective: Objective,
+    seed: Float[Tensor, "batch *shape"],
+    space: Space,
+    radius: Float[Tensor, " batch"],
+    *,
+    steps: int,
+    step: float,
+    momentum: float = 0.0,
+    looks_ahead: bool = False,
+    start: Float[Tensor, "batch *shape"] | None = None,
+    stop_at: float | None = None,
+) -> Float[Tensor, "batch *shape"]:
+    """Steepest ascent with projection, x <- project(x + step * steepest(pull, x, radius)).
+
+    Parameters
+    ----------
+    steps, step
+        How many steps, and the length of one as a share of the radius.
+    momentum
+        pull <- momentum * pull + gradient / ||gradient||_1 (Dong et al., CVPR 2018).
+    looks_ahead
+        Take the gradient where the momentum alone would carry the row (Lin et al., ICLR 2020).
+    start
+        Where to begin; the seed itself by default.
+    stop_at
+        Rows whose objective has reached this value leave the loop with the move they have.
+
+    Returns
+    -------
+    Tensor (batch, *shape). Where the last gradient is not finite, NaN.
+    """
+    if steps < 0 or not step > 0:
+        raise ValueError(f"an attack needs steps >= 0 and step > 0, got {steps=}, {step=}")
+    seed = seed.detach()
+    x = seed if start is None else start.detach()
+    # One step from the seed cannot leave the ball.
+    back = space.around(seed, None if steps == 1 and start is None and step <= 1 else radius)
+    pull = torch.zeros_like(seed) if momentum else seed
+    if stop_at is not None:
+        done, rows = x.clone(), torch.arange(len(x), device=x.device)
+    for _ in range(steps):
+        at = x
+        if looks_ahead:
+            move = space.steepest(pull, x, radius, seed)
+            at = back(torch.add(x, move, alpha=momentum * step))
+        value, gradient = value_and_gradient(objective, at)
+        if stop_at is not None and bool((reached := value >= stop_at).any()):
+            done[rows[reached]], going = x[reached], ~reached
+            x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
+            rows, radius, objective = rows[going], radius[going], objective.take(going)
+            if not len(rows):
+                return done
+            back = space.around(seed, radius)
+        if momentum:
+            size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
+            pull = momentum * pull + gradient / per_row(size, gradient)
+        else:
+            pull = gradient
+        x = back(torch.add(x, space.steepest(pull, x, radius, seed), alpha=step))
+    x = x.add(pull, alpha=0)  # sign(nan) is 0: what is no number would hide
+    return x if stop_at is None else done.index_copy(0, rows, x)

@@ -1,0 +1,173 @@
+"""The shortest move that succeeds: DeepFool and a sparse attack, which drop a row once it is over.
+
+Success is an objective above 0 (raise `Margin`); the radius is only a cap and may be infinite.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.attacks.ascent import refuse_no_gradient, value_and_gradient
+from advaug.core.norms import per_row
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
+
+CLEAR = 1e-5  # of the first objective: so far beyond a boundary rounding cannot undo it
+
+
+def slopes(
+    objective: Objective, x: Float[Tensor, "batch *shape"], most: int
+) -> tuple[Float[Tensor, "batch goals"], list[Tensor]]:
+    """The `most` best of an objective's several goals in each row, and the gradient of each.
+
+    An objective without `each` is its own only goal.
+    """
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        values = objective.each(x) if hasattr(objective, "each") else objective(x)[:, None]
+        refuse_no_gradient(values)
+        if values.shape[1] > 1:
+            values = values.topk(min(most, values.shape[1]), dim=1).values
+        goals = values.unbind(1)
+        gradients = [
+            torch.autograd.grad(goal, x, torch.ones_like(goal), retain_graph=goal is not goals[-1])
+            for goal in goals
+        ]
+    return values.detach(), [gradient for (gradient,) in gradients]
+
+
+@dataclass
+class DeepFool(Parameters):
+    """To the nearest of the linearised boundaries, again and again until one is crossed.
+
+    x <- x + (1 + overshoot) * |f| / ||grad f||_dual * steepest(grad f), f the goal of least
+    |f| / ||grad f||_dual among the objective's goals (`Margin`: one for each other class).
+
+    Parameters
+    ----------
+    steps : int
+        Most steps a row may take.
+    overshoot : float
+        How much farther than the boundary a step goes, as a share of its length.
+    candidates : int
+        How many of the goals are weighed, the most advanced ones in each row.
+
+    References
+    ----------
+    Moosavi-Dezfooli, Fawzi, Frossard. DeepFool: a simple and accurate method to fool deep neural
+    networks. CVPR 2016.
+
+    Examples
+    --------
+    >>> from advaug.attacks import DeepFool
+    >>> DeepFool().overshoot
+    0.02
+    """
+
+    raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
+    steps: int = 50
+    overshoot: float = 0.02
+    candidates: int = 10
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        x = seed = seed.detach()
+        done, rows = x.clone(), torch.arange(len(x), device=x.device)
+        back, one = space.around(seed, radius), torch.ones_like(radius)
+        for k in range(self.steps):
+            values, gradients = slopes(objective, x, self.candidates)
+            if k == 0:
+                edge = (CLEAR * values[:, 0].abs()).clamp_min(1e-6)
+            going = ~(values[:, 0] > edge / 2)
+            if not bool(going.all()):
+                done[rows[~going]] = x[~going]
+                x, seed, rows, radius = x[going], seed[going], rows[going], radius[going]
+                values, gradients = values[going], [gradient[going] for gradient in gradients]
+                edge = edge[going]
+                if not len(rows):
+                    return done
+                back, one, objective = space.around(seed, radius), one[going], objective.take(going)
+            step = self._step(edge[:, None] - values, gradients, x, space, one)
+            x = back(x + (1 + self.overshoot) * step)
+        return done.index_copy(0, rows, x)
+
+    @staticmethod
+    def _step(
+        missing: Tensor, gradients: list[Tensor], x: Tensor, space: Space, one: Tensor
+    ) -> Tensor:
+        """To the goal whose missing gain is made up for soonest; nothing where none has a
+        gradient."""
+        units = [space.steepest(gradient, x, one) for gradient in gradients]
+        pairs = zip(units, gradients, strict=True)
+        gains = torch.stack([(unit * g).flatten(1).sum(1) for unit, g in pairs], 1)
+        away = torch.where(gains == 0, torch.inf, missing / gains)
+        near, which = away.min(1)
+        near = torch.where(near.isinf(), 0.0, near)
+        unit = units[0]
+        for k in range(1, len(units)):
+            unit = torch.where(per_row(which == k, x), units[k], unit)
+        return unit * per_row(near, x)
+
+
+@dataclass
+class JSMA(Parameters):
+    """Sparse attack: at most `columns` columns change, each to the far end of its range.
+
+    In each step the column of largest |gradient| * room goes all the way, up or down, until the
+    objective is above 0. A saliency map of the margin: one column a step, not pairs of them.
+
+    Parameters
+    ----------
+    columns : int
+        Most columns (pixels of a channel, categories) that may change in a row (L0).
+
+    References
+    ----------
+    Papernot, McDaniel, Jha, Fredrikson, Celik, Swami. The limitations of deep learning in
+    adversarial settings. EuroS&P 2016.
+
+    Examples
+    --------
+    >>> from advaug.attacks import JSMA
+    >>> JSMA(columns=2)
+    JSMA(columns=2)
+    """
+
+    raises: ClassVar[str] = "margin"
+    is_minimal: ClassVar[bool] = True
+    columns: int = 3
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        x = seed.detach()
+        back, alone = space.around(x, radius), space.in_norm(math.inf)
+        column = space.columns(x).expand_as(x).flatten(1)
+        reach = radius.clamp_max(1e6)  # times 0 it must be 0
+        gradient = torch.zeros_like(x)
+        for _ in range(self.columns):
+            value, gradient = value_and_gradient(objective, x)
+            move = back(x + alone.steepest(gradient, x, reach)) - x
+            gain = torch.zeros_like(column, dtype=x.dtype)
+            gain = gain.scatter_add(1, column, (gradient * move).flatten(1))
+            chosen = (column == gain.argmax(1, keepdim=True)).view_as(x)
+            chosen = chosen & per_row(~(value > 0), x)
+            x = back(torch.where(chosen, x + move, x))
+        return x.add(gradient, alpha=0)

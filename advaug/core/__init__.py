@@ -1,0 +1,1 @@
+"""What every attack and every domain stands on; it does not know what a row means."""

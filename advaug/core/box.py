@@ -1,0 +1,185 @@
+"""Numbers between bounds: pixels, signals, numeric columns.
+
+A coordinate may be frozen (`free`), lie on a grid (`grid`: whole steps from the seed), or be
+held by another one (`holder`: while that one is 1, the value is missing and stays so).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.core import norms
+from advaug.core.space import Space, scattered
+
+
+@dataclass(frozen=True)
+class Box(Space):
+    """Bounds, norm and freedom of a block of numbers.
+
+    Parameters
+    ----------
+    lower, upper : Tensor, broadcastable to (*shape)
+        Bounds. A seed outside of them widens them for its own row: it is never moved by force.
+    norm : inf, 2 or 1
+        The ball's norm.
+    free : bool Tensor (*shape), optional
+        Which coordinates may move.
+    grid : Tensor (*shape), optional
+        Distance between neighbouring values; 0 where every value is valid.
+    holder : int Tensor (*shape), optional
+        For each coordinate of a flat row the coordinate that says (by 1) that it is missing;
+        -1 where there is none.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    norm: float = math.inf
+    free: Tensor | None = None
+    grid: Tensor | None = None
+    holder: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Self:
+        tensors: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
+
+    def usual_in(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
+        return self
+
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, norm=norm)
+
+    def moves(self) -> Self:
+        endless = torch.full_like(self.upper, math.inf)
+        return replace(self, lower=-endless, upper=endless, grid=None, holder=None)
+
+    def freed(
+        self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        if self.free is not None:
+            move = move * self.free
+        if self.holder is not None:
+            held = (x[:, self.holder.clamp_min(0)] > 0.5) & (self.holder >= 0)
+            move = move.masked_fill(held, 0.0)
+        return move
+
+    def columns(self, like: Float[Tensor, "batch *shape"]) -> Int[Tensor, "*shape"]:
+        shape = like.shape[1:]
+        return torch.arange(shape.numel(), device=like.device).view(shape)
+
+    def _bounded(
+        self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        return x.clamp(torch.minimum(self.lower, seed), torch.maximum(self.upper, seed))
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch *shape"],
+        x: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch *shape"] | None = None,
+    ) -> Float[Tensor, "batch *shape"]:
+        gradient = self.freed(gradient, x)
+        if self.norm == 1:  # what a coordinate cannot use before its bound goes to the next one
+            at = x if seed is None else seed
+            room = torch.where(gradient > 0, self.upper - at, at - self.lower).clamp_min(0)
+            return norms.fill(gradient, room, radius)
+        unit = norms.steepest(gradient, self.norm)
+        return unit.mul_(norms.per_row(radius, unit))
+
+    def project(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch *shape"]:
+        return self.around(seed, radius)(x)
+
+    def around(
+        self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
+    ) -> Callable[[Tensor], Tensor]:
+        lower, upper = self.lower.minimum(seed), self.upper.maximum(seed)
+        if radius is None:
+            return lambda x: x.clamp(lower, upper)
+        if self.norm == math.inf:
+            reach = norms.per_row(radius, seed)
+            lower, upper = (seed - reach).maximum(lower), (seed + reach).minimum(upper)
+            return lambda x: x.clamp(lower, upper)
+        if self.norm == 1:
+            up, down = upper - seed, seed - lower
+
+            def nearest(x: Tensor) -> Tensor:
+                move = x - seed
+                return seed + norms.project_between(move, radius, torch.where(move > 0, up, down))
+
+            return nearest
+        # Clipping to bounds that hold the seed shortens every coordinate: it stays in the ball.
+        return lambda x: (seed + norms.project(x - seed, radius, self.norm)).clamp(lower, upper)
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        return self._bounded(seed + self.freed(norms.ball(noise, radius, self.norm), seed), seed)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        seed: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        """Whole steps from the seed, up or down by chance so that the mean stays.
+
+        A row that this would carry out of the ball goes towards the seed instead.
+        """
+        if self.grid is None:
+            return x
+        grid = torch.where(self.grid > 0, self.grid, 1.0)
+        steps = (x - seed) / grid
+        rounded = seed + (steps + noise).floor() * grid
+        shorter = seed + (steps + 1e-3 * steps.sign()).trunc() * grid  # 2.99999 steps are 3
+        beyond = (rounded - self._bounded(rounded, seed)).abs() > grid / 100
+        rounded = torch.where(self.grid > 0, torch.where(beyond, shorter, rounded), x)
+        shorter = torch.where(self.grid > 0, shorter, x)
+        outside = norms.per_row(norms.length(rounded - seed, self.norm) > radius * (1 + 1e-6), x)
+        return torch.where(outside, shorter, rounded)
+
+    def distance(
+        self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, " batch"]:
+        return norms.length(x - seed, self.norm)
+
+    def shift(
+        self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        return self._bounded(x + self.freed(move, x), x)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "*shape"],
+        noise: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        return scattered(self, x, size, scale, noise)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch *shape"],
+        other: Float[Tensor, "batch *shape"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch *shape"]:
+        # What is missing in either row stays as the seed has it.
+        way = self.freed(self.freed(other - seed, seed), other)
+        return seed + norms.per_row(share, seed) * way

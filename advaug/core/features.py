@@ -1,0 +1,39 @@
+"""What a committee sees of a row: numbers in a vector, differentiable in the row.
+
+Tables and images are read as they are; a domain whose rows say little cell by cell brings its own.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Features(Protocol):
+    """Encoded rows to vectors; the rows' gradient flows through where they have one."""
+
+    @property
+    def signs(self) -> slice | None:
+        """The features that a new row must have like its class's real ones; None: no such."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same features on another device."""
+        ...
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]: ...
+
+
+@dataclass(frozen=True)
+class FlatFeatures:
+    """The cells of a row, one after the other."""
+
+    signs: ClassVar[None] = None
+
+    def to(self, device: torch.device | str) -> Self:
+        return self
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]:
+        return x.flatten(1)

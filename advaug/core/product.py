@@ -1,0 +1,149 @@
+"""A whole table row: numbers and categories side by side in one flat tensor.
+
+Each part keeps its own space, unit and budget; the product only splits and joins.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.core.space import Space, scattered
+
+
+@dataclass(frozen=True)
+class Product(Space):
+    """Rows are (batch, width): the parts' rows, flattened, one after the other.
+
+    Parameters
+    ----------
+    parts : tuple of Space
+    shapes : tuple of shapes
+        The shape of a row in each part.
+    """
+
+    parts: tuple[Space, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def norm(self) -> float:
+        """Of the first part; they share it."""
+        return self.parts[0].norm
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, parts=tuple(part.to(device) for part in self.parts))
+
+    def usual_in(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
+        pairs = zip(self.parts, self._split(rows), strict=True)
+        return replace(self, parts=tuple(part.usual_in(block, least) for part, block in pairs))
+
+    def in_norm(self, norm: float) -> Self:
+        return replace(self, parts=tuple(part.in_norm(norm) for part in self.parts))
+
+    def moves(self) -> Self:
+        return replace(self, parts=tuple(part.moves() for part in self.parts))
+
+    def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
+        widths = [torch.Size(shape).numel() for shape in self.shapes]
+        blocks = x.split(widths, dim=1)
+        return [block.reshape(-1, *shape) for block, shape in zip(blocks, self.shapes, strict=True)]
+
+    def _each(
+        self, work: Callable[..., Tensor], *rows: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        """`work(part, *blocks)` for each part, joined to whole rows."""
+        blocks = zip(self.parts, *(self._split(x) for x in rows), strict=True)
+        return torch.cat([work(*block).flatten(1) for block in blocks], dim=1)
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch width"],
+        x: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch width"] | None = None,
+    ) -> Float[Tensor, "batch width"]:
+        centre = x if seed is None else seed
+        return self._each(
+            lambda part, g, x, seed: part.steepest(g, x, radius, seed), gradient, x, centre
+        )
+
+    def freed(
+        self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, move, x: part.freed(move, x), move, x)
+
+    def columns(self, like: Float[Tensor, "batch width"]) -> Int[Tensor, " width"]:
+        found: list[Tensor] = []
+        for part, block in zip(self.parts, self._split(like), strict=True):
+            first = found[-1].max() + 1 if found else 0
+            found.append(part.columns(block).flatten() + first)
+        return torch.cat(found)
+
+    def project(
+        self,
+        x: Float[Tensor, "batch width"],
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        return self.around(seed, radius)(x)
+
+    def around(
+        self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"] | None
+    ) -> Callable[[Tensor], Tensor]:
+        pairs = zip(self.parts, self._split(seed), strict=True)
+        backs = [part.around(block, radius) for part, block in pairs]
+
+        def back(x: Tensor) -> Tensor:
+            blocks = zip(backs, self._split(x), strict=True)
+            return torch.cat([one(block).flatten(1) for one, block in blocks], dim=1)
+
+        return back
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, s, u: part.sample(s, radius, u), seed, noise)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch width"],
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, s, u: part.snap(x, s, radius, u), x, seed, noise)
+
+    def distance(
+        self, x: Float[Tensor, "batch width"], seed: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, " batch"]:
+        """Lengths of the parts added up: standard deviations and flips."""
+        pairs = zip(self.parts, self._split(x), self._split(seed), strict=True)
+        return torch.stack([part.distance(x, s) for part, x, s in pairs]).sum(0)
+
+    def shift(
+        self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, move: part.shift(x, move), x, move)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch width"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, " width"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        return scattered(self, x, size, scale, noise)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch width"],
+        other: Float[Tensor, "batch width"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, s, o: part.mix(s, o, share), seed, other)

@@ -1,0 +1,174 @@
+"""Categories and tokens as points between levels: a relaxed one-hot for each position.
+
+The unit of distance is one flip. At most `flips` positions of a row may leave the seed's level,
+a budget of its own: in the numbers' radius a category would either never flip or always.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from advaug.core.norms import per_row
+from advaug.core.space import Space, scattered
+
+
+@dataclass(frozen=True)
+class Simplex(Space):
+    """Rows are (batch, positions, levels), each position a point of the simplex.
+
+    Parameters
+    ----------
+    reachable : bool Tensor (positions, levels)
+        Levels that a position may move to.
+    held : bool Tensor (positions, levels)
+        Levels that a position never leaves: a missing value stays missing.
+    flips : int
+        How many positions of a row may change.
+    """
+
+    reachable: Tensor
+    held: Tensor
+    flips: int = 1
+
+    @property
+    def norm(self) -> float:
+        """Flips add up."""
+        return 1.0
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, reachable=self.reachable.to(device), held=self.held.to(device))
+
+    def usual_in(self, rows: Float[Tensor, "rows positions levels"], least: float) -> Self:
+        usual = rows.mean(0).to(self.reachable.device) >= least
+        return replace(self, reachable=self.reachable & usual)
+
+    def in_norm(self, norm: float) -> Self:
+        return self
+
+    def moves(self) -> Self:
+        return replace(self, reachable=torch.zeros_like(self.reachable))
+
+    def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
+        """(batch, positions): at a level that is never left, or with nowhere to go."""
+        return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
+
+    def _strongest(
+        self, score: Float[Tensor, "batch positions"]
+    ) -> Bool[Tensor, "batch positions"]:
+        """The `flips` positions of highest score above 0 in each row."""
+        few = min(self.flips, score.shape[1])
+        best = score.topk(few, dim=1).indices
+        return torch.zeros_like(score, dtype=torch.bool).scatter(1, best, True) & (score > 0)
+
+    def _moved(self, x: Tensor, seed: Tensor) -> Float[Tensor, "batch positions"]:
+        """How much of each position has left the seed, from 0 to 1."""
+        return (x - seed).abs().sum(-1) / 2
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch positions levels"],
+        x: Float[Tensor, "batch positions levels"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch positions levels"] | None = None,
+    ) -> Float[Tensor, "batch positions levels"]:
+        """Towards the best level, in the positions that gain most, whatever the radius above 0."""
+        best, level = gradient.masked_fill(~self.reachable, -torch.inf).max(-1, keepdim=True)
+        gain = best[..., 0] - (gradient * x).sum(-1)
+        gain = gain.masked_fill(self._is_held(x) | (per_row(radius, gain) <= 0), -torch.inf)
+        move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
+        return move.masked_fill(~self._strongest(gain)[..., None], 0.0)
+
+    def freed(
+        self,
+        move: Float[Tensor, "batch positions levels"],
+        x: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        stuck = self._is_held(x)[..., None] | (~self.reachable & (move > 0))
+        return move.masked_fill(stuck, 0.0)
+
+    def columns(
+        self, like: Float[Tensor, "batch positions levels"]
+    ) -> Int[Tensor, "positions levels"]:
+        return torch.arange(like.shape[1], device=like.device)[:, None].expand(like.shape[1:])
+
+    def project(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        seed: Float[Tensor, "batch positions levels"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        x = x.clamp_min(0)
+        x = x / x.sum(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
+        budget = self.flips * (radius > 0).to(x.dtype)
+        budget = torch.where(radius.isinf(), torch.inf, budget)
+        share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
+        return seed + per_row(share.clamp_max(1), x) * (x - seed)
+
+    def around(
+        self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"] | None
+    ) -> Callable[[Tensor], Tensor]:
+        if radius is None:
+            radius = torch.full_like(seed[:, 0, 0], torch.inf)
+        return partial(self.project, seed=seed, radius=radius)
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch positions levels"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        return seed + noise.amax(-1, keepdim=True) * self.steepest(noise, seed, radius)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        seed: Float[Tensor, "batch positions levels"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        """One level each, drawn with the point's own shares; over budget, the weakest go back."""
+        heights = x.cumsum(-1)
+        level = (heights <= noise[..., :1] * heights[..., -1:]).sum(-1, keepdim=True)
+        level = level.clamp_max(x.shape[-1] - 1)
+        drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
+        strength = self._moved(x, seed) * self._moved(drawn, seed)
+        kept = self._strongest(strength) | per_row(radius, strength).isinf()
+        kept = kept & (drawn * self.reachable).any(-1) & (per_row(radius, strength) > 0)
+        return torch.where(kept[..., None], drawn, seed)
+
+    def distance(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        seed: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, " batch"]:
+        return self._moved(x, seed).sum(1)
+
+    def shift(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        move: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        return x
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "positions levels"],
+        noise: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        return scattered(self, x, size, scale, noise)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch positions levels"],
+        other: Float[Tensor, "batch positions levels"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        stuck = (self._is_held(seed) | self._is_held(other))[..., None]
+        return seed + per_row(share, seed) * (other - seed).masked_fill(stuck, 0.0)

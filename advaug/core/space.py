@@ -1,0 +1,108 @@
+"""The face every space shows: fifteen small operations on batches of rows.
+
+Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
+batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advaug.core.norms import length, per_row, standard_normal
+
+
+class Space(Protocol):
+    """Tensors are (batch, *shape); `radius` is (batch,), in the space's own units."""
+
+    # Whether rows are near where their cells are; else their features say what is near.
+    is_euclidean: ClassVar[bool] = True
+    # How many of the last axes a local window spans: 2 in an image, 1 where channels share an axis.
+    window_axes: ClassVar[int] = 2
+
+    @property
+    def norm(self) -> float:
+        """In which numbers are measured: inf, 2 or 1."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same space on another device."""
+        ...
+
+    def usual_in(self, rows: Tensor, least: float) -> Self:
+        """The same space, but moving only to levels that a share `least` of the rows hold."""
+        ...
+
+    def in_norm(self, norm: float) -> Self:
+        """The same space, moves measured in another norm."""
+        ...
+
+    def moves(self) -> Self:
+        """Where a move that many rows share lives: around 0, without bounds; categories stay."""
+        ...
+
+    def steepest(
+        self, gradient: Tensor, x: Tensor, radius: Tensor, seed: Tensor | None = None
+    ) -> Tensor:
+        """The move of length `radius` from x that gains most on `gradient`.
+
+        `seed`: where the ball has its centre, if that is not x. In L1 the move is then the best
+        one from there: a coordinate that has gone to its bound keeps its part of the length.
+        """
+        ...
+
+    def freed(self, move: Tensor, x: Tensor) -> Tensor:
+        """The move without what may not move from x: frozen and missing cells."""
+        ...
+
+    def columns(self, like: Tensor) -> Tensor:
+        """(*shape) whole numbers: the column of the user's that each coordinate belongs to."""
+        ...
+
+    def project(self, x: Tensor, seed: Tensor, radius: Tensor) -> Tensor:
+        """Back to a valid point within `radius` of the seed."""
+        ...
+
+    def around(self, seed: Tensor, radius: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """`project` for a loop: seed and radius (None: no ball) are worked in once."""
+        ...
+
+    def sample(self, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:
+        """A random valid point within `radius` of the seed."""
+        ...
+
+    def snap(self, x: Tensor, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:
+        """A point that can be decoded, unbiased around x, within `radius` of the seed."""
+        ...
+
+    def distance(self, x: Tensor, seed: Tensor) -> Tensor:
+        """(batch,): how far x lies from the seed."""
+        ...
+
+    def shift(self, x: Tensor, move: Tensor) -> Tensor:
+        """x with its numbers moved, as far as they may; categories stay."""
+        ...
+
+    def scatter(self, x: Tensor, size: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape)."""
+        ...
+
+    def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        """The point at `share` (batch,) of the way from the seed to the other row."""
+        ...
+
+
+def scattered(
+    space: Space,
+    x: Float[Tensor, "batch *shape"],
+    size: Float[Tensor, " batch"],
+    scale: Float[Tensor, "*shape"],
+    noise: Float[Tensor, "batch *shape"],
+) -> Float[Tensor, "batch *shape"]:
+    """Where every direction is as good: `size` is the length over all cells that may move."""
+    direction = standard_normal(noise)
+    direction = direction * (space.shift(x, direction * scale) != x)
+    share = size / length(direction, 2).clamp_min(1e-9)
+    return space.shift(x, direction * per_row(share, direction) * scale)

@@ -1,0 +1,1 @@
+"""The wings: each domain fills the core's protocols and does not know the others."""

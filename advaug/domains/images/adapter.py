@@ -1,0 +1,113 @@
+"""Images: one unit of radius is the way from black to white.
+
+Arrays (n, h, w) or (n, channels, h, w) of uint8 in 0..255, other whole numbers, or floats.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advaug.containers.rows import as_array
+from advaug.core.box import Box
+from advaug.core.domain import refuse_not_finite
+from advaug.core.features import Features, FlatFeatures
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
+
+
+@dataclass
+class ImageAdapter(Parameters):
+    """One unit of radius = black to white.
+
+    Parameters
+    ----------
+    low, high : float, optional
+        The values of black and white. By default 0 and 255 for uint8, the range of the dtype's
+        data otherwise (0 and 1 if the floats lie between them).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advaug.adapters import ImageAdapter
+    >>> coding = ImageAdapter().fit(np.zeros((5, 8, 8), dtype=np.uint8))
+    >>> coding.high
+    255.0
+    """
+
+    low: float | None = None
+    high: float | None = None
+
+    def accepts(self, X: Any) -> bool:
+        """4-d arrays, and 3-d ones of uint8 (a 3-d float array could be a signal: say which)."""
+        return isinstance(X, np.ndarray) and (X.ndim == 4 or (X.ndim == 3 and X.dtype == np.uint8))
+
+    def fit(self, X: Any) -> "ImageCoding":
+        """Learn black and white; ValueError for empty or not finite images."""
+        X = as_array(X)
+        if X.ndim not in (3, 4):
+            raise ValueError(f"images are (n, h, w) or (n, c, h, w), got shape {X.shape}")
+        if X.dtype.kind not in "iufb" or not X.size:
+            raise ValueError(f"images must hold numbers, got {X.dtype} of shape {X.shape}")
+        if X.dtype.kind == "f" and not np.isfinite(X).all():
+            row = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(1))[0]
+            raise ValueError(f"image {row} holds NaN or infinity: repair or drop it")
+        least, most = float(X.min()), float(X.max())
+        in_unit = least >= 0 and most <= 1
+        usual = (0.0, 255.0) if X.dtype == np.uint8 else (0.0, 1.0) if in_unit else (least, most)
+        low = usual[0] if self.low is None else self.low
+        high = usual[1] if self.high is None else self.high
+        whole = X.dtype.kind in "iub"
+        return ImageCoding(low, high if high > low else low + 1, whole, X.shape[1:])
+
+
+@dataclass(frozen=True)
+class ImageCoding:
+    """Learnt black and white; whole-numbered pixels stay whole."""
+
+    low: float
+    high: float
+    is_whole: bool
+    shape: tuple[int, ...] = ()
+
+    def encode(self, X: Any) -> Tensor:
+        """(n, *shape) float32 in units of black to white."""
+        if self.shape and np.shape(X)[1:] != self.shape:
+            raise ValueError(f"images are {np.shape(X)[1:]}, but were {self.shape} in fit")
+        values = (as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
+        return torch.tensor(values, dtype=torch.float32)
+
+    def native(self, x: Tensor) -> Tensor:
+        """As encoded: 0 is black, 1 is white."""
+        return x
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """The cells as they are."""
+        return FlatFeatures()
+
+    def space(self, norm: float = math.inf) -> Space:
+        """The box between black and white, on the grid of whole values where pixels are whole."""
+        lower, upper, step = torch.tensor(
+            [0.0, 1.0, 1 / (self.high - self.low)], dtype=torch.float32
+        ).unbind()
+        return Box(lower, upper, norm, grid=step if self.is_whole else None)
+
+    def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
+        """Copies of the images with the moved pixels written, in their own dtype."""
+        refuse_not_finite(moved)
+        by = (moved.double() - seed.double()).numpy() * (self.high - self.low)
+        by = np.rint(by) if self.is_whole else by
+        images = np.array(rows)
+        values = images.astype(np.float64)
+        least, most = np.minimum(values, self.low), np.maximum(values, self.high)
+        shifted = np.clip(values + by, least, most)
+        return np.where(by == 0, images, shifted.astype(images.dtype))
+
+    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
+        """For each image how many pixels moved, and the largest move."""
+        moves = np.abs(np.asarray(after, np.float64) - np.asarray(before, np.float64))
+        flat = moves.reshape(len(moves), -1)
+        return [{"pixels": int((row > 0).sum()), "largest": float(row.max())} for row in flat]

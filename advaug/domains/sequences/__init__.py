@@ -1,0 +1,1 @@
+"""Sequences: texts and lists of tokens, which move by edits."""

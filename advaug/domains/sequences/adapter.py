@@ -1,0 +1,314 @@
+"""Sequences: one unit of radius is one edit, a token substituted, inserted, deleted or swapped.
+
+Rows become numbers of tokens, padded with -1; what has not moved is handed back byte for byte.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advaug import containers
+from advaug.core.domain import refuse_not_finite
+from advaug.core.features import Features
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
+from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
+from advaug.domains.sequences.features import NGramFeatures
+from advaug.domains.sequences.join_rules import JoinRules
+from advaug.domains.sequences.space import EditSpace
+from advaug.domains.sequences.tokenizer import (
+    Tokenizer,
+    cut_named,
+    edges,
+    with_leading_space,
+    without_leading_space,
+    words,
+)
+
+MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
+ALIGNED = 200  # differing tokens up to which edits are told one by one
+
+
+@dataclass
+class SequenceAdapter(Parameters):
+    """One unit of radius = one edit: a token substituted, inserted, deleted, or two swapped.
+
+    Takes lists, arrays and series of texts, and lists of tokens (texts or whole numbers).
+
+    Parameters
+    ----------
+    tokens : {"auto", "word", "character"}, int or callable
+        What a text is made of: words and signs with the white space before them, characters, or
+        so many characters (k-mers, end to end: 3 are codons). A callable cuts a text into pieces
+        that join to it again. "auto" takes words where half of the rows have blanks inside, or
+        four words and signs.
+    moves : dict of token -> list of tokens, optional
+        Safe moves, allowed wherever the token stands: synonyms, synonymous codons. "" as a key
+        lists tokens that may be inserted anywhere (no-op events), "" in a list: may be left out.
+        White space before a word is kept.
+    by_table : bool
+        Only the table's moves; no others are taken from the corpus.
+    frozen : collection of tokens
+        Tokens that no row loses.
+    positions : sequence of int
+        Places whose tokens stay (negative ones count from the end); rows then keep their lengths.
+    protected : str, optional
+        A regular expression: what it matches in a text is one token that stays (in token lists:
+        each token in which it is found).
+    most : int
+        Edits a row at most, and
+    share : float in (0, 1]
+        of its tokens at most this share (one is always allowed).
+    longest : int
+        Tokens of a row that are looked at; a longer row keeps its end as it is.
+
+    Examples
+    --------
+    >>> from advaug.adapters import SequenceAdapter
+    >>> coding = SequenceAdapter(frozen=["now"]).fit(["call me now", "do not call"])
+    >>> coding.encode(["call me now"])
+    tensor([[0., 1., 8.]])
+    """
+
+    tokens: Any = "auto"
+    moves: Mapping[Any, Iterable[Any]] = field(default_factory=dict)
+    by_table: bool = False
+    frozen: Any = ()
+    positions: Any = ()
+    protected: str | None = None
+    most: int = 20
+    share: float = 0.25
+    longest: int = 1024
+
+    def accepts(self, X: Any) -> bool:
+        """Texts, lists of texts, and lists of whole numbers of unequal length."""
+        return containers.is_sequences(X)
+
+    def fit(self, X: Any) -> "SequenceCoding":
+        """Learn the vocabulary and which tokens are neighbours; errors name row or token."""
+        self._check()
+        rows = containers.sequences(X)
+        containers.refuse_no_tokens(rows)
+        cutter = Tokenizer(
+            cut_named(self.tokens, rows),
+            re.compile(self.protected) if self.protected else None,
+            frozenset(self.frozen),
+            tuple(self.positions),
+        )
+        cut = [cutter(row) for row in rows]
+        known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.longest])
+        is_text = bool(rows) and isinstance(rows[0], str)
+        safe = table_of(self.moves, list(known), is_spaced=is_text and cutter.cut is words)
+        known |= dict.fromkeys(new for _, new in safe if new is not None)
+        if len(known) > MOST_TOKENS:
+            raise ValueError(
+                f"X has {len(known)} different tokens, more than {MOST_TOKENS}: cut rows into "
+                "smaller tokens, e.g. SequenceAdapter(tokens='character')"
+            )
+        counts = {len(tokens) for tokens, _ in cut}
+        is_aligned = len(counts) == 1 and cutter.cut is not words
+        index = {token: number for number, token in enumerate(known)}
+        return SequenceCoding(
+            cutter=cutter,
+            words=tuple(known),
+            index=index,
+            width=max(min(max(counts, default=0), self.longest), 1),
+            is_aligned=is_aligned,
+            is_text=is_text,
+            edits=replace(
+                self._edits(cut, index, safe, is_aligned),
+                seams=seams_of(index, cutter) if is_text else None,
+            ),
+        )
+
+    def _edits(
+        self, cut: list[Any], index: dict[Any, int], safe: list[Any], is_aligned: bool
+    ) -> EditSpace:
+        """The space of edits between the rows that were cut."""
+        size, flat, tied = len(index), [-1], [False]
+        for tokens, held in [] if self.by_table else cut:
+            flat += [*(index[token] for token in tokens[: self.longest]), -1]
+            tied += [*held[: self.longest], False]
+        owner = [size if token is None else index[token] for token, _ in safe]
+        values = [-1 if new is None else index[new] for _, new in safe]
+        owners, lists = (torch.tensor(numbers, dtype=torch.long) for numbers in (owner, values))
+        return EditSpace(
+            bigrams=Bigrams.of(torch.tensor(flat), torch.tensor(tied), size),
+            safe=RaggedIndex.of(owners, lists, size + 2),
+            most=self.most,
+            share=self.share,
+            keeps_length=is_aligned or bool(self.positions),
+            crosses=not self.by_table,
+        )
+
+    def _check(self) -> None:
+        for name in ("frozen", "positions"):
+            if isinstance(getattr(self, name), str | int):
+                value = getattr(self, name)
+                raise TypeError(f"{name} must be a list: write {name}=[{value!r}]")
+        for token, fitting in moves_of(self.moves):
+            if isinstance(fitting, str) or not isinstance(fitting, Iterable):
+                raise TypeError(
+                    f"moves[{token!r}] must be a list of tokens: write {token!r}: [{fitting!r}]"
+                )
+        try:
+            re.compile(self.protected or "")
+        except (re.error, TypeError) as error:
+            raise ValueError(
+                f"protected must be a regular expression, got {self.protected!r}: {error}"
+            ) from error
+        numbers = (self.longest, self.most, self.share)
+        if not all(isinstance(n, Real) and n == n for n in numbers):
+            raise TypeError(f"longest, most and share must be numbers, got {numbers}")
+        if self.longest < 1 or self.most < 1 or not 0 < self.share <= 1:
+            raise ValueError(
+                "longest and most must be 1 or more and share in (0, 1], got "
+                f"longest={self.longest}, most={self.most}, share={self.share}"
+            )
+
+
+def moves_of(moves: Any) -> Iterable[tuple[Any, Any]]:
+    """The entries of the table of safe moves; TypeError for what is no table."""
+    if not isinstance(moves, Mapping):
+        raise TypeError(f"moves must be a dict of token to tokens, got {type(moves).__name__}")
+    return moves.items()
+
+
+def table_of(
+    moves: Mapping[Any, Iterable[Any]], known: list[Any], *, is_spaced: bool
+) -> list[tuple[Any, Any]]:
+    """(token, what may stand for it) with the white space of each; None: nothing at all.
+
+    `is_spaced`: tokens are words, before which there is a blank.
+    """
+    pairs = [
+        (None, f" {without_leading_space(new)}" if is_spaced else new) for new in moves.get("", ())
+    ]
+    for token in known if moves else ():
+        fitting = moves.get(without_leading_space(token), ())
+        pairs += [(token, None if new == "" else with_leading_space(new, token)) for new in fitting]
+    return pairs
+
+
+def seams_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
+    """Which tokens run together where they meet, and their twins with a blank before them."""
+    sides = torch.tensor(edges(list(index), cutter.cut), dtype=torch.bool).view(-1, 2)
+    is_spaced = cutter.cut is words
+    twins = [index.get(f" {token}", -1) if is_spaced else -1 for token in index]
+    return JoinRules(sides[:, 0], sides[:, 1], torch.tensor(twins, dtype=torch.long))
+
+
+@dataclass(frozen=True)
+class SequenceCoding:
+    """What `SequenceAdapter` has learnt: tokens and their numbers, and the space of edits."""
+
+    cutter: Tokenizer
+    words: tuple[Any, ...]
+    index: dict[Any, int]
+    width: int  # tokens of the longest row, or as many as are looked at
+    is_aligned: bool  # all rows are of one length, and places in them mean something
+    is_text: bool
+    edits: EditSpace
+
+    def encode(self, X: Any) -> Tensor:
+        """(rows, width) float32: numbers of tokens, more by their count where frozen, -1 behind.
+
+        A token at place k that fit has not seen is -2 - 2 k, and -3 - 2 k where it is frozen.
+        """
+        rows = containers.sequences(X)
+        containers.refuse_no_tokens(rows)
+        x = np.full((len(rows), self.width), -1, np.float32)
+        size, get = len(self.words), self.index.get
+        for row, to in zip(rows, x, strict=True):
+            tokens, held = self.cutter(row)
+            tokens, held = tokens[: self.width], held[: self.width]
+            numbers = np.array([get(token, -1) for token in tokens], dtype=np.int64)
+            is_held = np.array(held, dtype=bool)
+            unseen = -2 - 2 * np.arange(len(numbers)) - is_held
+            to[: len(numbers)] = np.where(numbers < 0, unseen, numbers + size * is_held)
+        return torch.from_numpy(x)
+
+    def native(self, x: Tensor) -> Tensor:
+        """Numbers of tokens from 1 on (`index` plus 1), 0 for padding and for unseen tokens."""
+        return self.edits.plain(x).clamp_min(-1) + 1
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """N-grams of tokens, and of the letters in words, in a few hundred columns."""
+        return NGramFeatures.of(
+            x, self.words, generator, is_text=self.is_text, is_aligned=self.is_aligned
+        )
+
+    def space(self, norm: float = math.inf) -> Space:
+        """The space of edits; it has no norm."""
+        return self.edits
+
+    def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
+        """Copies of the rows; those that were edited are written anew from their tokens."""
+        refuse_not_finite(moved)
+        new = containers.sequences(rows)
+        for place in (moved != seed).any(1).nonzero()[:, 0].tolist():
+            is_full = bool(seed[place, -1] != -1)
+            new[place] = self._written(moved[place].long().tolist(), new[place], is_full)
+        return containers.put_sequences(rows, new)
+
+    def _written(self, numbers: list[int], row: Any, is_full: bool) -> Any:
+        """A row of the same kind from numbers of tokens; what was not looked at stays."""
+        size = len(self.words)
+        own = self.cutter(row)[0] if is_full or min(numbers) < -1 else []
+        tokens = [
+            self.words[number % size] if number >= 0 else own[-number // 2 - 1]
+            for number in numbers
+            if number != -1
+        ]
+        return containers.like_row(row, tokens + own[self.width :])
+
+    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
+        """For each row its edits: place -> (tokens before, tokens after)."""
+        pairs = zip(containers.sequences(before), containers.sequences(after), strict=True)
+        return [self._edits_of(a, b) for a, b in pairs]
+
+    def _edits_of(self, before: Any, after: Any) -> dict[str, Any]:
+        a, b = self.cutter(before)[0], self.cutter(after)[0]
+        return {
+            str(i): (containers.like_row(before, a[i:j]), containers.like_row(after, b[k:m]))
+            for kind, i, j, k, m in opcodes(a, b)
+            if kind != "equal"
+        }
+
+    def compared(self, before: Any, after: Any) -> list[tuple[str, str, str]]:
+        """Stretches of two rows as text: ("equal" or another word, before, after)."""
+        a, b = self.cutter(before)[0], self.cutter(after)[0]
+        blank = "" if isinstance(before, str) else " "
+
+        def text(tokens: list[Any]) -> str:
+            return "".join(f"{token}{blank}" for token in tokens)
+
+        return [(kind, text(a[i:j]), text(b[k:m])) for kind, i, j, k, m in opcodes(a, b)]
+
+
+def opcodes(a: list[Any], b: list[Any]) -> list[tuple[str, int, int, int, int]]:
+    """What turns tokens a into b, as difflib says it; long stretches that differ are one edit."""
+    head = alike(a, b)
+    tail = alike(a[head:][::-1], b[head:][::-1])
+    i, k = len(a) - tail, len(b) - tail
+    whole: list[tuple[str, int, int, int, int]] = [("equal", 0, head, 0, head)] if head else []
+    if max(i, k) - head > ALIGNED:
+        whole.append(("replace", head, i, head, k))
+    else:
+        middle = SequenceMatcher(None, a[head:i], b[head:k], autojunk=False).get_opcodes()
+        whole += [(kind, head + p, head + q, head + r, head + s) for kind, p, q, r, s in middle]
+    return whole + ([("equal", i, len(a), k, len(b))] if tail else [])
+
+
+def alike(a: list[Any], b: list[Any]) -> int:
+    """How many tokens both begin with."""
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((k for k, (one, other) in pairs if one != other), min(len(a), len(b)))

@@ -1,0 +1,94 @@
+"""Which token has stood after which, and what may stand for what: lists of places, one a token.
+
+Tokens are whole numbers below `size`; -1 stands for the end of a row, what lies below -1 for a
+token that nobody knows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RaggedIndex:
+    """For each token a list of others: `values[first[t]:first[t + 1]]`."""
+
+    values: Int[Tensor, " values"]
+    first: Int[Tensor, " tokens"]
+
+    @classmethod
+    def of(cls, owner: Int[Tensor, " values"], values: Int[Tensor, " values"], size: int) -> Self:
+        """The values, each in the list of its owner, which is below `size`."""
+        order = owner.argsort(stable=True)
+        ends = torch.bincount(owner, minlength=size).cumsum(0)
+        return cls(values[order], torch.cat([ends.new_zeros(1), ends]))
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, values=self.values.to(device), first=self.first.to(device))
+
+    def count(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        """How many values the list of each token holds."""
+        return self.first[token + 1] - self.first[token]
+
+    def draw(
+        self, token: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"], nothing: int
+    ) -> Int[Tensor, "*shape"]:
+        """One value of each token's list, by a lot in [0, 1); `nothing` where it is empty."""
+        count = self.count(token)
+        if not len(self.values):
+            return torch.full_like(token, nothing)
+        place = self.first[token] + (lot * count).long().minimum((count - 1).clamp_min(0))
+        return self.values[place.clamp_max(len(self.values) - 1)].masked_fill(count == 0, nothing)
+
+
+@dataclass(frozen=True)
+class Bigrams:
+    """The pairs of neighbours that rows were seen to hold, the ends of rows included."""
+
+    size: int
+    pairs: Int[Tensor, " pairs"]  # sorted numbers
+    followers: RaggedIndex  # every token as often as it was seen, by the one before it
+
+    @classmethod
+    def of(
+        cls, tokens: Int[Tensor, " tokens"], is_tied: Bool[Tensor, " tokens"], size: int
+    ) -> Self:
+        """The neighbours in one long row of known tokens, with -1 before and after each row.
+
+        What is tied to its place is nobody's follower: it is not put anywhere else.
+        """
+        before, after = tokens[:-1], tokens[1:]
+        pairs = _numbered(before, after, size).unique()
+        known = (after >= 0) & ~is_tied[1:]
+        return cls(size, pairs, RaggedIndex.of(_coded(before[known], size), after[known], size + 2))
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, pairs=self.pairs.to(device), followers=self.followers.to(device))
+
+    def seen(
+        self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """Whether the two have been neighbours."""
+        number = _numbered(before, after, self.size)
+        if not len(self.pairs):
+            return torch.zeros_like(number, dtype=torch.bool)
+        place = torch.searchsorted(self.pairs, number).clamp_max(len(self.pairs) - 1)
+        return self.pairs[place] == number
+
+    def after(
+        self, before: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"]
+    ) -> Int[Tensor, "*shape"]:
+        """A token that has stood after each, as likely as it did so; unknown (-2) if none has."""
+        return self.followers.draw(_coded(before, self.size), lot, -2)
+
+
+def _coded(token: Tensor, size: int) -> Tensor:
+    """Known tokens as they are, the end of a row as `size`, unknown ones as `size` + 1."""
+    return torch.where(token >= 0, token, torch.where(token == -1, size, size + 1))
+
+
+def _numbered(before: Tensor, after: Tensor, size: int) -> Tensor:
+    return _coded(before, size) * (size + 2) + _coded(after, size)

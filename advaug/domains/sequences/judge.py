@@ -1,0 +1,189 @@
+"""A judge of sequences: does the row read like its class, is it as long, is it new?
+
+A grammar, or a regular expression, is a rule of the over-sampler (`constraints`), not of a judge.
+
+It reads encoded rows (numbers of tokens, -1 behind), not what a committee sees of them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy import sparse
+from torch import Tensor
+
+from advaug.core.parameters import Parameters
+from advaug.domains.sequences.splicing import keys_of, lengths, neighbours
+from advaug.sampling.judges.protocol import Verdict
+from advaug.sampling.judges.row_metrics import conformal
+
+ROWS = 256  # compared with all real ones at once
+BASE = 2**31  # parts the two tokens of a pair in its number
+PAIR, TOKEN, ANY = 0.7, 0.29, 0.01  # weights of what was seen after a token, anywhere, or never
+
+
+@dataclass
+class BigramJudge(Parameters):
+    """Keeps sequences whose pairs of tokens, and whose length, are usual in the class.
+
+    Surprise is the mean of -log p(token | token before) in the class: seen pairs, interpolated
+    with seen tokens (Jelinek, Mercer. Pattern Recognition in Practice, 1980); each real row is
+    read without its own pairs. Its exponential is the perplexity.
+
+    Parameters
+    ----------
+    agreement : float in [0, 1]
+        Least mean probability of the row's label in the jury.
+    level : float in [0, 1]
+        Least conformal p-value of the surprise, and of the length on either side. Surprise has no
+        lower edge: new rows are made of pairs of real ones, which are read without their own.
+    keeps_copies : bool
+        Whether a row may equal a real one of its class.
+    overlap : float in [0, 1]
+        Largest share of pairs in common with a real row of the class, of all pairs in either of
+        them; with more it is a near-duplicate (resemblance, Broder. SEQUENCES 1997). 1 refuses
+        none.
+
+    Examples
+    --------
+    >>> from advaug.judges import BigramJudge
+    >>> BigramJudge(level=0.01).keeps_copies
+    False
+    """
+
+    reads_rows: ClassVar[bool] = True
+    agreement: float = 0.5
+    level: float = 0.05
+    keeps_copies: bool = False
+    overlap: float = 1.0
+
+    def fit(
+        self,
+        x: Float[Tensor, "rows length"],
+        y: Int[Tensor, " rows"],
+        label: int,
+        generator: torch.Generator,
+    ) -> "FittedBigramJudge":
+        """Count the pairs of the class's rows, and read each of them without its own."""
+        own = x[y == label].long()
+        before, after, there = pairs_of(own)
+        counts = Counts.of(before[there] * BASE + after[there])
+        bench = FittedBigramJudge(
+            judge=self,
+            pairs=counts,
+            firsts=Counts.of(before[there]),
+            seconds=Counts.of(after[there]),
+            usual=torch.empty(0),
+            long=lengths(own).float().sort().values,
+            known=keys_of(own.float()).sort().values,
+            own=own,
+        )
+        return replace(bench, usual=bench.surprise(own, own=1).sort().values)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each whole number was seen."""
+
+    numbers: Int[Tensor, " numbers"]  # sorted
+    counts: Int[Tensor, " numbers"]
+
+    @classmethod
+    def of(cls, numbers: Int[Tensor, " all"]) -> Self:
+        return cls(*numbers.unique(return_counts=True))
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, numbers=self.numbers.to(device), counts=self.counts.to(device))
+
+    def __call__(self, number: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        if not len(self.numbers):
+            return torch.zeros_like(number)
+        place = torch.searchsorted(self.numbers, number.contiguous()).clamp_max(
+            len(self.numbers) - 1
+        )
+        return self.counts[place].masked_fill(self.numbers[place] != number, 0)
+
+
+@dataclass(frozen=True)
+class FittedBigramJudge:
+    """A judge that has counted the pairs of a class."""
+
+    judge: BigramJudge
+    pairs: Counts
+    firsts: Counts
+    seconds: Counts
+    usual: Float[Tensor, " own"]
+    long: Float[Tensor, " own"]
+    known: Int[Tensor, " own"]
+    own: Int[Tensor, "own length"]
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same bench on another device."""
+        moved = {name: part.to(device) for name, part in vars(self).items() if name != "judge"}
+        return replace(self, **moved)
+
+    def surprise(self, x: Int[Tensor, "batch length"], own: int = 0) -> Float[Tensor, " batch"]:
+        """Mean -log probability of a row's tokens; `own`: how many of its counts are its own."""
+        before, after, there = pairs_of(x)
+        pair = (self.pairs(before * BASE + after) - own).clamp_min(0)
+        first = (self.firsts(before) - own).clamp_min(1)
+        second = (self.seconds(after) - own).clamp_min(0)
+        total, different = self.seconds.counts.sum(), len(self.seconds.numbers) + 1
+        chance = PAIR * pair / first + TOKEN * second / total.clamp_min(1) + ANY / different
+        return -(chance.log() * there).sum(1) / there.sum(1)
+
+    def verdict(
+        self, x: Float[Tensor, "batch length"], probability: Float[Tensor, " batch"]
+    ) -> Verdict:
+        """Judge encoded rows whose label the jury gives `probability`."""
+        rows = x.long()
+        count = lengths(rows).float()
+        too_long = conformal(self.long, count)
+        too_short = conformal(-self.long.flip(0), -count)
+        p_value = conformal(self.usual, self.surprise(rows)).minimum(too_long).minimum(too_short)
+        keeps = (p_value >= self.judge.level) & (probability >= self.judge.agreement)
+        if not self.judge.keeps_copies:
+            keeps &= ~torch.isin(keys_of(x), self.known)
+        if self.judge.overlap < 1:
+            keeps &= resemblance(rows, self.own) <= self.judge.overlap
+        return Verdict(keeps, probability, p_value)
+
+
+def pairs_of(x: Int[Tensor, "batch length"]) -> tuple[Tensor, Tensor, Bool[Tensor, "batch pairs"]]:
+    """Each token with the one before it, the end of the row included; numbers from 0 on."""
+    around = neighbours(x) + 2**25  # unseen tokens are below 0
+    count = lengths(x)[:, None]
+    at = torch.arange(x.shape[1] + 1, device=x.device)
+    return around[:, : x.shape[1] + 1], around[:, 1 : x.shape[1] + 2], at <= count
+
+
+def resemblance(
+    x: Int[Tensor, "batch length"], own: Int[Tensor, "own length"]
+) -> Float[Tensor, " batch"]:
+    """The largest share of different pairs that a row has in common with one of `own`."""
+    pairs = []
+    for rows in (x, own):
+        before, after, there = pairs_of(rows)
+        row = torch.arange(len(rows), device=rows.device)[:, None].expand_as(there)[there]
+        pairs.append((row, before[there] * BASE + after[there]))
+    _, column = torch.cat([pair for _, pair in pairs]).unique(return_inverse=True)
+    width = int(column.max()) + 1
+    a, b = (
+        sparse.csr_matrix((np.ones(len(at), np.float32), (row.cpu(), at)), (len(rows), width))
+        for rows, (row, _), at in zip(
+            (x, own), pairs, column.cpu().split([len(row) for row, _ in pairs]), strict=True
+        )
+    )
+    for table in (a, b):  # a pair counts once
+        table.sum_duplicates()
+        table.data[:] = 1
+    count = np.asarray(b.sum(1)).ravel()
+    found = np.empty(len(x), np.float32)
+    for first in range(0, len(x), ROWS):
+        some = a[first : first + ROWS]
+        common = (some @ b.T).toarray()
+        either = np.asarray(some.sum(1)) + count - common
+        found[first : first + ROWS] = (common / either).max(1)
+    return torch.from_numpy(found).to(x.device)

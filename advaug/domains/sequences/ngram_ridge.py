@@ -1,0 +1,186 @@
+"""Bagged linear models on every n-gram of a sequence: nets see leading directions, they see all.
+
+Each member is a ridge regression of the classes, a closed form that is solved for all members at
+once, on a bootstrap of the rows outside one fold. How sure a score is, rows held out tell.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import sparse
+from torch import Tensor
+from torch.autograd.functional import hessian, jacobian
+from torch.nn.functional import cross_entropy, one_hot
+
+from advaug.core.features import Features
+from advaug.core.parameters import Parameters
+from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
+from advaug.models.committee import stratified_folds
+
+Array = np.ndarray[Any, Any]
+ROUNDS = 50  # of conjugate gradients, at most
+EXACT = 1e-4  # share of the first residual at which they stop
+STEPS = 20  # of Newton's method, for one number a class and one more
+
+
+@dataclass(frozen=True)
+class FittedNGramRidge:
+    """Fitted members. Logits are `sharpness` * mean score + `offset` of the class.
+
+    Parameters
+    ----------
+    weights : float array (buckets, members * classes)
+    """
+
+    grams: NGramFeatures
+    weights: Array
+    sharpness: float
+    offset: Float[Tensor, " classes"]
+    fold_of_member: Int[Tensor, " members"]
+    fold_of_row: Int[Tensor, " rows"]
+
+    def to(self, device: torch.device | str) -> Self:
+        """Themselves: n-grams are counted on the CPU."""
+        return self
+
+    def scores(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "members batch classes"]:
+        """Each member's scores of encoded rows."""
+        table = self.grams.tfidf(x)
+        return scores_of(table, self.weights, len(self.fold_of_member)).to(x)
+
+    def member_logits(
+        self, x: Float[Tensor, "batch length"]
+    ) -> Float[Tensor, "members batch classes"]:
+        """Each member's logits."""
+        return self.sharpness * self.scores(x) + self.offset.to(x)
+
+    def logits(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
+        """The members' mean logits."""
+        return self.member_logits(x).mean(0)
+
+    def contributions(
+        self, x: Float[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length classes"]:
+        """What each token adds to the logits: with `offset` they add up to them exactly."""
+        mean = self.weights.reshape(len(self.weights), len(self.fold_of_member), -1).mean(1)
+        return self.grams.contributions(x, self.sharpness * mean)
+
+    def probability(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
+        """Of each class, in rows of classes that are equally frequent."""
+        return self.logits(x).softmax(1)
+
+
+@dataclass
+class NGramRidge(Parameters):
+    """Settings of bagged linear models on n-grams; `fit` trains them.
+
+    Parameters
+    ----------
+    repeats, folds : int
+        Members a fold, and folds.
+    penalty : float > 0
+        Weight of the squared length of a member's weights, beside the squared errors of all rows,
+        each class as heavy as any other and the rows' mean weight 1.
+
+    References
+    ----------
+    Hoerl, Kennard. Ridge regression. Technometrics 1970. Breiman. Bagging predictors. Machine
+    Learning 1996. Platt. Probabilistic outputs for support vector machines. 1999.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from advaug.adapters import SequenceAdapter
+    >>> from advaug.models import NGramRidge
+    >>> texts = ["win a prize now", "call me at noon"] * 12
+    >>> coding, chance = SequenceAdapter().fit(texts), torch.Generator().manual_seed(0)
+    >>> x, y = coding.encode(texts), torch.tensor([1, 0] * 12)
+    >>> models = NGramRidge().fit(x, y, 2, chance, coding.features(x, chance))
+    >>> models.contributions(x[:1])[0, :, 1] > 0  # what each word adds to the logit of class 1
+    tensor([True, True, True, True])
+    """
+
+    repeats: int = 2
+    folds: int = 3
+    penalty: float = 3.0
+
+    def fit(
+        self,
+        x: Float[Tensor, "rows length"],
+        y: Int[Tensor, " rows"],
+        n_classes: int,
+        generator: torch.Generator,
+        features: Features,
+    ) -> FittedNGramRidge:
+        """Train on encoded rows whose n-grams `features` counts."""
+        grams, rows = ngram_features_of(features, self), len(y)
+        table = grams.tfidf(x)
+        fold_of_row = stratified_folds(y, self.folds, generator)
+        fold_of_member = torch.arange(self.folds).repeat(self.repeats)
+        heavy = rows / (n_classes * y.bincount(minlength=n_classes).clamp_min(1))[y]
+        drawn = torch.poisson(torch.ones(rows, len(fold_of_member)), generator=generator)
+        weight = heavy[:, None] * drawn * (fold_of_row[:, None] != fold_of_member)
+        target = one_hot(y, n_classes).float() - 1 / n_classes
+        weights = ridge(table, target.numpy(), weight.float().numpy(), self.penalty)
+        scores = scores_of(table, weights, len(fold_of_member))
+        unseen = (fold_of_row == fold_of_member[:, None])[..., None]
+        held_out = (scores * unseen).sum(0) / unseen.sum(0).clamp_min(1)
+        sharpness, offset = calibrated(held_out, y)
+        return FittedNGramRidge(grams, weights, sharpness, offset, fold_of_member, fold_of_row)
+
+
+def scores_of(
+    table: sparse.csr_matrix, weights: Array, members: int
+) -> Float[Tensor, "members batch classes"]:
+    """All members' scores of rows of n-grams."""
+    scores: Tensor = torch.from_numpy(table @ weights)
+    return scores.reshape(len(scores), members, -1).movedim(1, 0)
+
+
+def ridge(table: sparse.csr_matrix, target: Array, weight: Array, penalty: float) -> Array:
+    """(buckets, members * classes): for member m and each class the w of the least
+    sum_i weight_im (target_i - table_i w)^2 + penalty |w|^2, by conjugate gradients, all at once.
+    """
+    members, classes = weight.shape[1], target.shape[1]
+    wide = weight.repeat(classes, axis=1)
+
+    def normal(w: Array) -> Array:
+        return np.asarray(table.T @ (wide * (table @ w))) + penalty * w
+
+    rest = np.asarray(table.T @ (wide * np.tile(target, members)))
+    found, way = np.zeros_like(rest), rest.copy()
+    size = first = (rest * rest).sum(0)
+    for _ in range(ROUNDS):
+        if (size <= EXACT**2 * first).all():
+            break
+        turned = normal(way)
+        step = size / (way * turned).sum(0).clip(1e-30)
+        found += step * way
+        rest -= step * turned
+        before, size = size, (rest * rest).sum(0)
+        way = rest + size / before.clip(1e-30) * way
+    return found
+
+
+def calibrated(
+    scores: Float[Tensor, "rows classes"], y: Int[Tensor, " rows"]
+) -> tuple[float, Float[Tensor, " classes"]]:
+    """Sharpness and offsets under which held-out scores are the most likely log-probabilities."""
+    counts = y.bincount(minlength=scores.shape[1]).double()
+    heavy = len(y) / counts.clamp_min(1)
+    scores = scores.double()
+
+    def loss(theta: Tensor) -> Tensor:
+        logits = theta[0].exp() * scores + theta[1:]
+        return cross_entropy(logits, y, weight=heavy) + 1e-3 * (theta * theta).sum()
+
+    theta = torch.zeros(1 + scores.shape[1], dtype=torch.float64)
+    for _ in range(STEPS):
+        slope, bend = jacobian(loss, theta), hessian(loss, theta)
+        size, along = torch.linalg.eigh(bend)
+        step = along @ ((along.T @ slope) / size.abs().clamp_min(1e-3))
+        theta = theta - step / max(float(step.norm()), 1.0)
+    return float(theta[0].exp()), theta[1:].float()

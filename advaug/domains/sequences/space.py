@@ -1,0 +1,298 @@
+"""Sequences: rows of token numbers that move by edits, where the corpus has seen the neighbours.
+
+A row is (length,): numbers of tokens, then -1 to the end. A number of `size` or more is the same
+token (less `size`), but frozen: it is never changed, dropped or copied to another row. Numbers
+below -1 are tokens that nobody has seen before, frozen where they are odd.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from advaug.core.norms import per_row
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
+from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
+from advaug.domains.sequences.crossing import crossed, is_frozen, plain
+from advaug.domains.sequences.join_rules import JoinRules
+from advaug.domains.sequences.levenshtein import edit_distance
+from advaug.domains.sequences.proposals import Proposals
+from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, neighbours
+
+__all__ = ["EditSpace", "keys_of", "lengths", "neighbours"]
+
+TRIES = 8  # proposals for one edit
+DRAWS = 4  # of chance for each
+KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
+SAFE = 0.5  # share of the substitutions that the table of safe moves is asked for first
+
+
+@dataclass(frozen=True)
+class EditSpace(Space):
+    """Substitute, insert, delete, swap, and cross blocks of two rows. One unit is one edit.
+
+    A new neighbourhood of tokens is one that the corpus holds, unless the table of safe moves
+    allows the token in the place of the old one.
+
+    Parameters
+    ----------
+    bigrams : Bigrams
+        What the corpus holds.
+    safe : Lists
+        For each token those that may always stand for it (-1: it may be left out); the last list
+        holds tokens that may be put in anywhere.
+    most : int
+        Edits a row at most.
+    share : float
+        And at most this share of its tokens (one is always allowed).
+    keeps_length : bool
+        Only substitutions and swaps, and blocks cross in place.
+    crosses : bool
+        Whether rows take over blocks of others.
+    seams : Seams, optional
+        Which tokens stay two where they meet unseen; None: all do.
+    """
+
+    is_euclidean: ClassVar[bool] = False
+    bigrams: Bigrams
+    safe: RaggedIndex
+    most: int
+    share: float
+    keeps_length: bool = False
+    crosses: bool = True
+    seams: JoinRules | None = None
+
+    @property
+    def norm(self) -> float:
+        """Edits add up."""
+        return 1.0
+
+    @property
+    def size(self) -> int:
+        """How many tokens are known."""
+        return self.bigrams.size
+
+    def to(self, device: torch.device | str) -> Self:
+        seams = None if self.seams is None else self.seams.to(device)
+        return replace(
+            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
+        )
+
+    def usual_in(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
+        return self
+
+    def in_norm(self, norm: float) -> Self:
+        return self
+
+    def moves(self) -> Self:
+        return self
+
+    def plain(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
+        """Tokens without their mark of being frozen."""
+        return plain(x, self.size)
+
+    def is_frozen(self, x: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+        """Tokens that may not be touched."""
+        return is_frozen(x, self.size)
+
+    def budget(
+        self, x: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"]
+    ) -> Float[Tensor, " batch"]:
+        """How many edits a row may have within a radius."""
+        room = (self.share * lengths(x)).ceil().clamp(1, self.most).to(radius)
+        return radius.nan_to_num(posinf=float(self.most)).clamp_min(0).minimum(room)
+
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch length"],
+        x: Float[Tensor, "batch length"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch length"] | None = None,
+    ) -> Float[Tensor, "batch length"]:
+        """Random edits: a gradient over token numbers says nothing, it only feeds the chance."""
+        return self.scatter(x, radius, torch.ones_like(x[0]), gradient) - x
+
+    def freed(
+        self, move: Float[Tensor, "batch length"], x: Float[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length"]:
+        return move.masked_fill(self.is_frozen(x.long()), 0.0)
+
+    def columns(self, like: Float[Tensor, "batch length"]) -> Int[Tensor, " length"]:
+        return torch.arange(like.shape[1], device=like.device)
+
+    def project(
+        self,
+        x: Float[Tensor, "batch length"],
+        seed: Float[Tensor, "batch length"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch length"]:
+        """A row with more edits than it may have is its seed again."""
+        x = compact(x)
+        if bool(radius.isinf().all()):
+            return x
+        beyond = self.distance(x, seed) > radius.ceil()
+        return torch.where(per_row(beyond, x), seed, x)
+
+    def around(
+        self, seed: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"] | None
+    ) -> Callable[[Tensor], Tensor]:
+        if radius is None:
+            radius = torch.full_like(seed[:, 0], torch.inf)
+        return partial(self.project, seed=seed, radius=radius)
+
+    def sample(
+        self,
+        seed: Float[Tensor, "batch length"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch length"],
+    ) -> Float[Tensor, "batch length"]:
+        return self.scatter(seed, radius * noise.amax(1), torch.ones_like(seed[0]), noise)
+
+    def snap(
+        self,
+        x: Float[Tensor, "batch length"],
+        seed: Float[Tensor, "batch length"],
+        radius: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch length"],
+    ) -> Float[Tensor, "batch length"]:
+        """Whole numbers without a gap: edits are whole, so no row is ever between two."""
+        return compact(x.round().clamp_max(2 * self.size - 1))
+
+    def shift(
+        self, x: Float[Tensor, "batch length"], move: Float[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length"]:
+        return x
+
+    def distance(
+        self, x: Float[Tensor, "batch length"], seed: Float[Tensor, "batch length"]
+    ) -> Float[Tensor, " batch"]:
+        """Levenshtein's edits; where more than 128 tokens in a row differ, how many these are."""
+        rows, seeds = self.plain(x.long()), self.plain(seed.long())
+        return edit_distance(rows, seeds, lengths(rows), lengths(seeds)).to(x)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch length"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, " length"],
+        noise: Float[Tensor, "batch length"],
+    ) -> Float[Tensor, "batch length"]:
+        """`size` random edits (a part of one by chance), whatever the scale."""
+        chance = RowRandom(keys_of(noise))
+        wanted = size.nan_to_num(posinf=float(self.most)) + chance.draw(1)[:, 0]
+        count = wanted.floor().minimum(self.budget(x, size.clamp_min(1).ceil()))
+        rows, done = x.long(), chance.drawn
+        for step in range(int(count.max()) if len(count) else 0):
+            going = (count > step).nonzero()[:, 0]
+            some = chance.take(going)
+            some.drawn = done + DRAWS * step
+            rows[going] = self.edited(rows[going], some)
+        return rows.to(x)
+
+    def edited(
+        self, x: Int[Tensor, "batch length"], chance: RowRandom
+    ) -> Int[Tensor, "batch length"]:
+        """One edit a row: the first of some proposals that the corpus or the table allows."""
+        proposals = self.proposals(x, chance.draw(TRIES), chance)
+        return proposals.made(x, proposals.valid.long().argmax(1))
+
+    def proposals(
+        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], chance: RowRandom
+    ) -> Proposals:
+        """Edits by chance at `place` of the way through each row, and which are allowed."""
+        kind, token, table = (chance.draw(place.shape[1]) for _ in range(3))
+        if self.keeps_length:
+            kind = torch.where(kind < 0.75, 0.0, 1.0)
+        puts, inserts, deletes = kind < KINDS[1], kind >= KINDS[0], kind >= KINDS[1]
+        swaps = kind >= KINDS[2]
+        inserts, deletes = inserts & puts, deletes & ~swaps
+        count = lengths(x)[:, None]
+        start = (place * (count + inserts.long() - swaps.long())).long().clamp_min(0)
+        around = neighbours(x)
+        before, at, then, last = (around.gather(1, start + k) for k in range(4))
+        new = self.bigrams.after(self.plain(before), token)
+        follows = torch.where(inserts, at, then)
+        fits = self.seen(before, new) & self.seen(new, follows) & (new != self.plain(at))
+        safe = self.safe.draw(torch.where(inserts, self.size, self._known(at)), token, -2)
+        is_safe = puts & (table < SAFE) & (safe > -2)
+        new, fits = torch.where(is_safe, safe, new), (fits & puts) | is_safe
+        drops = deletes | (puts & (new == END))
+        joins = self.seen(before, then)
+        turns = joins & self.seen(then, at) & self.seen(at, last) & ~self.is_frozen(then)
+        turns &= (then != END) & (self.plain(at) != self.plain(then))
+        valid = torch.where(swaps, turns, torch.where(deletes, joins, fits))
+        valid &= inserts | ((at != END) & ~self.is_frozen(at))
+        valid &= torch.where(inserts, count < x.shape[1], ~drops | (count > 1))
+        return Proposals(
+            start=start,
+            removed=torch.where(swaps, 2, torch.where(inserts, 0, 1)),
+            block=torch.stack([torch.where(swaps, then, new), at], -1),
+            size=torch.where(swaps, 2, torch.where(drops, 0, 1)),
+            valid=valid,
+        )
+
+    def substitutes(
+        self, x: Int[Tensor, "batch length"], tries: int, chance: RowRandom
+    ) -> tuple[Int[Tensor, "batch length tries"], Bool[Tensor, "batch length tries"]]:
+        """Tokens that may stand in the place of each, and which of them are allowed.
+
+        All that there are, where `tries` is as large as the lists of the table and of what has
+        followed the token before; else as many at even distances. At most half are the table's.
+        """
+        around = self.plain(neighbours(x))
+        before, at, then = around[:, :-4], around[:, 1:-3], around[:, 2:-2]
+        known = self._known(at)
+        share = tries if not len(self.bigrams.followers.values) else max(tries // 2, 1)
+        tabled = self.safe.count(known).clamp_max(share)[..., None]
+        k, start = torch.arange(tries, device=x.device), chance.draw(x.shape[1])[..., None]
+        is_tabled = k < tabled
+        lot = torch.where(is_tabled, k + start, k - tabled + start)
+        lot = lot / torch.where(is_tabled, tabled, tries - tabled).clamp_min(1)
+        wide = [one[..., None].expand_as(lot) for one in (before, at, then, known)]
+        safe = self.safe.draw(wide[3], lot, -2)
+        follower = self.bigrams.after(wide[0], lot)
+        fits = self.seen(wide[0], follower) & self.seen(follower, wide[2])
+        new = torch.where(is_tabled, safe, follower)
+        valid = (is_tabled | fits) & (new >= 0) & (new != wide[1]) & (wide[1] != END)
+        return new, valid & ~self.is_frozen(x)[..., None]
+
+    def seen(
+        self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """Whether two tokens, frozen or not, have been neighbours."""
+        return self.bigrams.seen(self.plain(before), self.plain(after))
+
+    def meet(
+        self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """Whether two tokens side by side stay two: seen so, or never run together."""
+        seams = JoinRules.free(self.size).to(left.device) if self.seams is None else self.seams
+        return self.seen(left, right) | seams.hold(self.plain(left), self.plain(right))
+
+    def anywhere(self) -> Int[Tensor, " some"]:
+        """Tokens of the table that may be put in anywhere."""
+        first, last = self.safe.first[self.size], self.safe.first[self.size + 1]
+        return self.safe.values[int(first) : int(last)]
+
+    def _known(self, x: Tensor) -> Tensor:
+        """Tokens as places in the table of safe moves, where unknown ones have no list."""
+        plain = self.plain(x)
+        return torch.where(plain >= 0, plain, self.size + 1)
+
+    def mix(
+        self,
+        seed: Float[Tensor, "batch length"],
+        other: Float[Tensor, "batch length"],
+        share: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch length"]:
+        """A block of the other row in the place of one of the seed's, as long a share of each."""
+        child = seed
+        if self.crosses:
+            child = crossed(seed, other, share, self.bigrams, keeps_length=self.keeps_length)
+        child = torch.where((share > 0)[:, None], child, seed)
+        return torch.where((share >= 1)[:, None], other, child)

@@ -1,0 +1,1 @@
+"""Signals: channels over time, of equal or unequal length."""

@@ -1,0 +1,353 @@
+"""Signals: one unit of radius is one standard deviation of a channel.
+
+Arrays (n, channels, time) or (n, time), or lists of (channels, time_i) arrays of unequal length.
+NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advaug import containers
+from advaug.core.box import Box
+from advaug.core.domain import refuse_not_finite
+from advaug.core.features import Features
+from advaug.core.parameters import Parameters
+from advaug.core.space import Space
+from advaug.domains.signals.eigenbasis import Eigenbasis
+from advaug.domains.signals.features import ConvolutionFeatures
+from advaug.domains.signals.space import BandLimited, spread_of
+
+Array = np.ndarray[Any, Any]
+MOST_PADDING = 8  # times the mean length
+
+
+@dataclass
+class SignalAdapter(Parameters):
+    """One unit of radius = one standard deviation of a channel.
+
+    Parameters
+    ----------
+    sampling_rate : float, optional
+        Samples a second; None: frequencies are in cycles per sample.
+    band : "data", "eigenbasis", None or (low, high)
+        Frequencies that a move may have: "data" those that hold 99.9 % of the signals' variance,
+        None all of them, or from low to high, in Hz (cycles per sample without sampling_rate).
+        With "data" and (low, high) moves have the spectrum of the data. With "eigenbasis" they are
+        combinations of how the signals differ from each other, all channels and times at once:
+        for signals that begin at the same event.
+    least_snr : float, optional
+        Power of a channel over the power of an attack's move in it, at least, in dB.
+    frozen : sequence of int
+        Channels that no signal may change.
+    bounds : (low, high) or one such pair for each channel, optional
+        In the signals' own units; None: the least and the largest value of each channel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advaug.adapters import SignalAdapter
+    >>> X = np.random.default_rng(0).normal(size=(8, 3, 50))
+    >>> SignalAdapter(sampling_rate=100.0, frozen=[2]).fit(X).encode(X).shape
+    torch.Size([8, 3, 50])
+    """
+
+    sampling_rate: float | None = None
+    band: Any = "data"
+    least_snr: float | None = None
+    frozen: Any = ()
+    bounds: Any = None
+
+    def accepts(self, X: Any) -> bool:
+        """3-d arrays except uint8 (those are images), and lists of 2-d arrays or of lists."""
+        if isinstance(X, np.ndarray):
+            return X.ndim == 3 and X.dtype != np.uint8
+        return containers.is_list_of_signals(X) or containers.is_nested_signals(X)
+
+    def fit(self, X: Any) -> "SignalCoding":
+        """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
+        self._check()
+        values, is_whole = stacked(X)
+        warn_of_padding(X)
+        channels = values.shape[1]
+        frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
+        if any(not 0 <= channel < channels for channel in frozen):
+            raise ValueError(f"frozen must name channels 0 to {channels - 1}, got {self.frozen}")
+        there = np.isfinite(values)
+        if not there.any((0, 2)).all():
+            channel = int(np.flatnonzero(~there.any((0, 2)))[0])
+            raise ValueError(f"channel {channel} is missing in every signal: drop it")
+        with np.errstate(invalid="ignore"):
+            size = np.nanmax(np.abs(values), (0, 2)).clip(1e-300)  # squares could overflow
+            center, scale = (
+                size * of(values / size[:, None], (0, 2)) for of in (np.nanmean, np.nanstd)
+            )
+        low, high = self._bounds(values)
+        coding = SignalCoding(
+            center=center,
+            scale=np.where(scale > 0, scale, 1.0),
+            low=low,
+            high=high,
+            is_free=(low < high) & ~np.isin(np.arange(channels), frozen),
+            is_whole=is_whole | (~there | (values == np.rint(values))).all((0, 2)),
+            has_flags=containers.is_list_of_signals(X) or not there.all(),
+            time=values.shape[2],
+            spread=torch.ones(channels, values.shape[2] + 1),
+            least_snr=self.least_snr,
+            keeps_shape=self.band is None,
+        )
+        if self.band is None:
+            return coding
+        if isinstance(self.band, str) and self.band == "eigenbasis":
+            return coding.along_axes(X)
+        return coding.shaped(X, *self._band())
+
+    def _check(self) -> None:
+        """ValueError or TypeError naming the parameter that cannot be meant."""
+        if isinstance(self.frozen, str):
+            raise TypeError(f"frozen must be a list of channels, got {self.frozen!r}")
+        for name, least, most in (
+            ("sampling_rate", 1e-12, np.inf),
+            ("least_snr", -np.inf, np.inf),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, str) or not least <= value <= most:
+                raise ValueError(f"{name} must lie between {least:g} and {most:g}, got {value!r}")
+
+    def _bounds(self, values: Array) -> tuple[Array, Array]:
+        """Least and largest value of each channel."""
+        if self.bounds is None:
+            return np.nanmin(values, (0, 2)), np.nanmax(values, (0, 2))
+        given = np.asarray(self.bounds, dtype=np.float64)
+        try:
+            low, high = np.broadcast_to(given, (values.shape[1], 2)).T.copy()
+        except ValueError:
+            raise ValueError(
+                f"bounds must be (low, high) or {values.shape[1]} such pairs, got shape "
+                f"{given.shape}"
+            ) from None
+        if not (low <= high).all():
+            channel = int(np.flatnonzero(~(low <= high))[0])
+            raise ValueError(f"bounds of channel {channel} must go from low to high")
+        return low, high
+
+    def _band(self) -> tuple[float, float]:
+        """Lowest and highest frequency in cycles per sample."""
+        if isinstance(self.band, str) and self.band == "data":
+            return 0.0, 0.5
+        rate = 1.0 if self.sampling_rate is None else self.sampling_rate
+        try:
+            low, high = (float(edge) / rate for edge in self.band)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"band must be 'data', 'eigenbasis', None or (low, high), got {self.band!r}"
+            ) from None
+        if not 0 <= low < high:
+            raise ValueError(f"band must go from low to high, got {self.band!r}")
+        return low, high
+
+
+@dataclass(frozen=True)
+class SignalCoding:
+    """What `SignalAdapter` has learnt; a value for each channel, in the signals' own units."""
+
+    center: Array
+    scale: Array
+    low: Array
+    high: Array
+    is_free: Array
+    is_whole: Array
+    has_flags: bool
+    time: int
+    spread: Tensor
+    least_snr: float | None = None
+    keeps_shape: bool = False
+    basis: Eigenbasis | None = None
+
+    def along_axes(self, X: Any) -> "SignalCoding":
+        """The same coding with moves along how the signals differ."""
+        return replace(self, basis=Eigenbasis.of(self.encode(X)[:, : len(self.scale)]))
+
+    def shaped(self, X: Any, low: float, high: float) -> "SignalCoding":
+        """The same coding with the signals' own spectrum between two frequencies."""
+        spread = spread_of(self.encode(X)[:, : len(self.scale)])
+        rate = torch.arange(spread.shape[1]) / (2 * self.time)
+        inside = (rate >= low) & (rate <= high)
+        if not inside.any():
+            raise ValueError(
+                f"no frequency of signals of {self.time} samples lies in the band {low:g} to "
+                f"{high:g} cycles per sample: widen it, or give sampling_rate"
+            )
+        return replace(self, spread=spread * inside)
+
+    def encode(self, X: Any) -> Tensor:
+        """(n, channels, time) float32, with as many flags of missing cells where fit saw some."""
+        values, _ = stacked(X, self.time if self.has_flags else 0)
+        if values.shape[1] != len(self.scale):
+            raise ValueError(
+                f"X has {values.shape[1]} channels, but was fitted with {len(self.scale)}: pass "
+                f"(n, {len(self.scale)}, time); an array (n, time) has one channel"
+            )
+        scaled = (values - self.center[:, None]) / self.scale[:, None]
+        missing = np.isnan(scaled)
+        if not self.has_flags and missing.any():
+            row, channel, _ = np.argwhere(missing)[0]
+            if containers.is_list_of_signals(X) and X[row].shape[1] < values.shape[2]:
+                raise ValueError(
+                    f"signal {row} has {X[row].shape[1]} samples, another {values.shape[2]}, but "
+                    "fit has seen one length only: fit on signals of unequal length, or pass those "
+                    "of one length at a time"
+                )
+            raise ValueError(
+                f"signal {row} has missing values in channel {channel}, but fit has seen none: "
+                "fit on signals with some, or fill them"
+            )
+        x = torch.from_numpy(np.nan_to_num(scaled).astype(np.float32))
+        return torch.cat([x, torch.from_numpy(missing).float()], 1) if self.has_flags else x
+
+    def native(self, x: Tensor) -> Tensor:
+        """(n, channels, time) in the signals' own units, NaN where a cell is missing."""
+        channels = len(self.scale)
+        scale, center = (
+            torch.tensor(each, device=x.device, dtype=x.dtype)[:, None]
+            for each in (self.scale, self.center)
+        )
+        values = x[:, :channels] * scale + center
+        return values.masked_fill(x[:, channels:] > 0.5, math.nan) if self.has_flags else values
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """Random convolutions pooled over time, and summaries."""
+        return ConvolutionFeatures.learn(x, len(self.scale), generator)
+
+    def space(self, norm: float = math.inf) -> Space:
+        """Bounds and frozen channels, moves shaped by the signals' own spectrum."""
+
+        def cells(each: Array, flag: float) -> Tensor:
+            flags = [flag] * (len(each) if self.has_flags else 0)
+            return torch.tensor([*each.tolist(), *flags], dtype=torch.float32)[:, None]
+
+        box = Box(
+            lower=cells((self.low - self.center) / self.scale, 0.0),
+            upper=cells((self.high - self.center) / self.scale, 1.0),
+            norm=norm,
+            free=cells(self.is_free, 0.0) > 0,
+            grid=cells(self.is_whole / self.scale, 0.0) if self.is_whole.any() else None,
+        )
+        return BandLimited(
+            box, self.spread, self.has_flags, self.least_snr, self.keeps_shape, self.basis
+        )
+
+    def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
+        """Copies of the signals with the moved cells written, each in its own dtype."""
+        refuse_not_finite(moved)
+        by = (moved.double() - seed.double()).numpy()[:, : len(self.scale)]
+        by = by * self.scale[:, None]
+        by = np.where(self.is_whole[:, None], np.rint(by), by)
+        if containers.is_list_of_signals(rows):
+            return [
+                self._edited(row[None], by[k : k + 1, :, : row.shape[1]])[0]
+                for k, row in enumerate(rows)
+            ]
+        signals = containers.as_array(rows)
+        edited = self._edited(signals if signals.ndim == 3 else signals[:, None], by)
+        edited = edited.reshape(signals.shape)
+        return edited.tolist() if isinstance(rows, list | tuple) else edited.astype(rows.dtype)
+
+    def _edited(self, signals: Array, by: Array) -> Array:
+        """Copies moved inside the bounds; what has not moved is as it was."""
+        values = signals.astype(np.float64)
+        low, high = self.low[:, None], self.high[:, None]
+        if signals.dtype.kind in "iu":
+            held = np.iinfo(signals.dtype)
+            low, high = np.clip([low, high], held.min, held.max)
+        by = by[:, :, : signals.shape[2]]
+        shifted = np.clip(values + by, np.fmin(values, low), np.fmax(values, high))
+        with np.errstate(invalid="ignore"):
+            return np.where(by == 0, signals, shifted.astype(signals.dtype))
+
+    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
+        """For each signal how many cells of which channels moved, and the largest move."""
+        moved = []
+        for old, new in zip(before, after, strict=True):
+            move = np.nan_to_num(np.abs(np.asarray(new, np.float64) - np.asarray(old, np.float64)))
+            channels = np.flatnonzero(np.atleast_2d(move).any(1)).tolist()
+            moved.append({"channels": channels, "cells": int((move > 0).sum()),
+                          "largest": float(move.max(initial=0.0))})  # fmt: skip
+        return moved
+
+
+def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
+    """Signals as (n, channels, time) float64 with NaN behind their ends, and whether all are
+    whole numbers; ValueError naming the signal that does not fit."""
+    if containers.is_list_of_signals(X):
+        values = padded(X, least)
+        is_whole = all(row.dtype.kind in "iub" for row in X)
+    else:
+        if not isinstance(X, np.ndarray | list | tuple):
+            mend = "X.toarray()" if hasattr(X, "toarray") else "X.to_numpy()"
+            raise TypeError(f"signals are arrays or lists, got {type(X).__name__}: pass {mend}")
+        X = containers.as_array(X)
+        if X.ndim not in (2, 3) or X.dtype.kind not in "iufb" or not X.size:
+            mend = (
+                "X.astype(float)" if X.dtype.kind == "O" else "such numbers, at least one of each"
+            )
+            raise ValueError(
+                "signals are numbers in arrays (n, channels, time) or (n, time), or a list of "
+                f"(channels, time) arrays; got {X.dtype} of shape {X.shape}: pass {mend}"
+            )
+        values = (X if X.ndim == 3 else X[:, None]).astype(np.float64)
+        short = max(least - values.shape[2], 0)
+        values = np.pad(values, ((0, 0), (0, 0), (0, short)), constant_values=np.nan)
+        is_whole = X.dtype.kind in "iub"
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, channel, at = np.argwhere(infinite)[0]
+        raise ValueError(
+            f"signal {row} holds infinity in channel {channel} at time {at}: replace it by a "
+            "finite value or by a missing one (NaN)"
+        )
+    return values, is_whole
+
+
+def warn_of_padding(X: Any) -> None:
+    """UserWarning naming the signal for whose length nearly all memory and time would go."""
+    if not containers.is_list_of_signals(X):
+        return
+    lengths = np.array([row.shape[1] for row in X])
+    if lengths.max() > MOST_PADDING * lengths.mean():
+        longest, usual = int(lengths.argmax()), int(np.median(lengths))
+        warnings.warn(
+            f"signal {longest} has {lengths[longest]} samples, half of them at most {usual}: all "
+            f"are padded to the longest, which takes {lengths.max() / lengths.mean():.0f} times "
+            "the memory and time; cut it into windows, or resample it",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def padded(signals: Any, least: int) -> Array:
+    """Signals of unequal length side by side, NaN behind their ends."""
+    for k, row in enumerate(signals):
+        if not isinstance(row, np.ndarray) or row.ndim != 2:
+            raise ValueError(
+                f"signal {k} is {type(row).__name__} of {np.ndim(row)} dimensions: every one must "
+                "be an array (channels, time)"
+            )
+    channels = signals[0].shape[0]
+    time = max(least, *(row.shape[1] for row in signals))
+    values = np.full((len(signals), channels, time), np.nan)
+    for k, row in enumerate(signals):
+        if row.dtype.kind not in "iufb" or row.shape[0] != channels or not row.shape[1]:
+            raise ValueError(
+                f"signal {k} is {row.dtype} of shape {row.shape}, but signal 0 has {channels} "
+                f"channels: bring every one to ({channels}, time) numbers"
+            )
+        values[k, :, : row.shape[1]] = row
+    return values

@@ -1,0 +1,161 @@
+"""What the judge says of signals, one by one: a strip for each thing that it asks.
+
+Agreement of the committee with the label, plausibility beside the class's own signals, and the
+class's band of power, steps and correlations of channels.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from advaug import containers
+from advaug.core.drawing import INK, NEW, dress, new_axes, record
+from advaug.models.committee import Committee
+from advaug.sampling.encoded_dataset import sample_of_classes
+from advaug.sampling.judges.conformal import ConformalJudge
+from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class VerdictDisplay:
+    """Which signals of one class the judge would keep, and what speaks against the others.
+
+    Parameters
+    ----------
+    agrees, is_plausible, is_inside : ndarray of bool (signals,)
+        The committee's probability of the label is at least `judge.agreement`, the plausibility
+        p-value at least `judge.plausibility`, the signs inside the class's band.
+    label : the class
+    judge : `ConformalJudge`
+
+    Attributes
+    ----------
+    ax_, figure_ : after `plot`
+
+    Examples
+    --------
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.datasets import load_ecg_beats
+    >>> from advaug.report import VerdictDisplay
+    >>> X, y = load_ecg_beats()
+    >>> sampler = AdversarialOverSampler(random_state=0)
+    >>> display = VerdictDisplay.from_sampler(sampler, *sampler.fit_resample(X, y))
+    >>> bool(display.keeps.mean() > 0.9)  # .plot() draws it
+    True
+    """
+
+    agrees: Array
+    is_plausible: Array
+    is_inside: Array
+    label: Any
+    judge: ConformalJudge
+
+    @classmethod
+    def from_sampler(
+        cls,
+        sampler: Any,
+        X: Any,
+        y: Any,
+        signals: Any = None,
+        label: Any = None,
+        judge: ConformalJudge | None = None,
+    ) -> Self:
+        """Judge signals by the committee and the real rows of a fitted sampler.
+
+        The judge is learnt anew from real rows, and the committee alone speaks: trees that voted
+        while rows were made do not, so a few verdicts may differ from those of then.
+
+        Parameters
+        ----------
+        sampler : fitted `AdversarialOverSampler` whose surrogate is its own committee
+        X, y : what `fit_resample` returned
+        signals : in the container of X, optional
+            What is judged; None: the synthetic signals of the class.
+        label : optional
+            Their class; None: the class with the most synthetic signals.
+        judge : `ConformalJudge`, optional
+            None: `ConformalJudge(agreement=1 / classes)`, what the sampler asks by default, and a
+            plausibility of .05, which it tells but does not ask.
+
+        Raises
+        ------
+        ValueError
+            The sampler has made no rows, its rows are no signals, it attacked a model of your own,
+            or no row has the label.
+        """
+        made = record(sampler, "label")
+        committee = sampler.surrogate_
+        signs = committee.features.signs if isinstance(committee, Committee) else None
+        if signs is None:
+            raise ValueError(
+                "verdicts are of signals, by the sampler's own committee: leave surrogate='auto' "
+                "and pass (n, channels, time), or adapter='signal'"
+            )
+        target = containers.labels(y)
+        real = np.flatnonzero(~sampler.synthetic_mask_)
+        classes, codes = np.unique(target[real], return_inverse=True)
+        if label is None:
+            names, counts = np.unique(made, return_counts=True)
+            label = names[counts.argmax()]
+        if label not in classes:
+            raise ValueError(f"label must be one of {classes.tolist()}, got {label!r}")
+        if signals is None:
+            signals = containers.take(
+                X, np.flatnonzero(sampler.synthetic_mask_ & (target == label))
+            )
+        code = int(np.flatnonzero(classes == label)[0])
+        generator = torch.Generator().manual_seed(0)
+        y_real = torch.from_numpy(codes)
+        kept = sample_of_classes(y_real, generator)
+        own = sampler.adapter_.encode(containers.take(X, real[kept.numpy()]))
+        judge = judge or ConformalJudge(agreement=1 / len(classes))
+        seen = committee.features(own)
+        bench = DescriptorBandJudge(judge, signs).fit(seen, y_real[kept], code, generator)
+        x = committee.features(sampler.adapter_.encode(signals))
+        probability = committee.read(x).softmax(-1).mean(0)[:, code]
+        said = bench.bench.verdict(x, probability)
+        return cls(
+            agrees=(said.probability >= judge.agreement).numpy(),
+            is_plausible=(said.p_value >= judge.plausibility).numpy(),
+            is_inside=bench.is_inside(x).numpy(),
+            label=label,
+            judge=judge,
+        )
+
+    @property
+    def keeps(self) -> Array:
+        """Signals that nothing speaks against."""
+        return self.agrees & self.is_plausible & self.is_inside
+
+    def plot(self, ax: Any = None, title: str = "") -> Self:
+        """A column for each signal, sorted by verdict; ImportError with the mend if there is no
+        matplotlib."""
+        ax = new_axes(ax)
+        from matplotlib.colors import ListedColormap
+
+        strips = {
+            f"agrees (p ≥ {self.judge.agreement:.2g})": self.agrees,
+            f"plausible (p ≥ {self.judge.plausibility:.2g})": self.is_plausible,
+            "inside the band": self.is_inside,
+            "kept": self.keeps,
+        }
+        order = np.lexsort([~passed for passed in strips.values()])
+        shown = np.stack([passed[order] for passed in strips.values()])
+        colours = ListedColormap([NEW, "#dddddd"])
+        ax.imshow(shown, aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=1)
+        dress(ax, title or f"{len(order)} signals as {self.label}: refused are orange")
+        ax.set_yticks(range(len(strips)), list(strips))
+        for edge in np.arange(len(strips) - 1) + 0.5:
+            ax.axhline(edge, color="white", linewidth=3)
+        ax.set_xticks([])
+        ax.spines[["left", "bottom"]].set_visible(False)
+        ax.tick_params(length=0, labelcolor=INK)
+        for place, passed in enumerate(strips.values()):
+            ax.annotate(f"{passed.mean():.0%}", (1.01, place), xycoords=("axes fraction", "data"),
+                        va="center", fontsize=8, color=INK)  # fmt: skip
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

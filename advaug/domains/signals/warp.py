@@ -1,0 +1,131 @@
+"""Signals as they would have been had the same event come earlier, or run slower.
+
+What happens stays, only when it happens moves: the label-preserving move of signals whose noise
+tells real ones from made ones. Chosen by chance, or searched adversarially.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.attacks.ascent import ascend
+from advaug.core.box import Box
+from advaug.core.norms import per_row
+from advaug.core.objectives import Objective
+from advaug.core.parameters import Parameters
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
+from advaug.domains.signals.space import BandLimited, read_at
+
+
+@dataclass
+class Warp(Parameters):
+    """Time that starts earlier or later and runs at a smoothly changing speed.
+
+    With T the signal's last sample and s = t / T, speed(t) = exp(spread * sum_k z_k cos(pi k s))
+    over k = 1 to `waves`, z in [-1, 1]; the clock is its integral, scaled to the length T and
+    shifted by shift * z_0 * T: always monotone. Before the first sample and behind the last one
+    their values go on. All channels share the clock. The radius is the share of spread and shift
+    that may be used, 1 for all.
+
+    Parameters
+    ----------
+    spread : float >= 0
+        Largest logarithm of each wave's speed.
+    shift : float in [0, 1)
+        Largest shift as a share of the signal's length.
+    waves : int >= 1
+        Half cosines that the speed is made of.
+    steps : int
+        Number of gradient steps from a random start; 0 is a random warp.
+    step : float
+        Length of one step as a share of the radius.
+
+    References
+    ----------
+    Um, Pfister, Pichler, et al. Data augmentation of wearable sensor data for Parkinson's disease
+    monitoring using convolutional neural networks. ICMI 2017.
+
+    Examples
+    --------
+    >>> from advaug.attacks import Warp
+    >>> Warp(spread=0.1).waves
+    4
+    """
+
+    raises: ClassVar[str] = "odds"
+    spread: float = 0.2
+    shift: float = 0.1
+    waves: int = 4
+    steps: int = 0
+    step: float = 0.25
+
+    def __call__(
+        self,
+        objective: Objective,
+        seed: Tensor,
+        space: Space,
+        radius: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        if seed.dim() != 3 or not isinstance(space, BandLimited):
+            raise ValueError(
+                f"time is warped in signals (channels, time), got rows of shape "
+                f"{tuple(seed.shape[1:])}: use adapter='signal'"
+            )
+        z = RowRandom.of(seed, generator).draw(1 + self.waves).to(seed) * 2 - 1
+        z = z * per_row(radius, z)
+        if self.steps:
+            unit = seed.new_ones(1 + self.waves)
+            warped = WarpedObjective(objective, self, seed, space)
+            z = ascend(
+                warped, torch.zeros_like(z), Box(-unit, unit), radius,
+                steps=self.steps, step=self.step, start=z / 2,
+            )  # fmt: skip
+        return self.warped(z, seed, space)
+
+    def warped(self, z: Float[Tensor, "batch scalars"], seed: Tensor, space: BandLimited) -> Tensor:
+        """The signals read by clocks z; frozen channels stay, signals with gaps too."""
+        channels, time = len(space.spread), torch.arange(seed.shape[2], device=seed.device)
+        there = 1 - seed[:, channels:] if seed.shape[1] > channels else torch.ones_like(seed)
+        last = (there * time).amax((1, 2)).long()[:, None]
+        has_gap = there.sum(2).amin(1, keepdim=True) <= last
+        clock = torch.where(has_gap, time.to(z), self.clock(z, last, time))
+        ended = time.minimum(last)[:, None].expand_as(seed)  # the last value goes on
+        move = read_at(seed.gather(2, ended), clock) - seed
+        return space.box.shift(seed, space.freed(move, seed))
+
+    def clock(
+        self,
+        z: Float[Tensor, "batch scalars"],
+        last: Int[Tensor, "batch one"],
+        time: Int[Tensor, " time"],
+    ) -> Float[Tensor, "batch time"]:
+        """At which time, in samples, each row is read; behind the last sample time is its own."""
+        wave = torch.arange(1, z.shape[1], device=z.device)[:, None, None]
+        turned = torch.cos(torch.pi * wave * time / last.clamp_min(1))
+        speed = (self.spread * (z.T[1:, :, None] * turned).sum(0)).exp()
+        gone = (speed[:, 1:] + speed[:, :-1]).cumsum(1)
+        gone = torch.cat([torch.zeros_like(gone[:, :1]), gone], 1)
+        clock = gone / gone.gather(1, last).clamp_min(1e-12) + self.shift * z[:, :1]
+        clock = (clock * last).clamp_min(0).minimum(last)
+        return torch.where(time > last, time.to(clock), clock)
+
+
+@dataclass(frozen=True)
+class WarpedObjective:
+    """The objective of signals as a function of their clocks."""
+
+    objective: Objective
+    warp: Warp
+    seed: Tensor
+    space: BandLimited
+
+    def __call__(self, z: Float[Tensor, "batch scalars"]) -> Float[Tensor, " batch"]:
+        return self.objective(self.warp.warped(z, self.seed, self.space))
+
+    def take(self, rows: Tensor) -> "WarpedObjective":
+        return WarpedObjective(self.objective.take(rows), self.warp, self.seed[rows], self.space)

@@ -1,0 +1,1 @@
+"""Tables: mixed columns, missing cells, and the rules that rows keep."""

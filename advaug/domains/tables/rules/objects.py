@@ -1,0 +1,188 @@
+"""Rules as Python objects: each is a short way to write an expression of the language.
+
+Columns are called by their names; of an array they are x0, x1, ...
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from advaug.domains.tables.rules.syntax_tree import named, spelt_value
+
+
+@dataclass(frozen=True)
+class Range:
+    """low <= column <= high, either of them None for no bound.
+
+    Examples
+    --------
+    >>> from advaug.constraints import Range
+    >>> Range("age", 0, 120).text
+    'age >= 0 and age <= 120'
+    """
+
+    column: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def text(self) -> str:
+        bounds = {">=": self.low, "<=": self.high}
+        parts = [
+            f"{named(self.column)} {sign} {spelt_value(bound)}"
+            for sign, bound in bounds.items()
+            if bound is not None
+        ]
+        if not parts:
+            raise ValueError(f"Range({self.column!r}) has neither low nor high: give one")
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True)
+class Integer:
+    """The column holds whole numbers: column == round(column)."""
+
+    column: str
+
+    @property
+    def text(self) -> str:
+        return f"{named(self.column)} == round({named(self.column)})"
+
+
+@dataclass(frozen=True)
+class Monotone:
+    """columns[0] <= columns[1] <= ...: each is at least the one before it."""
+
+    columns: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        return " <= ".join(map(named, several(self, self.columns)))
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Of the columns, all 0 or 1, exactly one is 1."""
+
+    columns: Sequence[str]
+
+    @property
+    def text(self) -> str:
+        names = [named(column) for column in several(self, self.columns)]
+        return " and ".join(
+            [f"{' + '.join(names)} == 1", *(f"{name} in {{0, 1}}" for name in names)]
+        )
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The sum of weight * column, compared with a number.
+
+    Parameters
+    ----------
+    weights : dict of column -> weight
+    sign : {"==", "<=", ">=", "<", ">"}
+    bound : float, default=0
+
+    Examples
+    --------
+    >>> from advaug.constraints import Linear
+    >>> Linear({"a": 1, "b": 2, "total": -1}, "==").text
+    'a + 2 * b - total == 0'
+    """
+
+    weights: dict[str, float]
+    sign: str
+    bound: float = 0.0
+
+    @property
+    def text(self) -> str:
+        if self.sign not in ("==", "<=", ">=", "<", ">"):
+            raise ValueError(f"sign must be one of == <= >= < >, got {self.sign!r}")
+        total = ""
+        for name, weight in self.weights.items():
+            term = (
+                named(name) if abs(weight) == 1 else f"{spelt_value(abs(weight))} * {named(name)}"
+            )
+            sign = "-" if weight < 0 else "+"
+            total += f" {sign} {term}" if total else f"-{term}" if weight < 0 else term
+        return f"{total} {self.sign} {spelt_value(self.bound)}"
+
+
+@dataclass(frozen=True)
+class Equal:
+    """column == expression, within a tolerance; a move that breaks it computes the column anew.
+
+    Parameters
+    ----------
+    column : str
+    expression : str
+        Such as "a / b".
+    tolerance : float, default=0
+        Largest difference, in the column's unit, for values that were rounded: .005 for two
+        decimals.
+    """
+
+    column: str
+    expression: str
+    tolerance: float = 0.0
+
+    @property
+    def text(self) -> str:
+        if not self.tolerance:
+            return f"{named(self.column)} == {self.expression}"
+        difference = f"{named(self.column)} - ({self.expression})"
+        return f"abs({difference}) <= {spelt_value(self.tolerance)}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The column holds one of the values, all numbers or all texts."""
+
+    column: str
+    values: Sequence[float | str]
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.values, str) or not len(self.values):
+            raise ValueError(f"OneOf needs a list of values, got {self.values!r}")
+        return f"{named(self.column)} in {{{', '.join(map(spelt_value, self.values))}}}"
+
+
+@dataclass(frozen=True)
+class If:
+    """Where `guard` holds, `then` does too; both are texts or rule objects.
+
+    Examples
+    --------
+    >>> from advaug.constraints import If, Range
+    >>> If("status == 'child'", Range("income", high=0)).text
+    "if (status == 'child') then (income <= 0)"
+    """
+
+    guard: "str | Written"
+    then: "str | Written"
+
+    @property
+    def text(self) -> str:
+        guard, then = (
+            part if isinstance(part, str) else part.text for part in (self.guard, self.then)
+        )
+        return f"if ({guard}) then ({then})"
+
+
+@dataclass(frozen=True)
+class FrozenColumns:
+    """The columns hold the parent's own cells in every new row."""
+
+    columns: Sequence[str]
+
+
+Written: TypeAlias = Range | Integer | Monotone | OneHot | Linear | Equal | OneOf | If
+
+
+def several(rule: Written, columns: Sequence[str]) -> Sequence[str]:
+    """The columns, if there are two or more."""
+    if isinstance(columns, str) or len(columns) < 2:
+        raise ValueError(f"{type(rule).__name__} needs two columns or more, got {columns!r}")
+    return columns

@@ -1,0 +1,198 @@
+"""What a `surrogate=` is, decided in one place: a net, a committee, or any fitted estimator.
+
+An estimator is shared: never copied, never fitted. Where its decision has a formula it becomes a
+torch module with exact gradients; any other one is only asked.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from advaug import containers
+from advaug.attacks.ascent import Attack
+from advaug.core.domain import Coding
+from advaug.core.objectives import Logits
+from advaug.domains.sequences.adapter import SequenceCoding
+from advaug.domains.sequences.ngram_ridge import FittedNGramRidge
+from advaug.domains.tables.adapter import TabularCoding
+from advaug.models.committee import Committee
+from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
+from advaug.models.sklearn_to_torch import sklearn_to_torch
+from advaug.models.torch_model import TorchModel
+from advaug.models.tree_nodes import trees_of
+from advaug.models.trees import Trees
+
+Model = TorchModel | Committee | QueriedEstimator | FittedNGramRidge
+
+PROBED = 64  # rows on which a model is looked at before it is attacked
+ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does
+
+
+def is_given(surrogate: Any) -> bool:
+    """Whether the surrogate is a model of the user's own, to be attacked as it is."""
+    return isinstance(surrogate, nn.Module | Committee) or hasattr(surrogate, "predict")
+
+
+def attacked_model(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> Model:
+    """A user's own model as an attacked one, tried on rows of X.
+
+    TypeError and ValueError say what cannot be attacked, and what mends it.
+    """
+    if isinstance(surrogate, Committee):
+        return surrogate
+    if own_coding(surrogate) is coding:
+        own: TorchModel = surrogate.model_
+        return own
+    few = np.linspace(0, containers.count(X) - 1, min(PROBED, containers.count(X))).astype(int)
+    rows = containers.take(X, few)
+    if isinstance(surrogate, nn.Module):
+        net = TorchModel(surrogate)
+        if is_edited(coding):
+            check_numbers(net, coding, coding.native(coding.encode(rows)))
+        probe(net, coding.native(coding.encode(rows)), n_classes, slopes=not is_edited(coding))
+        return net
+    check_classifier(surrogate)
+    try:
+        predicted = np.asarray(surrogate.predict(rows))
+        model = QueriedEstimator(surrogate, region_of(surrogate, coding)).settle(rows)
+    except Exception as error:
+        name = type(surrogate).__name__
+        raise ValueError(
+            f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
+            "columns and the container that are attacked"
+        ) from error
+    twin = sklearn_to_torch(surrogate) if is_plain(coding) else None
+    if twin is None:
+        return model
+    net = TorchModel(twin, classes=model.classes)
+    said = net.logits(coding.native(coding.encode(rows))).argmax(1).numpy()
+    return net if (model.classes[said] == predicted).mean() >= ALIKE else model
+
+
+def check_numbers(net: TorchModel, coding: Coding, rows: Tensor) -> None:
+    """ValueError if a net of sequences has no vector for the largest number of a token."""
+    tokens = len(coding.words)  # type: ignore[attr-defined]
+    try:
+        with torch.no_grad():
+            net.logits(torch.full_like(rows[:1], tokens))
+    except IndexError as error:
+        raise ValueError(
+            "surrogate: its torch.nn.Embedding is too small, tokens are numbered 0 (padding and "
+            f"unseen ones) to {tokens}: make it torch.nn.Embedding({tokens + 1}, ...), or fit the "
+            "adapter on the rows that the net was trained on"
+        ) from error
+
+
+def own_coding(surrogate: Any) -> Coding | None:
+    """The coding of a fitted estimator with a net inside (`model_`); None for all others."""
+    return getattr(surrogate, "adapter_", None) if hasattr(surrogate, "model_") else None
+
+
+def check_classifier(estimator: Any) -> None:
+    """TypeError or ValueError for what is no fitted classifier of one target."""
+    name = type(estimator).__name__
+    if isinstance(estimator, type):
+        raise TypeError(f"surrogate must be a fitted instance, got the class {estimator.__name__}")
+    if hasattr(estimator, "get_params"):
+        try:
+            check_is_fitted(estimator)
+        except (NotFittedError, TypeError) as error:
+            raise ValueError(
+                f"surrogate {name} is not fitted: pass surrogate={name}(...).fit(X, y); it is "
+                "attacked as it is"
+            ) from error
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or isinstance(classes, list) or np.ndim(classes) != 1 or len(classes) < 2:
+        raise TypeError(
+            f"surrogate {name} is no classifier of one target: it needs classes_ with at least "
+            f"two classes, got {classes!r}"
+        )
+
+
+def is_edited(coding: Coding) -> bool:
+    """Whether rows move by edits, which no gradient of theirs can tell."""
+    return isinstance(coding, SequenceCoding)
+
+
+def is_plain(coding: Coding) -> bool:
+    """Whether rows are numbers alone, in columns that a formula can read."""
+    if not isinstance(coding, TabularCoding) or coding.categories:
+        return False
+    return not any(number.has_missing or number.unit for number in coding.numbers)
+
+
+def region_of(estimator: Any, coding: Coding) -> Trees | None:
+    """The leaves of a tree ensemble, as boxes of encoded rows."""
+    trees = trees_of(estimator) if is_plain(coding) else None
+    if trees is None:
+        return None
+    width = len(coding.names)  # type: ignore[attr-defined]
+    origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
+    along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
+    return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))
+
+
+def classes_of(model: Model) -> Any:
+    """The classes that the model's logits stand for; None where it knows only their places."""
+    return getattr(model, "classes", None)
+
+
+def logits_of_encoded(model: Model, coding: Coding, rows: Any, seed: Tensor) -> Logits:
+    """The model's logits of encoded rows that start from `seed`, which `rows` were encoded to."""
+    if isinstance(model, QueriedEstimator):
+        return QueriedLogits.of(model, coding, rows, seed)
+    if isinstance(model, TorchModel) and not model.reads_encoded:
+        return lambda x: model.logits(coding.native(x))
+    return model.logits
+
+
+def frozen_during(model: Model | None) -> AbstractContextManager[Any]:
+    """A block in which the model is frozen once for all."""
+    return model if isinstance(model, TorchModel) else nullcontext()
+
+
+def with_references(attack: Attack, x: Tensor) -> Attack:
+    """The attack with real rows to start from or to copy, where it asks for some."""
+    if getattr(attack, "references", x) is not None:
+        return attack
+    return replace(attack, references=x)  # type: ignore[type-var]
+
+
+def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:
+    """ValueError if the user's net cannot be attacked on such rows, or knows other classes.
+
+    `slopes`: its output must have a gradient in the rows.
+    """
+    check_logits(net, rows, n_classes, "surrogate", slopes=slopes)
+    net.look(rows)
+
+
+def check_logits(
+    net: TorchModel, rows: Tensor, n_classes: int | None, name: str, *, slopes: bool = True
+) -> None:
+    """ValueError, naming the parameter, if a net has no logits with a gradient for such rows."""
+    try:
+        with torch.enable_grad():
+            logits = net.logits(rows.detach().requires_grad_(slopes))
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
+        ) from error
+    if slopes and not logits.requires_grad:
+        raise ValueError(
+            f"{name} has no gradient from its rows to its output: let it return logits, neither "
+            "detached nor argmax"
+        )
+    wrong = n_classes is not None and logits.shape[1] != n_classes
+    if logits.dim() != 2 or len(logits) != len(rows) or wrong:
+        raise ValueError(
+            f"{name} gives logits of shape {tuple(logits.shape)} for {len(rows)} rows, "
+            f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
+            + (" (or one)" if n_classes == 2 else "")
+        )

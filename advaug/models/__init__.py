@@ -1,0 +1,20 @@
+"""What is attacked and what votes: the committee of small nets, torch modules, any estimator."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from advaug.models.committee import Committee, Ensemble
+from advaug.models.queried_estimator import QueriedEstimator
+from advaug.models.torch_model import TorchModel
+
+if TYPE_CHECKING:
+    from advaug.domains.sequences.ngram_ridge import NGramRidge
+
+__all__ = ["Committee", "Ensemble", "NGramRidge", "QueriedEstimator", "TorchModel"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "NGramRidge":
+            return import_module("advaug.domains.sequences.ngram_ridge").NGramRidge
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,215 @@
+"""Fitted scikit-learn classifiers as torch modules: the same decision, with exact gradients.
+
+A table says which type has which formula; what is not in it is asked as a black box.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    Perceptron,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    SGDClassifier,
+)
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.svm import SVC, LinearSVC
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+
+def fixed(values: Any) -> nn.Parameter:
+    """Numbers as float64 parameters that ask for no gradient."""
+    values = values.toarray() if hasattr(values, "toarray") else np.array(values)
+    return nn.Parameter(torch.tensor(values, dtype=torch.float64), requires_grad=False)
+
+
+class Affine(nn.Module):
+    """x -> (x - shift) * factor, column by column, perhaps clipped."""
+
+    def __init__(self, shift: Any, factor: Any, limits: tuple[float, float] | None = None) -> None:
+        super().__init__()
+        self.shift, self.factor, self.limits = fixed(shift), fixed(factor), limits
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x - self.shift) * self.factor
+        return x if self.limits is None else x.clamp(*self.limits)
+
+
+class UnitLength(nn.Module):
+    """Each row divided by its norm; a row of zeros stays."""
+
+    def __init__(self, norm: str) -> None:
+        super().__init__()
+        self.order = {"l1": 1.0, "l2": 2.0, "max": torch.inf}[norm]
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = torch.linalg.vector_norm(x, self.order, dim=1, keepdim=True)
+        return x / torch.where(size == 0, 1.0, size)
+
+
+class Kernel(nn.Module):
+    """x -> k(x, support vectors) @ weight + intercept."""
+
+    def __init__(self, svc: SVC, weight: Any) -> None:
+        super().__init__()
+        self.vectors, self.weight = fixed(svc.support_vectors_), fixed(weight)
+        self.intercept = fixed(svc.intercept_)
+        self.kind, self.gamma = svc.kernel, float(svc._gamma)
+        self.degree, self.coef0 = svc.degree, svc.coef0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "rbf":
+            gap = (x[:, None] - self.vectors).square().sum(-1)
+            return torch.exp(-self.gamma * gap) @ self.weight + self.intercept
+        product = x @ self.vectors.T
+        if self.kind == "poly":
+            product = (self.gamma * product + self.coef0) ** self.degree
+        elif self.kind == "sigmoid":
+            product = torch.tanh(self.gamma * product + self.coef0)
+        return product @ self.weight + self.intercept
+
+
+class Votes(nn.Module):
+    """Decisions between pairs of classes -> votes of each class, ties by summed decisions."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.pairs, self.n_classes = list(combinations(range(n_classes), 2)), n_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        votes = [torch.zeros_like(x[:, 0]) for _ in range(self.n_classes)]
+        sums = list(votes)
+        for k, (one, other) in enumerate(self.pairs):
+            votes[one] = votes[one] + (x[:, k] >= 0)
+            votes[other] = votes[other] + (x[:, k] < 0)
+            sums[one], sums[other] = sums[one] + x[:, k], sums[other] - x[:, k]
+        total = torch.stack(sums, 1)
+        return torch.stack(votes, 1) + total / (3 * (total.abs() + 1))
+
+
+def layer(weight: Any, intercept: Any) -> nn.Module:
+    """x -> x @ weight + intercept."""
+    weight = np.asarray(weight)
+    # Without first weights of its own: torch's generator is the user's.
+    linear: nn.Module = skip_init(nn.Linear, *weight.shape, dtype=torch.float64)
+    bias = np.broadcast_to(np.asarray(intercept, float), weight.shape[1])
+    linear.weight, linear.bias = fixed(weight.T), fixed(bias)
+    return linear
+
+
+def linear(model: Any) -> nn.Module:
+    coef = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
+    return layer(np.atleast_2d(coef).T, model.intercept_)
+
+
+def kernel(svc: SVC) -> nn.Module | None:
+    """SVC with a named kernel; several classes by votes between pairs."""
+    coef = svc.dual_coef_.toarray() if hasattr(svc.dual_coef_, "toarray") else svc.dual_coef_
+    n_classes = len(svc.classes_)
+    if callable(svc.kernel) or svc.kernel == "precomputed" or svc.decision_function_shape != "ovr":
+        return None
+    if n_classes == 2:
+        return Kernel(svc, coef.T)
+    owner = np.repeat(np.arange(n_classes), svc.n_support_)
+    columns = []
+    for one, other in combinations(range(n_classes), 2):
+        own = np.where(owner == one, coef[other - 1], 0)
+        columns.append(own + np.where(owner == other, coef[one], 0))
+    return nn.Sequential(Kernel(svc, np.stack(columns, 1)), Votes(n_classes))
+
+
+def perceptron(model: MLPClassifier) -> nn.Module | None:
+    """The layers up to the logits; None for several labels at once."""
+    if model.out_activation_ not in ("logistic", "softmax") or model._label_binarizer.y_type_ == (
+        "multilabel-indicator"
+    ):
+        return None
+    gates = {"relu": nn.ReLU, "tanh": nn.Tanh, "logistic": nn.Sigmoid, "identity": nn.Identity}
+    layers: list[nn.Module] = []
+    for weight, intercept in zip(model.coefs_, model.intercepts_, strict=True):
+        layers += [layer(weight, intercept), gates[model.activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def standard(scaler: StandardScaler) -> nn.Module:
+    mean = 0.0 if scaler.mean_ is None else scaler.mean_
+    return Affine(mean, 1.0 if scaler.scale_ is None else 1 / scaler.scale_)
+
+
+def min_max(scaler: MinMaxScaler) -> nn.Module:
+    limits = scaler.feature_range if scaler.clip else None
+    return Affine(-scaler.min_ / scaler.scale_, scaler.scale_, limits)
+
+
+def robust(scaler: RobustScaler) -> nn.Module:
+    center = scaler.center_ if scaler.with_centering else 0.0
+    return Affine(center, 1 / scaler.scale_ if scaler.with_scaling else 1.0)
+
+
+def components(pca: PCA) -> nn.Module:
+    weight = pca.components_.T
+    if pca.whiten:
+        weight = weight / np.sqrt(np.maximum(pca.explained_variance_, np.finfo(float).eps))
+    return layer(weight, -pca.mean_ @ weight)
+
+
+Builder = Callable[[Any], nn.Module | None]
+
+CLASSIFIERS: dict[type, Builder] = {
+    **dict.fromkeys((LogisticRegression, LogisticRegressionCV, LinearSVC, Perceptron), linear),
+    **dict.fromkeys((SGDClassifier, RidgeClassifier, RidgeClassifierCV), linear),
+    LinearDiscriminantAnalysis: linear,
+    MLPClassifier: perceptron,
+    SVC: kernel,
+}
+SCALERS: dict[type, Builder] = {
+    MaxAbsScaler: lambda scaler: Affine(0.0, 1 / scaler.scale_),
+    MinMaxScaler: min_max,
+    Normalizer: lambda scaler: UnitLength(scaler.norm),
+    PCA: components,
+    RobustScaler: robust,
+    StandardScaler: standard,
+}
+
+
+def steps_of(estimator: Any) -> tuple[list[Any], Any]:
+    """What transforms the rows at prediction time, and the classifier at the end."""
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    if not isinstance(estimator, Pipeline):
+        return [], estimator
+    # imbalanced-learn's pipelines pass their samplers by when they predict
+    steps = [step for _, step in estimator.steps[:-1] if step not in (None, "passthrough")]
+    before, last = steps_of(estimator.steps[-1][1])
+    return [step for step in steps if not hasattr(step, "fit_resample")] + before, last
+
+
+def sklearn_to_torch(estimator: Any) -> nn.Module | None:
+    """The fitted estimator as a module from rows (its own columns and units) to its decision.
+
+    Two classes: one logit. None for a type that is not in the tables.
+    """
+    scalers, last = steps_of(estimator)
+    if type(last) not in CLASSIFIERS or any(type(scaler) not in SCALERS for scaler in scalers):
+        return None
+    parts = [SCALERS[type(scaler)](scaler) for scaler in scalers]
+    parts.append(CLASSIFIERS[type(last)](last))
+    known = [part for part in parts if part is not None]
+    return nn.Sequential(*known).eval() if len(known) == len(parts) else None

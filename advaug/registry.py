@@ -1,0 +1,130 @@
+"""Names that the estimators take as strings, each written "module:Name" as in an entry point.
+
+This is the only module that names classes of a domain. Another package adds a name by an entry
+point in the group of its table, `advaug.attacks`, `advaug.adapters` or `advaug.recipes`.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+
+class Registry(Mapping[str, Any]):
+    """A table of names whose classes are imported when they are first looked up.
+
+    Parameters
+    ----------
+    parameter : str
+        The parameter that takes the names; errors name it.
+    names : dict of name -> "module:Name"
+        What the library itself brings.
+
+    Examples
+    --------
+    >>> from advaug.registry import ATTACKS
+    >>> ATTACKS["pgd"]().steps
+    10
+    >>> ATTACKS["pdg"]
+    Traceback (most recent call last):
+    KeyError: "attack='pdg' is not known; did you mean 'pgd'?"
+    """
+
+    def __init__(self, parameter: str, names: dict[str, str]) -> None:
+        self.parameter = parameter
+        self._own: dict[str, Any] = dict(names)
+
+    @cached_property
+    def _names(self) -> dict[str, Any]:
+        """Own names first: an entry point cannot take one of them away."""
+        group = entry_points(group=f"advaug.{self.parameter}s")
+        return {point.name: point for point in group} | self._own
+
+    def register(self, name: str, factory: Any) -> None:
+        """Add a class, or another callable without arguments that builds an object."""
+        self._names[name] = factory
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(self.unknown(name))
+        entry = self._names[name]
+        if isinstance(entry, str):
+            module, _, attribute = entry.partition(":")
+            self._names[name] = getattr(import_module(module), attribute)
+        elif hasattr(entry, "load"):
+            self._names[name] = entry.load()
+        return self._names[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def unknown(self, name: Any) -> str:
+        """What to say of a name that is not in the table."""
+        near = get_close_matches(str(name).lower(), self._names, n=1)
+        mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(self))}"
+        return f"{self.parameter}={name!r} is not known; {mend}"
+
+
+ATTACKS = Registry(
+    "attack",
+    {
+        "fgsm": "advaug.attacks.gradient:FGSM",
+        "rfgsm": "advaug.attacks.gradient:RFGSM",
+        "bim": "advaug.attacks.gradient:BIM",
+        "pgd": "advaug.attacks.gradient:PGD",
+        "mifgsm": "advaug.attacks.gradient:MIFGSM",
+        "nifgsm": "advaug.attacks.gradient:NIFGSM",
+        "apgd": "advaug.attacks.apgd:APGD",
+        "deepfool": "advaug.attacks.min_norm:DeepFool",
+        "cw": "advaug.attacks.carlini_wagner:CarliniWagner",
+        "ead": "advaug.attacks.carlini_wagner:EAD",
+        "jsma": "advaug.attacks.min_norm:JSMA",
+        "uap": "advaug.attacks.universal:UAP",
+        "patch": "advaug.attacks.universal:Patch",
+        "vat": "advaug.attacks.vat:VAT",
+        "noise": "advaug.attacks.noise:Noise",
+        "uniform": "advaug.attacks.noise:Uniform",
+        "direction": "advaug.attacks.noise:Direction",
+        "square": "advaug.attacks.square:Square",
+        "hopskipjump": "advaug.attacks.hopskipjump:HopSkipJump",
+        "nes": "advaug.attacks.score_based:NES",
+        "spsa": "advaug.attacks.score_based:SPSA",
+        "crossover": "advaug.attacks.crossover:Crossover",
+        "leaves": "advaug.attacks.leaf_search:LeafSearch",
+        "autoattack": "advaug.attacks.autoattack:AutoAttack",
+        "instrument": "advaug.domains.signals.instrument:Instrument",
+        "warp": "advaug.domains.signals.warp:Warp",
+        "greedy": "advaug.domains.sequences.attacks.greedy:Greedy",
+        "hotflip": "advaug.domains.sequences.attacks.hotflip:HotFlip",
+        "trigger": "advaug.domains.sequences.attacks.trigger:Trigger",
+    },
+)
+
+# In the order in which they are asked whether they accept a container: sequences come before
+# tables, which would read token lists of one length.
+ADAPTERS = Registry(
+    "adapter",
+    {
+        "image": "advaug.domains.images.adapter:ImageAdapter",
+        "signal": "advaug.domains.signals.adapter:SignalAdapter",
+        "sequence": "advaug.domains.sequences.adapter:SequenceAdapter",
+        "tabular": "advaug.domains.tables.adapter:TabularAdapter",
+    },
+)
+
+RECIPES = Registry(
+    "recipe",
+    {
+        "interpolate": "advaug.sampling.recipes:Interpolate",
+        "harden": "advaug.sampling.recipes:Harden",
+        "translate": "advaug.sampling.recipes:Translate",
+        "match": "advaug.sampling.recipes:Match",
+        "boundary": "advaug.sampling.recipes:Boundary",
+        "explore": "advaug.sampling.recipes:Explore",
+    },
+)

@@ -1,0 +1,222 @@
+"""The verdict: a line for each thing that can be wrong, its figure beside that of real rows.
+
+Limits are stated in the line, so that a reader may disagree.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import betabinom, norm
+
+from advaug.report.evidence import Array, Evidence
+from advaug.sampling.judges.panel import LABEL_LEVEL
+
+CHANCE = 0.01  # share of batches of real rows that a limit may doubt
+STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
+VERDICTS = {
+    "good": "Sound: no check found fault with these rows",
+    "doubt": "Use with care: some checks raise doubts",
+    "bad": "Not fit to train on as they are: some checks fail",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the verdict.
+
+    status : "good", "note" (for your information), "doubt" or "bad"
+    """
+
+    label: Any
+    name: str
+    status: str
+    found: str
+    expected: str
+    meaning: str
+
+
+def graded(value: float, doubt: float, bad: float) -> str:
+    """Good up to `doubt`, bad above `bad`."""
+    return "bad" if value > bad else "doubt" if value > doubt else "good"
+
+
+def verdict_of(checks: list[Check]) -> str:
+    """The status of the worst check; notes count as good."""
+    worst = max((STATUSES.index(check.status) for check in checks), default=0)
+    return "good" if worst < 2 else STATUSES[worst]
+
+
+def percent(share: float) -> str:
+    """A share for the eye: 0 % and 100 % mean none and all."""
+    if 0 < share < 0.01:
+        return f"{100 * share:.2g} %"
+    if 0.99 < share < 1:
+        return f"{np.floor(1000 * share) / 10:g} %"
+    return f"{100 * share:.0f} %"
+
+
+def checks_of(evidence: Evidence, name: Any) -> list[Check]:
+    """All checks of one class's synthetic rows."""
+    lines = [
+        *of_cells(evidence),
+        *of_rules(evidence),
+        *of_copies(evidence),
+        *of_label(evidence),
+        *of_place(evidence),
+        *of_batch(evidence),
+        *of_drift(evidence),
+    ]
+    return [Check(name, *line) for line in lines]
+
+
+Line = tuple[str, str, str, str, str]
+
+CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and bad, meaning
+    (
+        "impossible values",
+        False,
+        0.0,
+        0.01,
+        "a fraction of whole things, an unknown level, or a gap where no real row has one",
+    ),
+    (
+        "values out of range",
+        True,
+        0.01,
+        0.1,
+        "a number outside the range of all real rows",
+    ),
+)
+
+
+def of_cells(evidence: Evidence) -> Iterator[Line]:
+    for name, is_beyond, doubt, bad, meaning in CELL_CHECKS:
+        found = [f for f in evidence.faults if f.is_beyond == is_beyond and len(f.rows)]
+        rows: Any = np.unique(np.concatenate([fault.rows for fault in found])) if found else []
+        share = len(rows) / len(evidence.rows)
+        words = f"{percent(share)} of rows"
+        if found:
+            most = max(found, key=lambda fault: len(fault.rows))
+            words += f", e.g. {most.words(int(most.rows[0]))}"
+        yield name, graded(share, doubt, bad), words, f"none; bad above {percent(bad)}", meaning
+
+
+def of_rules(evidence: Evidence) -> Iterator[Line]:
+    for rule, is_broken in evidence.broken.items():
+        share = float(is_broken.mean())
+        yield (
+            f"rule: {rule}",
+            graded(share, 0, 0),
+            f"broken by {percent(share)} of rows",
+            "none",
+            "a row may not break a rule that its parent keeps",
+        )
+
+
+def of_copies(evidence: Evidence) -> Iterator[Line]:
+    own, foreign = float(evidence.copies.mean()), float(evidence.foreign_copies.mean())
+    usual, usual_foreign = evidence.usual_copies
+    yield (
+        "copies",
+        graded(own - usual, 0.1, 1),
+        f"{percent(own)} are a real row over again",
+        f"{percent(usual)} of real rows; doubt from 10 % more",
+        "a copy is true but teaches nothing new: it only weighs its row",
+    )
+    yield (
+        "copies of another class",
+        graded(foreign - usual_foreign, 0, 0.01),
+        f"{percent(foreign)} are a real row of another class",
+        f"{percent(usual_foreign)} of real rows; bad from 1 % more",
+        "the same row under two labels: one of them is wrong",
+    )
+
+
+def label_limits(n: int, n_usual: int) -> tuple[float, float]:
+    """Most refused and least mean p-value of a batch of `n` rows that raise no doubt.
+
+    10 % and .38, or what one batch of real rows in a hundred exceeds by chance: the refused are
+    beta-binomial, the mean is Mann and Whitney's statistic, both free of the distribution.
+    """
+    refusing = np.ceil(LABEL_LEVEL * (n_usual + 1)) - 1  # real rows that set the level
+    most = betabinom.isf(CHANCE, n, refusing, n_usual + 1 - refusing) / n if refusing > 0 else 0.0
+    spread = norm.isf(CHANCE) * np.sqrt((n + n_usual + 1) / (12 * n * n_usual))
+    return max(0.1, float(most)), min(0.38, 0.5 - float(spread))
+
+
+def label_status(p: Array, n_usual: int) -> str:
+    """The status of a batch by its rows' label p-values, uniform for real rows, among `n_usual`."""
+    most, least = label_limits(len(p), n_usual)
+    excess = float((p < LABEL_LEVEL).mean()) - most
+    return graded(max(excess, (least - float(p.mean())) * 1.5), 0, 0.15)
+
+
+def of_label(evidence: Evidence) -> Iterator[Line]:
+    p, n_usual = evidence.signs["label_p"], len(evidence.control["label_p"])
+    most, least = label_limits(len(p), n_usual)
+    yield (
+        "label",
+        "note" if n_usual < 20 else label_status(p, n_usual),
+        f"{percent(float((p < LABEL_LEVEL).mean()))} refused, mean p-value {p.mean():.2f}",
+        f"{percent(LABEL_LEVEL)} and 0.50 for real rows; "
+        f"doubt above {percent(most)} or below {max(least, 0):.2f}, "
+        f"bad above {percent(min(most + 0.15, 1))} or below {max(least - 0.1, 0):.2f}",
+        "models of other families, trained without the parents, see the row's class less surely "
+        "than they see nearly all real rows of it",
+    )
+    hidden, usual = (float(s["hidden"].mean()) for s in (evidence.signs, evidence.control))
+    yield (
+        "hidden majority",
+        graded(hidden - usual, 0.1, 0.3),
+        f"{percent(hidden)} have an enemy as nearest real row",
+        f"{percent(usual)} of real rows; doubt from 10, bad from 30 points more",
+        "the nearest real row is of another class (Hassanat et al. 2022)",
+    )
+
+
+def of_place(evidence: Evidence) -> Iterator[Line]:
+    strange = float((evidence.signs["plausibility_p"] < 0.05).mean())
+    yield (
+        "plausibility",
+        graded(strange, 0.15, 0.4),
+        f"{percent(strange)} lie farther off than 95 % of the class",
+        "5 % of real rows; doubt above 15 %, bad above 40 %",
+        "conformal p-value of the distance to the three nearest rows of the class",
+    )
+
+
+def of_batch(evidence: Evidence) -> Iterator[Line]:
+    batch = evidence.batch
+    if batch is None:
+        return
+    cover, usual = batch.cover, batch.usual_cover
+    share = cover.coverage / max(usual.coverage, 1e-9)
+    yield (
+        "coverage",
+        graded(1 - share, 0.4, 0.8),
+        f"{percent(cover.coverage)} of real rows have a new one near",
+        f"{percent(usual.coverage)} for as many real rows; doubt under .6 of it, bad under .2",
+        "new rows that sit in a corner of the class leave the rest as it was",
+    )
+    yield (
+        "told apart",
+        "note" if batch.told_apart <= 0.95 else "doubt",
+        f"AUC {batch.told_apart:.2f} of a forest; energy test p = {batch.same_p:.3f}",
+        "AUC .50 and any p for the same distribution; doubt above .95",
+        "augmentation need not copy the distribution: it says how far the rows depart from it",
+    )
+
+
+def of_drift(evidence: Evidence) -> Iterator[Line]:
+    if evidence.batch is None or not evidence.drifts:
+        return
+    far = evidence.drifts[0]
+    yield (
+        "column drift",
+        graded(far.distance, 0.4, 0.8),
+        f"column {far.column} lies {far.distance:.2f} from the real rows of the class",
+        "0 for the same distribution; doubt above .40, bad above .80",
+        "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
+    )

@@ -1,0 +1,161 @@
+"""The class map: all rows in two dimensions, each new row linked to its parent."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.utils import check_random_state
+
+from advaug.core.drawing import COLOURS, GREY, INK, NEW, dress, new_axes, record
+
+CLIP = 5.0  # coded numbers beyond it would draw the axes to a few extreme cells
+
+
+class ClassMapDisplay:
+    """Real and synthetic rows on the first two principal components of their features.
+
+    Parameters
+    ----------
+    points : ndarray (rows, 2)
+    labels : ndarray (rows,)
+    parents : ndarray of int (rows,)
+        The parent of each synthetic row; a real row is its own.
+    links : ndarray of int
+        Synthetic rows whose line to the parent is drawn.
+    shares : ndarray (2,)
+        Share of the variance on each axis.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib axes and figure, after `plot`
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.report import ClassMapDisplay
+    >>> X, y = make_classification(200, weights=[0.9], random_state=0)
+    >>> sampler = AdversarialOverSampler(random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> display = ClassMapDisplay.from_sampler(sampler, X_new, y_new)  # .plot() draws it
+    >>> display.points.shape == (len(X_new), 2)
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        points: np.ndarray[Any, Any],
+        labels: np.ndarray[Any, Any],
+        parents: np.ndarray[Any, Any],
+        links: np.ndarray[Any, Any],
+        shares: np.ndarray[Any, Any],
+    ) -> None:
+        self.points = points
+        self.labels = labels
+        self.parents = parents
+        self.links = links
+        self.shares = shares
+
+    @classmethod
+    def from_sampler(
+        cls, sampler: Any, X: Any, y: Any, *, most_links: int = 25, random_state: Any = 0
+    ) -> Self:
+        """From a fitted sampler and what its `fit_resample` returned.
+
+        Parameters
+        ----------
+        sampler : fitted `AdversarialOverSampler`
+        X, y : the rows and labels that `fit_resample` returned
+        most_links : int, default=25
+            How many synthetic rows, drawn by chance among those that moved, are linked.
+        random_state : int, RandomState or None, default=0
+        """
+        moved = np.flatnonzero(record(sampler, "distance") > 0)
+        parents = sampler.parent_indices_
+        labels = np.asarray(y)
+        if len(labels) != len(parents):
+            raise ValueError(
+                f"y has {len(labels)} labels, but fit_resample returned {len(parents)} rows: pass "
+                "the X and y that it returned"
+            )
+        rows = sampler.adapter_.encode(X)
+        real = rows[torch.from_numpy(~sampler.synthetic_mask_)]
+        features = sampler.adapter_.features(real, torch.Generator().manual_seed(0))
+        coded = features(rows).numpy().clip(-CLIP, CLIP)
+        plane = PCA(2, random_state=0).fit(coded[~sampler.synthetic_mask_])
+        order = check_random_state(random_state).permutation(moved)[:most_links]
+        return cls(
+            points=plane.transform(coded),
+            labels=labels,
+            parents=parents,
+            links=order + int((~sampler.synthetic_mask_).sum()),
+            shares=plane.explained_variance_ratio_,
+        )
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw, on new axes unless some are given."""
+        ax = new_axes(ax)
+        dress(ax, "Class map: new rows and their parents")
+        is_new = self.parents != np.arange(len(self.parents))
+        classes, counts = np.unique(self.labels[~is_new], return_counts=True)
+        for rank, label in enumerate(classes[np.argsort(-counts)]):
+            colour = COLOURS[(rank - 1) % len(COLOURS)] if rank else GREY
+            own = (self.labels == label) & ~is_new
+            ax.scatter(
+                *self.points[own].T,
+                s=16 if rank else 7,
+                color=colour,
+                alpha=0.9 if rank else 0.35,
+                linewidths=0,
+                label=f"{label} ({own.sum()})",
+                zorder=3 if rank else 1,
+            )
+            own = (self.labels == label) & is_new
+            if own.any():
+                ax.scatter(
+                    *self.points[own].T,
+                    s=9,
+                    marker="D",
+                    color=NEW if len(classes) == 2 else colour,
+                    alpha=0.3,
+                    linewidths=0,
+                    label=f"{label}, synthetic ({own.sum()})",
+                    zorder=2,
+                )
+        self._link(ax)
+        for axis, name, share in zip((ax.xaxis, ax.yaxis), "12", self.shares, strict=True):
+            axis.set_label_text(
+                f"principal component {name} ({share:.0%} of variance)", fontsize=9, color=INK
+            )
+        legend = ax.legend(loc="best", fontsize=8, framealpha=0.9, markerscale=1.6)
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _link(self, ax: Any) -> None:
+        from matplotlib.collections import LineCollection
+
+        ends = np.stack([self.points[self.parents[self.links]], self.points[self.links]], axis=1)
+        lines = LineCollection(
+            list(ends), colors=INK, linewidths=0.7, alpha=0.7, label="parent to child (some)"
+        )
+        ax.add_collection(lines).set_zorder(4)
+        for rows, marker, colour in (
+            (self.parents[self.links], "o", "white"),
+            (self.links, "D", NEW),
+        ):
+            x, y = self.points[rows].T
+            ax.plot(
+                x,
+                y,
+                marker,
+                markersize=4,
+                color=colour,
+                markeredgecolor=INK,
+                markeredgewidth=0.7,
+                zorder=5,
+                linestyle="none",
+            )

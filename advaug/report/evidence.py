@@ -1,0 +1,181 @@
+"""What is known of the synthetic rows of one class, each figure beside the same of real rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from advaug import containers
+from advaug.core.domain import Coding
+from advaug.core.features import Features
+from advaug.domains.tables.adapter import TabularCoding
+from advaug.domains.tables.cell_checks import Drift, Fault, drifts, faults
+from advaug.domains.tables.rules.constraints import Constraints
+from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
+from advaug.sampling.judges.cross_fitted import CrossFittedModels
+from advaug.sampling.judges.panel import PanelJudge
+from advaug.sampling.voters import cut, seed_of
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class RealRows:
+    """The real rows: all of them, and those (at most so many of a class) that models learn from."""
+
+    X: Any
+    codes: Array
+    coding: Coding
+    features: Features
+    kept: Array  # places of the rows that were learnt from
+    coded: Tensor  # these, cell by cell
+    x: Tensor  # and as the jury sees them
+    y: Tensor
+    jury: CrossFittedModels
+    panel: PanelJudge
+
+
+@dataclass(frozen=True)
+class SyntheticRows:
+    """Synthetic rows of one class that are to be judged."""
+
+    X: Any
+    label: int
+    rows: Array  # their places among the synthetic rows
+    total: int  # how many there are in all
+    parent: Array  # places among the real rows, -1 where nobody knows
+
+
+@dataclass(frozen=True)
+class BatchEvidence:
+    """A class's synthetic rows as one: where it has FEWEST rows or more on both sides.
+
+    same_p : p-value of the energy test; told_apart : AUC of a forest that tells new from real.
+    """
+
+    energy: float
+    same_p: float
+    told_apart: float
+    cover: Coverage
+    usual_cover: Coverage  # of real rows left out, as many as there are new ones
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of one class's synthetic rows that were judged."""
+
+    label: int
+    rows: Array  # their places among the synthetic rows
+    made: int  # how many there are in all
+    x: Tensor
+    parent: Array  # places in the real rows, the nearest where nobody knows
+    signs: dict[str, Array]
+    control: dict[str, Array]
+    before: Array  # the families' held-out log-odds of the parents
+    after: Array  # and of the rows
+    copies: Array  # identical to a real row of the class
+    foreign_copies: Array  # identical to a real row of another class
+    usual_copies: tuple[float, float]  # the same of real rows
+    faults: list[Fault]
+    broken: dict[str, Array]  # rules that all parents keep -> which rows break them
+    drifts: list[Drift]
+    batch: BatchEvidence | None
+
+
+def gather(
+    real: RealRows, made: SyntheticRows, constraints: Constraints, generator: torch.Generator
+) -> Evidence:
+    """Judge the synthetic rows of a class."""
+    label, new = made.label, made.X
+    coding = real.coding if isinstance(real.coding, TabularCoding) else None
+    found = list(faults(coding, real.X, new)) if coding else []
+    coded = real.coding.encode(new)
+    x = real.features(coded)
+    bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
+    place = places_among(real.kept, made.parent)
+    signs, ancestor = bench.signs(x, torch.from_numpy(place))
+    known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])
+    own = containers.take(real.X, np.flatnonzero(real.codes == label))
+    return Evidence(
+        label=label,
+        rows=made.rows,
+        made=made.total,
+        x=x,
+        parent=known,
+        signs={name: value.numpy() for name, value in signs.items()},
+        control={name: value.numpy() for name, value in bench.control().items()},
+        before=bench.surety(real.x[ancestor], ancestor).numpy(),
+        after=signs["agreement"].double().logit(1e-6).numpy(),
+        **copies(real, coded.flatten(1), label),
+        faults=found,
+        broken=broken(constraints, containers.take(real.X, known), new),
+        drifts=drifts(coding, own, new) if coding else [],
+        batch=as_batch(real.x[real.y == label], x, generator),
+    )
+
+
+def places_among(kept: Array, rows: Array) -> Array:
+    """Place of each row among those that were kept, -1 where it was not."""
+    place = np.searchsorted(kept, rows).clip(0, len(kept) - 1)
+    return np.where(kept[place] == rows, place, -1)
+
+
+def broken(constraints: Constraints, before: Any, after: Any) -> dict[str, Array]:
+    """For each rule the rows that break it though their parents keep it."""
+    kept = constraints.check(before)
+    return {rule: kept[rule] & ~holds for rule, holds in constraints.check(after).items()}
+
+
+def copies(real: RealRows, coded: Tensor, label: int) -> dict[str, Any]:
+    """Which rows are real ones over again, of their own class or of another."""
+    keys, own = bytes_of(real.coded), real.y.numpy() == label
+    new = bytes_of(coded)
+    _, back, count = np.unique(keys[own], return_inverse=True, return_counts=True)
+    return {
+        "copies": np.isin(new, keys[own]),
+        "foreign_copies": np.isin(new, keys[~own]),
+        "usual_copies": (
+            float((count[back] > 1).mean()),
+            float(np.isin(keys[own], keys[~own]).mean()),
+        ),
+    }
+
+
+def bytes_of(x: Tensor) -> Array:
+    """Each coded row as one value that compares equal only to itself."""
+    rows = np.ascontiguousarray(x.numpy() + np.float32(0))  # -0 is 0
+    return rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
+
+
+def as_batch(real: Tensor, new: Tensor, generator: torch.Generator) -> BatchEvidence | None:
+    """The batch against half of the real rows, with the other half as control."""
+    if min(len(real), len(new)) < FEWEST:
+        return None
+    energy, same_p = energy_test(real, new, generator)
+    half, other = some(real, 2 * MOST, generator).tensor_split(2)
+    alike = some(new, len(other), generator)
+    return BatchEvidence(
+        energy=energy,
+        same_p=same_p,
+        told_apart=told_apart(some(real, MOST, generator), some(new, MOST, generator), generator),
+        cover=coverage(half, alike),
+        usual_cover=coverage(half, other[: len(alike)]),
+    )
+
+
+def told_apart(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
+    """Out-of-bag AUC of a forest that is to tell new rows from real ones: .5 if it cannot."""
+    both, is_new = cut(torch.cat([real, new])), np.arange(len(real) + len(new)) >= len(real)
+    forest = RandomForestClassifier(
+        100,
+        min_samples_leaf=3,
+        oob_score=True,  # unweighted: by weight some rows would be in every bag
+        random_state=seed_of(generator),
+    )
+    guess = forest.fit(both, is_new).oob_decision_function_[:, 1]
+    # Doubles in and out of the bag pull it under .5: less than not at all cannot be.
+    return max(float(roc_auc_score(is_new, guess)), 0.5)

@@ -1,0 +1,125 @@
+"""The report's pictures, as SVG that stands in a page by itself."""
+
+import io
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from advaug.core.drawing import COLOURS, INK, NEW
+from advaug.domains.tables.cell_checks import Drift
+from advaug.report.class_map import CLIP, ClassMapDisplay
+from advaug.report.evidence import Array, Evidence
+from advaug.report.margins import MarginDisplay
+
+MOST_POINTS = 500  # of real and of new rows on the map
+MOST_LINKS = 20
+MOST_LEVELS = 8  # of a category in a histogram
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A figure in inches that no window shows; ImportError with the mend without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "the page's pictures need matplotlib, which is not installed: pip install "
+            "advaug[report]"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def svg(figure: Any, says: str) -> str:
+    """The figure as an inline svg of any width, with its meaning for those who cannot see it."""
+    import matplotlib as mpl
+
+    text = io.StringIO()
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": says,
+        "font.family": "sans-serif",
+    }
+    with mpl.rc_context(settings):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    drawn = text.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", drawn, count=1)
+    drawn = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", drawn, count=1)
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(says, quote=True)}"', 1)
+
+
+def margins(evidence: Evidence, name: Any) -> str:
+    """Log-odds of the class before and after."""
+    figure = new_figure(5.2, 3.6)
+    axes = figure.subplots()
+    MarginDisplay(before=evidence.before, after=evidence.after).plot(axes)
+    axes.set_xlabel(f"log-odds of {name}, mean of the families", fontsize=9, color=INK)
+    return svg(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
+
+
+def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> str:
+    """Real and new rows on two principal components, some new rows linked to their parents."""
+    chance = np.random.RandomState(0)
+    x = real.x.numpy().clip(-CLIP, CLIP)
+    plan = PCA(2, random_state=0).fit(x) if min(x.shape) > 1 else None
+    if plan is None:
+        return ""
+    new = np.concatenate([one.x.numpy().clip(-CLIP, CLIP) for one in evidence])
+    labels = np.concatenate([np.full(len(one.rows), one.label) for one in evidence])
+    parents = np.concatenate([one.parent for one in evidence])
+    shown = chance.permutation(len(new))[:MOST_POINTS]
+    place = np.searchsorted(real.kept, parents[shown]).clip(0, len(real.kept) - 1)
+    is_known = real.kept[place] == parents[shown]
+    linked = np.flatnonzero(is_known)[:MOST_LINKS]
+    old = np.union1d(some_of_each(real.y.numpy(), chance), place[linked])
+    family = np.concatenate([np.arange(len(old)), np.zeros(len(shown), int)])
+    family[len(old) + linked] = np.searchsorted(old, place[linked])
+    names = np.array([str(name) for name in classes], dtype=object)
+    figure = new_figure(5.2, 3.6)
+    axes = figure.subplots()
+    ClassMapDisplay(
+        points=plan.transform(np.concatenate([x[old], new[shown]])),
+        labels=names[np.concatenate([real.y.numpy()[old], labels[shown]])],
+        parents=family,
+        links=len(old) + linked,
+        shares=plan.explained_variance_ratio_,
+    ).plot(axes)
+    return svg(figure, "Real and synthetic rows on the first two principal components")
+
+
+def some_of_each(y: Array, chance: np.random.RandomState) -> Array:
+    """At most so many rows, every class with an equal share where it has one."""
+    labels = np.unique(y)
+    most = MOST_POINTS // len(labels) + 1
+    own = [chance.permutation(np.flatnonzero(y == label))[:most] for label in labels]
+    return np.sort(np.concatenate(own))
+
+
+def histogram(drift: Drift) -> str:
+    """One column: real rows filled, synthetic rows as an outline (numbers) or beside (levels)."""
+    figure = new_figure(2.7, 1.75)
+    axes = figure.subplots()
+    if drift.bins.dtype.kind in "OU":
+        order = np.argsort(-drift.real, kind="stable")[:MOST_LEVELS]
+        at = np.arange(len(order))
+        axes.barh(at - 0.2, drift.real[order], 0.4, color=COLOURS[0], alpha=0.45)
+        axes.barh(at + 0.2, drift.new[order], 0.4, color=NEW)
+        axes.set_yticks(at, [shortened(drift.bins[k], 14) for k in order])
+        axes.invert_yaxis()
+    else:
+        axes.stairs(drift.real, drift.bins, fill=True, color=COLOURS[0], alpha=0.35)
+        axes.stairs(drift.new, drift.bins, color=NEW, linewidth=1.5)
+        axes.set_yticks([])
+        axes.locator_params(axis="x", nbins=4)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#bbbbbb")
+    axes.tick_params(colors="#444444", labelsize=8)
+    return svg(figure, f"Distribution of {drift.column} in real and synthetic rows")
+
+
+def shortened(text: Any, most: int) -> str:
+    text = str(text)
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,344 @@
+"""The validity report: are synthetic rows, whoever made them, still what their labels say?
+
+All is measured against the real rows, and every figure stands beside the same figure of real rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from advaug import containers
+from advaug.domains.tables.rules.constraints import Constraints
+from advaug.estimators.domain_defaults import adapter_for
+from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
+from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
+from advaug.report.panel_voters import PANEL
+from advaug.sampling.judges.cross_fitted import fit_cross_fitted
+from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
+
+MOST_REAL = 5000  # real rows of a class that models learn from
+MOST_JUDGED = 5000  # synthetic rows of a class that are judged
+
+
+@dataclass(frozen=True)
+class ValidityReport:
+    """What `validity_report` found: print it, or take `to_frame()` or `to_html(path)`.
+
+    Attributes
+    ----------
+    verdict : {"good", "doubt", "bad"}: the worst of the checks
+    checks : list of `Check`, a line for each thing that can be wrong with a class's rows
+    counts : dict of class -> (real rows, synthetic rows)
+    decisions : dict of class -> dict of what a sampler's jury did -> rows; empty for other tools
+    evidence, real : what was measured, of which class, against which rows
+    """
+
+    real: RealRows
+    new: Any
+    classes: list[Any]
+    evidence: list[Evidence]
+    checks: list[Check]
+    counts: dict[Any, tuple[int, int]]
+    decisions: dict[Any, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        return verdict_of(self.checks)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{VERDICTS[self.verdict]}."
+        for evidence in self.evidence:
+            name = self.classes[evidence.label]
+            old, made = self.counts[name]
+            judged = "" if made == len(evidence.rows) else f", a random {len(evidence.rows)} judged"
+            yield f"\nclass {name!s}: {old} real rows, {made} synthetic{judged}"
+            own = [check for check in self.checks if check.label == name]
+            wide = max(len(check.name) for check in own)
+            for check in own:
+                yield f"  {check.status:5}  {check.name:{wide}}  {check.found}  [{check.expected}]"
+        if self.decisions:
+            yield ""
+        for name, counts in self.decisions.items():
+            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            yield f"class {name!s}, the sampler's own jury: {told}"
+
+    def to_frame(self) -> Any:
+        """A line for each judged synthetic row, the most suspicious first.
+
+        Columns: row (its place among the synthetic rows), label, parent (place among the real
+        rows; the nearest of the class where nobody told), label_p, plausibility_p, agreement,
+        hidden, novelty, density, copy, foreign_copy, impossible, broken, reasons.
+        """
+        frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
+        joined = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
+        order = np.lexsort((joined["label_p"] * joined["plausibility_p"], -joined["faults"]))
+        columns = {name: values[order] for name, values in joined.items()}
+        return containers.table(columns, {})
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One page that needs no network; written to `path` if there is one.
+
+        Raises
+        ------
+        ImportError : matplotlib, which draws the pictures, is missing
+        """
+        from advaug.report.page import page
+
+        text = page(self)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_rows(
+        cls,
+        X_real: Any,
+        y_real: Any,
+        X_synthetic: Any,
+        y_synthetic: Any,
+        *,
+        parents: Any = None,
+        constraints: Any = None,
+        adapter: Any = None,
+        panel: PanelJudge | None = None,
+        random_state: int = 0,
+    ) -> Self:
+        """See `validity_report`."""
+        y, y_new = (containers.labels(labels) for labels in (y_real, y_synthetic))
+        classes, codes = np.unique(y, return_inverse=True)
+        parents = parents_of(parents, len(y_new), len(y))
+        new_codes = codes_of(y_new, classes)
+        for what, rows, labels in (("real", X_real, y), ("synthetic", X_synthetic, y_new)):
+            if containers.count(rows) != len(labels):
+                raise ValueError(
+                    f"X_{what} has {containers.count(rows)} rows, y_{what} {len(labels)} labels: "
+                    "pass one label a row"
+                )
+        if not len(y_new):
+            raise ValueError("there are no synthetic rows: nothing to judge")
+        generator = torch.Generator().manual_seed(random_state)
+        real = learn(X_real, codes, adapter, panel or PanelJudge(families=PANEL), generator)
+        evidence, rules = [], Constraints(constraints)
+        for label in np.unique(new_codes).tolist():
+            rows = np.flatnonzero(new_codes == label)
+            some = np.sort(shuffled(rows, generator)[:MOST_JUDGED])
+            X = containers.take(X_synthetic, some)
+            made = SyntheticRows(X, label, some, len(rows), parents[some])
+            evidence.append(gather(real, made, rules, generator))
+        names = classes.tolist()
+        return cls(
+            real=real,
+            new=X_synthetic,
+            classes=names,
+            evidence=evidence,
+            checks=[check for one in evidence for check in checks_of(one, names[one.label])],
+            counts={
+                name: (int((codes == k).sum()), int((new_codes == k).sum()))
+                for k, name in enumerate(names)
+            },
+        )
+
+    @classmethod
+    def from_sampler(cls, sampler: Any, X: Any, y: Any, **options: Any) -> Self:
+        """See `validity_report`."""
+        if not hasattr(sampler, "provenance_"):
+            raise ValueError(
+                f"this {type(sampler).__name__} has not made rows yet: call "
+                "sampler.fit_resample(X, y) first"
+            )
+        is_new, y = sampler.synthetic_mask_, containers.labels(y)
+        if containers.count(X) != len(is_new):
+            raise ValueError(
+                f"X has {containers.count(X)} rows, but fit_resample returned {len(is_new)}: pass "
+                "the X and y that it returned"
+            )
+        old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
+        options = {"constraints": sampler.constraints, "adapter": sampler.adapter_} | options
+        report = cls.from_rows(
+            containers.take(X, old),
+            y[old],
+            containers.take(X, made),
+            y[made],
+            parents=sampler.parent_indices_[made],
+            **options,
+        )
+        report.decisions.update(decisions(sampler.provenance_))
+        return report
+
+
+def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
+    """Judge synthetic rows, made by a sampler of ours or by any other tool.
+
+    ``validity_report(sampler)`` takes an `AdversarialOverSampler` and finds the rows that its
+    ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours);
+    after that, or where it was loaded or X is a plain list, ``validity_report(sampler, X, y)``
+    takes them. ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any
+    origin (SMOTE, CTGAN, a colleague).
+
+    Parameters
+    ----------
+    parents : array of int (synthetic rows,), optional
+        For each synthetic row the place of the real row it was made from, -1 if unknown. Without
+        it the nearest real row of the class is taken.
+    constraints : `Constraints`, rule or list of rules, optional
+        Rules that a row may not break if its parent keeps it.
+    adapter : adapter, optional
+        Reads the rows, e.g. ``TabularAdapter(frozen=["note"])`` to overlook free text.
+    panel : `PanelJudge`, optional
+        Who judges: by default nets, a forest, boosting and logistic regression, cross-fitted.
+    random_state : int, default=0
+
+    Returns
+    -------
+    ValidityReport
+
+    Raises
+    ------
+    ValueError : rows and labels differ in number, a label or a column is not among the real ones
+    TypeError : rows or labels are missing, or there are too many
+
+    Notes
+    -----
+    Models learn from at most 5000 real rows of a class; of more than 5000 synthetic rows of a
+    class as many random ones are judged.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.report import validity_report
+    >>> X, y = make_classification(300, weights=[0.7], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> report = validity_report(sampler)
+    >>> report.verdict in ("good", "doubt")
+    True
+    >>> swapped = validity_report(X, y, X[y == 0] + 1e-9, [1] * int((y == 0).sum()))
+    >>> swapped.verdict
+    'bad'
+    """
+    if hasattr(source, "fit_resample"):
+        rows = rows or getattr(source, "made", tuple)() or ()
+        if len(rows) != 2:
+            raise TypeError(
+                f"this {type(source).__name__} holds no rows of yours: pass those that "
+                "fit_resample returned, e.g. "
+                "validity_report(sampler, *sampler.fit_resample(X, y))"
+            )
+        return ValidityReport.from_sampler(source, *rows, **options)
+    if len(rows) != 3:
+        raise TypeError(
+            "write validity_report(X_real, y_real, X_synthetic, y_synthetic), or "
+            "validity_report(sampler, X, y) with what a sampler's fit_resample returned"
+        )
+    return ValidityReport.from_rows(source, *rows, **options)
+
+
+def learn(
+    X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator
+) -> RealRows:
+    """The coding of all real rows, and the jury of at most MOST_REAL of each class."""
+    is_learnt = hasattr(adapter, "encode")  # by a sampler
+    coding = adapter if is_learnt else (adapter or adapter_for(X)).fit(X)
+    own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
+    kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
+    places = np.sort(np.concatenate(kept))
+    coded = coding.encode(containers.take(X, places))
+    features = coding.features(coded, generator)
+    x = features(coded)
+    y = torch.from_numpy(codes[places])
+    jury = fit_cross_fitted(panel.families, x, y, generator)
+    return RealRows(X, codes, coding, features, places, coded.flatten(1), x, y, jury, panel)
+
+
+def shuffled(rows: Array, generator: torch.Generator) -> Array:
+    return rows[torch.randperm(len(rows), generator=generator).numpy()]
+
+
+def codes_of(labels: Array, classes: Array) -> Array:
+    """The place of each label among the classes; ValueError naming one that is not there."""
+    place = {value: k for k, value in enumerate(classes.tolist())}
+    unknown = [value for value in labels.tolist() if value not in place]
+    if unknown:
+        raise ValueError(
+            f"synthetic label {unknown[0]!r} is no class of the real rows: there are "
+            f"{classes.tolist()[:12]}; bring both labels to one type"
+        )
+    return np.array([place[value] for value in labels.tolist()], dtype=int)
+
+
+def parents_of(parents: Any, n: int, n_real: int) -> Array:
+    """Places of the parents, -1 where unknown; ValueError if they are none."""
+    if parents is None:
+        return np.full(n, -1)
+    places = np.asarray(parents, dtype=float)
+    places = np.where(np.isnan(places), -1, places).astype(int)
+    if places.shape != (n,) or places.max(initial=-1) >= n_real or places.min(initial=0) < -1:
+        raise ValueError(
+            f"parents must be {n} places among the {n_real} real rows, or -1 where unknown: got "
+            f"shape {places.shape} with values {places.min(initial=0)} to {places.max(initial=-1)}"
+        )
+    return places
+
+
+def decisions(made: Any) -> dict[Any, dict[str, int]]:
+    """What the sampler's jury did with the rows of each class."""
+    kept, labels = made["kept"].to_numpy(), made["label"].to_numpy()
+    return {
+        name: {
+            "accepted": int((kept[labels == name] == 1).sum()),
+            "drawn half the way home": int((kept[labels == name] == 0.5).sum()),
+            "drawn three quarters home": int((kept[labels == name] == 0.25).sum()),
+            "replaced by a real row": int((kept[labels == name] == 0).sum()),
+        }
+        for name in dict.fromkeys(labels.tolist())
+    }
+
+
+def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
+    """The columns of `to_frame` for one class."""
+    n = len(evidence.rows)
+    words: list[list[str]] = [[] for _ in range(n)]
+    counts = {True: np.zeros(n, int), False: np.zeros(n, int)}
+    for fault in evidence.faults:
+        counts[fault.is_beyond][fault.rows] += 1
+        for row in fault.rows.tolist():
+            words[row].append(fault.words(row))
+    breaks = sum((b.astype(int) for b in evidence.broken.values()), np.zeros(n, int))
+    for rule, is_broken in evidence.broken.items():
+        for row in np.flatnonzero(is_broken).tolist():
+            words[row].append(f"breaks {rule}")
+    p, place_p = evidence.signs["label_p"], evidence.signs["plausibility_p"]
+    hidden = evidence.signs["hidden"] > 0
+    told = (
+        (evidence.foreign_copies, "a real row of another class"),
+        (p < LABEL_LEVEL, "the label is doubted"),
+        (hidden, "its nearest real row is of another class"),
+        (place_p < 0.05, "far from the class"),
+        (evidence.copies, "a copy"),
+    )
+    for is_so, what in told:
+        for row in np.flatnonzero(is_so).tolist():
+            words[row].append(what)
+    faults = 4 * (counts[False] > 0) + 4 * (breaks > 0) + 3 * evidence.foreign_copies
+    faults = faults + 2 * (counts[True] > 0) + 2 * (p < LABEL_LEVEL) + hidden
+    return {
+        "row": evidence.rows,
+        "label": np.array([classes[evidence.label]] * n, dtype=object),
+        "parent": evidence.parent,
+        **evidence.signs,
+        "copy": evidence.copies,
+        "foreign_copy": evidence.foreign_copies,
+        "impossible": counts[False],
+        "out_of_range": counts[True],
+        "broken": breaks,
+        "faults": faults + (place_p < 0.05),
+        "reasons": np.array(["; ".join(w) for w in words], dtype=object),
+    }

@@ -1,0 +1,22 @@
+"""Defences: models trained on their own adversarial rows, detectors, and what each of them buys."""
+
+from advaug.robust.augmented import AugmentedClassifier
+from advaug.robust.classifier import AdversarialClassifier
+from advaug.robust.detector import AdversarialDetector
+from advaug.robust.distilled import DistilledClassifier
+from advaug.robust.regressor import AdversarialRegressor
+from advaug.robust.rejecting import RejectingClassifier
+from advaug.robust.robustness import RobustnessDisplay, robustness_table
+from advaug.robust.unknown_classes import UnknownDetector
+
+__all__ = [
+    "AdversarialClassifier",
+    "AdversarialDetector",
+    "AdversarialRegressor",
+    "AugmentedClassifier",
+    "DistilledClassifier",
+    "RejectingClassifier",
+    "RobustnessDisplay",
+    "UnknownDetector",
+    "robustness_table",
+]

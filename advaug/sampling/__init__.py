@@ -1,0 +1,1 @@
+"""Seeds in, accepted rows out: recipes, batches, judges and retraction."""

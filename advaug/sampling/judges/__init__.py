@@ -1,0 +1,1 @@
+"""Is a new row still what its label says? Judges look at what is returned, after rounding."""

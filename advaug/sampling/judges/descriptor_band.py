@@ -1,0 +1,112 @@
+"""Some features of a new row must lie where its class's own rows have them: a physical band.
+
+For signals these are the power in each band of frequency, the steps and the correlations of
+channels: what an attack changes first that knows nothing of signals.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advaug.core.parameters import Parameters
+from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
+
+LEAST = 0.1  # standard deviation of a class's feature below which its band is not narrowed
+
+
+@dataclass
+class DescriptorBandJudge(Parameters):
+    """A judge that refuses, besides, what is stranger than nearly all real rows are.
+
+    A row is as strange as its strangest feature, in standard deviations of the class, max over k
+    of |f_k - mean_k| / sd_k. Real rows are measured by the others of their class.
+
+    Parameters
+    ----------
+    judge : a judge that is asked too
+    columns : slice of the features
+    level : float in [0, 1]
+        Share of the real rows of all classes that are as strange as what is just refused. A class
+        of a dozen rows knows its band badly: of what is kept with the default 98.6 % were inside
+        the band that all rows of the class show (`python -m benchmarks.signals`).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from advaug.judges import DescriptorBandJudge, ConformalJudge
+    >>> source = torch.Generator().manual_seed(0)
+    >>> x, y = torch.randn(200, 2, generator=source), torch.arange(200) % 2
+    >>> bench = DescriptorBandJudge(ConformalJudge(), slice(0, 1)).fit(x, y, 1, source)
+    >>> bench.is_inside(torch.tensor([[0.0, 99.0], [9.0, 0.0]]))
+    tensor([ True, False])
+    """
+
+    judge: Judge
+    columns: slice
+    level: float = 0.1
+
+    def fit(
+        self,
+        x: Float[Tensor, "rows width"],
+        y: Int[Tensor, " rows"],
+        label: int,
+        generator: torch.Generator,
+    ) -> "FittedDescriptorBand":
+        """Learn the class's band, and from all classes how strange real rows are."""
+        seen = x[:, self.columns]
+        strange = [left_out(seen[y == one]) for one in y.unique()]
+        edge = torch.cat(strange).quantile(1 - self.level)
+        own = seen[y == label]
+        return FittedDescriptorBand(
+            bench=self.judge.fit(x, y, label, generator),
+            columns=self.columns,
+            center=own.mean(0),
+            spread=own.std(0, correction=0).clamp_min(LEAST),
+            edge=edge,
+        )
+
+
+def left_out(own: Float[Tensor, "own signs"]) -> Float[Tensor, " own"]:
+    """How strange each row of a class is, its own part in mean and deviation taken out."""
+    n = len(own)
+    if n < 3:
+        return own.new_empty(0)
+    off = (own - own.mean(0)) * n / (n - 1)
+    variance = (own.var(0, correction=0) * n - off.square() * (n - 1) / n) / (n - 1)
+    return (off.abs() / variance.clamp_min(0).sqrt().clamp_min(LEAST)).amax(1)
+
+
+@dataclass(frozen=True)
+class FittedDescriptorBand:
+    """A banded judge that has seen a class."""
+
+    bench: FittedJudge
+    columns: slice
+    center: Float[Tensor, " signs"]
+    spread: Float[Tensor, " signs"]
+    edge: Float[Tensor, ""]
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same bench on another device."""
+        return replace(
+            self,
+            bench=self.bench.to(device),
+            center=self.center.to(device),
+            spread=self.spread.to(device),
+            edge=self.edge.to(device),
+        )
+
+    def is_inside(self, x: Float[Tensor, "batch width"]) -> Tensor:
+        """(batch,) of bool: rows no stranger than nearly all real ones."""
+        off = (x[:, self.columns] - self.center).abs() / self.spread
+        return off.amax(1) <= self.edge
+
+    def verdict(
+        self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
+    ) -> Verdict:
+        """The judge's verdict, kept where the row is inside the band too."""
+        verdict = self.bench.verdict(x, probability)
+        return replace(verdict, keeps=verdict.keeps & self.is_inside(x))
