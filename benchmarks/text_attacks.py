@@ -185,7 +185,9 @@ class Task:
 
 
 def adapter(table: Table) -> SequenceAdapter:
-    return SequenceAdapter(tokens="word", moves=table, by_table=True, share=SHARE, most=60)
+    return SequenceAdapter(
+        tokens="word", moves=table, only_listed_moves=True, max_edit_share=SHARE, max_edits=60
+    )
 
 
 def blotted(table: Table) -> Table:

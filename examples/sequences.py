@@ -64,7 +64,7 @@ def main() -> None:
         attack=Trigger(length=6),
         radius=6,
         surrogate=model,
-        adapter=SequenceAdapter(share=0.5),
+        adapter=SequenceAdapter(max_edit_share=0.5),
         random_state=0,
     ).fit(security)
     words = "".join(attack.adapter_.words[token] for token in attack.attack_.tokens[0])

@@ -114,7 +114,7 @@ def test_decoding_leaves_the_users_rows_alone(rows):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_moved_frame_keeps_dtypes_index_holes_bounds_and_levels(seed):
     rows = mixed(seed=seed)
-    coding = TabularAdapter(flips=3).fit(rows)
+    coding = TabularAdapter(max_flips=3).fit(rows)
     x, y = moved(coding, rows, seed, radius=3.0)
     out = coding.decode(y, x, rows)
     assert (out.dtypes == rows.dtypes).all()
@@ -220,7 +220,7 @@ def test_uint8_pixels_stop_at_black_and_white():
 def test_frozen_columns_never_move():
     rows = mixed()
     frozen = ["float", "level", "day", "lost", "flag"]
-    coding = TabularAdapter(frozen=frozen, flips=5).fit(rows)
+    coding = TabularAdapter(frozen=frozen, max_flips=5).fit(rows)
     x, y = moved(coding, rows)
     out = coding.decode(y, x, rows)
     assert_frame_equal(out[frozen], rows[frozen])
@@ -231,7 +231,7 @@ def test_frozen_columns_never_move():
 def test_no_row_flips_more_categories_than_allowed(flips):
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({name: rng.choice(list("abc"), N) for name in "pqrstu"})
-    coding = TabularAdapter(flips=flips).fit(rows)
+    coding = TabularAdapter(max_flips=flips).fit(rows)
     x, y = moved(coding, rows)
     flipped = (coding.decode(y, x, rows) != rows).sum(axis=1)
     assert flipped.max() == flips

@@ -48,7 +48,7 @@ MINIMAL = [
     *(CarliniWagner(rounds=3, steps=10), EAD(rounds=3, steps=10)),
 ]
 ROW_BY_ROW = [*ASCENTS, RFGSM(), PGD(stop_at=0.0), VAT(), *MINIMAL, *NOISES]
-SHARED = [UAP(steps=5, batch=8), Patch(steps=5, batch=8, sizes=(0.4, 0.6))]
+SHARED = [UAP(steps=5, batch_size=8), Patch(steps=5, batch_size=8, sizes=(0.4, 0.6))]
 EVERY = [*ROW_BY_ROW, *SHARED]
 every_attack = pytest.mark.parametrize("attack", EVERY, ids=str)
 

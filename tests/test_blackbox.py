@@ -285,7 +285,7 @@ def test_a_crossover_is_made_of_real_cells_and_no_column_can_be_spared(mlp):
     x = Crossover(references=REAL)(objective, seed, space, radius, source())
     fooled = objective(x) > 0
     assert fooled.double().mean() > 0.9
-    column = space.columns(seed)
+    column = space.column_index(seed)
     for row in fooled.nonzero()[:, 0].tolist():
         moved = [
             c for c in range(6) if not torch.equal(x[row][column == c], seed[row][column == c])

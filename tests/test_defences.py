@@ -23,7 +23,7 @@ from advaug.attacks import PGD, Instrument, Noise
 from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier
 
-QUICK = Training(epochs=15, rate=0.01)
+QUICK = Training(epochs=15, learning_rate=0.01)
 
 
 def classifier(**settings):
@@ -51,7 +51,7 @@ def test_without_an_attack_training_is_torchs_own():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Linear(6, 2)
-    training = Training(epochs=8, batch=60, rate=0.01, decay=0.1)
+    training = Training(epochs=8, batch_size=60, learning_rate=0.01, weight_decay=0.1)
     ours = classifier(module=module, alpha=1, training=training).fit(X, y).net_.module
     theirs = copy.deepcopy(module)
     descent = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1)
@@ -78,7 +78,7 @@ def test_radius_0_leaves_plain_training(loss):
 def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     X, y = problem(80)
     module = nn.Linear(6, 1)
-    training = Training(epochs=1, batch=80)
+    training = Training(epochs=1, batch_size=80)
     model = classifier(module=module, alpha=0, radius=0.2, training=training, device="cpu")
     target = model._coded(y, y)
     model.adapter_ = TabularAdapter().fit(X)
@@ -96,7 +96,7 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
 def test_class_weights_are_repeated_rows():
     X, y = problem(60)
     module = nn.Linear(6, 2)
-    training = Training(epochs=10, batch=1000)
+    training = Training(epochs=10, batch_size=1000)
     twice = np.r_[np.arange(60), np.flatnonzero(y == 1)]
     adapter = TabularAdapter()
     settings = {"module": module, "training": training, "alpha": 1, "adapter": adapter}
@@ -255,9 +255,9 @@ def test_a_sampler_attacks_the_net_inside():
             ValueError,
             "module gives probabilities: leave out",
         ),
-        ({"training": Training(rate=0)}, ValueError, "rate must be above 0"),
+        ({"training": Training(learning_rate=0)}, ValueError, "rate must be above 0"),
         ({"training": Training(held_out=2)}, ValueError, "held_out must lie"),
-        ({"training": Training(batch=0)}, ValueError, "batch must be at least 1"),
+        ({"training": Training(batch_size=0)}, ValueError, "batch must be at least 1"),
     ],
     ids=str,
 )

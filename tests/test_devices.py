@@ -69,7 +69,7 @@ def band(norm, has_flags, basis=None):
 FULL = {
     "free": torch.tensor([True] * 5 + [False]),
     "grid": torch.full((WIDTH,), 0.1),
-    "holder": torch.tensor([5, -1, -1, -1, -1, -1]),
+    "missing_flag": torch.tensor([5, -1, -1, -1, -1, -1]),
 }
 SPACES = {
     **{f"box {norm}": (box(norm), (WIDTH,)) for norm in NORMS},

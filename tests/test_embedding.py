@@ -94,7 +94,7 @@ def test_a_net_of_your_own_is_trained_so_on_texts(kind):
     model = AdversarialClassifier(
         loss=kind,
         module=Sums(len(coding.words) + 1),
-        training=Training(epochs=60, rate=0.05, patience=40),
+        training=Training(epochs=60, learning_rate=0.05, patience=40),
         random_state=0,
     ).fit(texts, y)
     assert model.score(texts, y) > 0.95

@@ -38,7 +38,7 @@ CLASSIFIERS = [
     PriorCorrectedClassifier(LogisticRegression()),
     PriorCorrectedClassifier(LogisticRegression(), method="prior"),
 ]
-SHORT = Training(epochs=20, rate=0.01)
+SHORT = Training(epochs=20, learning_rate=0.01)
 DETECTOR = AdversarialDetector(training=SHORT, random_state=0)
 DEFENCES = [
     *(

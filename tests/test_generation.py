@@ -31,7 +31,7 @@ def pool():
     y = (torch.arange(84) % 7 < 2).long()
     x = x + 2.0 * y[:, None]
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
-    committee = Ensemble(repeats=2, hidden=16, steps=40).fit(x, y, 2, source())
+    committee = Ensemble(n_repeats=2, hidden_width=16, max_iter=40).fit(x, y, 2, source())
     return EncodedDataset(x, y, torch.arange(84), space, committee)
 
 
@@ -81,7 +81,7 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order(pool):
 
 def test_margins_come_from_members_that_never_saw_the_row(pool):
     for row in (0, 1, 40):
-        strangers = pool.committee.strangers(int(pool.committee.fold_of_row[row]))
+        strangers = pool.committee.held_out_members(int(pool.committee.fold_of_row[row]))
         logits = strangers.logits(pool.x[row : row + 1])
         assert_close(pool.margins(1)[row : row + 1], margin(logits, torch.tensor([1])))
 
@@ -89,8 +89,8 @@ def test_margins_come_from_members_that_never_saw_the_row(pool):
 def test_enemies_are_of_other_classes_and_kin_of_the_same(pool):
     own = pool.of(1)
     assert (pool.y[own] == 1).all()
-    assert (pool.y[pool.enemies(1, 3)[1]] == 0).all()
-    kin = pool.kin(1, 5)[1]
+    assert (pool.y[pool.other_class_neighbors(1, 3)[1]] == 0).all()
+    kin = pool.same_class_neighbors(1, 5)[1]
     assert (pool.y[kin] == 1).all()
     assert not (kin == own[:, None]).any()
 
@@ -129,28 +129,28 @@ def test_every_home_is_a_real_row_of_the_class(pool, name):
 def test_matched_rows_aim_at_real_margins_of_the_class_made_easier(pool):
     margins = pool.margins(1)[pool.of(1)]
     for easier in (0.0, 0.75):
-        plan = Match(easier=easier).plan(pool, 1, 200, source())
+        plan = Match(margin_shift=easier).plan(pool, 1, 200, source())
         targets = plan.level - easier * margins.std(correction=0)
         assert (targets[:, None] - margins).abs().min(1).values.max() < 1e-5
 
 
 @pytest.mark.parametrize("crossing", [0.0, 0.3, 1.0])
 def test_so_many_matched_rows_cross_to_the_other_class(pool, crossing):
-    plan = Match(crossing=crossing).plan(pool, 1, 400, source())
+    plan = Match(p_cross_class=crossing).plan(pool, 1, 400, source())
     share = (pool.y[plan.mate] == 0).float().mean()
     assert float(share) == pytest.approx(crossing, abs=0.08)
 
 
 def test_half_of_the_boundary_rows_stay_and_the_rest_aim_beside_the_border(pool):
-    plan = Boundary(spread=0.5).plan(pool, 1, 400, source())
+    plan = Boundary(margin_std=0.5).plan(pool, 1, 400, source())
     assert float((plan.radius == 0).float().mean()) == pytest.approx(0.5, abs=0.08)
     assert (plan.level >= 0).all()
     assert float(plan.level.mean()) == pytest.approx(0.5 * math.sqrt(2 / math.pi), abs=0.06)
 
 
 def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
-    gap, _ = pool.enemies(1)
-    plan = Harden(reach=0.5, norm=2.0).plan(pool, 1, 24, source())
+    gap, _ = pool.other_class_neighbors(1)
+    plan = Harden(radius_share=0.5, norm=2.0).plan(pool, 1, 24, source())
     own = pool.of(1)
     assert_close(plan.radius, 0.5 * gap[torch.searchsorted(own, plan.parent), 0])
 
@@ -158,7 +158,7 @@ def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
 def test_a_class_of_one_row_is_repeated():
     x, y = torch.randn(9, 3, generator=source()), torch.tensor([1] + [0] * 8)
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
-    committee = Ensemble(repeats=2, hidden=8, steps=2).fit(x, y, 2, source())
+    committee = Ensemble(n_repeats=2, hidden_width=8, max_iter=2).fit(x, y, 2, source())
     new, parent, _, _ = grow(EncodedDataset(x, y, torch.arange(9), space, committee), Interpolate())
     assert torch.equal(new, x[:1].expand(40, 3))
     assert not parent.any()
@@ -212,7 +212,7 @@ def test_translated_rows_end_in_the_class_they_are_carried_to(pool):
 
 
 def test_matched_rows_come_nearer_to_their_level(pool):
-    recipe = Match(crossing=0.0)
+    recipe = Match(p_cross_class=0.0)
     settings = {"attacked": pool.committee.logits, "radius": 3.0}
     level = recipe.plan(pool, 1, 40, source()).level
 
@@ -227,7 +227,7 @@ def test_matched_rows_come_nearer_to_their_level(pool):
 
 def test_the_jury_has_no_member_that_was_attacked_or_saw_the_parent(pool):
     for fold in range(3):
-        fighters, jury = pool.committee.strangers(fold).halves()
+        fighters, jury = pool.committee.held_out_members(fold).halves()
         ones = [tuple(w.flatten().tolist()) for c in (fighters, jury) for w in c.weights[0]]
         assert len(ones) == len(set(ones)) == 2
         assert (jury.fold_of_member == fold).all()
@@ -258,8 +258,8 @@ def only_beyond(x):
 
 
 def test_explored_rows_are_kept_by_the_chance_that_all_voices_give_them(pool):
-    recipe = Explore(sharpness=3.0)
-    _, _, _, everything = grow(pool, Explore(sharpness=0.0), count=3000)
+    recipe = Explore(acceptance_power=3.0)
+    _, _, _, everything = grow(pool, Explore(acceptance_power=0.0), count=3000)
     _, _, _, kept = grow(pool, recipe, count=3000)
     chance = everything["probability"] ** 3
     wanted = (chance * everything["probability"]).sum() / chance.sum()
@@ -268,11 +268,13 @@ def test_explored_rows_are_kept_by_the_chance_that_all_voices_give_them(pool):
 
 def test_a_voter_is_heard_beside_the_committee(pool):
     many = replace(pool, voters=(only_beyond,) * 9)
-    x, _, _, record = grow(many, Explore(sharpness=40.0), count=60)
+    x, _, _, record = grow(many, Explore(acceptance_power=40.0), count=60)
     new = record["kept"] == 1
     assert new.float().mean() > 0.9
     assert (x[new, 0] > 1.5).float().mean() > 0.95
-    assert (grow(pool, Explore(sharpness=40.0), count=60)[0][:, 0] > 1.5).float().mean() < 0.9
+    assert (
+        grow(pool, Explore(acceptance_power=40.0), count=60)[0][:, 0] > 1.5
+    ).float().mean() < 0.9
 
 
 def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
@@ -284,12 +286,12 @@ def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
         return float((x[record["kept"] == 1, 0] > 2).float().mean())
 
     assert share_right(Explore()) > 0.3
-    assert share_right(Explore(against=3.0)) < 0.02
+    assert share_right(Explore(hardness=3.0)) < 0.02
 
 
 def test_what_all_voices_refuse_is_repeated(pool):
     against = replace(pool, voters=(surely(0),) * 99)
-    x, parent, mate, record = grow(against, Explore(sharpness=99.0), count=9)
+    x, parent, mate, record = grow(against, Explore(acceptance_power=99.0), count=9)
     assert not record["kept"].any()
     assert torch.equal(x, pool.x[parent])
     assert (mate == -1).all()
@@ -297,7 +299,7 @@ def test_what_all_voices_refuse_is_repeated(pool):
 
 @pytest.mark.parametrize("noise", [0.0, 1.5])
 def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
-    recipe = Explore(noise=noise, sharpness=0.0)
+    recipe = Explore(noise_std=noise, acceptance_power=0.0)
     x, parent, mate, _ = grow(pool, recipe, count=200)
     a, b, scale = pool.x[parent], pool.x[mate], pool.committee.scale
     way = (b - a) / scale
@@ -308,7 +310,7 @@ def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
 
 
 def test_some_explored_rows_are_only_attacked_and_the_others_only_mixed(pool):
-    recipe = Explore(apart=0.25, reach=0.7)
+    recipe = Explore(p_attack_only=0.25, attack_radius=0.7)
     plan = recipe.plan(pool, 1, 4000, torch.Generator().manual_seed(0))
     is_apart = plan.radius > 0
     assert abs(float(is_apart.double().mean()) - 0.25) < 0.03
@@ -322,7 +324,9 @@ def test_some_explored_rows_are_only_attacked_and_the_others_only_mixed(pool):
 def test_frozen_and_bounded_numbers_do_not_scatter(pool):
     free = torch.tensor([True, False, True])
     space = Box(torch.tensor(-9.0), pool.x.amax(0), norm=2.0, free=free)
-    x, parent, _, _ = grow(replace(pool, space=space), Explore(noise=5.0, sharpness=0.0), count=200)
+    x, parent, _, _ = grow(
+        replace(pool, space=space), Explore(noise_std=5.0, acceptance_power=0.0), count=200
+    )
     assert torch.equal(x[:, 1], pool.x[parent, 1])
     assert (x <= pool.x.amax(0) + 1e-6).all()
 
@@ -350,7 +354,7 @@ def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
 
 @every_recipe
 def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
-    bench = ConformalJudge(agreement=1.0, plausibility=1.0).fit(pool.features, pool.y, 1, source())
+    bench = ConformalJudge(min_probability=1.0, alpha=1.0).fit(pool.features, pool.y, 1, source())
     x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
     assert not record["kept"].any()
     assert not record["distance"].any()

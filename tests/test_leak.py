@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from advaug import AdversarialOverSampler
 from advaug.models import Ensemble
 
-QUICK = Ensemble(repeats=2, hidden=16, steps=30)
+QUICK = Ensemble(n_repeats=2, hidden_width=16, max_iter=30)
 RECIPES = ["match", "translate"]
 
 

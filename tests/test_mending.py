@@ -60,7 +60,7 @@ def loans(n=260, seed=0):
 
 
 def sampler(**settings):
-    few = Ensemble(repeats=2, steps=40)
+    few = Ensemble(n_repeats=2, max_iter=40)
     return AdversarialOverSampler(**{"random_state": 0, "surrogate": few, **settings})
 
 
@@ -213,13 +213,13 @@ def test_what_keeps_the_rules_is_not_touched():
 def test_adversarial_copies_keep_the_rules_too():
     X, y = loans()
     t = AdversarialTransformer(
-        radius=1.0, constraints=RULES, random_state=0, surrogate=Ensemble(repeats=2, steps=40)
+        radius=1.0, constraints=RULES, random_state=0, surrogate=Ensemble(n_repeats=2, max_iter=40)
     )
     new = t.fit(X, y).transform(X)
     assert answers(RULES, new).all()
     assert not new["b"].equals(X["b"])
     free = AdversarialTransformer(
-        radius=1.0, random_state=0, surrogate=Ensemble(repeats=2, steps=40)
+        radius=1.0, random_state=0, surrogate=Ensemble(n_repeats=2, max_iter=40)
     )
     assert not answers(RULES, free.fit(X, y).transform(X)).all()
 

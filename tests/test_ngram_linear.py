@@ -94,7 +94,7 @@ def test_members_learn_nothing_of_their_own_fold():
     texts, _ = tickets(200)
     coding = SequenceAdapter().fit(texts)
     x, y = coding.encode(texts), torch.randint(2, (200,), generator=source())
-    models = NGramRidge(repeats=4, penalty=0.1).fit(x, y, 2, source(), coding.features(x, source()))
+    models = NGramRidge(n_repeats=4, alpha=0.1).fit(x, y, 2, source(), coding.features(x, source()))
     right = models.scores(x).argmax(-1) == y
     unseen = models.fold_of_row == models.fold_of_member[:, None]
     assert right[~unseen].float().mean() > 0.75

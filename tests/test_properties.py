@@ -17,7 +17,7 @@ from scipy import sparse
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.models import Ensemble
 
-QUICK = Ensemble(repeats=2, folds=2, hidden=8, steps=5)
+QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=5)
 BIG = 2**53 + 1
 # A failing frame is shown as it was found: to shrink it would take minutes.
 few = settings(max_examples=15, phases=[Phase.explicit, Phase.generate])

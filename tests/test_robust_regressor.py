@@ -18,7 +18,7 @@ from advaug.models.training import Training, slopes
 from advaug.robust import AdversarialClassifier, AdversarialRegressor
 from advaug.robust.losses import Classes, RobustLoss
 
-QUICK = Training(epochs=15, rate=0.01)
+QUICK = Training(epochs=15, learning_rate=0.01)
 
 
 def problem(n=300):
@@ -42,7 +42,7 @@ def linear(training, **settings):
 
 
 def test_without_an_attack_a_linear_net_finds_least_squares():
-    training = Training(epochs=400, batch=300, rate=0.05, decay=0)
+    training = Training(epochs=400, batch_size=300, learning_rate=0.05, weight_decay=0)
     X, y, model = linear(training, alpha=1)
     np.testing.assert_allclose(model.predict(X), Ridge(1e-6).fit(X, y).predict(X), atol=0.5)
 
@@ -192,7 +192,7 @@ def test_replays_take_each_batch_again_at_the_same_cost():
                 seen.append(x.detach())
             return super().forward(x)
 
-    training = Training(epochs=8, batch=30, replays=4)
+    training = Training(epochs=8, batch_size=30, replays=4)
     model = regressor(module=Watching(5, 1), alpha=1, training=training).fit(X, y)
     assert model.n_iter_ == 2
     assert len(seen) == 16

@@ -39,7 +39,7 @@ from advaug.robust import (
 )
 
 mpl.use("Agg")
-QUICK = Training(epochs=20, rate=0.01)
+QUICK = Training(epochs=20, learning_rate=0.01)
 
 
 def problem(n=300):
@@ -233,7 +233,7 @@ def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
         FrozenEstimator(teacher),
         temperature=1,
         module=nn.Linear(5, 2),
-        training=Training(epochs=400, rate=0.05, batch=300, decay=0),
+        training=Training(epochs=400, learning_rate=0.05, batch_size=300, weight_decay=0),
         random_state=0,
     ).fit(X, y)
     np.testing.assert_allclose(student.predict_proba(X), teacher.predict_proba(X), atol=0.01)
@@ -373,7 +373,7 @@ def test_crossed_rows_keep_each_cells_distribution_and_what_is_frozen():
     x = detector.adapter_.encode(frame)
     generator = torch.Generator().manual_seed(0)
     pushed = detector._pushed(frame, x, generator)
-    at = detector.adapter_.space().columns(x)
+    at = detector.adapter_.space().column_index(x)
     for column in at.unique():
         cells, made = x[:, at == column], pushed[:, at == column]
         distance = torch.cdist(made.double(), cells.double()).amin(1)

@@ -23,7 +23,7 @@ from advaug.attacks import FGSM, PGD
 from advaug.judges import ConformalJudge
 from advaug.models import Ensemble
 
-QUICK = Ensemble(repeats=2, hidden=16, steps=30)
+QUICK = Ensemble(n_repeats=2, hidden_width=16, max_iter=30)
 EVERY = ["explore", "match", "boundary", "harden", "translate", "interpolate"]
 every_recipe = pytest.mark.parametrize("recipe", EVERY)
 
@@ -74,7 +74,7 @@ def test_the_pipeline_oversamples_in_fit_and_only_there():
 
 def test_a_clone_and_a_pickle_make_the_same_rows(tmp_path):
     X, y = problem()
-    s = sampler(attack=PGD(steps=3), judge=ConformalJudge(agreement=0.6))
+    s = sampler(attack=PGD(steps=3), judge=ConformalJudge(min_probability=0.6))
     wanted, _ = s.fit_resample(X, y)
     joblib.dump(s, tmp_path / "sampler.joblib")
     for twin in (clone(s), pickle.loads(pickle.dumps(s)), joblib.load(tmp_path / "sampler.joblib")):
@@ -262,7 +262,7 @@ def test_the_jury_gives_every_row_that_is_not_home_its_label(recipe):
 @pytest.mark.parametrize("recipe", ["match", "boundary", "harden", "translate"])
 def test_a_judge_that_no_row_can_please_sends_every_row_home(recipe):
     X, y = problem()
-    s = sampler(recipe=recipe, judge=ConformalJudge(agreement=1.0, plausibility=1.0))
+    s = sampler(recipe=recipe, judge=ConformalJudge(min_probability=1.0, alpha=1.0))
     X_new, _ = s.fit_resample(X, y)
     assert (s.provenance_["kept"] == 0).all()
     assert (s.provenance_["distance"] == 0).all()

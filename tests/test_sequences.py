@@ -179,7 +179,7 @@ def test_texts_are_read_by_the_word_where_they_have_some(row, count):
 
 def test_what_lies_beyond_the_longest_row_looked_at_stays():
     rows = ["one two three four five", "two one three four six"]
-    coding = SequenceAdapter(longest=3, tokens="word").fit(rows)
+    coding = SequenceAdapter(max_tokens=3, tokens="word").fit(rows)
     x = coding.encode(rows)
     moved = coding.edits.mix(x, x.flip(0), torch.ones(2))
     assert coding.decode(moved, x, rows) == ["two one three four five", "one two three four six"]
@@ -215,7 +215,7 @@ def test_one_frozen_token_must_come_in_a_list():
 @pytest.mark.parametrize("tokens", ["word", "character"])
 def test_every_random_edit_is_one_that_the_corpus_has_seen(tokens):
     texts, _ = tickets()
-    coding = SequenceAdapter(tokens=tokens, share=1.0).fit(texts)
+    coding = SequenceAdapter(tokens=tokens, max_edit_share=1.0).fit(texts)
     x = coding.encode(texts)
     moved = coding.edits.scatter(x, torch.full((len(x),), 4.0), x[0], uniform(x))
     assert known_pairs(coding, moved).all()
@@ -225,7 +225,7 @@ def test_every_random_edit_is_one_that_the_corpus_has_seen(tokens):
 
 def test_a_row_has_no_more_edits_than_its_share():
     texts = ["a b c d e f g h", "b a d c f e h g"] * 9
-    coding = SequenceAdapter(tokens="word", share=0.125).fit(texts)
+    coding = SequenceAdapter(tokens="word", max_edit_share=0.125).fit(texts)
     x = coding.encode(texts)
     moved = coding.edits.scatter(x, torch.full((18,), 9.0), x[0], uniform(x))
     assert (coding.edits.distance(moved, x) <= 2).all()
@@ -234,7 +234,7 @@ def test_a_row_has_no_more_edits_than_its_share():
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_frozen_tokens_and_protected_spans_stay_in_every_row(share):
     texts, _ = tickets()
-    coding = SequenceAdapter(protected=r"#\d+", frozen=["and"], share=1.0).fit(texts)
+    coding = SequenceAdapter(protected=r"#\d+", frozen=["and"], max_edit_share=1.0).fit(texts)
     x = coding.encode(texts)
     mate = x.flip(0)
     moved = coding.edits.mix(x, mate, torch.full((len(x),), share))
@@ -248,7 +248,7 @@ def test_frozen_tokens_and_protected_spans_stay_in_every_row(share):
 
 def test_tokens_at_frozen_positions_stay_where_they_are():
     rows = [list("abcdef"), list("bcadfe"), list("fbcad"), list("cbafedab")] * 5
-    coding = SequenceAdapter(positions=[0, -1], share=1.0).fit(rows)
+    coding = SequenceAdapter(positions=[0, -1], max_edit_share=1.0).fit(rows)
     x = coding.encode(rows)
     moved = coding.edits.mix(x, x.roll(1, 0), torch.full((20,), 0.4))
     moved = coding.edits.scatter(moved, torch.full((20,), 5.0), x[0], uniform(x))
@@ -271,7 +271,9 @@ def test_only_the_tables_moves_are_made_where_it_is_asked_for():
     codons = {"GCA": ["GCC", "GCG"], "GCC": ["GCA", "GCG"], "AAA": ["AAG"], "AAG": ["AAA"]}
     protein = {"GCA": "A", "GCC": "A", "GCG": "A", "AAA": "K", "AAG": "K", "TGG": "W"}
     rows = ["GCAAAATGGGCC", "AAGTGGGCAAAA", "TGGTGGAAAGCC"]
-    coding = SequenceAdapter(tokens=3, moves=codons, by_table=True, share=1.0).fit(rows)
+    coding = SequenceAdapter(
+        tokens=3, moves=codons, only_listed_moves=True, max_edit_share=1.0
+    ).fit(rows)
     x = coding.encode(rows)
     moved = coding.edits.scatter(x, torch.full((3,), 4.0), x[0], uniform(x))
     moved = coding.edits.mix(moved, moved.flip(0), torch.full((3,), 0.5))
@@ -287,7 +289,7 @@ def test_only_the_tables_moves_are_made_where_it_is_asked_for():
 def test_the_table_inserts_no_ops_drops_what_may_go_and_keeps_white_space():
     rows = ["I am very glad today", "you are sad now and then, they say"]
     table = {"glad": ["happy"], "very": [""], "": [" um"]}
-    coding = SequenceAdapter(moves=table, by_table=True, share=1.0).fit(rows)
+    coding = SequenceAdapter(moves=table, only_listed_moves=True, max_edit_share=1.0).fit(rows)
     x = coding.encode(rows * 40)
     moved = coding.edits.scatter(x, torch.full((80,), 1.0), x[0], uniform(x))
     new = set(coding.decode(moved, x, rows * 40))
@@ -361,12 +363,12 @@ def test_kin_are_near_by_their_n_grams_whatever_the_tokens_numbers_are():
     coding = SequenceAdapter().fit(texts)
     x, chance = coding.encode(texts), torch.Generator().manual_seed(0)
     features = coding.features(x, chance)
-    committee = Ensemble(repeats=1, steps=5).fit(x, codes, 2, chance, features)
+    committee = Ensemble(n_repeats=1, max_iter=5).fit(x, codes, 2, chance, features)
     pool = EncodedDataset(x, codes, torch.arange(60), coding.space(), committee)
     own = (y == "rare").nonzero()[0]
     seen = features(x).numpy()[own]
     apart = np.linalg.norm(seen[:, None] - seen, axis=-1) + np.diag(np.full(len(own), np.inf))
-    distance, place = pool.kin(1, 1)
+    distance, place = pool.same_class_neighbors(1, 1)
     assert (place[:, 0].numpy() == own[apart.argmin(1)]).all()
     cut = [coding.cutter(text)[0] for text in texts]
     edits = [levenshtein(cut[a], cut[b]) for a, b in zip(own, place[:, 0], strict=True)]
@@ -522,7 +524,7 @@ def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
         "long": False,
         "copy": False,
     }
-    usual = BigramJudge(keeps_copies=True).fit(x, rare, 1, torch.Generator())
+    usual = BigramJudge(allow_copies=True).fit(x, rare, 1, torch.Generator())
     assert (
         usual.surprise(x[rare == 1].long(), own=1).mean()
         > usual.surprise(x[rare == 1].long()).mean()
@@ -543,7 +545,7 @@ def test_resemblance_is_the_share_of_pairs_in_common(rows, other):
 
 def test_near_duplicates_are_refused_where_it_is_asked_for():
     texts, y = tickets(300)
-    sampler = AdversarialOverSampler(judge=BigramJudge(level=0.0, overlap=0.6), random_state=0)
+    sampler = AdversarialOverSampler(judge=BigramJudge(alpha=0.0, max_overlap=0.6), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
     coding = sampler.adapter_
     kept = sampler.provenance_.kept.to_numpy() > 0
@@ -579,7 +581,7 @@ def test_greedy_turns_more_predictions_than_as_many_random_edits():
     texts, y = loose()
     model, turned = text_model(texts, y), []
     for attack in ("greedy", "noise"):
-        adapter = SequenceAdapter(frozen=["red"], share=1.0, tokens="word")
+        adapter = SequenceAdapter(frozen=["red"], max_edit_share=1.0, tokens="word")
         transformer = AdversarialTransformer(
             attack=attack, radius=2, surrogate=model, adapter=adapter, random_state=0
         )
@@ -618,7 +620,7 @@ class Net(nn.Module):
 @pytest.mark.parametrize("beam", [1, 3])
 def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam):
     texts, _ = loose(30)
-    coding = SequenceAdapter(share=1.0, tokens="word").fit(texts)
+    coding = SequenceAdapter(max_edit_share=1.0, tokens="word").fit(texts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = Net(len(coding.words))
@@ -626,7 +628,7 @@ def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam):
         attack=HotFlip(tries=300, exact=1, beam=beam, stop_at=None),
         radius=1,
         surrogate=net,
-        adapter=SequenceAdapter(share=1.0, tokens="word"),
+        adapter=SequenceAdapter(max_edit_share=1.0, tokens="word"),
         random_state=0,
     ).fit(texts)
     moved = attack.transform(texts)

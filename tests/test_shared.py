@@ -35,7 +35,7 @@ def test_the_universal_move_of_a_linear_model_is_the_steepest_of_its_class(norm)
         lambda x: torch.stack([x @ direction, 0 * x[:, 0]], 1), torch.zeros(50).long()
     )
     radius = torch.full((50,), 0.5)
-    learnt = UAP(batch=16).learn(objective, seed, box(norm), radius, source())
+    learnt = UAP(batch_size=16).learn(objective, seed, box(norm), radius, source())
     best = 0.5 * steepest(-direction[None], norm)[0]
     torch.testing.assert_close(learnt.move, best, rtol=0, atol=1e-3)
     x = learnt(objective, seed, box(norm), radius, source())
@@ -49,7 +49,7 @@ def test_a_learnt_move_serves_rows_one_by_one_inside_their_bounds(norm, mlp):
     free = torch.tensor([True] * 6 + [False] * 2)
     space = box(norm, 0.0, 1.0, free=free)
     objective, radius = Margin(net, net(seed).argmax(1)), torch.full((60,), 0.3)
-    learnt = UAP(steps=20, batch=16).learn(objective, seed, space, radius, source())
+    learnt = UAP(steps=20, batch_size=16).learn(objective, seed, space, radius, source())
     whole = learnt(objective, fresh, space, radius, source())
     parts = [learnt(objective, rows[None], space, radius[:1], source()) for rows in fresh]
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-6)
@@ -76,7 +76,7 @@ def test_a_patch_covers_one_square_of_an_image_and_leaves_the_rest(mlp):
     net = mlp(3 * 12 * 12, 16, 3, gain=1.0)
     seed = torch.rand((20, 3, 12, 12), generator=source())
     objective, radius = Margin(net, net(seed).argmax(1)), torch.ones(20)
-    attack = Patch(steps=4, batch=8, sizes=(0.3, 0.5), turn=0.0)
+    attack = Patch(steps=4, batch_size=8, sizes=(0.3, 0.5), turn=0.0)
     x = attack(objective, seed, box(math.inf, 0.0, 1.0), radius, source())
     moved = (x != seed).any(1)
     for row in moved:
@@ -91,7 +91,7 @@ def test_a_signals_patch_is_a_window_in_time_over_all_channels(mlp):
     net = mlp(3 * 40, 16, 3, gain=1.0)
     seed = torch.rand((20, 3, 40), generator=source())
     objective, radius = Margin(net, net(seed).argmax(1)), torch.ones(20)
-    attack = Patch(steps=4, batch=8, sizes=(0.2, 0.4), is_signal=True)
+    attack = Patch(steps=4, batch_size=8, sizes=(0.2, 0.4), is_signal=True)
     x = attack(objective, seed, box(math.inf, 0.0, 1.0), radius, source())
     moved = x != seed
     assert torch.equal(moved.all(1), moved.any(1))
@@ -107,7 +107,9 @@ def test_a_tables_patch_sets_the_columns_the_model_reads_most_to_the_same_values
     objective = Margin(
         lambda x: torch.stack([x @ direction, 0 * x[:, 0]], 1), torch.zeros(50).long()
     )
-    x = Patch(batch=16, sizes=(0.1, 0.34))(objective, seed, box(), torch.full((50,), 0.5), source())
+    x = Patch(batch_size=16, sizes=(0.1, 0.34))(
+        objective, seed, box(), torch.full((50,), 0.5), source()
+    )
     moved = (x != seed).any(0)
     assert moved.tolist() == [False, True, False, True, False, False]
     best = seed.mean(0) - 0.5 * direction.sign()
@@ -120,7 +122,7 @@ def test_a_learnt_patch_is_thrown_in_row_order_whatever_the_batch(mlp):
     seed = torch.rand((21, 12, 12), generator=source())
     objective, radius = Margin(net, net(seed).argmax(1)), torch.ones(21)
     space = box(math.inf, 0.0, 1.0)
-    learnt = Patch(steps=4, batch=8).learn(objective, seed, space, radius, source())
+    learnt = Patch(steps=4, batch_size=8).learn(objective, seed, space, radius, source())
     whole, generator = learnt(objective, seed, space, radius, source(5)), source(5)
     parts = [
         learnt(objective, rows, space, radius[: len(rows)], generator) for rows in seed.split(8)

@@ -26,7 +26,7 @@ def transformed(estimator, X, y):
     return estimator.fit(X, y).transform(X)
 
 
-SMALL = Ensemble(2, steps=25)
+SMALL = Ensemble(2, max_iter=25)
 USES = {
     "sampler": (AdversarialOverSampler(surrogate=SMALL, random_state=0), sampled),
     "transformer": (AdversarialTransformer(surrogate=SMALL, random_state=0), transformed),

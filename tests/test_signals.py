@@ -38,11 +38,13 @@ TIME = 40
 
 
 def sampler_of(**fields):
-    return AdversarialOverSampler(surrogate=Ensemble(2, steps=25), random_state=0, **fields)
+    return AdversarialOverSampler(surrogate=Ensemble(2, max_iter=25), random_state=0, **fields)
 
 
 def transformer_of(**fields):
-    return AdversarialTransformer(**{"surrogate": Ensemble(2, steps=25), **fields}, random_state=0)
+    return AdversarialTransformer(
+        **{"surrogate": Ensemble(2, max_iter=25), **fields}, random_state=0
+    )
 
 
 def waves(n=48, channels=2, time=TIME, share=0.25, seed=0):
@@ -573,7 +575,7 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     coding = SignalAdapter(bounds=(-9, 9)).fit(X)
     x, labels = coding.encode(X), torch.from_numpy(y)
     see = coding.features(x, generator)
-    bench = DescriptorBandJudge(ConformalJudge(), see.signs, level=0.02).fit(
+    bench = DescriptorBandJudge(ConformalJudge(), see.signs, alpha=0.02).fit(
         see(x), labels, 1, generator
     )
     fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]
@@ -606,13 +608,13 @@ def test_moves_in_the_eigenbasis_combine_how_signals_differ(generator):
     noise = torch.rand(x.shape, generator=generator)
     far = space.project(x + gradient, x, radius) - x
     own = (x - x.mean(0)).flatten(1)
-    for move in (steep, space.sample(x, radius, noise) - x, far, space.shift(x, gradient) - x):
+    for move in (steep, space.sample(x, radius, noise) - x, far, space.apply_move(x, gradient) - x):
         left = torch.linalg.lstsq(own.T, move.flatten(1).T).solution
         torch.testing.assert_close((own.T @ left).T, move.flatten(1), rtol=0, atol=1e-3)
     torch.testing.assert_close(steep.flatten(1).norm(dim=1), radius)
     torch.testing.assert_close(space.project(x + far, x, radius), x + far, rtol=0, atol=1e-4)
     with pytest.raises(ValueError, match="no longer than in fit"):
-        space.shift(torch.zeros(1, 2, TIME + 1), torch.ones(1, 2, TIME + 1))
+        space.apply_move(torch.zeros(1, 2, TIME + 1), torch.ones(1, 2, TIME + 1))
 
 
 def test_signals_move_in_their_eigenbasis_and_only_there():
@@ -634,7 +636,7 @@ def test_a_class_moves_in_its_own_eigenbasis(generator):
     x = torch.randn(20, 2, TIME, generator=generator)
     wide = torch.full((2, 1), 1e6)
     space = BandLimited(Box(-wide, wide, 2.0), torch.ones(2, TIME + 1), basis=Eigenbasis.of(x))
-    own = space.usual_in(x[:6], 0.05).basis
+    own = space.restrict_to_common_levels(x[:6], 0.05).basis
     torch.testing.assert_close(own.axes, Eigenbasis.of(x[:6]).axes)
     assert len(own.axes) == 5
 

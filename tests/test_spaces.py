@@ -83,11 +83,11 @@ def test_boxs_steepest_move_gains_radius_times_the_free_parts_dual_norm(norm, ge
 
 @every_norm
 def test_missing_cells_do_not_move(norm, generator):
-    """Coordinate 0 is held by 2, 1 by 3; the holders themselves are frozen."""
+    """Coordinate 0 is never_left by 2, 1 by 3; the holders themselves are frozen."""
     box = unit_box(
         norm=norm,
         free=torch.tensor([True, True, False, False, True]),
-        holder=torch.tensor([2, 3, -1, -1, -1]),
+        missing_flag=torch.tensor([2, 3, -1, -1, -1]),
     )
     seed = torch.full((4, 5), 0.5)
     seed[:, 2:4] = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -110,7 +110,7 @@ def test_missing_cells_do_not_move(norm, generator):
 
 
 def test_mixing_goes_the_share_of_the_way_except_for_frozen_and_missing_cells():
-    box = unit_box(free=torch.tensor([True, False, True]), holder=torch.tensor([1, -1, -1]))
+    box = unit_box(free=torch.tensor([True, False, True]), missing_flag=torch.tensor([1, -1, -1]))
     seed, other = torch.zeros(3, 3), torch.ones(3, 3)
     other[:, 1] = torch.tensor([0.0, 1.0, 0.0])  # the second row's other lacks the first cell
     mixed = box.mix(seed, other, torch.tensor([0.25, 0.5, 1.0]))
@@ -172,12 +172,12 @@ POSITIONS, LEVELS = 4, 3
 
 
 def simplex(flips=1):
-    """Level 2 of position 3 is held, level 2 of position 0 cannot be reached."""
+    """Level 2 of position 3 is never_left, level 2 of position 0 cannot be reached."""
     reachable = torch.ones(POSITIONS, LEVELS, dtype=torch.bool)
-    held = torch.zeros(POSITIONS, LEVELS, dtype=torch.bool)
-    held[3, 2] = True
+    never_left = torch.zeros(POSITIONS, LEVELS, dtype=torch.bool)
+    never_left[3, 2] = True
     reachable[3, 2] = reachable[0, 2] = False
-    return Simplex(reachable, held, flips)
+    return Simplex(reachable, never_left, flips)
 
 
 def free_simplex(positions=POSITIONS, levels=LEVELS, flips=1):
@@ -288,7 +288,8 @@ def test_simplexs_steepest_move_is_the_best_of_all_allowed_flips(flips, generato
         for target in itertools.product(range(LEVELS), repeat=POSITIONS):
             changed = [k for k in range(POSITIONS) if target[k] != now[row, k]]
             allowed = all(
-                space.reachable[k, target[k]] and not space.held[k, now[row, k]] for k in changed
+                space.reachable[k, target[k]] and not space.never_left[k, now[row, k]]
+                for k in changed
             )
             if allowed and len(changed) <= flips:
                 gain = sum(gradient[row, k, target[k]].item() for k in range(POSITIONS))
@@ -376,14 +377,14 @@ def test_a_products_distance_adds_its_parts(table):
 
 def test_every_tensor_of_a_space_moves_to_the_device(table):
     space = table[0]
-    held = Box(
+    never_left = Box(
         torch.zeros(2),
         torch.ones(2),
         free=torch.ones(2, dtype=torch.bool),
         grid=torch.ones(2),
-        holder=torch.tensor([-1, 0]),
+        missing_flag=torch.tensor([-1, 0]),
     )
-    for part in (*space.to("meta").parts, held.to("meta")):
+    for part in (*space.to("meta").parts, never_left.to("meta")):
         tensors = [value for value in vars(part).values() if isinstance(value, torch.Tensor)]
         assert tensors
         assert {tensor.device.type for tensor in tensors} == {"meta"}
@@ -452,7 +453,7 @@ def test_l1_steps_from_a_seed_end_near_the_best_move():
         box = unit_box(norm=1.0)
         best = (box.steepest(gradient, seed, radius) * gradient).sum(1)
         for knows_seed, share in shares.items():
-            x, back = seed, box.around(seed, radius)
+            x, back = seed, box.projector(seed, radius)
             for _ in range(60):
                 step = box.steepest(gradient, x, radius, seed if knows_seed else None)
                 x = back(x + 0.1 * step)

@@ -19,7 +19,9 @@ from advaug.models.committee import (
 )
 from advaug.models.torch_model import TorchModel
 
-SMALL = Ensemble(repeats=2, folds=3, hidden=16, steps=150, batch=48, rate=0.02)
+SMALL = Ensemble(
+    n_repeats=2, cv=3, hidden_width=16, max_iter=150, batch_size=48, learning_rate=0.02
+)
 
 
 def source(seed=0):
@@ -83,7 +85,9 @@ def test_a_class_that_only_the_members_fold_has_is_left_out():
 def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
     x = torch.randn((90, 12), generator=source(2))
     y = torch.randint(2, (90,), generator=source(3))
-    by_heart = Ensemble(2, 3, 32, steps=200, rate=0.02, decay=0.0, smoothing=0.0, noise=0.0)
+    by_heart = Ensemble(
+        2, 3, 32, max_iter=200, learning_rate=0.02, weight_decay=0.0, smoothing=0.0, noise=0.0
+    )
     committee = fit(by_heart, x, y)
     right = (committee.member_logits(x).argmax(-1) == y).float()
     knows = committee.fold_of_member[:, None] != committee.fold_of_row
@@ -104,7 +108,7 @@ def test_the_committee_learns_what_no_line_can(exclusive_or):
 
 def test_training_is_said_by_the_generators_seed_alone(exclusive_or):
     x, y, _ = exclusive_or
-    brief = Ensemble(repeats=1, hidden=8, steps=10)
+    brief = Ensemble(n_repeats=1, hidden_width=8, max_iter=10)
     state = torch.get_rng_state()
     first = fit(brief, x, y)
     torch.rand(3)
@@ -119,7 +123,7 @@ def test_units_and_origin_of_columns_that_vary_enough_do_not_matter():
     x = torch.randn((60, 3), generator=source(1), dtype=torch.float64)
     y = (x[:, 0] > 0).long()
     unit, origin = torch.tensor([10.0, 0.5, 3.0]), torch.tensor([5.0, 0.0, -7.0])
-    brief = Ensemble(repeats=1, hidden=8, steps=10)
+    brief = Ensemble(n_repeats=1, hidden_width=8, max_iter=10)
     plain, moved = fit(brief, x, y), fit(brief, x * unit + origin, y)
     torch.testing.assert_close(moved.logits(x * unit + origin), plain.logits(x))
     assert plain.logits(x).dtype == torch.float64
@@ -128,7 +132,7 @@ def test_units_and_origin_of_columns_that_vary_enough_do_not_matter():
 def test_a_constant_column_and_values_far_away_give_finite_logits():
     x = torch.randn((60, 2), generator=source(1))
     x[:, 1] = 4.0
-    committee = fit(Ensemble(repeats=1, hidden=8, steps=10), x, (x[:, 0] > 0).long())
+    committee = fit(Ensemble(n_repeats=1, hidden_width=8, max_iter=10), x, (x[:, 0] > 0).long())
     far = torch.tensor([[1e30, 4.0], [1e3, 4.0], [0.0, -1e30]])
     logits = committee.logits(far * committee.scale + committee.center)
     assert logits.isfinite().all()
@@ -227,7 +231,7 @@ def test_taken_members_are_the_members(exclusive_or):
     torch.testing.assert_close(taken.member_logits(x), committee.member_logits(x)[some])
     assert torch.equal(taken.fold_of_member, committee.fold_of_member[some])
     for fold in range(3):
-        strangers = committee.strangers(fold)
+        strangers = committee.held_out_members(fold)
         assert strangers.fold_of_member.tolist() == [fold, fold]
 
 

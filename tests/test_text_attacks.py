@@ -108,7 +108,7 @@ def test_all_substitutes_are_listed_where_there_is_room_for_them():
 def test_few_substitutes_are_of_both_the_table_and_the_corpus():
     texts, _ = loose()
     table = {word: [other for other in WORDS if other != word] for word in WORDS}
-    coding = SequenceAdapter(tokens="word", moves=table, by_table=True).fit(texts)
+    coding = SequenceAdapter(tokens="word", moves=table, only_listed_moves=True).fit(texts)
     x = coding.encode(texts).long()
     new, valid = coding.edits.substitutes(x, len(WORDS) - 1, RowRandom.of(x, source()))
     there = x >= 0
@@ -121,7 +121,9 @@ def test_few_substitutes_are_of_both_the_table_and_the_corpus():
 def test_the_best_edits_of_a_linear_net_are_found(edits):
     texts, _ = loose(30)
     table = {word: [other for other in WORDS if other != word] for word in WORDS}
-    coding = SequenceAdapter(tokens="word", moves=table, by_table=True, share=1.0).fit(texts)
+    coding = SequenceAdapter(
+        tokens="word", moves=table, only_listed_moves=True, max_edit_share=1.0
+    ).fit(texts)
     net = net_of(coding)
     objective, x, space = arena(net, coding, texts)
     attack = HotFlip(tries=9, stop_at=None)
@@ -150,13 +152,13 @@ def test_the_best_edits_of_a_linear_net_are_found(edits):
 def test_the_trigger_of_a_linear_net_is_the_best_of_all():
     texts, _ = loose(40)
     longest = " ".join(["red"] * 14)  # room for all others
-    coding = SequenceAdapter(tokens="word", share=1.0).fit([*texts, longest])
+    coding = SequenceAdapter(tokens="word", max_edit_share=1.0).fit([*texts, longest])
     net = net_of(coding)
     objective, x, space = arena(net, coding, texts)
     side = objective.label == 0
     objective, x = objective.take(side), x[side]
     radius = torch.full((len(x),), 3.0)
-    attack = Trigger(length=2, beam=40, exact=40, batch=99).learn(
+    attack = Trigger(length=2, beam=40, exact=40, batch_size=99).learn(
         objective, x, space, radius, source()
     )
     reached = over(objective, attack(objective, x, space, radius, source()), x)
@@ -188,7 +190,7 @@ def test_every_row_has_the_same_words_behind_or_before_it(place):
     texts, y = loose()
     attack = AdversarialTransformer(
         attack=Trigger(place=place), radius=np.inf, surrogate=pipeline_of(texts, y),
-        adapter=SequenceAdapter(share=1.0), random_state=0,
+        adapter=SequenceAdapter(max_edit_share=1.0), random_state=0,
     ).fit([*texts, " ".join(["red"] * 20)])  # fmt: skip
     said = "".join(attack.adapter_.words[k] for k in attack.attack_.tokens[0])
     moved = attack.transform(texts)
@@ -202,7 +204,7 @@ def test_a_trigger_turns_more_rows_of_its_class_than_as_many_random_words():
     model = pipeline_of(texts, y)
     some = [text for text, label in zip(texts, model.predict(texts), strict=True) if label == 0]
     attack = AdversarialTransformer(
-        attack=Trigger(), radius=3, surrogate=model, adapter=SequenceAdapter(share=1.0),
+        attack=Trigger(), radius=3, surrogate=model, adapter=SequenceAdapter(max_edit_share=1.0),
         random_state=0,
     ).fit([*some, " ".join(["red"] * 20)])  # fmt: skip
     rng = np.random.default_rng(0)
@@ -217,7 +219,7 @@ def test_a_second_trigger_turns_rows_that_the_first_leaves():
     fooled = [
         AdversarialTransformer(
             attack=Trigger(count=count), radius=3, surrogate=pipeline_of(texts, y),
-            adapter=SequenceAdapter(share=1.0), random_state=0,
+            adapter=SequenceAdapter(max_edit_share=1.0), random_state=0,
         ).fit([*texts, " ".join(["red"] * 20)]).fooling_rate_
         for count in (1, 2)
     ]  # fmt: skip
@@ -234,7 +236,7 @@ def test_a_second_trigger_turns_rows_that_the_first_leaves():
 @example(texts=["a", "b -a", ". .", "ab"], place="start", tokens="word")
 def test_a_trigger_never_runs_into_the_row(texts, place, tokens):
     rows = [*texts, "a b . ' # a b"]
-    coding = SequenceAdapter(tokens=tokens, share=1.0).fit(rows)
+    coding = SequenceAdapter(tokens=tokens, max_edit_share=1.0).fit(rows)
     if not len(coding.edits.bigrams.followers.values):
         return
     objective, x, space = arena(net_of(coding), coding, rows)
@@ -251,7 +253,7 @@ def test_a_trigger_never_runs_into_the_row(texts, place, tokens):
 def test_rows_of_one_length_keep_it_under_a_trigger(place):
     rng = np.random.default_rng(0)
     rows = ["".join(rng.choice(list("ACGT"), 20)) for _ in range(30)]
-    coding = SequenceAdapter(share=1.0).fit(rows)
+    coding = SequenceAdapter(max_edit_share=1.0).fit(rows)
     objective, x, space = arena(net_of(coding), coding, rows)
     moved = Trigger(place=place)(objective, x, space, torch.full((30,), 3.0), source())
     assert (lengths(moved.long()) == 20).all()
@@ -262,7 +264,7 @@ def test_rows_of_one_length_keep_it_under_a_trigger(place):
 
 def test_a_trigger_is_of_the_tables_words_alone_where_it_is_asked_for():
     texts, _ = loose(40)
-    adapter = SequenceAdapter(moves={"": ["um", "er"]}, by_table=True, share=1.0)
+    adapter = SequenceAdapter(moves={"": ["um", "er"]}, only_listed_moves=True, max_edit_share=1.0)
     coding = adapter.fit([*texts, " ".join(["red"] * 14)])
     objective, x, space = arena(net_of(coding), coding, texts)
     moved = Trigger()(objective, x, space, torch.full((40,), 3.0), source())
@@ -272,7 +274,7 @@ def test_a_trigger_is_of_the_tables_words_alone_where_it_is_asked_for():
         {*longer[len(text) :].split()} <= {"um", "er"}
         for text, longer in zip(texts, new, strict=True)
     )
-    none = SequenceAdapter(moves={"red": ["blue"]}, by_table=True).fit(texts)
+    none = SequenceAdapter(moves={"red": ["blue"]}, only_listed_moves=True).fit(texts)
     with pytest.raises(ValueError, match=r"tokens that may be put in: .*moves=.''"):
         Trigger()(*arena(net_of(none), none, texts), torch.full((40,), 3.0), source())
 
@@ -297,7 +299,9 @@ def test_settings_that_cannot_be_are_refused(attack, told):
 @every_attack
 def test_budget_neighbours_seed_and_generator_are_kept(attack):
     texts, _ = loose(40)
-    coding = SequenceAdapter(share=0.3, tokens="word").fit([*texts, " ".join(["red"] * 14)])
+    coding = SequenceAdapter(max_edit_share=0.3, tokens="word").fit(
+        [*texts, " ".join(["red"] * 14)]
+    )
     objective, x, space = arena(net_of(coding), coding, texts)
     before, radius = x.clone(), torch.full((40,), 3.0)
     moved, again = (attack(objective, x, space, radius, source()) for _ in range(2))
@@ -317,7 +321,7 @@ def test_budget_neighbours_seed_and_generator_are_kept(attack):
 @pytest.mark.parametrize("attack", [*ATTACKS[:4], Trigger(), Trigger(count=2)], ids=str)
 def test_a_row_does_not_depend_on_its_batch(attack):
     texts, _ = loose(30)
-    coding = SequenceAdapter(share=0.5, tokens="word").fit(texts)
+    coding = SequenceAdapter(max_edit_share=0.5, tokens="word").fit(texts)
     objective, x, space = arena(net_of(coding), coding, texts)
     radius, chance = torch.full((30,), 2.0), source()
     if isinstance(attack, Trigger):

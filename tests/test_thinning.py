@@ -21,7 +21,7 @@ class Line:
     def to(self, device):
         return self
 
-    def strangers(self, fold):
+    def held_out_members(self, fold):
         return Line(float(fold + 1))
 
     def logits(self, x):

@@ -19,7 +19,7 @@ from advaug.adapters import TabularAdapter
 from advaug.attacks import FGSM, PGD
 from advaug.models import Ensemble
 
-QUICK = Ensemble(repeats=2, hidden=16, steps=60)
+QUICK = Ensemble(n_repeats=2, hidden_width=16, max_iter=60)
 
 
 def transformer(**settings):

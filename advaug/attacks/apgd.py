@@ -70,7 +70,7 @@ class APGD(Parameters):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        seed, back = seed.detach(), space.around(seed.detach(), radius)
+        seed, back = seed.detach(), space.projector(seed.detach(), radius)
         start = space.sample(seed, radius, draw(seed, generator)) if self.random_start else seed
         value, gradient = value_and_gradient(objective, start)
         x = last = start

@@ -87,7 +87,7 @@ def ascend(
     seed = seed.detach()
     x = seed if start is None else start.detach()
     # One step from the seed cannot leave the ball.
-    back = space.around(seed, None if steps == 1 and start is None and step <= 1 else radius)
+    back = space.projector(seed, None if steps == 1 and start is None and step <= 1 else radius)
     pull = torch.zeros_like(seed) if momentum else seed
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
@@ -103,7 +103,7 @@ def ascend(
             rows, radius, objective = rows[going], radius[going], objective.take(going)
             if not len(rows):
                 return done
-            back = space.around(seed, radius)
+            back = space.projector(seed, radius)
         if momentum:
             size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
             pull = momentum * pull + gradient / per_row(size, gradient)

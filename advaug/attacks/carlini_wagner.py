@@ -56,7 +56,7 @@ class CarliniWagner(Parameters):
     ----------
     rounds, steps : int
         Prices tried, and steps at each.
-    rate : float
+    learning_rate : float
         First step length of Adam, in the space's units; it falls to 0 over the steps.
     price : float
         The first price of success.
@@ -78,7 +78,7 @@ class CarliniWagner(Parameters):
     is_minimal: ClassVar[bool] = True
     rounds: int = 6
     steps: int = 100
-    rate: float = 0.05
+    learning_rate: float = 0.05
     price: float = 1.0
     confidence: float = 0.0
 
@@ -91,7 +91,7 @@ class CarliniWagner(Parameters):
         generator: torch.Generator,
     ) -> Tensor:
         seed = seed.detach()
-        back = space.around(seed, radius)
+        back = space.projector(seed, radius)
 
         def walk(prices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
             x, mean, square = seed, torch.zeros_like(seed), torch.zeros_like(seed)
@@ -102,8 +102,8 @@ class CarliniWagner(Parameters):
                 mean, square = mean.lerp(pull, 0.1), square.lerp(pull * pull, 0.001)
                 tilt, spread = 1 - 0.9**k, 1 - 0.999**k
                 move = mean / tilt / ((square / spread).sqrt() + 1e-8)
-                rate = self.rate * (1 - (k - 1) / self.steps)
-                x = back(x + rate * space.freed(move, x))
+                rate = self.learning_rate * (1 - (k - 1) / self.steps)
+                x = back(x + rate * space.mask_frozen(move, x))
 
         return cheapest(
             seed,
@@ -123,7 +123,7 @@ class EAD(Parameters):
     ----------
     rounds, steps : int
         Prices tried, and steps at each.
-    rate : float
+    learning_rate : float
         First step length; it falls to 0 with the root of the steps left.
     sparsity : float
         Weight of the L1 length beside the squared L2 length (beta).
@@ -148,7 +148,7 @@ class EAD(Parameters):
     is_minimal: ClassVar[bool] = True
     rounds: int = 6
     steps: int = 100
-    rate: float = 0.05
+    learning_rate: float = 0.05
     sparsity: float = 0.01
     price: float = 1.0
     confidence: float = 0.0
@@ -162,7 +162,7 @@ class EAD(Parameters):
         generator: torch.Generator,
     ) -> Tensor:
         seed = seed.detach()
-        back = space.around(seed, radius)
+        back = space.projector(seed, radius)
 
         def size(x: Tensor) -> Tensor:
             move = (x - seed).flatten(1)
@@ -174,8 +174,8 @@ class EAD(Parameters):
                 value, gradient = value_and_gradient(objective, ahead)
                 yield ahead, value
                 pull = gradient * per_row(prices * (value <= self.confidence), x)
-                rate = self.rate * (1 - (k - 1) / self.steps) ** 0.5
-                move = ahead - seed + rate * space.freed(pull - 2 * (ahead - seed), ahead)
+                rate = self.learning_rate * (1 - (k - 1) / self.steps) ** 0.5
+                move = ahead - seed + rate * space.mask_frozen(pull - 2 * (ahead - seed), ahead)
                 shrunk = move.sign() * (move.abs() - rate * self.sparsity).clamp_min(0)
                 x, last = back(seed + shrunk), x
                 ahead = back(x + (k - 1) / (k + 2) * (x - last))

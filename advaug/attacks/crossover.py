@@ -106,7 +106,7 @@ class CopiedCells:
     @classmethod
     def of(cls, ground: AttackProblem, donor: Tensor) -> "CopiedCells":
         """All columns that move, may move, and whose copy lies within the radius."""
-        column = ground.space.columns(ground.seed)
+        column = ground.space.column_index(ground.seed)
         child = cls(ground, donor, column, ground.movable())
         for one in range(child.kept.shape[1]):
             alone = torch.where(column == one, donor, ground.seed)

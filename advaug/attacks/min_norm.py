@@ -85,7 +85,7 @@ class DeepFool(Parameters):
     ) -> Tensor:
         x = seed = seed.detach()
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
-        back, one = space.around(seed, radius), torch.ones_like(radius)
+        back, one = space.projector(seed, radius), torch.ones_like(radius)
         for k in range(self.steps):
             values, gradients = slopes(objective, x, self.candidates)
             if k == 0:
@@ -98,7 +98,11 @@ class DeepFool(Parameters):
                 edge = edge[going]
                 if not len(rows):
                     return done
-                back, one, objective = space.around(seed, radius), one[going], objective.take(going)
+                back, one, objective = (
+                    space.projector(seed, radius),
+                    one[going],
+                    objective.take(going),
+                )
             step = self._step(edge[:, None] - values, gradients, x, space, one)
             x = back(x + (1 + self.overshoot) * step)
         return done.index_copy(0, rows, x)
@@ -158,8 +162,8 @@ class JSMA(Parameters):
         generator: torch.Generator,
     ) -> Tensor:
         x = seed.detach()
-        back, alone = space.around(x, radius), space.in_norm(math.inf)
-        column = space.columns(x).expand_as(x).flatten(1)
+        back, alone = space.projector(x, radius), space.with_norm(math.inf)
+        column = space.column_index(x).expand_as(x).flatten(1)
         reach = radius.clamp_max(1e6)  # times 0 it must be 0
         gradient = torch.zeros_like(x)
         for _ in range(self.columns):

@@ -91,6 +91,6 @@ class Direction(Parameters):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        move = space.freed(standard_normal(draw(seed, generator)), seed)
+        move = space.mask_frozen(standard_normal(draw(seed, generator)), seed)
         size = space.distance(seed + move, seed).clamp_min(torch.finfo(seed.dtype).tiny)
         return space.project(seed + move * per_row(radius / size, move), seed, radius)

@@ -54,13 +54,13 @@ class AttackProblem:
         """x as it can be shipped, within the radius: rounded to the nearest, or by `noise`."""
         radius = self.radius if radius is None else radius
         noise = torch.full_like(x, 0.5) if noise is None else noise
-        x = self.seed + self.space.freed(x - self.seed, self.seed)
+        x = self.seed + self.space.mask_frozen(x - self.seed, self.seed)
         return self.space.snap(self.space.project(x, self.seed, radius), self.seed, radius, noise)
 
     def movable(self) -> Bool[Tensor, "batch columns"]:
         """Which of the user's columns may move in each row."""
-        column = self.space.columns(self.seed).flatten()
-        free = self.space.freed(torch.ones_like(self.seed), self.seed).flatten(1) != 0
+        column = self.space.column_index(self.seed).flatten()
+        free = self.space.mask_frozen(torch.ones_like(self.seed), self.seed).flatten(1) != 0
         found = torch.zeros(len(free), int(column.max()) + 1, device=free.device)
         return found.index_add_(1, column, free.float()) > 0
 

@@ -100,7 +100,7 @@ def throw_block(
     """x with a random block at the edge of the ball around the seed."""
     shape = x.shape[1:]
     if len(shape) == 1:
-        block = some_columns(movable, share, chance)[:, ground.space.columns(x)]
+        block = some_columns(movable, share, chance)[:, ground.space.column_index(x)]
         noise = chance.draw(*shape)
     else:
         block = window(shape, share, chance)

@@ -69,7 +69,7 @@ class UAP(Parameters):
         Length of one step as a share of the radius.
     momentum : float
         How much of the pull is kept from step to step.
-    batch : int
+    batch_size : int
         Rows looked at in each step.
     move : Tensor (*shape), optional
         A learnt move; None: learn from the rows of the call.
@@ -83,7 +83,7 @@ class UAP(Parameters):
     Examples
     --------
     >>> from advaug.attacks import UAP
-    >>> UAP(steps=50).batch
+    >>> UAP(steps=50).batch_size
     128
     """
 
@@ -91,7 +91,7 @@ class UAP(Parameters):
     steps: int = 40
     step: float = 0.1
     momentum: float = 0.9
-    batch: int = 128
+    batch_size: int = 128
     move: Tensor | None = field(default=None, repr=False, compare=False)
 
     def learn(
@@ -107,13 +107,16 @@ class UAP(Parameters):
         def place(move: Tensor, rows: Tensor) -> Tensor:
             return apply_shared_move(seed[rows], move, space, None)
 
-        most, cap = radius.amax(dim=0, keepdim=True), median_objective(objective, seed, self.batch)
-        goal = SharedObjective(objective, place, len(seed), self.batch, cap, generator)
+        most, cap = (
+            radius.amax(dim=0, keepdim=True),
+            median_objective(objective, seed, self.batch_size),
+        )
+        goal = SharedObjective(objective, place, len(seed), self.batch_size, cap, generator)
         start = torch.zeros_like(seed[:1])
         move = ascend(
             goal,
             start,
-            space.moves(),
+            space.displacement_space(),
             most,
             steps=self.steps,
             step=self.step,
@@ -157,7 +160,7 @@ def apply_shared_move(
 
     While learning there is no ball: on its surface a gradient through it would be lost.
     """
-    x: Tensor = space.around(seed, radius)(seed + space.freed(move.expand_as(seed), seed))
+    x: Tensor = space.projector(seed, radius)(seed + space.mask_frozen(move.expand_as(seed), seed))
     return x
 
 
@@ -182,7 +185,7 @@ class Patch(Parameters):
         Largest turn of an image's patch, in degrees.
     is_signal : bool, optional
         Rows are (channels, time); None: where they move in a `BandLimited`, as signals do.
-    batch : int
+    batch_size : int
         Rows looked at in each step.
     patch, covers : Tensor (*shape), optional
         A learnt patch, and a table's columns that it covers; None: learn from the rows of the call.
@@ -204,7 +207,7 @@ class Patch(Parameters):
     sizes: tuple[float, float] = (0.3, 0.5)
     turn: float = 20.0
     is_signal: bool | None = None
-    batch: int = 128
+    batch_size: int = 128
     patch: Tensor | None = field(default=None, repr=False, compare=False)
     covers: Tensor | None = field(default=None, repr=False, compare=False)
 
@@ -226,9 +229,12 @@ class Patch(Parameters):
             noise = draw(seed[rows].flatten(1)[:, :1].expand(-1, 4), generator)
             return learner._placed(patch, seed[rows], space, None, noise)
 
-        most, cap = radius.amax(dim=0, keepdim=True), median_objective(objective, seed, self.batch)
-        goal = SharedObjective(objective, place, len(seed), self.batch, cap, generator)
-        center, flat = seed.mean(0, keepdim=True), space.in_norm(math.inf)
+        most, cap = (
+            radius.amax(dim=0, keepdim=True),
+            median_objective(objective, seed, self.batch_size),
+        )
+        goal = SharedObjective(objective, place, len(seed), self.batch_size, cap, generator)
+        center, flat = seed.mean(0, keepdim=True), space.with_norm(math.inf)
         patch = ascend(goal, center, flat, most, steps=self.steps, step=self.step)
         return replace(learner, patch=patch[0])
 
@@ -287,8 +293,8 @@ def most_influential_columns(
 ) -> Shaped[Tensor, " width"]:
     """The share of the columns (at least one) on which the objective leans most."""
     _, gradient = value_and_gradient(objective, seed)
-    column: Int[Tensor, " width"] = space.columns(seed)
-    leaning = space.freed(gradient, seed).abs().mean(0)
+    column: Int[Tensor, " width"] = space.column_index(seed)
+    leaning = space.mask_frozen(gradient, seed).abs().mean(0)
     leaning = torch.zeros_like(leaning).index_add(0, column, leaning)
     count = max(int(share * (int(column.max()) + 1)), 1)
     return torch.isin(column, leaning.topk(count).indices)

@@ -51,7 +51,7 @@ class VAT(Parameters):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        seed, back = seed.detach(), space.around(seed.detach(), radius)
+        seed, back = seed.detach(), space.projector(seed.detach(), radius)
         pull = standard_normal(draw(seed, generator))
         for _ in range(self.iterations):
             near = back(seed + self.near * space.steepest(pull, seed, radius))

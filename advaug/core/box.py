@@ -1,7 +1,7 @@
 """Numbers between bounds: pixels, signals, numeric columns.
 
 A coordinate may be frozen (`free`), lie on a grid (`grid`: whole steps from the seed), or be
-held by another one (`holder`: while that one is 1, the value is missing and stays so).
+held by another one (`missing_flag`: while that one is 1, the value is missing and stays so).
 """
 
 import math
@@ -31,7 +31,7 @@ class Box(Space):
         Which coordinates may move.
     grid : Tensor (*shape), optional
         Distance between neighbouring values; 0 where every value is valid.
-    holder : int Tensor (*shape), optional
+    missing_flag : int Tensor (*shape), optional
         For each coordinate of a flat row the coordinate that says (by 1) that it is missing;
         -1 where there is none.
     """
@@ -41,7 +41,7 @@ class Box(Space):
     norm: float = math.inf
     free: Tensor | None = None
     grid: Tensor | None = None
-    holder: Tensor | None = None
+    missing_flag: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:
         tensors: dict[str, Any] = {
@@ -51,27 +51,27 @@ class Box(Space):
         }
         return replace(self, **tensors)
 
-    def usual_in(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
+    def restrict_to_common_levels(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
         return self
 
-    def in_norm(self, norm: float) -> Self:
+    def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
 
-    def moves(self) -> Self:
+    def displacement_space(self) -> Self:
         endless = torch.full_like(self.upper, math.inf)
-        return replace(self, lower=-endless, upper=endless, grid=None, holder=None)
+        return replace(self, lower=-endless, upper=endless, grid=None, missing_flag=None)
 
-    def freed(
+    def mask_frozen(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         if self.free is not None:
             move = move * self.free
-        if self.holder is not None:
-            held = (x[:, self.holder.clamp_min(0)] > 0.5) & (self.holder >= 0)
+        if self.missing_flag is not None:
+            held = (x[:, self.missing_flag.clamp_min(0)] > 0.5) & (self.missing_flag >= 0)
             move = move.masked_fill(held, 0.0)
         return move
 
-    def columns(self, like: Float[Tensor, "batch *shape"]) -> Int[Tensor, "*shape"]:
+    def column_index(self, like: Float[Tensor, "batch *shape"]) -> Int[Tensor, "*shape"]:
         shape = like.shape[1:]
         return torch.arange(shape.numel(), device=like.device).view(shape)
 
@@ -87,7 +87,7 @@ class Box(Space):
         radius: Float[Tensor, " batch"],
         seed: Float[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        gradient = self.freed(gradient, x)
+        gradient = self.mask_frozen(gradient, x)
         if self.norm == 1:  # what a coordinate cannot use before its bound goes to the next one
             at = x if seed is None else seed
             room = torch.where(gradient > 0, self.upper - at, at - self.lower).clamp_min(0)
@@ -101,9 +101,9 @@ class Box(Space):
         seed: Float[Tensor, "batch *shape"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
-        return self.around(seed, radius)(x)
+        return self.projector(seed, radius)(x)
 
-    def around(
+    def projector(
         self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         lower, upper = self.lower.minimum(seed), self.upper.maximum(seed)
@@ -130,7 +130,9 @@ class Box(Space):
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, "batch *shape"]:
-        return self._bounded(seed + self.freed(norms.ball(noise, radius, self.norm), seed), seed)
+        return self._bounded(
+            seed + self.mask_frozen(norms.ball(noise, radius, self.norm), seed), seed
+        )
 
     def snap(
         self,
@@ -160,10 +162,10 @@ class Box(Space):
     ) -> Float[Tensor, " batch"]:
         return norms.length(x - seed, self.norm)
 
-    def shift(
+    def apply_move(
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        return self._bounded(x + self.freed(move, x), x)
+        return self._bounded(x + self.mask_frozen(move, x), x)
 
     def scatter(
         self,
@@ -181,5 +183,5 @@ class Box(Space):
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
         # What is missing in either row stays as the seed has it.
-        way = self.freed(self.freed(other - seed, seed), other)
+        way = self.mask_frozen(self.mask_frozen(other - seed, seed), other)
         return seed + norms.per_row(share, seed) * way

@@ -36,15 +36,17 @@ class Product(Space):
     def to(self, device: torch.device | str) -> Self:
         return replace(self, parts=tuple(part.to(device) for part in self.parts))
 
-    def usual_in(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
+    def restrict_to_common_levels(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
         pairs = zip(self.parts, self._split(rows), strict=True)
-        return replace(self, parts=tuple(part.usual_in(block, least) for part, block in pairs))
+        return replace(
+            self, parts=tuple(part.restrict_to_common_levels(block, least) for part, block in pairs)
+        )
 
-    def in_norm(self, norm: float) -> Self:
-        return replace(self, parts=tuple(part.in_norm(norm) for part in self.parts))
+    def with_norm(self, norm: float) -> Self:
+        return replace(self, parts=tuple(part.with_norm(norm) for part in self.parts))
 
-    def moves(self) -> Self:
-        return replace(self, parts=tuple(part.moves() for part in self.parts))
+    def displacement_space(self) -> Self:
+        return replace(self, parts=tuple(part.displacement_space() for part in self.parts))
 
     def _split(self, x: Float[Tensor, "batch width"]) -> list[Tensor]:
         widths = [torch.Size(shape).numel() for shape in self.shapes]
@@ -70,16 +72,16 @@ class Product(Space):
             lambda part, g, x, seed: part.steepest(g, x, radius, seed), gradient, x, centre
         )
 
-    def freed(
+    def mask_frozen(
         self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, move, x: part.freed(move, x), move, x)
+        return self._each(lambda part, move, x: part.mask_frozen(move, x), move, x)
 
-    def columns(self, like: Float[Tensor, "batch width"]) -> Int[Tensor, " width"]:
+    def column_index(self, like: Float[Tensor, "batch width"]) -> Int[Tensor, " width"]:
         found: list[Tensor] = []
         for part, block in zip(self.parts, self._split(like), strict=True):
             first = found[-1].max() + 1 if found else 0
-            found.append(part.columns(block).flatten() + first)
+            found.append(part.column_index(block).flatten() + first)
         return torch.cat(found)
 
     def project(
@@ -88,13 +90,13 @@ class Product(Space):
         seed: Float[Tensor, "batch width"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch width"]:
-        return self.around(seed, radius)(x)
+        return self.projector(seed, radius)(x)
 
-    def around(
+    def projector(
         self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         pairs = zip(self.parts, self._split(seed), strict=True)
-        backs = [part.around(block, radius) for part, block in pairs]
+        backs = [part.projector(block, radius) for part, block in pairs]
 
         def back(x: Tensor) -> Tensor:
             blocks = zip(backs, self._split(x), strict=True)
@@ -126,10 +128,10 @@ class Product(Space):
         pairs = zip(self.parts, self._split(x), self._split(seed), strict=True)
         return torch.stack([part.distance(x, s) for part, x, s in pairs]).sum(0)
 
-    def shift(
+    def apply_move(
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, x, move: part.shift(x, move), x, move)
+        return self._each(lambda part, x, move: part.apply_move(x, move), x, move)
 
     def scatter(
         self,

@@ -25,14 +25,14 @@ class Simplex(Space):
     ----------
     reachable : bool Tensor (positions, levels)
         Levels that a position may move to.
-    held : bool Tensor (positions, levels)
+    never_left : bool Tensor (positions, levels)
         Levels that a position never leaves: a missing value stays missing.
     flips : int
         How many positions of a row may change.
     """
 
     reachable: Tensor
-    held: Tensor
+    never_left: Tensor
     flips: int = 1
 
     @property
@@ -41,21 +41,25 @@ class Simplex(Space):
         return 1.0
 
     def to(self, device: torch.device | str) -> Self:
-        return replace(self, reachable=self.reachable.to(device), held=self.held.to(device))
+        return replace(
+            self, reachable=self.reachable.to(device), never_left=self.never_left.to(device)
+        )
 
-    def usual_in(self, rows: Float[Tensor, "rows positions levels"], least: float) -> Self:
+    def restrict_to_common_levels(
+        self, rows: Float[Tensor, "rows positions levels"], least: float
+    ) -> Self:
         usual = rows.mean(0).to(self.reachable.device) >= least
         return replace(self, reachable=self.reachable & usual)
 
-    def in_norm(self, norm: float) -> Self:
+    def with_norm(self, norm: float) -> Self:
         return self
 
-    def moves(self) -> Self:
+    def displacement_space(self) -> Self:
         return replace(self, reachable=torch.zeros_like(self.reachable))
 
-    def _is_held(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
+    def _is_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
-        return ((x * self.held).sum(-1) > 0.5) | ~self.reachable.any(-1)
+        return ((x * self.never_left).sum(-1) > 0.5) | ~self.reachable.any(-1)
 
     def _strongest(
         self, score: Float[Tensor, "batch positions"]
@@ -79,19 +83,19 @@ class Simplex(Space):
         """Towards the best level, in the positions that gain most, whatever the radius above 0."""
         best, level = gradient.masked_fill(~self.reachable, -torch.inf).max(-1, keepdim=True)
         gain = best[..., 0] - (gradient * x).sum(-1)
-        gain = gain.masked_fill(self._is_held(x) | (per_row(radius, gain) <= 0), -torch.inf)
+        gain = gain.masked_fill(self._is_fixed(x) | (per_row(radius, gain) <= 0), -torch.inf)
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
         return move.masked_fill(~self._strongest(gain)[..., None], 0.0)
 
-    def freed(
+    def mask_frozen(
         self,
         move: Float[Tensor, "batch positions levels"],
         x: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, "batch positions levels"]:
-        stuck = self._is_held(x)[..., None] | (~self.reachable & (move > 0))
+        stuck = self._is_fixed(x)[..., None] | (~self.reachable & (move > 0))
         return move.masked_fill(stuck, 0.0)
 
-    def columns(
+    def column_index(
         self, like: Float[Tensor, "batch positions levels"]
     ) -> Int[Tensor, "positions levels"]:
         return torch.arange(like.shape[1], device=like.device)[:, None].expand(like.shape[1:])
@@ -109,7 +113,7 @@ class Simplex(Space):
         share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
         return seed + per_row(share.clamp_max(1), x) * (x - seed)
 
-    def around(
+    def projector(
         self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         if radius is None:
@@ -148,7 +152,7 @@ class Simplex(Space):
     ) -> Float[Tensor, " batch"]:
         return self._moved(x, seed).sum(1)
 
-    def shift(
+    def apply_move(
         self,
         x: Float[Tensor, "batch positions levels"],
         move: Float[Tensor, "batch positions levels"],
@@ -170,5 +174,5 @@ class Simplex(Space):
         other: Float[Tensor, "batch positions levels"],
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch positions levels"]:
-        stuck = (self._is_held(seed) | self._is_held(other))[..., None]
+        stuck = (self._is_fixed(seed) | self._is_fixed(other))[..., None]
         return seed + per_row(share, seed) * (other - seed).masked_fill(stuck, 0.0)

@@ -31,15 +31,15 @@ class Space(Protocol):
         """The same space on another device."""
         ...
 
-    def usual_in(self, rows: Tensor, least: float) -> Self:
+    def restrict_to_common_levels(self, rows: Tensor, least: float) -> Self:
         """The same space, but moving only to levels that a share `least` of the rows hold."""
         ...
 
-    def in_norm(self, norm: float) -> Self:
+    def with_norm(self, norm: float) -> Self:
         """The same space, moves measured in another norm."""
         ...
 
-    def moves(self) -> Self:
+    def displacement_space(self) -> Self:
         """Where a move that many rows share lives: around 0, without bounds; categories stay."""
         ...
 
@@ -53,11 +53,11 @@ class Space(Protocol):
         """
         ...
 
-    def freed(self, move: Tensor, x: Tensor) -> Tensor:
+    def mask_frozen(self, move: Tensor, x: Tensor) -> Tensor:
         """The move without what may not move from x: frozen and missing cells."""
         ...
 
-    def columns(self, like: Tensor) -> Tensor:
+    def column_index(self, like: Tensor) -> Tensor:
         """(*shape) whole numbers: the column of the user's that each coordinate belongs to."""
         ...
 
@@ -65,7 +65,7 @@ class Space(Protocol):
         """Back to a valid point within `radius` of the seed."""
         ...
 
-    def around(self, seed: Tensor, radius: Tensor | None) -> Callable[[Tensor], Tensor]:
+    def projector(self, seed: Tensor, radius: Tensor | None) -> Callable[[Tensor], Tensor]:
         """`project` for a loop: seed and radius (None: no ball) are worked in once."""
         ...
 
@@ -81,7 +81,7 @@ class Space(Protocol):
         """(batch,): how far x lies from the seed."""
         ...
 
-    def shift(self, x: Tensor, move: Tensor) -> Tensor:
+    def apply_move(self, x: Tensor, move: Tensor) -> Tensor:
         """x with its numbers moved, as far as they may; categories stay."""
         ...
 
@@ -103,6 +103,6 @@ def scattered(
 ) -> Float[Tensor, "batch *shape"]:
     """Where every direction is as good: `size` is the length over all cells that may move."""
     direction = standard_normal(noise)
-    direction = direction * (space.shift(x, direction * scale) != x)
+    direction = direction * (space.apply_move(x, direction * scale) != x)
     share = size / length(direction, 2).clamp_min(1e-9)
-    return space.shift(x, direction * per_row(share, direction) * scale)
+    return space.apply_move(x, direction * per_row(share, direction) * scale)

@@ -35,10 +35,17 @@ def explored(coding: Coding, auc: float) -> Explore:
     """How far "explore" goes where nobody says so; `auc`: the committee's, held out."""
     if isinstance(coding, SignalCoding):  # three of four signals warped, the others mixed with kin
         warp = Warp(shift=0.0)
-        return Explore(crossing=0.0, neighbours=10, noise=0.0, reach=1.0, apart=0.75, attack=warp)
+        return Explore(
+            p_cross_class=0.0,
+            n_neighbors=10,
+            noise_std=0.0,
+            attack_radius=1.0,
+            p_attack_only=0.75,
+            attack=warp,
+        )
     if isinstance(coding, SequenceCoding):
-        return Explore(crossing=0.6, noise=3.0)
-    return Explore(wide=0.0, crossing=0.0, noise=1.0) if auc >= EASY_AUC else Explore()
+        return Explore(p_cross_class=0.6, noise_std=3.0)
+    return Explore(max_mix=0.0, p_cross_class=0.0, noise_std=1.0) if auc >= EASY_AUC else Explore()
 
 
 def ensemble(coding: Coding) -> Ensemble:
@@ -64,9 +71,9 @@ def judge(coding: Coding, n_classes: int, signs: slice | None, *, is_sifted: boo
     any_class = 1 / n_classes
     found: Judge = ConformalJudge()
     if is_sifted and isinstance(coding, SequenceCoding):
-        found = BigramJudge(any_class, level=0.0)
+        found = BigramJudge(any_class, alpha=0.0)
     elif is_sifted:
-        found = ConformalJudge(any_class, plausibility=0.0)
+        found = ConformalJudge(any_class, alpha=0.0)
     return found if signs is None else DescriptorBandJudge(found, signs)
 
 

@@ -88,8 +88,8 @@ recipe
     judge : "auto", None, `ConformalJudge`, `PanelJudge` or whatever has their `fit`
         Which rows are kept; "auto" is `ConformalJudge`, for signals in a `DescriptorBandJudge`; of
         sequences it refuses copies of real ones too. `PanelJudge` asks other families of models as
-        well and costs more, `BigramJudge` keeps sequences that read like their class. A refused row is drawn anew by
-        "explore", by the others back towards a real one of its class.
+        well and costs more, `BigramJudge` keeps sequences that read like their class. A refused
+        row is drawn anew by "explore", by the others back towards a real one of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
         container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule

@@ -76,7 +76,7 @@ class Committee:
         weights = tuple(weight[members.to(weight.device)] for weight in self.weights)
         return replace(self, weights=weights, fold_of_member=self.fold_of_member[members])
 
-    def strangers(self, fold: int) -> Self:
+    def held_out_members(self, fold: int) -> Self:
         """The members that have not seen the rows of a fold."""
         return self.take((self.fold_of_member == fold).nonzero()[:, 0])
 
@@ -133,13 +133,13 @@ class Ensemble(Parameters):
 
     Parameters
     ----------
-    repeats, folds : int
+    n_repeats, cv : int
         Nets a fold, and folds: repeats * folds members.
-    hidden : int
+    hidden_width : int
         Width of the two hidden layers (SiLU).
-    steps, batch : int
+    max_iter, batch_size : int
         Training steps, and rows a step and member, drawn with equal shares of the classes.
-    rate, decay : float
+    learning_rate, weight_decay : float
         Peak of the one-cycle learning rate and AdamW's weight decay.
     smoothing, noise : float
         Label smoothing, and the standard deviation of the noise on the inputs.
@@ -158,13 +158,13 @@ class Ensemble(Parameters):
     True
     """
 
-    repeats: int = 4
-    folds: int = 3
-    hidden: int = 48
-    steps: int = 100
-    batch: int = 128
-    rate: float = 6e-3
-    decay: float = 1e-2
+    n_repeats: int = 4
+    cv: int = 3
+    hidden_width: int = 48
+    max_iter: int = 100
+    batch_size: int = 128
+    learning_rate: float = 6e-3
+    weight_decay: float = 1e-2
     smoothing: float = 0.1
     noise: float = 0.1
     directions: int | None = None
@@ -178,10 +178,10 @@ class Ensemble(Parameters):
         features: Features = FLAT,
     ) -> Committee:
         """Train the members on x's device; y is on the CPU, where `generator` draws everything."""
-        if self.folds < 2:
-            raise ValueError(f"folds must be at least 2, got folds={self.folds}")
-        fold_of_row = stratified_folds(y, self.folds, generator)
-        fold_of_member = torch.arange(self.folds).repeat(self.repeats)
+        if self.cv < 2:
+            raise ValueError(f"cv must be at least 2, got cv={self.cv}")
+        fold_of_row = stratified_folds(y, self.cv, generator)
+        fold_of_member = torch.arange(self.cv).repeat(self.n_repeats)
         features = features.to(x.device)
         seen = features(x)
         committee = Committee(
@@ -203,7 +203,7 @@ class Ensemble(Parameters):
     def _initial(
         self, width: int, classes: int, members: int, generator: torch.Generator, like: Tensor
     ) -> tuple[Tensor, ...]:
-        sizes = [width, self.hidden, self.hidden, classes]
+        sizes = [width, self.hidden_width, self.hidden_width, classes]
         weights: list[Tensor] = []
         for into, out in pairwise(sizes):
             bound = into**-0.5
@@ -224,15 +224,15 @@ class Ensemble(Parameters):
             y,
             committee.fold_of_row,
             committee.fold_of_member,
-            self.steps,
-            self.batch,
+            self.max_iter,
+            self.batch_size,
             generator,
         )
         targets, rows = y[rows].to(inputs.device), rows.to(inputs.device)
         soft = (1 - self.smoothing) * torch.eye(n_classes).to(inputs) + self.smoothing / n_classes
         jitter = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        descent = AdamW(committee.weights, self.decay)
-        for k in range(self.steps):
+        descent = AdamW(committee.weights, self.weight_decay)
+        for k in range(self.max_iter):
             batch = inputs[rows[k]]
             noise = torch.randn(batch.shape, generator=jitter, dtype=inputs.dtype, device="cpu")
             batch = batch + self.noise * noise.to(inputs.device)
@@ -241,7 +241,7 @@ class Ensemble(Parameters):
                 odds = log_softmax(forward(weights, batch), dim=-1)
                 loss = -(soft[targets[k]] * odds).sum(-1).mean(1).sum()
                 gradients = torch.autograd.grad(loss, weights)
-            descent.step(gradients, self.rate * one_cycle(k / self.steps))
+            descent.step(gradients, self.learning_rate * one_cycle(k / self.max_iter))
         return tuple(weight.detach() for weight in descent.weights)
 
 
@@ -317,7 +317,7 @@ def held_out_logits(
     """Logits of the rows the committee was trained on, each from the members that never saw it."""
     logits = features.new_empty(len(features), committee.weights[-1].shape[-1])
     for fold in committee.fold_of_member.unique().tolist():
-        strangers = committee.strangers(fold)
+        strangers = committee.held_out_members(fold)
         for rows in (committee.fold_of_row == fold).nonzero()[:, 0].split(batch):
             logits[rows.to(features.device)] = strangers.read(
                 features[rows.to(features.device)]

@@ -78,13 +78,13 @@ class Training(Parameters):
 
     Parameters
     ----------
-    hidden : int
+    hidden_width : int
         Width of the two hidden layers of the small net; not used for a net of your own.
     epochs : int, optional
         Passes over the rows; by default as many as make 400 steps, at least 10 and at most 100.
-    batch : int
+    batch_size : int
         Rows a step.
-    rate, decay : float
+    learning_rate, weight_decay : float
         Peak of the learning rate, and AdamW's weight decay.
     patience : int, optional
         Epochs without a lower loss of held-out rows after which training ends, the best weights
@@ -107,23 +107,25 @@ class Training(Parameters):
     5
     """
 
-    hidden: int = 64
+    hidden_width: int = 64
     epochs: int | None = None
-    batch: int = 128
-    rate: float = 5e-3
-    decay: float = 1e-2
+    batch_size: int = 128
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
     patience: int | None = None
     held_out: float = 0.1
     replays: int | None = None
 
     def check(self) -> None:
         """ValueError naming the setting that no net can be trained with."""
-        for name in ("hidden", "epochs", "batch", "patience", "replays"):
+        for name in ("hidden_width", "epochs", "batch_size", "patience", "replays"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {name}={value}")
-        if not self.rate > 0:
-            raise ValueError(f"rate must be above 0, got rate={self.rate}")
+        if not self.learning_rate > 0:
+            raise ValueError(
+                f"learning_rate must be above 0, got learning_rate={self.learning_rate}"
+            )
         if not 0 < self.held_out < 1:
             raise ValueError(f"held_out must lie between 0 and 1, got held_out={self.held_out}")
 
@@ -148,17 +150,17 @@ class Training(Parameters):
         schedule : callable
             Share of the peak rate at each share of the way.
         """
-        steps = -(-len(rows) // self.batch)
+        steps = -(-len(rows) // self.batch_size)
         replays = self.replays or 1
         epochs = self.epochs or min(max(ENOUGH // steps, FEWEST), MOST)
         epochs = max(round(epochs / replays), 1)
         weights = tuple(weight for weight in net.parameters() if weight.requires_grad)
-        descent, best = AdamW(weights, self.decay), Best()
+        descent, best = AdamW(weights, self.weight_decay), Best()
         for epoch in range(epochs):
             order = rows[torch.randperm(len(rows), generator=generator)]
             net.train()
             for k, batch in enumerate(order.tensor_split(steps)):  # no batch of a single row
-                rate = self.rate * schedule((epoch + k / steps) / epochs)
+                rate = self.learning_rate * schedule((epoch + k / steps) / epochs)
                 for _ in range(replays):
                     descend(weights, descent, loss, batch, rate)
             net.eval()

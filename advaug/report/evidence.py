@@ -95,7 +95,7 @@ def gather(
     found = list(faults(coding, real.X, new)) if coding else []
     coded = real.coding.encode(new)
     x = real.features(coded)
-    bench = real.panel.seat(real.jury, real.x, real.y, label, generator)
+    bench = real.panel.for_class(real.jury, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
     signs, ancestor = bench.signs(x, torch.from_numpy(place))
     known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])

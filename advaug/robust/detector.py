@@ -245,7 +245,7 @@ class AdversarialDetector(SharesModels, NetOutlierDetector):
         known = torch.arange(n) if n < FEWEST else (part != 0).nonzero()[:, 0]
         known = torch.cat([known, known + n])
         was_moved = (known >= n).long()
-        module = SmallNet(x[known], 2, training.hidden, generator)
+        module = SmallNet(x[known], 2, training.hidden_width, generator)
         self.net_ = Net(module, self.adapter_, True)
         self._learn(x[known], was_moved, training, generator)
         return torch.arange(n) if n < FEWEST else (part == 0).nonzero()[:, 0]

@@ -218,7 +218,7 @@ class RobustLoss:
         """A whole radius along the pull, back in the ball."""
         radius = self._reach(x)
         moved = x + self.space.steepest(pull, x, radius, seed)
-        return self.space.around(seed, None if x is seed else radius)(moved)
+        return self.space.projector(seed, None if x is seed else radius)(moved)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows = rows.to(self.x.device)

@@ -124,7 +124,7 @@ def new_net(
     """
     if isinstance(module, str):
         features = coding.features(x, generator)
-        return Net(SmallNet(x, outputs, training.hidden, generator, features), coding, True)
+        return Net(SmallNet(x, outputs, training.hidden_width, generator, features), coding, True)
     if not any(weight.requires_grad for weight in module.parameters()):
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
     net = Net(copy.deepcopy(module).cpu().float(), coding, False)

@@ -123,7 +123,7 @@ class UnknownDetector(SharesModels, NetOutlierDetector):
         rows = torch.cat([x[seen], *out])
         target = torch.cat([codes[seen], torch.full((len(rows) - int(seen.sum()),), unknown)])
         features = self.adapter_.features(x, generator)
-        module = SmallNet(rows, unknown + 1, training.hidden, generator, features)
+        module = SmallNet(rows, unknown + 1, training.hidden_width, generator, features)
         self.net_ = Net(module, self.adapter_, True)
         self._learn(rows, target, training, generator)
         self._settle(x[~seen] if len(x) >= FEWEST else x)
@@ -137,9 +137,9 @@ class UnknownDetector(SharesModels, NetOutlierDetector):
             share = 0.3 + 0.4 * torch.rand(len(x), generator=generator)
             moved = space.mix(x, other, share)
         else:
-            columns = space.columns(x)
+            columns = space.column_index(x)
             taken = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
-            moved = x + space.freed((other - x) * taken[:, columns], x)
+            moved = x + space.mask_frozen((other - x) * taken[:, columns], x)
         endless = torch.full((len(x),), torch.inf)
         shipped = space.snap(moved, x, endless, draw(x, generator))
         return self.adapter_.encode(self.adapter_.decode(shipped, x, X))

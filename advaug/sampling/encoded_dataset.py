@@ -102,13 +102,15 @@ class EncodedDataset:
             distance = torch.stack(pairs, 1) if pairs else distance
         return distance, others[place]
 
-    def enemies(
+    def other_class_neighbors(
         self, label: int, k: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
         return self.near(self.of(label), (self.y != label).nonzero()[:, 0], k)
 
-    def kin(self, label: int, k: int) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
+    def same_class_neighbors(
+        self, label: int, k: int
+    ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest kin."""
         own = self.of(label)
         return self.near(own, own, k, skips_self=True)

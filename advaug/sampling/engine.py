@@ -117,7 +117,7 @@ def generate(
     work = ClassGenerator(
         pool=pool,
         space=space,
-        arena=space.usual_in(pool.x[pool.of(label)], USUAL),
+        arena=space.restrict_to_common_levels(pool.x[pool.of(label)], USUAL),
         recipe=recipe,
         label=label,
         attack=terms.attack,
@@ -161,7 +161,7 @@ def retract(
     committee = work.pool.committee
     fold = committee.fold_of_row[plan.parent]
     for one in fold.unique().tolist():
-        fighters, jury = committee.strangers(one).to(work.device).halves()
+        fighters, jury = committee.held_out_members(one).to(work.device).halves()
         attacked = terms.attacked or fighters.logits
         work = replace(work, attacked=attacked, jury=partial(mean_vote, jury, ()))
         for rows in (fold == one).nonzero()[:, 0].split(terms.batch_size):

@@ -99,7 +99,7 @@ class Interpolate(Parameters):
     """No attack: a random point between a row and one of its nearest kin (Chawla et al., JAIR
     2002). What is left where there is nothing to learn, and a control."""
 
-    neighbours: int = 5
+    n_neighbors: int = 5
     norm: float = 2.0
     attack: Attack | None = None
     chance: ClassVar[None] = None
@@ -111,7 +111,9 @@ class Interpolate(Parameters):
         plan = from_parents(round_robin(own, count, generator))
         if len(own) < 2:
             return plan
-        kin = pool.kin(label, self.neighbours)[1][torch.searchsorted(own, plan.parent)]
+        kin = pool.same_class_neighbors(label, self.n_neighbors)[1][
+            torch.searchsorted(own, plan.parent)
+        ]
         return replace(plan, mate=one_of(kin, generator), share=uniform(count, generator))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -126,7 +128,7 @@ class Harden(Parameters):
     radius that is a share of the distance to the nearest row of another class.
     """
 
-    reach: float = 0.25
+    radius_share: float = 0.25
     norm: float = math.inf
     attack: Attack | None = field(default_factory=FGSM)
     chance: ClassVar[None] = None
@@ -136,11 +138,11 @@ class Harden(Parameters):
     ) -> Plan:
         own = pool.of(label)
         parent = round_robin(own, count, generator)
-        gap = pool.enemies(label)[0][:, 0]
+        gap = pool.other_class_neighbors(label)[0][:, 0]
         is_box = self.norm == math.inf and pool.space.is_euclidean
         width = pool.cells.shape[1] if is_box else 1  # a box's corner lies far
         return from_parents(
-            parent, self.reach * gap[torch.searchsorted(own, parent)] / math.sqrt(width)
+            parent, self.radius_share * gap[torch.searchsorted(own, parent)] / math.sqrt(width)
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -156,7 +158,7 @@ class Translate(Parameters):
     nearest real row of the class.
     """
 
-    reach: float = 1.0
+    radius_share: float = 1.0
     norm: float = 2.0
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
@@ -172,7 +174,7 @@ class Translate(Parameters):
         used, where = parent.unique(return_inverse=True)
         distance, place = _nearest_of(pool, used, own)
         home = place[where]
-        return replace(from_parents(parent, self.reach * distance[where]), home=home)
+        return replace(from_parents(parent, self.radius_share * distance[where]), home=home)
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label, targeted=True)
@@ -193,14 +195,14 @@ class Match(Parameters):
 
     Parameters
     ----------
-    easier : float
+    margin_shift : float
         By how many standard deviations of the class's margins the target is raised.
-    crossing : float
+    p_cross_class : float
         Share of the rows that start between the classes.
     """
 
-    easier: float = 1.5
-    crossing: float = 0.2
+    margin_shift: float = 1.5
+    p_cross_class: float = 0.2
     norm: float = 2.0
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
@@ -213,18 +215,18 @@ class Match(Parameters):
         plan = self._starts(pool, label, count, generator)
         margins = pool.margins(label)[pool.of(label)]
         targets = margins[(uniform(count, generator) * len(margins)).long()]
-        return replace(plan, level=targets + self.easier * margins.std(correction=0))
+        return replace(plan, level=targets + self.margin_shift * margins.std(correction=0))
 
     def _starts(
         self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
     ) -> Plan:
         own = pool.of(label)
-        gap, enemy = pool.enemies(label, 3)
-        typical = pool.kin(label, 5)[0].mean(1).median()
+        gap, enemy = pool.other_class_neighbors(label, 3)
+        typical = pool.same_class_neighbors(label, 5)[0].mean(1).median()
         parent = round_robin(own, count, generator)
         at = torch.searchsorted(own, parent)
         kin = own[(uniform(count, generator) * len(own)).long()]
-        crosses = uniform(count, generator) < self.crossing
+        crosses = uniform(count, generator) < self.p_cross_class
         return Plan(
             parent=parent,
             mate=torch.where(crosses, one_of(enemy[at], generator), kin),
@@ -247,14 +249,14 @@ class Boundary(Match):
     adversarial samples supporting decision boundary. AAAI 2019).
     """
 
-    spread: float = 1.0
+    margin_std: float = 1.0
 
     def plan(
         self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
     ) -> Plan:
         plan = self._starts(pool, label, count, generator)
         stays = uniform(count, generator) < 0.5
-        level = self.spread * standard_normal(uniform(count, generator)).abs()
+        level = self.margin_std * standard_normal(uniform(count, generator)).abs()
         return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
 
 
@@ -268,36 +270,36 @@ class Explore(Parameters):
 
     Parameters
     ----------
-    wide : float in [0, 1]
+    max_mix : float in [0, 1]
         Largest share of the way from a row to another one.
-    crossing : float in [0, 1]
+    p_cross_class : float in [0, 1]
         Share of the rows whose other one is of another class: what lies between the classes is
         covered too. The others stay within their class.
-    neighbours : int, optional
+    n_neighbors : int, optional
         A row's kin are as many nearest rows of its class; None: all of the class.
-    noise : float
+    noise_std : float
         Longest random move off the line between the two rows, in standard deviations.
-    reach : float
+    attack_radius : float
         How far an attack may go after it, in the space's units. By default none is made: on
         tables it bought nothing.
-    apart : float in [0, 1]
+    p_attack_only : float in [0, 1]
         Share of the rows that the attack alone moves, from their parent; where it is not 0 the
         others are mixed and not attacked.
-    sharpness : float
+    acceptance_power : float
         How much surer rows are preferred.
-    against : float
+    hardness : float
         How much rows are preferred that the attacked model gets wrong: the chance is multiplied by
         (1 - its probability) ** against. Meant for a model of your own as the surrogate.
     """
 
-    wide: float = 1.0
-    crossing: float = 0.3
-    neighbours: int | None = None
-    noise: float = 3.0
-    reach: float = 0.5
-    apart: float = 0.0
-    sharpness: float = 4.0
-    against: float = 0.0
+    max_mix: float = 1.0
+    p_cross_class: float = 0.3
+    n_neighbors: int | None = None
+    noise_std: float = 3.0
+    attack_radius: float = 0.5
+    p_attack_only: float = 0.0
+    acceptance_power: float = 4.0
+    hardness: float = 0.0
     norm: float = 2.0
     attack: Attack | None = None
 
@@ -307,23 +309,23 @@ class Explore(Parameters):
         own, others = pool.of(label), (pool.y != label).nonzero()[:, 0]
         plan = from_parents(round_robin(own, count, generator))
         size = uniform(count, generator).sqrt()
-        crosses = uniform(count, generator) < self.crossing
+        crosses = uniform(count, generator) < self.p_cross_class
         kin, stranger = (
             rows[(uniform(count, generator) * len(rows)).long()] for rows in (own, others)
         )
-        if self.neighbours is not None:
-            near = pool.kin(label, self.neighbours)[1]
+        if self.n_neighbors is not None:
+            near = pool.same_class_neighbors(label, self.n_neighbors)[1]
             kin = one_of(near[torch.searchsorted(own, plan.parent)], generator)
         mixed = replace(
             plan,
             mate=torch.where(crosses, stranger, kin),
-            share=self.wide * uniform(count, generator),
-            scatter=self.noise * size,
-            radius=self.reach * size,
+            share=self.max_mix * uniform(count, generator),
+            scatter=self.noise_std * size,
+            radius=self.attack_radius * size,
         )
-        if not self.apart:
+        if not self.p_attack_only:
             return mixed
-        is_apart = uniform(count, generator) < self.apart
+        is_apart = uniform(count, generator) < self.p_attack_only
         return replace(
             plan,
             mate=torch.where(is_apart, plan.mate, mixed.mate),
@@ -336,10 +338,10 @@ class Explore(Parameters):
         self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
     ) -> Float[Tensor, " batch"]:
         """How likely each row is kept, given the mean probability of all voices."""
-        chance = probability**self.sharpness
-        if self.against:
+        chance = probability**self.acceptance_power
+        if self.hardness:
             doubt = 1 - logits(x).softmax(-1)[:, label]
-            chance = chance * doubt**self.against
+            chance = chance * doubt**self.hardness
         return chance
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:

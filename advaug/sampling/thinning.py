@@ -49,7 +49,7 @@ def depth_of(
     probability, distance = x.new_empty(len(x)), x.new_empty(len(x))
     space = pool.space.to(device)
     for one in fold.unique().tolist():
-        members = pool.committee if one == UNSEEN else pool.committee.strangers(one)
+        members = pool.committee if one == UNSEEN else pool.committee.held_out_members(one)
         members = members.to(device)
         for rows in (fold == one).nonzero()[:, 0].split(batch_size):
             some = x[rows].to(device)

@@ -154,7 +154,10 @@ COPIES = 20
 def of_compression(folder: Path, seeds: int) -> Iterator[Record]:
     for name, seed, (X, X_test, y, y_test) in tables(folder, 10, seeds):
         committee = Voices().fit(X, y)
-        wide, long = Training(hidden=WIDE), Training(hidden=WIDE, epochs=10 * (1 + COPIES))
+        wide, long = (
+            Training(hidden_width=WIDE),
+            Training(hidden_width=WIDE, epochs=10 * (1 + COPIES)),
+        )
         nets = {"net alone": Training(), "wide net": wide, "wide net, as many steps": long}
         models: dict[str, Any] = {"committee": committee}
         for who, training in nets.items():

@@ -61,7 +61,7 @@ def of_images(name: str, folder: Path, seeds: int) -> Iterator[Record]:
     for seed in range(seeds):
         X, X_test, y, y_test = images(folder, name, seed)
         net = (convolutions if name == "MNIST" else deeper)(X.shape[-1], seed)
-        training = Training(epochs=EPOCHS[name], rate=2e-3)
+        training = Training(epochs=EPOCHS[name], learning_rate=2e-3)
         for way, settings in IMAGE_WAYS.items():
             model = AdversarialClassifier(
                 radius=radius * (FARTHER if "farther" in way else 1),
@@ -257,7 +257,7 @@ COSTS: dict[str, dict[str, Any]] = {
 def of_cost(folder: Path, seeds: int) -> Iterator[Record]:
     X, _, y, _ = images(folder, "MNIST", 0)
     for width in (64, 512):
-        training = Training(hidden=width, epochs=2)  # free: one pass, each batch twice
+        training = Training(hidden_width=width, epochs=2)  # free: one pass, each batch twice
         for repeat in range(max(seeds, 3)):
             for way, settings in COSTS.items():
                 replays = 2 if "free" in way else None

@@ -21,7 +21,7 @@ def by_advaug(method: str, fold: Fold) -> tuple:
     model = make_pipeline(FunctionTransformer(fold.encode), model).fit(fold.X, fold.y)
     sampler = AdversarialOverSampler(
         sampling_strategy=fold.totals,
-        recipe=Explore(against=float(values.get("against", 1.0))),
+        recipe=Explore(hardness=float(values.get("against", 1.0))),
         surrogate=model,
         random_state=fold.seed,
     )

@@ -54,7 +54,7 @@ class SequenceAdapter(Parameters):
         Safe moves, allowed wherever the token stands: synonyms, synonymous codons. "" as a key
         lists tokens that may be inserted anywhere (no-op events), "" in a list: may be left out.
         White space before a word is kept.
-    by_table : bool
+    only_listed_moves : bool
         Only the table's moves; no others are taken from the corpus.
     frozen : collection of tokens
         Tokens that no row loses.
@@ -63,11 +63,11 @@ class SequenceAdapter(Parameters):
     protected : str, optional
         A regular expression: what it matches in a text is one token that stays (in token lists:
         each token in which it is found).
-    most : int
+    max_edits : int
         Edits a row at most, and
-    share : float in (0, 1]
+    max_edit_share : float in (0, 1]
         of its tokens at most this share (one is always allowed).
-    longest : int
+    max_tokens : int
         Tokens of a row that are looked at; a longer row keeps its end as it is.
 
     Examples
@@ -80,13 +80,13 @@ class SequenceAdapter(Parameters):
 
     tokens: Any = "auto"
     moves: Mapping[Any, Iterable[Any]] = field(default_factory=dict)
-    by_table: bool = False
+    only_listed_moves: bool = False
     frozen: Any = ()
     positions: Any = ()
     protected: str | None = None
-    most: int = 20
-    share: float = 0.25
-    longest: int = 1024
+    max_edits: int = 20
+    max_edit_share: float = 0.25
+    max_tokens: int = 1024
 
     def accepts(self, X: Any) -> bool:
         """Texts, lists of texts, and lists of whole numbers of unequal length."""
@@ -104,7 +104,7 @@ class SequenceAdapter(Parameters):
             tuple(self.positions),
         )
         cut = [cutter(row) for row in rows]
-        known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.longest])
+        known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.max_tokens])
         is_text = bool(rows) and isinstance(rows[0], str)
         safe = table_of(self.moves, list(known), is_spaced=is_text and cutter.cut is words)
         known |= dict.fromkeys(new for _, new in safe if new is not None)
@@ -120,7 +120,7 @@ class SequenceAdapter(Parameters):
             cutter=cutter,
             words=tuple(known),
             index=index,
-            width=max(min(max(counts, default=0), self.longest), 1),
+            width=max(min(max(counts, default=0), self.max_tokens), 1),
             is_aligned=is_aligned,
             is_text=is_text,
             edits=replace(
@@ -134,19 +134,19 @@ class SequenceAdapter(Parameters):
     ) -> EditSpace:
         """The space of edits between the rows that were cut."""
         size, flat, tied = len(index), [-1], [False]
-        for tokens, held in [] if self.by_table else cut:
-            flat += [*(index[token] for token in tokens[: self.longest]), -1]
-            tied += [*held[: self.longest], False]
+        for tokens, held in [] if self.only_listed_moves else cut:
+            flat += [*(index[token] for token in tokens[: self.max_tokens]), -1]
+            tied += [*held[: self.max_tokens], False]
         owner = [size if token is None else index[token] for token, _ in safe]
         values = [-1 if new is None else index[new] for _, new in safe]
         owners, lists = (torch.tensor(numbers, dtype=torch.long) for numbers in (owner, values))
         return EditSpace(
             bigrams=Bigrams.of(torch.tensor(flat), torch.tensor(tied), size),
             safe=RaggedIndex.of(owners, lists, size + 2),
-            most=self.most,
-            share=self.share,
+            most=self.max_edits,
+            share=self.max_edit_share,
             keeps_length=is_aligned or bool(self.positions),
-            crosses=not self.by_table,
+            crosses=not self.only_listed_moves,
         )
 
     def _check(self) -> None:
@@ -165,13 +165,13 @@ class SequenceAdapter(Parameters):
             raise ValueError(
                 f"protected must be a regular expression, got {self.protected!r}: {error}"
             ) from error
-        numbers = (self.longest, self.most, self.share)
+        numbers = (self.max_tokens, self.max_edits, self.max_edit_share)
         if not all(isinstance(n, Real) and n == n for n in numbers):
             raise TypeError(f"longest, most and share must be numbers, got {numbers}")
-        if self.longest < 1 or self.most < 1 or not 0 < self.share <= 1:
+        if self.max_tokens < 1 or self.max_edits < 1 or not 0 < self.max_edit_share <= 1:
             raise ValueError(
                 "longest and most must be 1 or more and share in (0, 1], got "
-                f"longest={self.longest}, most={self.most}, share={self.share}"
+                f"longest={self.max_tokens}, most={self.max_edits}, share={self.max_edit_share}"
             )
 
 

@@ -34,14 +34,14 @@ class BigramJudge(Parameters):
 
     Parameters
     ----------
-    agreement : float in [0, 1]
+    min_probability : float in [0, 1]
         Least mean probability of the row's label in the jury.
-    level : float in [0, 1]
+    alpha : float in [0, 1]
         Least conformal p-value of the surprise, and of the length on either side. Surprise has no
         lower edge: new rows are made of pairs of real ones, which are read without their own.
-    keeps_copies : bool
+    allow_copies : bool
         Whether a row may equal a real one of its class.
-    overlap : float in [0, 1]
+    max_overlap : float in [0, 1]
         Largest share of pairs in common with a real row of the class, of all pairs in either of
         them; with more it is a near-duplicate (resemblance, Broder. SEQUENCES 1997). 1 refuses
         none.
@@ -49,15 +49,15 @@ class BigramJudge(Parameters):
     Examples
     --------
     >>> from advaug.judges import BigramJudge
-    >>> BigramJudge(level=0.01).keeps_copies
+    >>> BigramJudge(alpha=0.01).allow_copies
     False
     """
 
     reads_rows: ClassVar[bool] = True
-    agreement: float = 0.5
-    level: float = 0.05
-    keeps_copies: bool = False
-    overlap: float = 1.0
+    min_probability: float = 0.5
+    alpha: float = 0.05
+    allow_copies: bool = False
+    max_overlap: float = 1.0
 
     def fit(
         self,
@@ -143,11 +143,11 @@ class FittedBigramJudge:
         too_long = conformal(self.long, count)
         too_short = conformal(-self.long.flip(0), -count)
         p_value = conformal(self.usual, self.surprise(rows)).minimum(too_long).minimum(too_short)
-        keeps = (p_value >= self.judge.level) & (probability >= self.judge.agreement)
-        if not self.judge.keeps_copies:
+        keeps = (p_value >= self.judge.alpha) & (probability >= self.judge.min_probability)
+        if not self.judge.allow_copies:
             keeps &= ~torch.isin(keys_of(x), self.known)
-        if self.judge.overlap < 1:
-            keeps &= resemblance(rows, self.own) <= self.judge.overlap
+        if self.judge.max_overlap < 1:
+            keeps &= resemblance(rows, self.own) <= self.judge.max_overlap
         return Verdict(keeps, probability, p_value)
 
 

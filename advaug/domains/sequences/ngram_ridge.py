@@ -79,9 +79,9 @@ class NGramRidge(Parameters):
 
     Parameters
     ----------
-    repeats, folds : int
+    n_repeats, cv : int
         Members a fold, and folds.
-    penalty : float > 0
+    alpha : float > 0
         Weight of the squared length of a member's weights, beside the squared errors of all rows,
         each class as heavy as any other and the rows' mean weight 1.
 
@@ -103,9 +103,9 @@ class NGramRidge(Parameters):
     tensor([True, True, True, True])
     """
 
-    repeats: int = 2
-    folds: int = 3
-    penalty: float = 3.0
+    n_repeats: int = 2
+    cv: int = 3
+    alpha: float = 3.0
 
     def fit(
         self,
@@ -118,13 +118,13 @@ class NGramRidge(Parameters):
         """Train on encoded rows whose n-grams `features` counts."""
         grams, rows = ngram_features_of(features, self), len(y)
         table = grams.tfidf(x)
-        fold_of_row = stratified_folds(y, self.folds, generator)
-        fold_of_member = torch.arange(self.folds).repeat(self.repeats)
+        fold_of_row = stratified_folds(y, self.cv, generator)
+        fold_of_member = torch.arange(self.cv).repeat(self.n_repeats)
         heavy = rows / (n_classes * y.bincount(minlength=n_classes).clamp_min(1))[y]
         drawn = torch.poisson(torch.ones(rows, len(fold_of_member)), generator=generator)
         weight = heavy[:, None] * drawn * (fold_of_row[:, None] != fold_of_member)
         target = one_hot(y, n_classes).float() - 1 / n_classes
-        weights = ridge(table, target.numpy(), weight.float().numpy(), self.penalty)
+        weights = ridge(table, target.numpy(), weight.float().numpy(), self.alpha)
         scores = scores_of(table, weights, len(fold_of_member))
         unseen = (fold_of_row == fold_of_member[:, None])[..., None]
         held_out = (scores * unseen).sum(0) / unseen.sum(0).clamp_min(1)

@@ -83,13 +83,13 @@ class EditSpace(Space):
             self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
         )
 
-    def usual_in(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
+    def restrict_to_common_levels(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
         return self
 
-    def in_norm(self, norm: float) -> Self:
+    def with_norm(self, norm: float) -> Self:
         return self
 
-    def moves(self) -> Self:
+    def displacement_space(self) -> Self:
         return self
 
     def plain(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
@@ -117,12 +117,12 @@ class EditSpace(Space):
         """Random edits: a gradient over token numbers says nothing, it only feeds the chance."""
         return self.scatter(x, radius, torch.ones_like(x[0]), gradient) - x
 
-    def freed(
+    def mask_frozen(
         self, move: Float[Tensor, "batch length"], x: Float[Tensor, "batch length"]
     ) -> Float[Tensor, "batch length"]:
         return move.masked_fill(self.is_frozen(x.long()), 0.0)
 
-    def columns(self, like: Float[Tensor, "batch length"]) -> Int[Tensor, " length"]:
+    def column_index(self, like: Float[Tensor, "batch length"]) -> Int[Tensor, " length"]:
         return torch.arange(like.shape[1], device=like.device)
 
     def project(
@@ -138,7 +138,7 @@ class EditSpace(Space):
         beyond = self.distance(x, seed) > radius.ceil()
         return torch.where(per_row(beyond, x), seed, x)
 
-    def around(
+    def projector(
         self, seed: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         if radius is None:
@@ -163,7 +163,7 @@ class EditSpace(Space):
         """Whole numbers without a gap: edits are whole, so no row is ever between two."""
         return compact(x.round().clamp_max(2 * self.size - 1))
 
-    def shift(
+    def apply_move(
         self, x: Float[Tensor, "batch length"], move: Float[Tensor, "batch length"]
     ) -> Float[Tensor, "batch length"]:
         return x

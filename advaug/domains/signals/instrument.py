@@ -126,7 +126,7 @@ class Instrument(Parameters):
         response = (1 + (rate * low / self.cutoff).square()).rsqrt()
         x = torch.fft.irfft(torch.fft.rfft(torch.cat([x, x.flip(2)], 2)) * response)[:, :, :time]
         move = torch.cat([x, seed[:, channels:]], 1) - seed
-        moved: Tensor = space.box.shift(seed, space.freed(move, seed))
+        moved: Tensor = space.box.apply_move(seed, space.mask_frozen(move, seed))
         return moved
 
 

@@ -39,7 +39,7 @@ class BandLimited(Space):
     least_snr : float, optional
         Power of a channel over the power of its move, at least, in dB.
     keeps_shape : bool
-        Whether `usual_in` leaves the spread as it is.
+        Whether `restrict_to_common_levels` leaves the spread as it is.
     basis : Eigenbasis, optional
         Moves go along its axes, instead of having the spread at each frequency.
     """
@@ -60,7 +60,9 @@ class BandLimited(Space):
         basis = self.basis and self.basis.to(device)
         return replace(self, box=self.box.to(device), spread=self.spread.to(device), basis=basis)
 
-    def usual_in(self, rows: Float[Tensor, "rows cells time"], least: float) -> Self:
+    def restrict_to_common_levels(
+        self, rows: Float[Tensor, "rows cells time"], least: float
+    ) -> Self:
         """Moves shaped by these rows' own spread, inside the band as it is."""
         if self.keeps_shape:
             return self
@@ -70,23 +72,23 @@ class BandLimited(Space):
         own = spread_of(own_values).to(self.spread)
         return replace(self, spread=own * (self._response(own.shape[1]) > 0))
 
-    def in_norm(self, norm: float) -> Self:
-        return replace(self, box=self.box.in_norm(norm))
+    def with_norm(self, norm: float) -> Self:
+        return replace(self, box=self.box.with_norm(norm))
 
-    def moves(self) -> Self:
-        return replace(self, box=self.box.moves(), has_flags=False, least_snr=None)
+    def displacement_space(self) -> Self:
+        return replace(self, box=self.box.displacement_space(), has_flags=False, least_snr=None)
 
-    def freed(
+    def mask_frozen(
         self, move: Float[Tensor, "batch cells time"], x: Float[Tensor, "batch cells time"]
     ) -> Float[Tensor, "batch cells time"]:
-        move = self.box.freed(move, x)
+        move = self.box.mask_frozen(move, x)
         if self.has_flags:
             flags = x[:, len(self.spread) :]
             move = move.masked_fill(torch.cat([flags, flags], 1) > 0.5, 0.0)
         return move
 
-    def columns(self, like: Float[Tensor, "batch cells time"]) -> Int[Tensor, "cells time"]:
-        return self.box.columns(like)
+    def column_index(self, like: Float[Tensor, "batch cells time"]) -> Int[Tensor, "cells time"]:
+        return self.box.column_index(like)
 
     def steepest(
         self,
@@ -101,8 +103,8 @@ class BandLimited(Space):
         electrocardiograms are susceptible to adversarial attack. Nature Medicine 2020), with the
         data's spectrum for their Gaussian kernels.
         """
-        unit = norms.steepest(self._shaped(self.freed(gradient, x)), self.box.norm)
-        return self._long(self.freed(self._shaped(unit), x), radius)
+        unit = norms.steepest(self._shaped(self.mask_frozen(gradient, x)), self.box.norm)
+        return self._long(self.mask_frozen(self._shaped(unit), x), radius)
 
     def project(
         self,
@@ -110,13 +112,13 @@ class BandLimited(Space):
         seed: Float[Tensor, "batch cells time"],
         radius: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch cells time"]:
-        return self.around(seed, radius)(x)
+        return self.projector(seed, radius)(x)
 
-    def around(
+    def projector(
         self, seed: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
         def back(x: Tensor) -> Tensor:
-            move = self.freed(self._limited(x - seed), seed)
+            move = self.mask_frozen(self._limited(x - seed), seed)
             if radius is not None:
                 move = move * norms.per_row(self._share(move, radius), move)
             return self._quiet(seed, move)
@@ -130,7 +132,7 @@ class BandLimited(Space):
         noise: Float[Tensor, "batch cells time"],
     ) -> Float[Tensor, "batch cells time"]:
         """A random shape, its length spread evenly up to the radius."""
-        move = self.freed(self._shaped(norms.standard_normal(noise)), seed)
+        move = self.mask_frozen(self._shaped(norms.standard_normal(noise)), seed)
         share = noise.flatten(1)[:, 0] * 4096 % 1  # the digits that say nothing of the shape
         return self._quiet(seed, self._long(move, radius * share))
 
@@ -148,10 +150,10 @@ class BandLimited(Space):
     ) -> Float[Tensor, " batch"]:
         return self.box.distance(x, seed)
 
-    def shift(
+    def apply_move(
         self, x: Float[Tensor, "batch cells time"], move: Float[Tensor, "batch cells time"]
     ) -> Float[Tensor, "batch cells time"]:
-        return self._quiet(x, self.freed(self._limited(move), x))
+        return self._quiet(x, self.mask_frozen(self._limited(move), x))
 
     def scatter(
         self,
@@ -169,7 +171,7 @@ class BandLimited(Space):
         spread = self.basis.sizes if self.basis else self._response(x.shape[2] + 1)
         variance = spread.square()
         width = variance.sum().square() / variance.square().sum().clamp_min(1e-12)
-        move = self.freed(self._shaped(norms.standard_normal(noise)), x)
+        move = self.mask_frozen(self._shaped(norms.standard_normal(noise)), x)
         move = move * norms.per_row(size / width.clamp_min(1).sqrt(), move)
         return self._quiet(x, move)
 
@@ -180,7 +182,7 @@ class BandLimited(Space):
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch cells time"]:
         """Cell by cell at one time; where the other has ended or lacks a cell the seed goes on."""
-        way = self.freed(self.freed(other - seed, seed), other)
+        way = self.mask_frozen(self.mask_frozen(other - seed, seed), other)
         if self.has_flags:
             flags, others = (rows[:, len(self.spread) :] for rows in (seed, other))
             lacks = max_pool1d(others * (1 - flags), FADE, 1, FADE // 2)
@@ -243,7 +245,7 @@ class BandLimited(Space):
             allowed = torch.cat([allowed] * (seed.shape[1] // len(self.spread)), 1)
             size = move.square().sum(2).sqrt().clamp_min(1e-30)
             move = move * (allowed / size).clamp_max(1)[:, :, None]
-        return self.box.shift(seed, move)
+        return self.box.apply_move(seed, move)
 
 
 def read_at(

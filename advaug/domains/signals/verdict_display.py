@@ -27,8 +27,8 @@ class VerdictDisplay:
     Parameters
     ----------
     agrees, is_plausible, is_inside : ndarray of bool (signals,)
-        The committee's probability of the label is at least `judge.agreement`, the plausibility
-        p-value at least `judge.plausibility`, the signs inside the class's band.
+        The committee's probability of the label is at least `judge.min_probability`, the
+        plausibility p-value at least `judge.alpha`, the signs inside the class's band.
     label : the class
     judge : `ConformalJudge`
 
@@ -112,15 +112,15 @@ class VerdictDisplay:
         y_real = torch.from_numpy(codes)
         kept = sample_of_classes(y_real, generator)
         own = sampler.adapter_.encode(containers.take(X, real[kept.numpy()]))
-        judge = judge or ConformalJudge(agreement=1 / len(classes))
+        judge = judge or ConformalJudge(min_probability=1 / len(classes))
         seen = committee.features(own)
         bench = DescriptorBandJudge(judge, signs).fit(seen, y_real[kept], code, generator)
         x = committee.features(sampler.adapter_.encode(signals))
         probability = committee.read(x).softmax(-1).mean(0)[:, code]
         said = bench.bench.verdict(x, probability)
         return cls(
-            agrees=(said.probability >= judge.agreement).numpy(),
-            is_plausible=(said.p_value >= judge.plausibility).numpy(),
+            agrees=(said.probability >= judge.min_probability).numpy(),
+            is_plausible=(said.p_value >= judge.alpha).numpy(),
             is_inside=bench.is_inside(x).numpy(),
             label=label,
             judge=judge,
@@ -138,8 +138,8 @@ class VerdictDisplay:
         from matplotlib.colors import ListedColormap
 
         strips = {
-            f"agrees (p ≥ {self.judge.agreement:.2g})": self.agrees,
-            f"plausible (p ≥ {self.judge.plausibility:.2g})": self.is_plausible,
+            f"agrees (p ≥ {self.judge.min_probability:.2g})": self.agrees,
+            f"plausible (p ≥ {self.judge.alpha:.2g})": self.is_plausible,
             "inside the band": self.is_inside,
             "kept": self.keeps,
         }

@@ -96,7 +96,7 @@ class Warp(Parameters):
         clock = torch.where(has_gap, time.to(z), self.clock(z, last, time))
         ended = time.minimum(last)[:, None].expand_as(seed)  # the last value goes on
         move = read_at(seed.gather(2, ended), clock) - seed
-        return space.box.shift(seed, space.freed(move, seed))
+        return space.box.apply_move(seed, space.mask_frozen(move, seed))
 
     def clock(
         self,

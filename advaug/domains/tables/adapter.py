@@ -36,7 +36,7 @@ class TabularAdapter(Parameters):
     ----------
     frozen : sequence of column names (positions for arrays)
         Columns that no row may change. Free text must be frozen or dropped.
-    flips : int
+    max_flips : int
         How many categories an attack may flip in one row.
 
     Examples
@@ -49,7 +49,7 @@ class TabularAdapter(Parameters):
     """
 
     frozen: Any = ()
-    flips: int = 1
+    max_flips: int = 1
 
     def accepts(self, X: Any) -> bool:
         """2-d arrays, frames, sparse matrices, lists of rows."""
@@ -61,8 +61,8 @@ class TabularAdapter(Parameters):
         """Learn scale, bounds, levels and missing cells; errors name the column and the mend."""
         if isinstance(self.frozen, str):
             raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
-        if self.flips < 0:
-            raise ValueError(f"flips must be 0 or more, got {self.flips}")
+        if self.max_flips < 0:
+            raise ValueError(f"flips must be 0 or more, got {self.max_flips}")
         frame, frozen = containers.open_table(X), list(self.frozen)
         names = list(frame.columns)
         unknown = [name for name in frozen if name not in names]
@@ -73,7 +73,7 @@ class TabularAdapter(Parameters):
             names=tuple(names),
             numbers=tuple(column for column in learnt if isinstance(column, Number)),
             categories=tuple(column for column in learnt if isinstance(column, Category)),
-            flips=self.flips,
+            flips=self.max_flips,
         )
 
 
@@ -262,11 +262,14 @@ class TabularCoding:
         if not self.categories:
             return box
         shape = (len(self.categories), self.most_levels)
-        reachable, held = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
+        reachable, never_left = (
+            torch.zeros(shape, dtype=torch.bool),
+            torch.zeros(shape, dtype=torch.bool),
+        )
         for k, category in enumerate(self.categories):
             reachable[k, : len(category.known)] = category.is_free
-            held[k, category.width - 1] = True
-        simplex = Simplex(reachable, held, self.flips)
+            never_left[k, category.width - 1] = True
+        simplex = Simplex(reachable, never_left, self.flips)
         return (
             Product((box, simplex), ((self.first_category,), shape))
             if self.first_category
@@ -279,7 +282,7 @@ class TabularCoding:
         scaled = [
             (float(n.low) - n.center, float(n.high) - n.center, n.scale) for n in self.numbers
         ]
-        holder = [
+        missing_flag = [
             len(self.numbers) + flagged.index(k) if k in flagged else -1
             for k in range(len(self.numbers))
         ]
@@ -291,7 +294,7 @@ class TabularCoding:
             grid=floats([n.grid / n.scale for n in self.numbers] + flags)
             if any(n.grid for n in self.numbers)
             else None,
-            holder=torch.tensor(holder + [-1] * len(flagged)) if flagged else None,
+            missing_flag=torch.tensor(missing_flag + [-1] * len(flagged)) if flagged else None,
         )
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:

@@ -25,25 +25,25 @@ class ConformalJudge(Parameters):
 
     Parameters
     ----------
-    agreement : float in [0, 1]
+    min_probability : float in [0, 1]
         Least mean probability of the row's label among the members that were not attacked.
-    plausibility : float in [0, 1]
+    alpha : float in [0, 1]
         Least class-conditional conformal p-value (Vovk, Gammerman, Shafer. Algorithmic Learning
         in a Random World, 2005) of the mean distance to the nearest rows of the class. A class
-        of fewer than 1 / plausibility rows can never fail it.
-    neighbours : int
+        of fewer than 1 / alpha rows can never fail it.
+    n_neighbors : int
         How many nearest rows.
 
     Examples
     --------
     >>> from advaug.judges import ConformalJudge
-    >>> ConformalJudge(plausibility=0.01).agreement
+    >>> ConformalJudge(alpha=0.01).min_probability
     0.5
     """
 
-    agreement: float = 0.5
-    plausibility: float = 0.05
-    neighbours: int = 3
+    min_probability: float = 0.5
+    alpha: float = 0.05
+    n_neighbors: int = 3
 
     def fit(
         self,
@@ -57,7 +57,7 @@ class ConformalJudge(Parameters):
         few = torch.randperm(len(own), generator=generator)[:MOST_REFERENCES]
         reference = x[own[few]]
         if len(reference) > 1:
-            distance, _ = nearest(reference, reference, self.neighbours, skips_self=True)
+            distance, _ = nearest(reference, reference, self.n_neighbors, skips_self=True)
             usual = distance.mean(1).sort().values
         else:
             usual = torch.empty(0, device=x.device)
@@ -78,7 +78,7 @@ class FittedConformalJudge:
 
     def p_value(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
         """Share of the class's rows that lie at least as far from their neighbours as x does."""
-        k = min(self.judge.neighbours, max(len(self.reference) - 1, 1))
+        k = min(self.judge.n_neighbors, max(len(self.reference) - 1, 1))
         distance = nearest(x, self.reference, k)[0].mean(1)
         return conformal(self.usual, distance)
 
@@ -87,5 +87,5 @@ class FittedConformalJudge:
     ) -> Verdict:
         """Judge rows whose label the jury gives `probability`."""
         p_value = self.p_value(x)
-        keeps = (probability >= self.judge.agreement) & (p_value >= self.judge.plausibility)
+        keeps = (probability >= self.judge.min_probability) & (p_value >= self.judge.alpha)
         return Verdict(keeps, probability, p_value)

@@ -32,7 +32,7 @@ class ModelFamily(Protocol):
 
 def nets(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Probability:
     """A fresh committee of small nets."""
-    return Ensemble(repeats=1).fit(x, y, n_classes, generator).probability
+    return Ensemble(n_repeats=1).fit(x, y, n_classes, generator).probability
 
 
 def neighbours(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Probability:

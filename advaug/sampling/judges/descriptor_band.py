@@ -28,7 +28,7 @@ class DescriptorBandJudge(Parameters):
     ----------
     judge : a judge that is asked too
     columns : slice of the features
-    level : float in [0, 1]
+    alpha : float in [0, 1]
         Share of the real rows of all classes that are as strange as what is just refused. A class
         of a dozen rows knows its band badly: of what is kept with the default 98.6 % were inside
         the band that all rows of the class show (`python -m benchmarks.signals`).
@@ -46,7 +46,7 @@ class DescriptorBandJudge(Parameters):
 
     judge: Judge
     columns: slice
-    level: float = 0.1
+    alpha: float = 0.1
 
     def fit(
         self,
@@ -58,7 +58,7 @@ class DescriptorBandJudge(Parameters):
         """Learn the class's band, and from all classes how strange real rows are."""
         seen = x[:, self.columns]
         strange = [left_out(seen[y == one]) for one in y.unique()]
-        edge = torch.cat(strange).quantile(1 - self.level)
+        edge = torch.cat(strange).quantile(1 - self.alpha)
         own = seen[y == label]
         return FittedDescriptorBand(
             bench=self.judge.fit(x, y, label, generator),

@@ -47,12 +47,12 @@ class PanelJudge(Parameters):
 
     Parameters
     ----------
-    label : float in [0, 1]
+    label_alpha : float in [0, 1]
         Least conformal p-value of the families' mean log-odds among held-out real rows of the
-        class: of those, a share of 1 - label is kept.
-    plausibility : float in [0, 1]
+        class: of those, a share of 1 - label_alpha is kept.
+    alpha : float in [0, 1]
         Least conformal p-value of the distance to the class, as in `ConformalJudge`.
-    neighbours : int
+    n_neighbors : int
         How many nearest rows the distance is measured to.
     families : dict of name -> callable
         Each trains a kind of model: (x, y, n_classes, generator) -> (rows -> probabilities).
@@ -69,9 +69,9 @@ class PanelJudge(Parameters):
     tensor([ True, False, False])
     """
 
-    label: float = LABEL_LEVEL
-    plausibility: float = 0.05
-    neighbours: int = 3
+    label_alpha: float = LABEL_LEVEL
+    alpha: float = 0.05
+    n_neighbors: int = 3
     families: Mapping[str, ModelFamily] = field(default_factory=lambda: dict(FAMILIES))
 
     def fit(
@@ -82,16 +82,18 @@ class PanelJudge(Parameters):
         generator: torch.Generator,
     ) -> "FittedPanelJudge":
         """Train the families and seat them for one class."""
-        return self.seat(fit_cross_fitted(self.families, x, y, generator), x, y, label, generator)
+        return self.for_class(
+            fit_cross_fitted(self.families, x, y, generator), x, y, label, generator
+        )
 
-    def seat(
+    def for_class(
         self, jury: CrossFittedModels, x: Tensor, y: Tensor, label: int, generator: torch.Generator
     ) -> "FittedPanelJudge":
         """The bench of one class, of a jury trained on the rows."""
         own = (y == label).nonzero()[:, 0]
         fold = jury.fold_of_row[own]
         held_out = agreement(jury.probability(x[own], fold), label)
-        lean = ConformalJudge(plausibility=self.plausibility, neighbours=self.neighbours)
+        lean = ConformalJudge(alpha=self.alpha, n_neighbors=self.n_neighbors)
         return FittedPanelJudge(
             panel=self,
             jury=jury,
@@ -152,7 +154,7 @@ class FittedPanelJudge:
 
     def control(self) -> dict[str, Float[Tensor, " own"]]:
         """The signs of the class's own rows, each left out while it is judged."""
-        real, k = self.x[self.own], self.panel.neighbours
+        real, k = self.x[self.own], self.panel.n_neighbors
         if len(real) < 2:
             away = torch.zeros(len(real))
         else:
@@ -171,6 +173,6 @@ class FittedPanelJudge:
     ) -> Verdict:
         """Kept where neither the label nor the place is refused."""
         signs = {name: value.to(x.device) for name, value in self.signs(x.cpu())[0].items()}
-        keeps = signs["label_p"] >= self.panel.label
-        keeps &= signs["plausibility_p"] >= self.panel.plausibility
+        keeps = signs["label_p"] >= self.panel.label_alpha
+        keeps &= signs["plausibility_p"] >= self.panel.alpha
         return Verdict(keeps, probability, signs["plausibility_p"])

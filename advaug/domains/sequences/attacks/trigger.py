@@ -51,7 +51,7 @@ class Trigger(Parameters):
         Tokens that are asked for each place and each trigger of the beam.
     beam : int
         Triggers that go on.
-    batch : int
+    batch_size : int
         Rows that are asked.
     max_queried_tokens : int
         Tokens that a model without an embedding is asked about, the most frequent first.
@@ -79,7 +79,7 @@ class Trigger(Parameters):
     rounds: int = 1
     exact: int = 16
     beam: int = 3
-    batch: int = 128
+    batch_size: int = 128
     max_queried_tokens: int = 1000
     tokens: Tensor | None = field(default=None, repr=False, compare=False)
 
@@ -99,7 +99,7 @@ class Trigger(Parameters):
         while len(found) < self.count and bool((left := best <= 0).any() or not found):
             order = torch.randperm(len(seed), generator=generator, device=generator.device)
             order = order.to(seed.device)
-            rows = (order[left[order]] if left.any() else order)[: self.batch]
+            rows = (order[left[order]] if left.any() else order)[: self.batch_size]
             some = (objective.take(rows), seed[rows], edits, budget[rows], best[rows])
             hunt = TriggerSearch.of(*some, self.max_queried_tokens, at_end=self.place == "end")
             found.append(hunt.found(self.length, self.rounds, self.exact, self.beam))
@@ -147,7 +147,7 @@ class Trigger(Parameters):
             self.count,
             self.exact,
             self.beam,
-            self.batch,
+            self.batch_size,
             self.max_queried_tokens,
         )
         if min(numbers) < 1 or self.rounds < 0:
