@@ -24,7 +24,7 @@ def test_p_values_of_unseen_rows_of_the_class_are_uniform(n):
 
 
 def test_a_share_of_alpha_of_the_class_is_refused_at_alpha():
-    judge = bench(1000, agreement=0.0, plausibility=0.1)
+    judge = bench(1000, min_probability=0.0, alpha=0.1)
     new = rows(4000, 1)
     keeps = judge.verdict(new, torch.ones(len(new))).keeps
     assert float((~keeps).float().mean()) == pytest.approx(0.1, abs=0.04)
@@ -58,14 +58,14 @@ def test_the_label_needs_the_jurys_agreement(probability, keeps):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 19])
 def test_a_class_of_fewer_rows_than_the_level_asks_refuses_nothing(n):
-    judge = bench(n, plausibility=0.05)
+    judge = bench(n, alpha=0.05)
     far = rows(3, 1) + 50
     assert judge.verdict(far, torch.ones(3)).keeps.all()
     assert judge.p_value(far) == pytest.approx(1 / (n + 1) if n > 1 else 1)
 
 
 def test_one_row_more_and_the_class_can_refuse():
-    assert not bench(20, plausibility=0.05).verdict(rows(3, 1) + 50, torch.ones(3)).keeps.any()
+    assert not bench(20, alpha=0.05).verdict(rows(3, 1) + 50, torch.ones(3)).keeps.any()
 
 
 def test_a_big_class_is_represented_by_so_many_rows():

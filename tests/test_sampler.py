@@ -241,7 +241,7 @@ def test_what_is_kept_is_plausible():
     s.fit_resample(*problem())
     kept = s.provenance_[s.provenance_["kept"] > 0]
     assert len(kept) > 20
-    assert (kept["p_value"] >= ConformalJudge().plausibility).all()
+    assert (kept["p_value"] >= ConformalJudge().alpha).all()
 
 
 @every_recipe

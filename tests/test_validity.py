@@ -150,4 +150,4 @@ def test_a_panel_can_be_the_samplers_judge(two_classes):
     _, y_new = sampler.fit_resample(x, y)
     assert (y_new == 0).sum() == (y_new == 1).sum()
     accepted = sampler.provenance_.query("kept > 0 and recipe == 'match'")
-    assert (accepted["p_value"] >= PanelJudge().plausibility).all()
+    assert (accepted["p_value"] >= PanelJudge().alpha).all()

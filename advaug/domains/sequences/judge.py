@@ -114,7 +114,7 @@ class FittedBigramJudge:
     pairs: Counts
     firsts: Counts
     seconds: Counts
-    usual: Float[Tensor, " own"]
+    usual: Float[Tensor, " references"]
     long: Float[Tensor, " own"]
     known: Int[Tensor, " own"]
     own: Int[Tensor, "own length"]
