@@ -1,0 +1,56 @@
+"""What dataclasses of tensors share: moving to a device, some of the rows, a short repr."""
+
+from dataclasses import fields, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """What can be brought to a device."""
+
+    def to(self, device: torch.device | str, /) -> Any: ...
+
+
+def moved(value: Any, device: torch.device | str) -> Any:
+    """A tensor, or whatever holds some, on the device."""
+    if isinstance(value, tuple):
+        return tuple(moved(part, device) for part in value)
+    if isinstance(value, dict):
+        return {name: moved(part, device) for name, part in value.items()}
+    return value.to(device) if isinstance(value, Movable) else value
+
+
+def some_rows(value: Any, rows: Tensor) -> Any:
+    """The rows of a tensor, or of every tensor in a dict; anything else as it is."""
+    if isinstance(value, dict):
+        return {name: some_rows(part, rows) for name, part in value.items()}
+    return value[rows] if isinstance(value, Tensor) else value
+
+
+def short(value: Any) -> str:
+    """A value in a few words: of a tensor its shape and dtype."""
+    if isinstance(value, Tensor):
+        return f"Tensor{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    text = repr(value)
+    return text if len(text) < 200 else f"{text[:197]}..."
+
+
+class TensorFields:
+    """Mixin for a dataclass (``repr=False``) whose fields are tensors or hold some."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on another device."""
+        values = {one.name: moved(getattr(self, one.name), device) for one in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **values)  # type: ignore[type-var]
+
+    def take(self, rows: Tensor) -> Self:
+        """Some of the rows: every tensor is indexed, other fields stay."""
+        values = {one.name: some_rows(getattr(self, one.name), rows) for one in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **values)  # type: ignore[type-var]
+
+    def __repr__(self) -> str:
+        parts = (f"{one.name}={short(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(parts)})"
