@@ -255,9 +255,9 @@ def test_a_sampler_attacks_the_net_inside():
             ValueError,
             "module gives probabilities: leave out",
         ),
-        ({"training": Training(learning_rate=0)}, ValueError, "rate must be above 0"),
+        ({"training": Training(learning_rate=0)}, ValueError, "learning_rate must be above 0"),
         ({"training": Training(held_out=2)}, ValueError, "held_out must lie"),
-        ({"training": Training(batch_size=0)}, ValueError, "batch must be at least 1"),
+        ({"training": Training(batch_size=0)}, ValueError, "batch_size must be at least 1"),
     ],
     ids=str,
 )

@@ -195,8 +195,8 @@ def test_a_callable_that_loses_characters_is_refused():
     [
         ({"tokens": "words"}, "tokens must be 'auto', 'word'"),
         ({"tokens": 0}, "a number of characters of 1 or more"),
-        ({"share": 0.0}, "share in"),
-        ({"most": 0}, "longest and most must be 1 or more"),
+        ({"max_edit_share": 0.0}, "max_edit_share in"),
+        ({"max_edits": 0}, "max_tokens and max_edits must be 1 or more"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
@@ -697,7 +697,7 @@ def test_only_sequences_have_a_diff():
     [
         ({"moves": None}, "moves must be a dict"),
         ({"moves": {"quick": "fast"}}, "write 'quick': .'fast'."),
-        ({"most": math.nan}, "must be numbers"),
+        ({"max_edits": math.nan}, "must be numbers"),
         ({"protected": "("}, "protected must be a regular expression"),
     ],
 )

@@ -221,7 +221,7 @@ def tokens_of(edits: EditSpace) -> Int[Tensor, " some"]:
     if not len(seen):
         raise ValueError(
             "a trigger needs tokens that may be put in: SequenceAdapter(moves={'': [...]}) lists "
-            "some, by_table=False takes those of the corpus"
+            "some, only_listed_moves=False takes those of the corpus"
         )
     often = torch.bincount(seen, minlength=edits.size)
     order = often.argsort(descending=True, stable=True)
