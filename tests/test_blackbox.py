@@ -32,10 +32,10 @@ from advaug.attacks import (
 from advaug.attacks.problem import AttackProblem
 from advaug.attacks.score_based import EstimatedGradient
 from advaug.core.box import Box
+from advaug.core.chance import Chance
 from advaug.core.norms import NORMS, length
 from advaug.core.objectives import Margin
 from advaug.core.product import Product
-from advaug.core.row_random import RowRandom
 from advaug.core.simplex import Simplex
 from advaug.models.tree_nodes import trees_of
 
@@ -270,7 +270,7 @@ def test_the_estimated_slope_of_a_plane_is_its_slope(has_signs):
     ground = AttackProblem(
         objective, torch.zeros(4, 6).double(), box(2.0, -9.0, 9.0), torch.ones(4)
     )
-    chance = RowRandom.of(slope, source())
+    chance = Chance.of(slope, source())
     x = torch.zeros(4, 6).double().requires_grad_(True)
     value = EstimatedGradient(ground, chance, 4000, 0.1, has_signs)(x)
     (found,) = torch.autograd.grad(value.sum(), x)

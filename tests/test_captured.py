@@ -8,9 +8,9 @@ import torch
 from advaug.attacks import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM, Captured
 from advaug.attacks.cuda_graph import outline, rebuilt, tensors
 from advaug.core.box import Box
+from advaug.core.chance import Chance
 from advaug.core.objectives import Odds
 from advaug.core.product import Product
-from advaug.core.row_random import RowRandom
 from advaug.core.simplex import Simplex
 from advaug.models.torch_model import TorchModel
 
@@ -49,9 +49,9 @@ def test_a_captured_attack_gives_the_rows_of_the_attack(attack, space, mlp, devi
     net, captured = TorchModel(mlp(width, 8, 3).to(device)), Captured(attack)
     for seed in (0, 1, 2):  # the second call replays what the first has captured
         given = arena(net, device, width=width, seed=seed, space=space)
-        keys = RowRandom.of(given[1], torch.Generator().manual_seed(seed)).keys
+        keys = Chance.of(given[1], torch.Generator().manual_seed(seed)).keys
         found = captured(*given, torch.Generator().manual_seed(seed))
-        torch.testing.assert_close(found, attack(*given, RowRandom(keys)), rtol=0, atol=1e-5)
+        torch.testing.assert_close(found, attack(*given, Chance(keys)), rtol=0, atol=1e-5)
         assert bool((found != given[1]).any())
 
 

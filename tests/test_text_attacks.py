@@ -17,8 +17,8 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import Greedy, HotFlip, Trigger
+from advaug.core.chance import Chance
 from advaug.core.objectives import Margin
-from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.splicing import lengths
 
 WORDS = ["red", "blue", "green", "good", "bad", "fine", "poor", "nice", "old", "new"]
@@ -79,7 +79,7 @@ def test_all_substitutes_are_listed_where_there_is_room_for_them():
     texts, _ = loose()
     coding = SequenceAdapter(tokens="word", moves={"red": ["blue", "new"]}).fit(texts)
     x = coding.encode(texts).long()
-    new, valid = coding.edits.substitutes(x, 600, RowRandom.of(x, source()))
+    new, valid = coding.edits.substitutes(x, 600, Chance.of(x, source()))
     end = torch.full_like(x[:, :1], -1)
     before, after = torch.cat([end, x[:, :-1]], 1), torch.cat([x[:, 1:], end], 1)
     safe = {
@@ -110,7 +110,7 @@ def test_few_substitutes_are_of_both_the_table_and_the_corpus():
     table = {word: [other for other in WORDS if other != word] for word in WORDS}
     coding = SequenceAdapter(tokens="word", moves=table, only_listed_moves=True).fit(texts)
     x = coding.encode(texts).long()
-    new, valid = coding.edits.substitutes(x, len(WORDS) - 1, RowRandom.of(x, source()))
+    new, valid = coding.edits.substitutes(x, len(WORDS) - 1, Chance.of(x, source()))
     there = x >= 0
     assert valid[there].all()
     assert not valid[~there].any()

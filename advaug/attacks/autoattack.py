@@ -11,10 +11,10 @@ from advaug.attacks.ascent import Attack
 from advaug.attacks.min_norm import DeepFool
 from advaug.attacks.problem import AttackProblem, marked, within
 from advaug.attacks.square import Square
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Margin, Objective, Odds
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 
@@ -62,7 +62,7 @@ class AutoAttack(Parameters):
     ) -> Tensor:
         ground, chance = (
             AttackProblem(objective, seed.detach(), space, radius),
-            RowRandom.of(seed, generator),
+            Chance.of(seed, generator),
         )
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
@@ -75,7 +75,7 @@ class AutoAttack(Parameters):
             if has_no_gradient(some) and not isinstance(attack, Square):
                 continue
             raised = odds_objective(some.objective) if place == 0 else some.objective
-            luck = RowRandom(chance.keys[rows], place << 16)  # each member's own, row by row
+            luck = Chance(chance.keys[rows], place << 16)  # each member's own, row by row
             x = attack(raised, some.seed, space, some.radius, cast(torch.Generator, luck))
             x = some.shipped(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
             value = some.worth(x)

@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.attacks.problem import AttackProblem, by_distance, ever_farther, far, marked, within
+from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 
@@ -67,7 +67,7 @@ class Crossover(Parameters):
             )
         ground, chance = (
             AttackProblem(objective, seed.detach(), space, radius),
-            RowRandom.of(seed, generator),
+            Chance.of(seed, generator),
         )
         first = ground.worth(ground.seed)
         best = ground.seed.clone()
@@ -124,7 +124,7 @@ class CopiedCells:
         x = torch.where(kept[:, self.column], self.donor, self.ground.seed)
         return self.ground.shipped(x, radius=far(self.ground))
 
-    def reduced(self, chance: RowRandom) -> Float[Tensor, "batch *shape"]:
+    def reduced(self, chance: Chance) -> Float[Tensor, "batch *shape"]:
         """Give back one column after the other, in random order, until none can be spared."""
         order = chance.draw(self.kept.shape[1]).argsort(1)
         going = torch.arange(len(order), device=order.device)

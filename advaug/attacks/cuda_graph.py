@@ -13,9 +13,9 @@ from torch import Tensor
 
 from advaug.attacks.ascent import Attack
 from advaug.attacks.gradient import PGD
+from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 
@@ -57,7 +57,7 @@ class Captured(Parameters):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        given = (objective, seed.detach(), space, radius, RowRandom.of(seed, generator).keys)
+        given = (objective, seed.detach(), space, radius, Chance.of(seed, generator).keys)
         if seed.device.type != "cuda":
             return run(self.attack, given)
         known = outline((self.attack.get_params(), given))  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ class Graph:
 def run(attack: Attack, given: Any) -> Tensor:
     """The attack on what it was given, each row with chance of its own."""
     *arena, keys = given
-    return attack(*arena, RowRandom(keys))  # type: ignore[call-arg]
+    return attack(*arena, Chance(keys))  # type: ignore[call-arg]
 
 
 def tensors(thing: Any) -> Iterator[Tensor]:

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advaug.attacks.problem import MOST_CELLS, AttackProblem, far, marked, started, within
+from advaug.core.chance import Chance
 from advaug.core.norms import length, per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 HALVINGS = 10  # of the way to the boundary, and of a jump that went too far
@@ -77,7 +77,7 @@ class HopSkipJump(Parameters):
             )
         ground, chance = (
             AttackProblem(objective, seed.detach(), space, radius),
-            RowRandom.of(seed, generator),
+            Chance.of(seed, generator),
         )
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
@@ -87,7 +87,7 @@ class HopSkipJump(Parameters):
             done[rows] = self._walk(ground.take(rows), chance.take(rows))
         return done
 
-    def _walk(self, ground: AttackProblem, chance: RowRandom) -> Tensor:
+    def _walk(self, ground: AttackProblem, chance: Chance) -> Tensor:
         done = ground.seed.clone()
         x, found = started(ground, self.references, chance)
         if not found.any():
@@ -128,7 +128,7 @@ def estimate_gradient(
     x: Float[Tensor, "batch *shape"],
     size: Float[Tensor, " batch"],
     count: int,
-    chance: RowRandom,
+    chance: Chance,
 ) -> Float[Tensor, "batch *shape"]:
     """The boundary's slope at x, from `count` random moves of L2 length `size`."""
     many, base = ground.again(count), x.repeat_interleave(count, 0)

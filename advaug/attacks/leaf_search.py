@@ -12,10 +12,10 @@ from torch import Tensor
 
 from advaug.attacks.hopskipjump import HALVINGS, search_boundary
 from advaug.attacks.problem import MOST_CELLS, AttackProblem, far, marked, started, within
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 
@@ -74,7 +74,7 @@ class LeafSearch(Parameters):
             )
         ground, chance = (
             AttackProblem(objective, seed.detach(), space, radius),
-            RowRandom.of(seed, generator),
+            Chance.of(seed, generator),
         )
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 MOST_CELLS = 2**22  # of candidates held at once
@@ -97,7 +97,7 @@ def far(ground: AttackProblem) -> Float[Tensor, " batch"]:
 
 
 def started(
-    ground: AttackProblem, references: Tensor | None, chance: RowRandom
+    ground: AttackProblem, references: Tensor | None, chance: Chance
 ) -> tuple[Float[Tensor, "batch *shape"], Bool[Tensor, " batch"]]:
     """A shipped success for each row, where there is one: a real row, else a random point."""
     x, found = ground.seed.clone(), torch.zeros_like(ground.radius, dtype=torch.bool)

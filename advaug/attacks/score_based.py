@@ -13,10 +13,10 @@ from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.attacks.problem import AttackProblem, far, marked
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 
@@ -29,7 +29,7 @@ class EstimatedGradient:
     """
 
     ground: AttackProblem
-    chance: RowRandom
+    chance: Chance
     pairs: int
     reach: float
     has_signs: bool
@@ -170,7 +170,7 @@ def _climbed(
             "one; HopSkipJump looks for the shortest move"
         )
     ground = AttackProblem(objective, seed.detach(), space, radius)
-    chance = RowRandom.of(seed, generator)
+    chance = Chance.of(seed, generator)
     estimated = EstimatedGradient(ground, chance, attack.pairs, attack.reach, has_signs)
     x = ascend(
         estimated,

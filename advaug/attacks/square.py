@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from advaug.attacks.problem import AttackProblem, marked
+from advaug.core.chance import Chance
 from advaug.core.norms import length, per_row, standard_normal, steepest
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 
 HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # in 10 000 steps
@@ -72,7 +72,7 @@ class Square(Parameters):
                 f"share={self.share}"
             )
         ground = AttackProblem(objective, seed.detach(), space, radius)
-        chance, done = RowRandom.of(seed, generator), seed.detach().clone()
+        chance, done = Chance.of(seed, generator), seed.detach().clone()
         rows = torch.arange(len(seed), device=seed.device)
         movable = ground.movable()
         x, value = ground.seed, ground.worth(ground.seed)
@@ -95,7 +95,7 @@ class Square(Parameters):
 
 
 def throw_block(
-    ground: AttackProblem, x: Tensor, movable: Tensor, share: float, chance: RowRandom
+    ground: AttackProblem, x: Tensor, movable: Tensor, share: float, chance: Chance
 ) -> Float[Tensor, "batch *shape"]:
     """x with a random block at the edge of the ball around the seed."""
     shape = x.shape[1:]
@@ -133,14 +133,14 @@ def move_mass(
 
 
 def some_columns(
-    movable: Bool[Tensor, "batch columns"], share: float, chance: RowRandom
+    movable: Bool[Tensor, "batch columns"], share: float, chance: Chance
 ) -> Bool[Tensor, "batch columns"]:
     """A random set of each row's movable columns, at least one."""
     rank = (chance.draw(movable.shape[1]) + ~movable).argsort(1).argsort(1)
     return rank < (share * movable.sum(1, keepdim=True)).round().clamp_min(1)
 
 
-def window(shape: torch.Size, share: float, chance: RowRandom) -> Bool[Tensor, "batch *shape"]:
+def window(shape: torch.Size, share: float, chance: Chance) -> Bool[Tensor, "batch *shape"]:
     """A random window of the last two axes (a square where they allow it), in all channels."""
     high, wide = shape[-2:]
     side = max(round((share * high * wide) ** 0.5), 1)

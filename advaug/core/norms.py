@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from advaug.core.chance import Chance
 from advaug.core.row_random import RowRandom
 
 NORMS = (math.inf, 2.0, 1.0)
@@ -133,13 +134,15 @@ def ball(
 
 
 def draw(
-    like: Float[Tensor, "batch *shape"], generator: torch.Generator | RowRandom
+    like: Float[Tensor, "batch *shape"], generator: torch.Generator | Chance | RowRandom
 ) -> Float[Tensor, "batch *shape"]:
     """Uniform noise for each cell, the same rows whatever the batch or the device.
 
     Drawn on the generator's own device in row order, then moved; or each row from its own chance.
     """
     if isinstance(generator, RowRandom):
+        noise = generator.uniform(*like.shape[1:])
+    elif isinstance(generator, Chance):
         noise = generator.draw(*like.shape[1:])
     else:
         noise = torch.rand(

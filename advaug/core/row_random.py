@@ -1,8 +1,8 @@
-"""Chance of its own for each row, so that attacks of many draws may drop rows and cut batches.
+"""Random numbers that belong to a row: a pure function of its key, a step and a cell.
 
-A row's numbers are a hash of its key, of how often it has drawn, and of the cell (as Salmon,
-Moraes, Dror, Shaw. Parallel random numbers: as easy as 1, 2, 3. SC 2011): no draw depends on which
-other rows are there, or on the device.
+Nothing is drawn in sequence, so the numbers of a row do not depend on the rest of its batch, on the
+order of the work, or on the device (as Salmon, Moraes, Dror, Shaw. Parallel random numbers: as easy
+as 1, 2, 3. SC 2011).
 """
 
 from typing import Self
@@ -11,61 +11,107 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32  # as signed 32-bit numbers, which wrap
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+# The two factors of the 32-bit mixer, as signed numbers that wrap around.
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
+
+
+def signed(number: int) -> int:
+    """A whole number modulo 2**64, as a signed 64-bit number."""
+    number &= MASK
+    return number - 2**64 if number >= 2**63 else number
+
+
+# The factors of SplitMix64 (Steele, Lea, Flood. Fast splittable pseudorandom number generators.
+# OOPSLA 2014).
+FACTORS = signed(0xBF58476D1CE4E5B9), signed(0x94D049BB133111EB)
+
+
+def shifted(bits: Int[Tensor, "*shape"], by: int) -> Int[Tensor, "*shape"]:
+    """64-bit numbers shifted right, zeros filled in."""
+    return (bits >> by).bitwise_and_(2 ** (64 - by) - 1)
+
+
+def mix_keys(keys: Int[Tensor, "*shape"], step: int) -> Int[Tensor, "*shape"]:
+    """New keys that look unrelated to the old ones and to those of other steps (SplitMix64)."""
+    bits = keys + signed((step + 1) * GOLDEN)
+    bits = (bits ^ shifted(bits, 30)) * FACTORS[0]
+    bits = (bits ^ shifted(bits, 27)) * FACTORS[1]
+    return bits ^ shifted(bits, 31)
+
+
+def mix_seed(seed: int, *path: int) -> int:
+    """One whole number of 63 bits from a seed and the way to where it is used."""
+    key = torch.tensor([signed(seed)])
+    for step in path:
+        key = mix_keys(key, step)
+    return int(key) & (2**63 - 1)
+
+
+def generator_at(seed: int, *path: int) -> torch.Generator:
+    """A fresh torch generator for what is fitted once, such as a model: its own for each path."""
+    return torch.Generator().manual_seed(mix_seed(seed, *path))
 
 
 def mix_bits(bits: Int[Tensor, "*shape"], shift: int, factor: int) -> Int[Tensor, "*shape"]:
-    """High bits brought down, then spread over the higher ones; `bits` itself is changed."""
+    """32-bit numbers with their high bits brought down and spread again; changed in place."""
     bits ^= (bits >> shift).bitwise_and_(2 ** (32 - shift) - 1)
     return bits.mul_(factor)
 
 
 class RowRandom:
-    """A stream of uniform numbers for each row; it goes on with every draw.
+    """Uniform random numbers of each row of a batch.
 
     Parameters
     ----------
     keys : int64 Tensor (batch,)
-        What tells the rows' streams apart.
-    drawn : int
-        How many draws were made before.
+        What tells the rows apart. Rows of equal keys have equal numbers.
 
     Examples
     --------
     >>> import torch
-    >>> chance = RowRandom.of(torch.zeros(3, 2), torch.Generator().manual_seed(0))
-    >>> chance.draw(4).shape
+    >>> random = RowRandom.of(seed=0, label=1, rows=torch.arange(3))
+    >>> random.uniform(4).shape
     torch.Size([3, 4])
+    >>> bool((random.uniform(4) == random.uniform(4)).all())  # a pure function
+    True
+    >>> bool((random.at(1).uniform(4) == random.at(2).uniform(4)).any())  # of the step
+    False
+    >>> bool((random.take([2]).uniform(4) == random.uniform(4)[2]).all())  # and of the row alone
+    True
     """
 
-    def __init__(self, keys: Int[Tensor, " batch"], drawn: int = 0) -> None:
+    def __init__(self, keys: Int[Tensor, " batch"]) -> None:
         self.keys = keys
-        self.drawn = drawn
 
     @classmethod
-    def of(
-        cls, like: Shaped[Tensor, "batch *shape"], generator: "torch.Generator | RowRandom"
-    ) -> "RowRandom":
-        """Streams for the rows of `like`: one number a row is drawn, in row order."""
-        if isinstance(generator, RowRandom):
-            return generator
-        keys = torch.randint(
-            2**62, (len(like),), generator=generator, device=generator.device, dtype=torch.long
-        )
-        return cls(keys.to(like.device))
+    def of(cls, seed: int, label: int, rows: Int[Tensor, " batch"]) -> Self:
+        """The numbers of the rows with these row numbers in a class."""
+        return cls(mix_keys(rows + signed(mix_seed(seed, label)), 0))
 
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        """The streams of some of the rows, where they stand now."""
-        return type(self)(self.keys[rows], self.drawn)
+    def take(self, rows: Shaped[Tensor, " some"] | list[int]) -> Self:
+        """Those of some of the rows, or of some of them several times."""
+        return type(self)(self.keys[rows])
 
-    def draw(self, *shape: int) -> Float[Tensor, "batch *shape"]:
-        """Uniform float32 numbers in [0, 1) for each row."""
+    def to(self, device: torch.device | str) -> Self:
+        return type(self)(self.keys.to(device))
+
+    def at(self, step: int) -> Self:
+        """Another, unrelated stream of the same rows: one for each step of an algorithm."""
+        return type(self)(mix_keys(self.keys, step))
+
+    def uniform(self, *shape: int) -> Float[Tensor, "batch *shape"]:
+        """Float32 numbers in [0, 1) for each row; the same at each call."""
         cells = torch.arange(torch.Size(shape).numel(), device=self.keys.device, dtype=torch.int32)
         low, high = self.keys.int(), (self.keys >> 32).int()
-        start = mix_bits(mix_bits(low + self.drawn, 16, FIRST) + high, 15, SECOND)
+        start = mix_bits(mix_bits(low.clone(), 16, FIRST) + high, 15, SECOND)
         bits = mix_bits(start[:, None] + cells, 16, FIRST)
         bits = mix_bits(bits.add_(high[:, None]), 15, SECOND)
         bits ^= (bits >> 16).bitwise_and_(2**16 - 1)
-        self.drawn += 1
         uniform = (bits >> 8).bitwise_and_(2**24 - 1).to(torch.float32).mul_(2**-24)
         return uniform.view(-1, *shape)
+
+    def integers(self, bound: int | Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """A whole number from 0 to below `bound` for each row."""
+        return (self.uniform(1)[:, 0].double() * bound).long()

@@ -167,7 +167,9 @@ class SequenceAdapter(Parameters):
             ) from error
         numbers = (self.max_tokens, self.max_edits, self.max_edit_share)
         if not all(isinstance(n, Real) and n == n for n in numbers):
-            raise TypeError(f"max_tokens, max_edits and max_edit_share must be numbers, got {numbers}")
+            raise TypeError(
+                f"max_tokens, max_edits and max_edit_share must be numbers, got {numbers}"
+            )
         if self.max_tokens < 1 or self.max_edits < 1 or not 0 < self.max_edit_share <= 1:
             raise ValueError(
                 "max_tokens and max_edits must be 1 or more and max_edit_share in (0, 1], got "

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from advaug.core.row_random import RowRandom
+from advaug.core.chance import Chance
 from advaug.domains.sequences.bigrams import Bigrams
 from advaug.domains.sequences.splicing import END, keys_of, lengths, neighbours, spliced
 
@@ -41,7 +41,7 @@ def crossed(
     rows themselves.
     """
     a, b = seed.long(), other.long()
-    chance = RowRandom(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
+    chance = Chance(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
     cut, size, start, taken = blocks(a, b, share, chance, keeps_length=keeps_length)
     score = seams(a, b, cut, size, start, taken, bigrams) + SHORTER.to(a.device)
     best = score.argmax(1, keepdim=True)
@@ -54,7 +54,7 @@ def crossed(
 
 
 def blocks(
-    a: Tensor, b: Tensor, share: Tensor, chance: RowRandom, *, keeps_length: bool
+    a: Tensor, b: Tensor, share: Tensor, chance: Chance, *, keeps_length: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(batch, CUTS) each: where the seed is cut, how much goes, what comes from where."""
     n, m = lengths(a)[:, None], lengths(b)[:, None]

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
 from advaug.domains.sequences.crossing import crossed, is_frozen, plain
@@ -183,7 +183,7 @@ class EditSpace(Space):
         noise: Float[Tensor, "batch length"],
     ) -> Float[Tensor, "batch length"]:
         """`size` random edits (a part of one by chance), whatever the scale."""
-        chance = RowRandom(keys_of(noise))
+        chance = Chance(keys_of(noise))
         wanted = size.nan_to_num(posinf=float(self.most)) + chance.draw(1)[:, 0]
         count = wanted.floor().minimum(self.budget(x, size.clamp_min(1).ceil()))
         rows, done = x.long(), chance.drawn
@@ -194,15 +194,13 @@ class EditSpace(Space):
             rows[going] = self.edited(rows[going], some)
         return rows.to(x)
 
-    def edited(
-        self, x: Int[Tensor, "batch length"], chance: RowRandom
-    ) -> Int[Tensor, "batch length"]:
+    def edited(self, x: Int[Tensor, "batch length"], chance: Chance) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
         proposals = self.proposals(x, chance.draw(TRIES), chance)
         return proposals.made(x, proposals.valid.long().argmax(1))
 
     def proposals(
-        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], chance: RowRandom
+        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], chance: Chance
     ) -> Proposals:
         """Edits by chance at `place` of the way through each row, and which are allowed."""
         kind, token, table = (chance.draw(place.shape[1]) for _ in range(3))
@@ -237,7 +235,7 @@ class EditSpace(Space):
         )
 
     def substitutes(
-        self, x: Int[Tensor, "batch length"], tries: int, chance: RowRandom
+        self, x: Int[Tensor, "batch length"], tries: int, chance: Chance
     ) -> tuple[Int[Tensor, "batch length tries"], Bool[Tensor, "batch length tries"]]:
         """Tokens that may stand in the place of each, and which of them are allowed.
 

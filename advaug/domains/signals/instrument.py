@@ -14,10 +14,10 @@ from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.signals.space import BandLimited, read_at
 
@@ -91,7 +91,7 @@ class Instrument(Parameters):
                 f"an instrument records signals (channels, time), got rows of shape "
                 f"{tuple(seed.shape[1:])}: use adapter='signal'"
             )
-        channels, chance = len(space.spread), RowRandom.of(seed, generator)
+        channels, chance = len(space.spread), Chance.of(seed, generator)
         noise = pink(standard_normal(chance.draw(channels, seed.shape[2]).to(seed)))
         unit = seed.new_ones((EACH + WAVES) * channels + SHARED)
         lowest = -unit

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
+from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.signals.space import BandLimited, read_at
 
@@ -76,7 +76,7 @@ class Warp(Parameters):
                 f"time is warped in signals (channels, time), got rows of shape "
                 f"{tuple(seed.shape[1:])}: use adapter='signal'"
             )
-        z = RowRandom.of(seed, generator).draw(1 + self.waves).to(seed) * 2 - 1
+        z = Chance.of(seed, generator).draw(1 + self.waves).to(seed) * 2 - 1
         z = z * per_row(radius, z)
         if self.steps:
             unit = seed.new_ones(1 + self.waves)

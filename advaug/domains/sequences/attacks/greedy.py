@@ -8,9 +8,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.attacks.problem import MOST_CELLS, marked
+from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.sequences.attacks.candidates import (
     distinct_valid,
@@ -73,7 +73,7 @@ class Greedy(Parameters):
         edits = edit_space_of(space, self)
         if min(self.candidates, self.places, self.patience) < 1:
             raise ValueError(f"candidates, places and patience must be 1 or more, got {self}")
-        chance, x = RowRandom.of(seed, generator), seed.long()
+        chance, x = Chance.of(seed, generator), seed.long()
         first = value = query(objective, x, seed)
         order = self._order(objective, x, edits, value, seed)
         left = edits.budget(seed, radius.ceil())
@@ -119,7 +119,7 @@ class Greedy(Parameters):
         x: Tensor,
         space: EditSpace,
         place: Float[Tensor, " batch"],
-        chance: RowRandom,
+        chance: Chance,
         like: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The best of some allowed edits at a place, and what it is worth."""

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from advaug.attacks.problem import MOST_CELLS, marked
+from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.sequences.attacks.candidates import (
     edit_space_of,
@@ -70,7 +70,7 @@ class HotFlip(Parameters):
         edits = edit_space_of(space, self)
         if min(self.exact, self.beam, self.tries) < 1:
             raise ValueError(f"exact, beam and tries must be 1 or more, got {self}")
-        chance, x = RowRandom.of(seed, generator), seed.long()
+        chance, x = Chance.of(seed, generator), seed.long()
         table = vectors(objective, edits, seed).to(seed.device)
         width = max(MOST_CELLS // (x.shape[1] * self.tries * table.shape[1]), 1)
         budget = edits.budget(seed, radius.ceil())
@@ -87,7 +87,7 @@ class HotFlip(Parameters):
         seed: Tensor,
         space: EditSpace,
         budget: Tensor,
-        chance: RowRandom,
+        chance: Chance,
         table: Tensor,
         like: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -122,7 +122,7 @@ class HotFlip(Parameters):
         objective: Objective,
         x: Tensor,
         space: EditSpace,
-        chance: RowRandom,
+        chance: Chance,
         table: Tensor,
         like: Tensor,
     ) -> tuple[Tensor, Tensor]:
