@@ -33,9 +33,14 @@ def shifted(bits: Int[Tensor, "*shape"], by: int) -> Int[Tensor, "*shape"]:
     return (bits >> by).bitwise_and_(2 ** (64 - by) - 1)
 
 
-def mix_keys(keys: Int[Tensor, "*shape"], step: int) -> Int[Tensor, "*shape"]:
+def mix_keys(
+    keys: Int[Tensor, "*shape"], step: int | Int[Tensor, "*shape"]
+) -> Int[Tensor, "*shape"]:
     """New keys that look unrelated to the old ones and to those of other steps (SplitMix64)."""
-    bits = keys + signed((step + 1) * GOLDEN)
+    if isinstance(step, Tensor):
+        bits = keys + (step + 1) * signed(GOLDEN)
+    else:
+        bits = keys + signed((step + 1) * GOLDEN)
     bits = (bits ^ shifted(bits, 30)) * FACTORS[0]
     bits = (bits ^ shifted(bits, 27)) * FACTORS[1]
     return bits ^ shifted(bits, 31)
@@ -97,7 +102,7 @@ class RowRandom:
     def to(self, device: torch.device | str) -> Self:
         return type(self)(self.keys.to(device))
 
-    def at(self, step: int) -> Self:
+    def at(self, step: int | Int[Tensor, " batch"]) -> Self:
         """Another, unrelated stream of the same rows: one for each step of an algorithm."""
         return type(self)(mix_keys(self.keys, step))
 

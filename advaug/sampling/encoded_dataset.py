@@ -1,6 +1,6 @@
-"""The rows that generation starts from, encoded, with what the committee thinks of them.
+"""The rows that generation starts from, encoded, with what held-out members predict of them.
 
-Big classes are represented by a random sample, so that cost and memory stay bounded.
+A class of many rows is represented by a random sample, so that cost and memory stay bounded.
 """
 
 from collections.abc import Callable
@@ -13,32 +13,49 @@ from torch import Tensor
 
 from advaug.core.neighbors import nearest
 from advaug.core.objectives import margin
+from advaug.core.row_random import generator_at
 from advaug.core.space import Space
 from advaug.models.committee import Committee, held_out_logits, spread
 
-MOST_ROWS = 10_000  # of each class
-FEATURE_ROWS = 4096  # at once
+MAX_ROWS = 10_000  # Rows of each class that generation starts from.
+FEATURE_ROWS = 4096  # Rows whose features are computed at once.
 
-Voter = Callable[[Tensor], Tensor]  # (batch, width) -> (batch, classes): probabilities
+Voter = Callable[[Tensor], Tensor]  # (batch, ...) -> (batch, classes): probabilities
 
 
 def sample_of_classes(
-    y: Int[Tensor, " rows"], generator: torch.Generator, most: int = MOST_ROWS
+    y: Int[Tensor, " rows"], seed: int, max_rows: int = MAX_ROWS
 ) -> Int[Tensor, " kept"]:
-    """At most `most` random rows of each class, in the rows' own order."""
+    """At most `max_rows` random rows of each class, in the rows' own order.
+
+    The sample of a class does not depend on the other classes.
+    """
     kept = []
-    for label in y.unique():
+    for label in y.unique().tolist():
         rows = (y == label).nonzero()[:, 0]
-        kept.append(rows[torch.randperm(len(rows), generator=generator)[:most]])
+        order = torch.randperm(len(rows), generator=generator_at(seed, label))
+        kept.append(rows[order[:max_rows]])
     return torch.cat(kept).sort().values
 
 
 @dataclass(frozen=True)
 class EncodedDataset:
-    """Encoded rows `x`, labels `y`, their places `rows` in the user's data, and the committee.
+    """Encoded rows and their labels, with the committee that was trained on them.
 
-    `voters` are models of other families, which have a voice beside the committee's where a recipe
-    draws refused rows anew; `readers` are voters that read encoded rows themselves.
+    Parameters
+    ----------
+    x : Tensor (kept, *shape)
+    y : int Tensor (kept,)
+    rows : int Tensor (kept,)
+        The row numbers in the user's data.
+    space : Space
+    committee : Committee
+    seed : int
+        From which all random numbers of generated rows are derived.
+    voters : tuple of callables
+        Models of other families beside the committee, on its features.
+    row_voters : tuple of callables
+        Voters that read encoded rows themselves.
     """
 
     x: Float[Tensor, "kept *shape"]
@@ -46,8 +63,13 @@ class EncodedDataset:
     rows: Int[Tensor, " kept"]
     space: Space
     committee: Committee
+    seed: int = 0
     voters: tuple[Voter, ...] = ()
-    readers: tuple[Voter, ...] = ()
+    row_voters: tuple[Voter, ...] = ()
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.logits.shape[1])
 
     @cached_property
     def features(self) -> Float[Tensor, "kept width"]:
@@ -61,7 +83,7 @@ class EncodedDataset:
 
     @cached_property
     def logits(self) -> Float[Tensor, "kept classes"]:
-        """Held-out logits: no member has seen the row it speaks of."""
+        """Held-out logits: no member has seen the row that it predicts."""
         return held_out_logits(self.committee, self.features)
 
     def margins(self, label: int) -> Float[Tensor, " kept"]:
@@ -77,40 +99,46 @@ class EncodedDataset:
         wins = rank[own].sum() - positives * (positives + 1) / 2
         return float(wins / (positives * negatives))
 
-    def of(self, label: int) -> Int[Tensor, " own"]:
-        """Places of a class in the pool."""
+    def of_class(self, label: int) -> Int[Tensor, " own"]:
+        """Places of the rows of a class."""
         return (self.y == label).nonzero()[:, 0]
 
+    def of_others(self, label: int) -> Int[Tensor, " others"]:
+        """Places of the rows of all other classes."""
+        return (self.y != label).nonzero()[:, 0]
+
     @property
-    def cells(self) -> Float[Tensor, "kept cells"]:
-        """By what rows are near. As they are, where they mix and move cell by cell; numbers of
-        tokens mean nothing, so sequences are near by their features."""
+    def positions(self) -> Float[Tensor, "kept cells"]:
+        """By what rows are near: their cells, or their features where cells have no distance."""
         return self.x.flatten(1) if self.space.is_euclidean else self.features
 
-    def near(
+    def neighbors(
         self,
         rows: Int[Tensor, " some"],
         others: Int[Tensor, " others"],
-        k: int,
+        n_neighbors: int,
         *,
         skips_self: bool = False,
     ) -> tuple[Float[Tensor, "some k"], Int[Tensor, "some k"]]:
-        """Distance, in units of radius, and place of the k nearest of the others."""
-        distance, place = nearest(self.cells[rows], self.cells[others], k, skips_self=skips_self)
+        """Distance, in units of radius, and place of the nearest of the others."""
+        positions = self.positions
+        distance, nearby = nearest(
+            positions[rows], positions[others], n_neighbors, skips_self=skips_self
+        )
         if not self.space.is_euclidean:
-            pairs = [self.space.distance(self.x[others[to]], self.x[rows]) for to in place.T]
+            pairs = [self.space.distance(self.x[others[to]], self.x[rows]) for to in nearby.T]
             distance = torch.stack(pairs, 1) if pairs else distance
-        return distance, others[place]
+        return distance, others[nearby]
 
     def other_class_neighbors(
-        self, label: int, k: int = 1
+        self, label: int, n_neighbors: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
-        return self.near(self.of(label), (self.y != label).nonzero()[:, 0], k)
+        return self.neighbors(self.of_class(label), self.of_others(label), n_neighbors)
 
     def same_class_neighbors(
-        self, label: int, k: int
+        self, label: int, n_neighbors: int
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
-        """For each row of the class distance and place of its nearest kin."""
-        own = self.of(label)
-        return self.near(own, own, k, skips_self=True)
+        """For each row of the class distance and place of its nearest rows of the same class."""
+        own = self.of_class(label)
+        return self.neighbors(own, own, n_neighbors, skips_self=True)

@@ -1,13 +1,12 @@
 """Recipes: which rows to start from, how far they may go, and what the attack is to raise.
 
-A recipe plans; it moves nothing itself. Every plan names a home, a real row of the target class:
-a row that the judge refuses is drawn back towards it.
+A recipe plans; it moves nothing itself. Every plan names an anchor, a real row of the target class:
+a row that the judge rejects is moved back towards it.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -18,131 +17,149 @@ from advaug.attacks.gradient import FGSM, PGD
 from advaug.core.norms import standard_normal
 from advaug.core.objectives import Logits, Objective, Odds, TargetMargin
 from advaug.core.parameters import Parameters
+from advaug.core.row_random import RowRandom, mix_keys, mix_seed, signed
+from advaug.core.tensor_fields import TensorFields
 from advaug.sampling.encoded_dataset import EncodedDataset
 
+# Streams of a row's random numbers, one for each of a plan's choices.
+MIX, SIZE, CROSSES, OWN, OTHER, ATTACK_ONLY, MARGIN = range(7)
+# Random numbers of a whole round of parents: its factor and its shift.
+FACTOR, SHIFT = 0, 1
 
-@dataclass(frozen=True)
-class Plan:
-    """One line a row; places are places in the pool.
 
-    The start is `share` of the way from `parent` to `mate` and `scatter` standard deviations off
-    it; `level` is the margin that recipes with a target margin aim at.
+@dataclass(frozen=True, repr=False)
+class Plan(TensorFields):
+    """One line a row; rows are named by their places in the dataset.
+
+    The start is `mix` of the way from `parent` to `second_parent` and `noise_std` standard
+    deviations off it; `target_margin` is what recipes with a target margin aim at.
     """
 
     parent: Int[Tensor, " rows"]
-    mate: Int[Tensor, " rows"]
-    share: Float[Tensor, " rows"]
-    home: Int[Tensor, " rows"]
+    second_parent: Int[Tensor, " rows"]
+    mix: Float[Tensor, " rows"]
+    anchor: Int[Tensor, " rows"]
     radius: Float[Tensor, " rows"]
-    level: Float[Tensor, " rows"]
-    scatter: Float[Tensor, " rows"]
-
-    def take(self, rows: Int[Tensor, " some"]) -> Self:
-        """Some lines of the plan."""
-        return replace(self, **{name: column[rows] for name, column in vars(self).items()})
+    target_margin: Float[Tensor, " rows"]
+    noise_std: Float[Tensor, " rows"]
 
 
-# (mean probability of all voices, the attacked model, rows, label) -> chance of being kept
-AcceptanceProbability = Callable[[Tensor, Logits, Tensor, int], Tensor]
-
-
+@runtime_checkable
 class Recipe(Protocol):
     """Seeds, target and objective together.
 
-    Where there is a `chance`, a row is accepted by it, and drawn anew where it is not; where it is
-    None, a refused row is drawn back.
+    A recipe inherits from this protocol and plans; every other member has a default.
     """
 
-    norm: float
-    attack: Attack | None
+    norm: float = 2.0  # The norm of the radius: inf, 2 or 1.
+    attack: Attack | None = None  # How rows move where the user names no attack; None: not at all.
 
     @property
-    def chance(self) -> AcceptanceProbability | None: ...
+    def requires(self) -> frozenset[str]:
+        """What the domain and the model must provide."""
+        return frozenset()
+
+    @property
+    def redraws(self) -> bool:
+        """Whether a rejected row is drawn again; else it is moved back towards its anchor."""
+        return False
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        """Where `count` new rows of the class come from."""
+        """Where the rows of the class come from: a pure function of the draws' numbers.
+
+        Parameters
+        ----------
+        draws : int Tensor (rows,)
+            Number of each draw. Consecutive draws take each parent equally often.
+        random : RowRandom
+            The draws' own random numbers.
+        """
         ...
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         """What the attack raises for the rows of a plan."""
-        ...
+        return Odds(logits, label, targeted=True)
+
+    def acceptance(
+        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
+    ) -> Float[Tensor, " batch"]:
+        """How likely a drawn row is accepted where `redraws`.
+
+        Parameters
+        ----------
+        probability : Tensor (batch,)
+            The mean probability of the label over the voters.
+        logits : callable
+            The attacked model.
+        """
+        return torch.ones_like(probability)
 
 
-def round_robin(own: Int[Tensor, " own"], count: int, generator: torch.Generator) -> Tensor:
-    """`count` rows in random order, each of the class as often as any other, give or take one."""
-    rounds = math.ceil(count / len(own))
-    order = [own[torch.randperm(len(own), generator=generator)] for _ in range(rounds)]
-    return torch.cat(order)[:count]
+def round_robin(
+    own: Int[Tensor, " own"], draws: Int[Tensor, " rows"], seed: int, label: int
+) -> Int[Tensor, " rows"]:
+    """A parent for each draw, each row of the class equally often, give or take one.
+
+    In each round of `len(own)` draws the place p takes row (factor * p + shift) modulo len(own),
+    a permutation since the factor has no divisor in common with len(own).
+    """
+    n = len(own)
+    place, key = draws % n, draws // n + signed(mix_seed(seed, label))
+    units = torch.arange(1, n + 1)
+    units = units[torch.gcd(units, torch.tensor(n)) == 1]
+    factor = units[mix_keys(key, FACTOR) % len(units)]
+    return own[(factor * place + mix_keys(key, SHIFT) % n) % n]
 
 
-def uniform(count: int, generator: torch.Generator) -> Float[Tensor, " count"]:
-    return torch.rand(count, generator=generator, dtype=torch.float32)
+def one_of(places: Int[Tensor, "rows k"], random: RowRandom) -> Int[Tensor, " rows"]:
+    """One of the k places of each row, at random."""
+    return places.gather(1, random.integers(places.shape[1])[:, None])[:, 0]
 
 
-def one_of(places: Int[Tensor, "rows k"], generator: torch.Generator) -> Int[Tensor, " rows"]:
-    """One of the k places of each row, by chance."""
-    pick = (uniform(len(places), generator) * places.shape[1]).long()
-    return places.gather(1, pick[:, None])[:, 0]
+def uniform(random: RowRandom, step: int) -> Float[Tensor, " rows"]:
+    """A number in [0, 1) for each row."""
+    return random.at(step).uniform(1)[:, 0]
 
 
 def from_parents(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
-    nothing = torch.zeros(len(parent), dtype=torch.float32)
-    radius = nothing if radius is None else radius
-    return Plan(parent, parent, nothing, parent, radius, nothing, nothing)
+    zero = torch.zeros(len(parent), dtype=torch.float32)
+    return Plan(parent, parent, zero, parent, zero if radius is None else radius, zero, zero)
 
 
 @dataclass
-class Interpolate(Parameters):
-    """No attack: a random point between a row and one of its nearest kin (Chawla et al., JAIR
-    2002). What is left where there is nothing to learn, and a control."""
+class Interpolate(Recipe, Parameters):
+    """No attack: a random point between a row and one of its nearest neighbors of the class.
+
+    The fallback for a class with too few rows to learn from, and a control.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Of how many nearest rows of the class one is the second parent.
+
+    References
+    ----------
+    Chawla, Bowyer, Hall, Kegelmeyer. SMOTE: synthetic minority over-sampling technique. JAIR 2002.
+    """
 
     n_neighbors: int = 5
     norm: float = 2.0
     attack: Attack | None = None
-    chance: ClassVar[None] = None
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        own = pool.of(label)
-        plan = from_parents(round_robin(own, count, generator))
+        own = dataset.of_class(label)
+        plan = from_parents(round_robin(own, draws, dataset.seed, label))
         if len(own) < 2:
             return plan
-        kin = pool.same_class_neighbors(label, self.n_neighbors)[1][
-            torch.searchsorted(own, plan.parent)
-        ]
-        return replace(plan, mate=one_of(kin, generator), share=uniform(count, generator))
-
-    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
-        return Odds(logits, label)
-
-
-@dataclass
-class Harden(Parameters):
-    """Rows of the class moved a little against their own label, which they keep.
-
-    The textbook form of adversarial training (Goodfellow, Shlens, Szegedy. ICLR 2015), with a
-    radius that is a share of the distance to the nearest row of another class.
-    """
-
-    radius_share: float = 0.25
-    norm: float = math.inf
-    attack: Attack | None = field(default_factory=FGSM)
-    chance: ClassVar[None] = None
-
-    def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
-    ) -> Plan:
-        own = pool.of(label)
-        parent = round_robin(own, count, generator)
-        gap = pool.other_class_neighbors(label)[0][:, 0]
-        is_box = self.norm == math.inf and pool.space.is_euclidean
-        width = pool.cells.shape[1] if is_box else 1  # a box's corner lies far
-        return from_parents(
-            parent, self.radius_share * gap[torch.searchsorted(own, parent)] / math.sqrt(width)
+        near = dataset.same_class_neighbors(label, self.n_neighbors)[1]
+        near = near[torch.searchsorted(own, plan.parent)]
+        return replace(
+            plan, second_parent=one_of(near, random.at(OWN)), mix=uniform(random, MIX)
         )
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
@@ -150,12 +167,56 @@ class Harden(Parameters):
 
 
 @dataclass
-class Translate(Parameters):
+class Harden(Recipe, Parameters):
+    """Rows of the class moved a little against their own label, which they keep.
+
+    The textbook form of adversarial training, with a radius that is a share of the distance to the
+    nearest row of another class.
+
+    Parameters
+    ----------
+    radius_share : float
+        That share.
+
+    References
+    ----------
+    Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
+    """
+
+    radius_share: float = 0.25
+    norm: float = math.inf
+    attack: Attack | None = field(default_factory=FGSM)
+
+    def plan(
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
+    ) -> Plan:
+        own = dataset.of_class(label)
+        parent = round_robin(own, draws, dataset.seed, label)
+        gap = dataset.other_class_neighbors(label)[0][:, 0]
+        is_box = self.norm == math.inf and dataset.space.is_euclidean
+        width = dataset.positions.shape[1] if is_box else 1  # The corner of a box lies far off.
+        radius = self.radius_share * gap[torch.searchsorted(own, parent)] / math.sqrt(width)
+        return from_parents(parent, radius)
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return Odds(logits, label)
+
+
+@dataclass
+class Translate(Recipe, Parameters):
     """Rows of other classes carried into the class by a targeted attack.
 
-    M2m (Kim, Jeong, Shin. M2m: imbalanced classification via major-to-minor translation. CVPR
-    2020), but accepted by members that were not attacked. A refused row is drawn towards its
-    nearest real row of the class.
+    As M2m, but accepted by members that were not attacked. A rejected row is moved back towards
+    its nearest real row of the class.
+
+    Parameters
+    ----------
+    radius_share : float
+        How far, as a share of the distance to that row.
+
+    References
+    ----------
+    Kim, Jeong, Shin. M2m: imbalanced classification via major-to-minor translation. CVPR 2020.
     """
 
     radius_share: float = 1.0
@@ -163,30 +224,41 @@ class Translate(Parameters):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=10, step=0.15, random_start=False)
     )
-    chance: ClassVar[None] = None
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        others = (pool.y != label).nonzero()[:, 0]
-        parent = round_robin(others, count, generator)
-        own = pool.of(label)
+        parent = round_robin(dataset.of_others(label), draws, dataset.seed, label)
         used, where = parent.unique(return_inverse=True)
-        distance, place = _nearest_of(pool, used, own)
-        home = place[where]
-        return replace(from_parents(parent, self.radius_share * distance[where]), home=home)
-
-    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
-        return Odds(logits, label, targeted=True)
+        distance, place = dataset.neighbors(used, dataset.of_class(label), 1)
+        radius = self.radius_share * distance[where, 0]
+        return replace(from_parents(parent, radius), anchor=place[where, 0])
 
 
-def _nearest_of(pool: EncodedDataset, rows: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
-    distance, place = pool.near(rows, own, 1)
-    return distance[:, 0], place[:, 0]
+def between_classes(
+    dataset: EncodedDataset, label: int, draws: Tensor, random: RowRandom, p_cross_class: float
+) -> Plan:
+    """Starts between two rows of the class, some between a row and a near row of another class."""
+    own = dataset.of_class(label)
+    gap, nearest_others = dataset.other_class_neighbors(label, 3)
+    typical = dataset.same_class_neighbors(label, 5)[0].mean(1).median()
+    parent = round_robin(own, draws, dataset.seed, label)
+    at = torch.searchsorted(own, parent)
+    crosses = uniform(random, CROSSES) < p_cross_class
+    second = torch.where(
+        crosses,
+        one_of(nearest_others[at], random.at(OTHER)),
+        own[random.at(OWN).integers(len(own))],
+    )
+    return replace(
+        from_parents(parent, gap[at, 0].minimum(typical)),
+        second_parent=second,
+        mix=uniform(random, MIX) * (1 - 0.1 * crosses.float()),
+    )
 
 
 @dataclass
-class Match(Parameters):
+class Match(Recipe, Parameters):
     """Interpolants moved to the margins that real rows of the class have, held out.
 
     Most start anywhere between two rows of the class, some between a row and a near row of
@@ -197,7 +269,7 @@ class Match(Parameters):
     ----------
     margin_shift : float
         By how many standard deviations of the class's margins the target is raised.
-    p_cross_class : float
+    p_cross_class : float in [0, 1]
         Share of the rows that start between the classes.
     """
 
@@ -207,89 +279,86 @@ class Match(Parameters):
     attack: Attack | None = field(
         default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
     )
-    chance: ClassVar[None] = None
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        plan = self._starts(pool, label, count, generator)
-        margins = pool.margins(label)[pool.of(label)]
-        targets = margins[(uniform(count, generator) * len(margins)).long()]
-        return replace(plan, level=targets + self.margin_shift * margins.std(correction=0))
-
-    def _starts(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
-    ) -> Plan:
-        own = pool.of(label)
-        gap, enemy = pool.other_class_neighbors(label, 3)
-        typical = pool.same_class_neighbors(label, 5)[0].mean(1).median()
-        parent = round_robin(own, count, generator)
-        at = torch.searchsorted(own, parent)
-        kin = own[(uniform(count, generator) * len(own)).long()]
-        crosses = uniform(count, generator) < self.p_cross_class
-        return Plan(
-            parent=parent,
-            mate=torch.where(crosses, one_of(enemy[at], generator), kin),
-            share=uniform(count, generator) * (1 - 0.1 * crosses.float()),
-            home=parent,
-            radius=gap[at, 0].minimum(typical),
-            level=(nothing := torch.zeros(count, dtype=torch.float32)),
-            scatter=nothing,
-        )
+        plan = between_classes(dataset, label, draws, random, self.p_cross_class)
+        margins = dataset.margins(label)[dataset.of_class(label)]
+        targets = margins[random.at(MARGIN).integers(len(margins))]
+        shift = self.margin_shift * margins.std(correction=0)
+        return replace(plan, target_margin=targets + shift)
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
-        return TargetMargin(logits, label, plan.level)
+        return TargetMargin(logits, label, plan.target_margin)
 
 
 @dataclass
-class Boundary(Match):
+class Boundary(Recipe, Parameters):
     """Interpolants of which half climb to small margins: rows beside the class's border.
 
-    After boundary-supporting samples (Heo, Lee, Yun, Choi. Knowledge distillation with
-    adversarial samples supporting decision boundary. AAAI 2019).
+    Parameters
+    ----------
+    margin_std : float
+        Standard deviation of the normal distribution whose absolute values are the target margins.
+    p_cross_class : float in [0, 1]
+        As in `Match`.
+
+    References
+    ----------
+    Heo, Lee, Yun, Choi. Knowledge distillation with adversarial samples supporting decision
+    boundary. AAAI 2019.
     """
 
     margin_std: float = 1.0
+    p_cross_class: float = 0.2
+    norm: float = 2.0
+    attack: Attack | None = field(
+        default_factory=lambda: PGD(steps=8, step=0.2, random_start=False, stop_at=-0.15)
+    )
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        plan = self._starts(pool, label, count, generator)
-        stays = uniform(count, generator) < 0.5
-        level = self.margin_std * standard_normal(uniform(count, generator)).abs()
-        return replace(plan, level=level, radius=plan.radius.masked_fill(stays, 0.0))
+        plan = between_classes(dataset, label, draws, random, self.p_cross_class)
+        stays = uniform(random, ATTACK_ONLY) < 0.5
+        target = self.margin_std * standard_normal(uniform(random, MARGIN)).abs()
+        return replace(plan, target_margin=target, radius=plan.radius.masked_fill(stays, 0.0))
+
+    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
+        return TargetMargin(logits, label, plan.target_margin)
 
 
 @dataclass
-class Explore(Parameters):
-    """Rows anywhere between a row and another one, and a little off, kept where all voices agree.
+class Explore(Recipe, Parameters):
+    """Interpolate between two rows, add noise, and accept what held-out models agree on.
 
-    Coverage with trustworthy labels: a new row is kept with the chance probability ** sharpness,
-    where the probability is the mean voice of the committee and of trees; learners that see the
-    rows inherit what these know together.
+    A row is accepted with the probability p ** acceptance_power, where p is the mean predicted
+    probability of its label over the committee and models of other families: the new rows cover
+    the class with labels that can be trusted.
 
     Parameters
     ----------
     max_mix : float in [0, 1]
-        Largest share of the way from a row to another one.
+        Largest share of the way from a row to the other one.
     p_cross_class : float in [0, 1]
-        Share of the rows whose other one is of another class: what lies between the classes is
-        covered too. The others stay within their class.
+        Share of the rows whose second parent is of another class, so that what lies between the
+        classes is covered too.
     n_neighbors : int, optional
-        A row's kin are as many nearest rows of its class; None: all of the class.
+        The second parent is one of so many nearest rows of the class; None: any row of the class.
     noise_std : float
         Longest random move off the line between the two rows, in standard deviations.
     attack_radius : float
-        How far an attack may go after it, in the space's units. By default none is made: on
+        How far an attack may go after that, in the units of the space. By default none is made: on
         tables it bought nothing.
     p_attack_only : float in [0, 1]
-        Share of the rows that the attack alone moves, from their parent; where it is not 0 the
-        others are mixed and not attacked.
+        Share of the rows that only the attack moves, from their parent. If it is positive, the
+        other rows are mixed and not attacked.
     acceptance_power : float
-        How much surer rows are preferred.
+        How strongly rows are preferred of which the voters are sure.
     hardness : float
-        How much rows are preferred that the attacked model gets wrong: the chance is multiplied by
-        (1 - its probability) ** against. Meant for a model of your own as the surrogate.
+        How strongly rows are preferred that the attacked model gets wrong: the acceptance is
+        multiplied by (1 - its probability) ** hardness. Meant for a surrogate of your own.
     """
 
     max_mix: float = 1.0
@@ -302,57 +371,44 @@ class Explore(Parameters):
     hardness: float = 0.0
     norm: float = 2.0
     attack: Attack | None = None
+    redraws: ClassVar[bool] = True
 
     def plan(
-        self, pool: EncodedDataset, label: int, count: int, generator: torch.Generator
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        own, others = pool.of(label), (pool.y != label).nonzero()[:, 0]
-        plan = from_parents(round_robin(own, count, generator))
-        size = uniform(count, generator).sqrt()
-        crosses = uniform(count, generator) < self.p_cross_class
-        kin, stranger = (
-            rows[(uniform(count, generator) * len(rows)).long()] for rows in (own, others)
+        own, others = dataset.of_class(label), dataset.of_others(label)
+        plan = from_parents(round_robin(own, draws, dataset.seed, label))
+        size = uniform(random, SIZE).sqrt()
+        crosses = uniform(random, CROSSES) < self.p_cross_class
+        second, other = (
+            rows[random.at(step).integers(len(rows))] for rows, step in ((own, OWN), (others, OTHER))
         )
         if self.n_neighbors is not None:
-            near = pool.same_class_neighbors(label, self.n_neighbors)[1]
-            kin = one_of(near[torch.searchsorted(own, plan.parent)], generator)
+            near = dataset.same_class_neighbors(label, self.n_neighbors)[1]
+            second = one_of(near[torch.searchsorted(own, plan.parent)], random.at(OWN))
         mixed = replace(
             plan,
-            mate=torch.where(crosses, stranger, kin),
-            share=self.max_mix * uniform(count, generator),
-            scatter=self.noise_std * size,
+            second_parent=torch.where(crosses, other, second),
+            mix=self.max_mix * uniform(random, MIX),
+            noise_std=self.noise_std * size,
             radius=self.attack_radius * size,
         )
         if not self.p_attack_only:
             return mixed
-        is_apart = uniform(count, generator) < self.p_attack_only
+        is_attacked = uniform(random, ATTACK_ONLY) < self.p_attack_only
         return replace(
             plan,
-            mate=torch.where(is_apart, plan.mate, mixed.mate),
-            share=mixed.share * ~is_apart,
-            scatter=mixed.scatter * ~is_apart,
-            radius=mixed.radius * is_apart,
+            second_parent=torch.where(is_attacked, plan.parent, mixed.second_parent),
+            mix=mixed.mix * ~is_attacked,
+            noise_std=mixed.noise_std * ~is_attacked,
+            radius=mixed.radius * is_attacked,
         )
 
-    def chance(
+    def acceptance(
         self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
     ) -> Float[Tensor, " batch"]:
-        """How likely each row is kept, given the mean probability of all voices."""
-        chance = probability**self.acceptance_power
+        accepted = probability**self.acceptance_power
         if self.hardness:
             doubt = 1 - logits(x).softmax(-1)[:, label]
-            chance = chance * doubt**self.hardness
-        return chance
-
-    def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
-        return Odds(logits, label, targeted=True)
-
-
-RECIPES: dict[str, type[Recipe]] = {
-    "interpolate": Interpolate,
-    "harden": Harden,
-    "translate": Translate,
-    "match": Match,
-    "boundary": Boundary,
-    "explore": Explore,
-}
+            accepted = accepted * doubt**self.hardness
+        return accepted

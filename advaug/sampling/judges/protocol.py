@@ -1,7 +1,7 @@
-"""The faces of a judge, so that the sampler takes any: one that has learnt a class answers."""
+"""What a judge is: settings that learn a class, and what they have learnt, which accepts rows."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,37 +10,43 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Verdict:
-    """For each row: kept or not, the label's probability and the plausibility p-value."""
+    """Which rows are accepted, and how plausible each of them is."""
 
-    keeps: Bool[Tensor, " batch"]
-    probability: Float[Tensor, " batch"]
+    accepts: Bool[Tensor, " batch"]
     p_value: Float[Tensor, " batch"]
 
 
 class FittedJudge(Protocol):
-    """A judge that has seen the rows and one class."""
+    """A judge that has seen the rows and one class. It inherits from this protocol."""
 
     def to(self, device: torch.device | str) -> Self:
-        """The same bench on another device."""
-        ...
+        """The same judge on another device."""
+        return self
 
     def verdict(
-        self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
+        self, x: Float[Tensor, "batch *shape"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
-        """Judge rows whose label members that were not attacked give `probability`."""
+        """Judge rows of which held-out voters predict the label with `probability`."""
         ...
 
 
+@runtime_checkable
 class Judge(Protocol):
-    """Settings that learn a bench from real rows.
+    """Settings that learn from real rows. A judge inherits from this protocol."""
 
-    They are given what the committee sees of rows; one with `reads_rows = True`, and its bench,
-    the encoded rows themselves.
-    """
+    @property
+    def reads_rows(self) -> bool:
+        """Whether it reads encoded rows; else the features that the committee sees of them."""
+        return False
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the domain must provide, such as "edits" or "descriptors"."""
+        return frozenset()
 
     def fit(
         self,
-        x: Float[Tensor, "rows width"],
+        x: Float[Tensor, "rows *shape"],
         y: Int[Tensor, " rows"],
         label: int,
         generator: torch.Generator,

@@ -1,0 +1,359 @@
+"""One class's new rows, each a pure function of (dataset, seed, class, row number).
+
+The steps are the same for every recipe: start, attack, round, repair, judge. A rejected row is
+drawn again where the recipe says so; else it is moved back towards its anchor, judged by members
+that never saw its parent: one half of them is attacked, the other half votes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from advaug.attacks.ascent import Attack
+from advaug.core.chance import Chance
+from advaug.core.domain import refuse_not_finite
+from advaug.core.norms import draw
+from advaug.core.objectives import Logits, margin, of_rows
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space
+from advaug.core.tensor_fields import TensorFields
+from advaug.models.committee import Committee
+from advaug.sampling.encoded_dataset import EncodedDataset, Voter
+from advaug.sampling.judges.protocol import FittedJudge
+from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
+
+# An attack does not flip a category to a level that fewer of the class's rows hold: a model is least
+# to be trusted where the data are rare. Two rows may still mix to such a level.
+COMMON = 0.05
+CPU_ROWS = 1024  # Rows attacked at once on a CPU: small nets are fastest so, memory is a quarter.
+MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, one after the other.
+MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
+MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
+MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
+DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
+# Streams of a row's random numbers after those of its plan.
+NOISE, ATTACK, ROUNDING, ACCEPTANCE = range(16, 20)
+
+# The columns of a record: numbers beside each synthetic row.
+RECORD = (
+    *("distance", "margin_before", "margin_after", "p_value", "probability"),
+    *("move_share", "repair"),
+)
+
+# (encoded rows, encoded parents, their places in the dataset) -> repaired rows, status of each
+Repair = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, repr=False)
+class SyntheticBatch(TensorFields):
+    """Generated rows, encoded; parents and anchors are places in the dataset.
+
+    `second_parent` is -1 where a row has one parent.
+    """
+
+    rows: Int[Tensor, " batch"]
+    x: Float[Tensor, "batch *shape"]
+    parent: Int[Tensor, " batch"]
+    second_parent: Int[Tensor, " batch"]
+    anchor: Int[Tensor, " batch"]
+    record: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """What rows are generated with.
+
+    Parameters
+    ----------
+    attack : Attack or None
+        None for no move at all.
+    attacked : callable or None
+        The user's own model on encoded rows; None for half of the committee.
+    judge : FittedJudge or None
+        None accepts every row.
+    reads_rows : bool
+        Whether the judge reads encoded rows, instead of what the committee sees of them.
+    radius : float or None
+        One radius for all rows; None for the recipe's own.
+    repair : callable or None
+        Brings rows back to the rules that their parents keep, before they are judged.
+    """
+
+    attack: Attack | None = None
+    attacked: Logits | None = None
+    judge: FittedJudge | None = None
+    reads_rows: bool = False
+    radius: float | None = None
+    repair: Repair | None = None
+    device: torch.device = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Models:
+    """The attacked model and the voters."""
+
+    attacked: Logits
+    committee: Committee
+    voters: tuple[Voter, ...] = ()
+    row_voters: tuple[Voter, ...] = ()
+
+    def vote(
+        self, x: Float[Tensor, "batch *shape"], features: Float[Tensor, "batch width"]
+    ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
+        """The committee's logits, and the mean probabilities of it and of each voter."""
+        members = self.committee.read(features)
+        votes = [
+            members.softmax(-1).mean(0),
+            *(voter(features).to(features) for voter in self.voters),
+            *(voter(x).to(features) for voter in self.row_voters),
+        ]
+        return members.mean(0), torch.stack(votes).mean(0)
+
+
+@dataclass(frozen=True)
+class ClassGenerator:
+    """New rows of one class on demand.
+
+    Parameters
+    ----------
+    dataset : EncodedDataset
+    recipe : Recipe
+    label : int
+        The class, as a place among the classes.
+    config : GenerationConfig
+    """
+
+    dataset: EncodedDataset
+    recipe: Recipe
+    label: int
+    config: GenerationConfig
+
+    def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """The rows with these numbers: whatever the batch, a number gives the same row."""
+        return self._redraw(rows) if self.recipe.redraws else self._retract(rows)
+
+    # ---------------------------------------------------------------- what is fitted once
+
+    @cached_property
+    def space(self) -> Space:
+        return self.dataset.space.to(self.config.device)
+
+    @cached_property
+    def attack_space(self) -> Space:
+        """The part of the space in which attacks may move."""
+        own = self.dataset.x[self.dataset.of_class(self.label)]
+        return self.space.restrict_to_common_levels(own, COMMON)
+
+    @cached_property
+    def committee(self) -> Committee:
+        return self.dataset.committee.to(self.config.device)
+
+    @cached_property
+    def judge(self) -> FittedJudge | None:
+        judge = self.config.judge
+        return None if judge is None else judge.to(self.config.device)
+
+    @cached_property
+    def scale(self) -> Tensor:
+        return self.dataset.scale.to(self.config.device)
+
+    @cached_property
+    def margins(self) -> Float[Tensor, " kept"]:
+        """Held-out margins of the dataset's rows for the class."""
+        return self.dataset.margins(self.label)
+
+    def random(self, rows: Int[Tensor, " batch"]) -> RowRandom:
+        """The random numbers of rows by their numbers."""
+        return RowRandom.of(self.dataset.seed, self.label, rows)
+
+    def plan(self, draws: Int[Tensor, " batch"], random: RowRandom) -> Plan:
+        """The recipe's plan, with the user's radius where there is one."""
+        plan = self.recipe.plan(self.dataset, self.label, draws, random)
+        if self.config.radius is None:
+            return plan
+        # A row that its recipe holds still stays so.
+        return replace(plan, radius=(plan.radius > 0) * torch.tensor(self.config.radius).float())
+
+    # ---------------------------------------------------------------- two ways to accept
+
+    def _redraw(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """Each row is drawn until one draw is accepted; at last its anchor is returned."""
+        everybody = (self.committee, self.dataset.voters, self.dataset.row_voters)
+        models = Models(self.config.attacked or self.committee.logits, *everybody)
+        done, waiting, first = [], rows, 0
+        while len(waiting) and first < MAX_DRAWS:
+            count = -(-MIN_CANDIDATES // len(waiting))
+            count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first)
+            many = waiting.repeat_interleave(count)
+            draw_number = torch.arange(first, first + count).repeat(len(waiting))
+            random = self.random(many).at(draw_number)
+            plan = self.plan(many + draw_number * DRAWS_APART, random)
+            batch, accepts = self._drawn(models, many, plan, random)
+            accepts = accepts.view(-1, count)
+            has_one = accepts.any(1)
+            chosen = torch.arange(len(waiting)) * count + accepts.long().argmax(1)
+            done.append(batch.take(chosen[has_one]))
+            waiting, first = waiting[~has_one], first + count
+        if len(waiting):
+            done.append(self._anchors(models, waiting))
+        return in_order(done)
+
+    def _drawn(
+        self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
+    ) -> tuple[SyntheticBatch, Bool[Tensor, " batch"]]:
+        """Candidates, and which of them the judge and the recipe's chance accept."""
+        moved, reach = self._moved(models, plan, random)
+        x, accepts, record = self._tried(models, moved, plan, reach, random)
+        attacked = of_rows(models.attacked, plan.parent)
+        chance = self.recipe.acceptance(record["probability"], attacked, x, self.label)
+        # The number is the draw's own, so noise of the arithmetic turns a decision with the
+        # probability of that noise alone.
+        accepts &= random.at(ACCEPTANCE).uniform(1)[:, 0].to(chance) < chance
+        record["move_share"] = torch.ones_like(reach)
+        return self._batch(rows, plan, x, record), accepts.cpu()
+
+    def _anchors(self, models: Models, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """Real rows of the class in place of rows of which no draw was accepted."""
+        own = self.dataset.of_class(self.label)
+        plan = from_parents(round_robin(own, rows, self.dataset.seed, self.label))
+        x = self._encoded(plan.anchor)
+        _, record = self._judged(models, x)
+        record["move_share"] = record["repair"] = torch.zeros_like(record["probability"])
+        return self._batch(rows, plan, x, record)
+
+    def _retract(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """Each row moved as far as members that never saw its parent accept."""
+        random = self.random(rows)
+        plan = self.plan(rows, random)
+        fold = self.dataset.committee.fold_of_row[plan.parent]
+        done = []
+        for one in fold.unique().tolist():
+            some = (fold == one).nonzero()[:, 0]
+            attackers, voters = self.committee.held_out_members(one).halves()
+            models = Models(self.config.attacked or attackers.logits, voters)
+            done.append(self._retracted(models, rows[some], plan.take(some), random.take(some)))
+        return in_order(done)
+
+    def _retracted(
+        self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
+    ) -> SyntheticBatch:
+        """The longest of a few shares of each move that is accepted; else the anchor."""
+        moved, reach = self._moved(models, plan, random)
+        anchor = self._encoded(plan.anchor)
+        best, (_, record) = anchor.clone(), self._judged(models, anchor)
+        record["move_share"], record["repair"] = torch.zeros_like(reach), torch.zeros_like(reach)
+        waiting = torch.arange(len(anchor), device=anchor.device)
+        for share in MOVE_SHARES:
+            at = waiting.cpu()
+            back = torch.full_like(reach[waiting], 1 - share)
+            tried = self.space.mix(moved[waiting], anchor[waiting], back)
+            tried, accepts, facts = self._tried(
+                models, tried, plan.take(at), reach[waiting], random.take(at)
+            )
+            facts["move_share"] = torch.full_like(back, share)
+            for name, values in facts.items():
+                record[name][waiting[accepts]] = values[accepts]
+            best[waiting[accepts]] = tried[accepts]
+            waiting = waiting[~accepts]
+            if not len(waiting):
+                break
+        return self._batch(rows, plan, best, record)
+
+    # ---------------------------------------------------------------- the steps
+
+    def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
+        return self.dataset.x[places].to(self.config.device)
+
+    def _noise(self, x: Tensor, random: RowRandom, step: int) -> Tensor:
+        return draw(x, random.to(x.device).at(step))
+
+    def _moved(self, models: Models, plan: Plan, random: RowRandom) -> tuple[Tensor, Tensor]:
+        """The attacked rows, and the radius within which they are rounded."""
+        device = self.config.device
+        parent = self._encoded(plan.parent)
+        start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
+        if plan.noise_std.any():
+            noise = self._noise(start, random, NOISE)
+            start = self.space.scatter(start, plan.noise_std.to(device), self.scale, noise)
+        # Only a row that starts at its parent has a ball to stay in when it is rounded.
+        reach = torch.where(plan.mix > 0, torch.inf, plan.radius).to(device)
+        return self._attacked(models, plan, start, random), reach
+
+    def _attacked(self, models: Models, plan: Plan, start: Tensor, random: RowRandom) -> Tensor:
+        attack = self.config.attack
+        if attack is None:
+            return start
+        device = start.device
+        label = torch.full((len(start),), self.label, device=device)
+        plan, keys = plan.to(device), random.at(ATTACK).keys.to(device)
+        height = CPU_ROWS if device.type == "cpu" else len(start)
+        moved = []
+        for rows in torch.arange(len(start)).split(height):
+            some = plan.take(rows)
+            attacked = of_rows(models.attacked, some.parent)
+            objective = self.recipe.objective(attacked, label[rows], some)
+            chance = Chance(keys[rows])
+            moved.append(
+                attack(objective, start[rows], self.attack_space, some.radius, chance)  # type: ignore[arg-type]
+            )
+        refuse_not_finite(torch.cat(moved).cpu())
+        return torch.cat(moved)
+
+    def _tried(
+        self, models: Models, x: Tensor, plan: Plan, reach: Tensor, random: RowRandom
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Rows as they would be returned, whether the judge accepts them, and their record."""
+        parent = self._encoded(plan.parent)
+        x = self.space.snap(x, parent, reach, self._noise(parent, random, ROUNDING))
+        status = torch.zeros_like(reach)
+        if self.config.repair is not None:
+            x, status = self.config.repair(x, parent, plan.parent)
+        accepts, record = self._judged(models, x)
+        return x, accepts, record | {"repair": status.to(reach)}
+
+    def _judged(self, models: Models, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        features = models.committee.features(x)
+        logits, probabilities = models.vote(x, features)
+        label = torch.full((len(x),), self.label, device=x.device)
+        probability = probabilities[:, self.label]
+        record = {"margin_after": margin(logits, label), "probability": probability}
+        if self.judge is None:
+            record["p_value"] = torch.full_like(probability, torch.nan)
+            return torch.ones_like(probability, dtype=torch.bool), record
+        verdict = self.judge.verdict(x if self.config.reads_rows else features, probability)
+        return verdict.accepts, record | {"p_value": verdict.p_value}
+
+    def _batch(
+        self, rows: Tensor, plan: Plan, x: Tensor, record: dict[str, Tensor]
+    ) -> SyntheticBatch:
+        """The rows with where they came from: an anchor that is returned is its own parent."""
+        is_anchor = (record["move_share"] == 0).cpu()
+        origin = torch.where(is_anchor, plan.anchor, plan.parent)
+        record["distance"] = self.space.distance(x, self._encoded(origin))
+        record["margin_before"] = self.margins[origin]
+        has_one = is_anchor | (plan.second_parent == plan.parent)
+        return SyntheticBatch(
+            rows=rows,
+            x=x.cpu(),
+            parent=origin,
+            second_parent=torch.where(has_one, -1, plan.second_parent),
+            anchor=plan.anchor,
+            record={name: values.cpu() for name, values in record.items()},
+        )
+
+
+def in_order(batches: list[SyntheticBatch]) -> SyntheticBatch:
+    """Parts of a batch as one, by row number."""
+    record = {name: torch.cat([one.record[name] for one in batches]) for name in RECORD}
+    joined = SyntheticBatch(
+        *(
+            torch.cat([getattr(one, name) for one in batches])
+            for name in ("rows", "x", "parent", "second_parent", "anchor")
+        ),
+        record,
+    )
+    return joined.take(joined.rows.argsort(stable=True))
