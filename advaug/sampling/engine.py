@@ -259,7 +259,9 @@ class ClassGenerator:
         x, keeps, record = self._tried(moved, plan, reach, noise)
         lot = torch.rand(len(x), generator=self.streams.accept, dtype=torch.float32)
         attacked = of_rows(self.attacked, plan.parent)
-        keeps &= lot.to(self.device) < chance(record["probability"], attacked, x, self.label)
+        # A drawn number is uniform: it lies within noise of the chance as rarely as noise is small.
+        likely = chance(record["probability"], attacked, x, self.label)
+        keeps &= lot.to(likely) < likely
         record["kept"] = torch.ones_like(reach)
         grown = self._grown(plan, x, record)
         return grown.take(keeps.nonzero()[:, 0].cpu())
