@@ -13,6 +13,7 @@ from advaug.core.norms import draw, per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import exceeds
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -84,8 +85,8 @@ class APGD(Parameters):
             x, last = back(x + new * (ahead - x) + (1 - new) * (x - last)), x
             before = value
             value, gradient = value_and_gradient(objective, x)
-            rises += value > before
-            better = value > best_value
+            rises += exceeds(value, before)
+            better = exceeds(value, best_value)
             best_value = torch.where(better, value, best_value)
             best = torch.where(per_row(better, x), x, best)
             best_gradient = torch.where(per_row(better, x), gradient, best_gradient)

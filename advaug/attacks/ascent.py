@@ -12,6 +12,7 @@ from torch import Tensor
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.space import Space
+from advaug.core.ties import at_least
 
 NO_GRADIENT = (
     "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
@@ -97,7 +98,7 @@ def ascend(
             move = space.steepest(pull, x, radius, seed)
             at = back(torch.add(x, move, alpha=momentum * step))
         value, gradient = value_and_gradient(objective, at)
-        if stop_at is not None and bool((reached := value >= stop_at).any()):
+        if stop_at is not None and bool((reached := at_least(value, stop_at)).any()):
             done[rows[reached]], going = x[reached], ~reached
             x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
             rows, radius, objective = rows[going], radius[going], objective.take(going)

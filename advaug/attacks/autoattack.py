@@ -16,6 +16,7 @@ from advaug.core.norms import per_row
 from advaug.core.objectives import Margin, Objective, Odds
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds
 
 
 def default_attacks() -> tuple[Attack, ...]:
@@ -66,7 +67,7 @@ class AutoAttack(Parameters):
         )
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
-        rows = (first <= 0).nonzero()[:, 0]
+        rows = at_most(first, 0.0).nonzero()[:, 0]
         most = first.clone()
         for place, attack in enumerate(self.attacks):
             if not len(rows):
@@ -79,9 +80,9 @@ class AutoAttack(Parameters):
             x = attack(raised, some.seed, space, some.radius, cast(torch.Generator, luck))
             x = some.shipped(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
             value = some.worth(x)
-            better = (value > most[rows]) & within(some, x)
+            better = exceeds(value, most[rows]) & within(some, x)
             done[rows[better]], most[rows[better]] = x[better], value[better]
-            rows = rows[~(better & (value > 0))]
+            rows = rows[~(better & exceeds(value, 0.0))]
         return done
 
 

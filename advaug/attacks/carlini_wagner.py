@@ -17,6 +17,7 @@ from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds
 
 Walk = Callable[[Tensor], Iterator[tuple[Tensor, Tensor]]]  # price -> points and their objective
 
@@ -37,8 +38,8 @@ def cheapest(
     for _ in range(rounds):
         has_won = torch.zeros_like(least, dtype=torch.bool)
         for x, value in walk(prices):
-            won, length = value > confidence, size(x)
-            shorter = won & (length < least)
+            won, length = exceeds(value, confidence), size(x)
+            shorter = won & exceeds(least, length, unit=0.0)
             best = torch.where(per_row(shorter, x), x, best)
             least = torch.where(shorter, length, least)
             has_won |= won
@@ -98,7 +99,9 @@ class CarliniWagner(Parameters):
             for k in range(1, self.steps + 1):
                 value, gradient = value_and_gradient(objective, x)
                 yield x, value
-                pull = gradient * per_row(prices * (value <= self.confidence), x) - 2 * (x - seed)
+                pull = gradient * per_row(prices * at_most(value, self.confidence), x) - 2 * (
+                    x - seed
+                )
                 mean, square = mean.lerp(pull, 0.1), square.lerp(pull * pull, 0.001)
                 tilt, spread = 1 - 0.9**k, 1 - 0.999**k
                 move = mean / tilt / ((square / spread).sqrt() + 1e-8)
@@ -173,7 +176,7 @@ class EAD(Parameters):
             for k in range(1, self.steps + 1):
                 value, gradient = value_and_gradient(objective, ahead)
                 yield ahead, value
-                pull = gradient * per_row(prices * (value <= self.confidence), x)
+                pull = gradient * per_row(prices * at_most(value, self.confidence), x)
                 rate = self.learning_rate * (1 - (k - 1) / self.steps) ** 0.5
                 move = ahead - seed + rate * space.mask_frozen(pull - 2 * (ahead - seed), ahead)
                 shrunk = move.sign() * (move.abs() - rate * self.sparsity).clamp_min(0)

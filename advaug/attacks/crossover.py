@@ -16,6 +16,7 @@ from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Crossover(Parameters):
         order = by_distance(ground.seed, real)
         tried = torch.zeros_like(first)  # donors that succeeded
         for rank in ever_farther(len(real)):
-            rows = ((first <= 0) & (tried < self.donors)).nonzero()[:, 0]
+            rows = (at_most(first, 0.0) & (tried < self.donors)).nonzero()[:, 0]
             if not len(rows):
                 break
             some = ground.take(rows)
@@ -87,7 +88,8 @@ class Crossover(Parameters):
             tried[rows] += 1
             x = child.reduced(chance.take(rows))
             count, size = child.kept.sum(1).to(radius), child.ground.distance(x)
-            better = (count < fewest[rows]) | ((count == fewest[rows]) & (size < nearest[rows]))
+            shorter = exceeds(nearest[rows], size, unit=0.0)
+            better = (count < fewest[rows]) | ((count == fewest[rows]) & shorter)
             better &= within(child.ground, x)
             rows, x = rows[better], x[better]
             best[rows], fewest[rows], nearest[rows] = x, count[better], size[better]
@@ -126,7 +128,7 @@ class CopiedCells:
 
     def reduced(self, chance: Chance) -> Float[Tensor, "batch *shape"]:
         """Give back one column after the other, in random order, until none can be spared."""
-        order = chance.draw(self.kept.shape[1]).argsort(1)
+        order = chance.draw(self.kept.shape[1]).argsort(dim=1, stable=True)
         going = torch.arange(len(order), device=order.device)
         while len(going):
             before = self.kept[going].clone()

@@ -17,6 +17,7 @@ from advaug.core.norms import length, per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds
 
 HALVINGS = 10  # of the way to the boundary, and of a jump that went too far
 
@@ -82,7 +83,7 @@ class HopSkipJump(Parameters):
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
         asked = self.most_probes * seed[0].numel() if len(seed) else 1
-        waiting = (first <= 0).nonzero()[:, 0]
+        waiting = at_most(first, 0.0).nonzero()[:, 0]
         for rows in waiting.split(max(MOST_CELLS // asked, 1)):
             done[rows] = self._walk(ground.take(rows), chance.take(rows))
         return done
@@ -101,8 +102,9 @@ class HopSkipJump(Parameters):
             pull = estimate_gradient(ground, x, self.reach * size, count, chance)
             x = search_boundary(ground, jump(ground, x, pull, size / step**0.5))
             size = ground.distance(x)
-            best = torch.where(per_row(size < shortest, x), x, best)
-            shortest = shortest.minimum(size)
+            shorter = exceeds(shortest, size, unit=0.0)
+            best = torch.where(per_row(shorter, x), x, best)
+            shortest = torch.where(shorter, size, shortest)
         near = per_row(within(ground, best), best)
         done[found] = torch.where(near, best, ground.seed)
         return done

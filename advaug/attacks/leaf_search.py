@@ -17,6 +17,7 @@ from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds, stable_argsort, stable_topk
 
 
 @dataclass
@@ -79,7 +80,7 @@ class LeafSearch(Parameters):
         first = ground.worth(ground.seed)
         done = marked(ground.seed.clone(), first)
         lower, upper = (bound.to(ground.seed) for bound in trees.boxes(seed.shape[1]))
-        waiting = (first <= 0).nonzero()[:, 0]
+        waiting = at_most(first, 0.0).nonzero()[:, 0]
         for rows in waiting.split(max(MOST_CELLS // lower.numel(), 1)):
             some, luck = ground.take(rows), chance.take(rows)
             x, found = self._in_leaves(some, lower, upper)
@@ -87,7 +88,7 @@ class LeafSearch(Parameters):
             walked = self._walk(some.take(also), y[also], trees)
             nearer = some.distance(y.index_copy(0, also.nonzero()[:, 0], walked))
             y = y.index_copy(0, also.nonzero()[:, 0], walked)
-            better = also & (~found | (nearer < some.distance(x)))
+            better = also & (~found | exceeds(some.distance(x), nearer, unit=0.0))
             x = torch.where(per_row(better, x), y, x)
             good = (found | also) & within(some, x)
             done[rows[good]] = x[good]
@@ -99,7 +100,7 @@ class LeafSearch(Parameters):
         """The nearest success in a single leaf's box."""
         seed = ground.seed
         size = clamped_distance(ground, lower, upper)
-        order = size.topk(min(self.leaves, len(lower)), dim=1, largest=False).indices
+        order = stable_topk(-size, min(self.leaves, len(lower)), unit=0.0)
         x, found = seed.clone(), torch.zeros(len(seed), dtype=torch.bool, device=seed.device)
         for leaf in order.unbind(1):
             rows = (~found).nonzero()[:, 0]
@@ -116,7 +117,8 @@ class LeafSearch(Parameters):
         straight = search_boundary(ground, x)
         first = self._crossings(ground, straight, trees)
         second = self._crossings(ground, column_by_column(ground, straight), trees)
-        return torch.where(per_row(cost(ground, first) < cost(ground, second), x), first, second)
+        nearer = exceeds(cost(ground, second), cost(ground, first), unit=0.0)
+        return torch.where(per_row(nearer, x), first, second)
 
     def _crossings(self, ground: AttackProblem, x: Tensor, trees: Any) -> Tensor:
         """Towards the seed, one threshold at a time, from a success to a local optimum."""
@@ -149,7 +151,7 @@ def cost(ground: AttackProblem, x: Tensor) -> Float[Tensor, " batch"]:
 
 def column_by_column(ground: AttackProblem, x: Tensor) -> Float[Tensor, "batch width"]:
     """Each coordinate as near to the seed's as the success allows, largest moves last."""
-    order = (x - ground.seed).abs().argsort(1)
+    order = stable_argsort(-(x - ground.seed).abs(), unit=0.0)
     for column in order.unbind(1):
         at = column[:, None]
         low, high = torch.zeros_like(ground.radius), torch.ones_like(ground.radius)
@@ -172,7 +174,8 @@ def crossed(
     cell = trees.cell(x)
     near = ground.shipped(seed.clamp(cell.lower, cell.upper), radius=far(ground))
     good = ground.succeeds(near)
-    x = torch.where(per_row(good & (cost(ground, near) < cost(ground, x)), x), near, x)
+    nearer = exceeds(cost(ground, x), cost(ground, near), unit=0.0)
+    x = torch.where(per_row(good & nearer, x), near, x)
     before = cost(ground, x)
     candidate = torch.where(seed < x, cell.below.maximum(seed), cell.above.minimum(seed))
     best, gain = x, torch.zeros_like(before)
@@ -186,7 +189,7 @@ def crossed(
         nearest = some.seed.clamp(next_cell.lower, next_cell.upper)
         tried = some.shipped(nearest, radius=far(some))
         nearer = before[rows] - cost(some, tried)
-        hopeful = nearer > gain[rows]
+        hopeful = exceeds(nearer, gain[rows], unit=before[rows])
         asked = hopeful.nonzero()[:, 0]
         if len(asked):
             hit = asked[some.take(asked).succeeds(tried[asked])]

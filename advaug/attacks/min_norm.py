@@ -16,6 +16,7 @@ from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import exceeds, largest_size, stable_argmax, stable_topk
 
 CLEAR = 1e-5  # of the first objective: so far beyond a boundary rounding cannot undo it
 
@@ -32,7 +33,7 @@ def slopes(
         values = objective.each(x) if hasattr(objective, "each") else objective(x)[:, None]
         refuse_no_gradient(values)
         if values.shape[1] > 1:
-            values = values.topk(min(most, values.shape[1]), dim=1).values
+            values = values.gather(1, stable_topk(values.detach(), most))
         goals = values.unbind(1)
         gradients = [
             torch.autograd.grad(goal, x, torch.ones_like(goal), retain_graph=goal is not goals[-1])
@@ -117,9 +118,9 @@ class DeepFool(Parameters):
         pairs = zip(units, gradients, strict=True)
         gains = torch.stack([(unit * g).flatten(1).sum(1) for unit, g in pairs], 1)
         away = torch.where(gains == 0, torch.inf, missing / gains)
-        near, which = away.min(1)
+        near, unit = away.amin(1), units[0]
         near = torch.where(near.isinf(), 0.0, near)
-        unit = units[0]
+        which = stable_argmax(-away, unit=0.0)
         for k in range(1, len(units)):
             unit = torch.where(per_row(which == k, x), units[k], unit)
         return unit * per_row(near, x)
@@ -171,7 +172,8 @@ class JSMA(Parameters):
             move = back(x + alone.steepest(gradient, x, reach)) - x
             gain = torch.zeros_like(column, dtype=x.dtype)
             gain = gain.scatter_add(1, column, (gradient * move).flatten(1))
-            chosen = (column == gain.argmax(1, keepdim=True)).view_as(x)
-            chosen = chosen & per_row(~(value > 0), x)
+            best = stable_argmax(gain, unit=largest_size(gain))
+            chosen = (column == best[:, None]).view_as(x)
+            chosen = chosen & per_row(~exceeds(value, 0.0), x)
             x = back(torch.where(chosen, x + move, x))
         return x.add(gradient, alpha=0)

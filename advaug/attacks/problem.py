@@ -1,8 +1,8 @@
 """What the black-box attacks stand on: an objective that is asked only at rows that can be shipped.
 
 Frozen and missing cells go back, grids and levels are kept, then the objective says what the row
-is worth; no gradient is taken. A row succeeds where its objective is above 0 (`Margin`: where the
-prediction has left, or reached, the label).
+is worth; no gradient is taken. A row succeeds where its objective is above 0 by more than noise
+(`Margin`: where the prediction has left, or reached, the label).
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from advaug.core.chance import Chance
+from advaug.core.neighbors import exact_distances
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.space import Space
+from advaug.core.ties import exceeds, stable_argsort
 
 MOST_CELLS = 2**22  # of candidates held at once
 FAR = 1e9  # a radius that nothing reaches, but that keeps budgets of flips
@@ -71,7 +73,7 @@ class AttackProblem:
 
     def succeeds(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether each shipped row is a success: one query each."""
-        return self.worth(x) > 0
+        return exceeds(self.worth(x), 0.0)
 
     def distance(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """How far the rows lie from their seeds."""
@@ -139,6 +141,5 @@ def ever_farther(count: int) -> list[int]:
 def by_distance(
     seed: Float[Tensor, "batch *shape"], real: Float[Tensor, "others *shape"]
 ) -> Int[Tensor, "batch others"]:
-    """The places of the real rows, nearest first."""
-    exact = "donot_use_mm_for_euclid_dist"  # the product's rounding depends on the batch
-    return torch.cdist(seed.flatten(1), real.flatten(1), compute_mode=exact).argsort(1)
+    """The places of the real rows, nearest first; equally near ones in their own order."""
+    return stable_argsort(-exact_distances(seed.flatten(1), real.flatten(1)), unit=0.0)

@@ -18,6 +18,7 @@ from advaug.core.norms import per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import exceeds
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,14 @@ class EstimatedGradient:
             many.shipped(base + side * way, rounding, no_ball)
             for side, rounding in ((1, noise), (-1, 1 - noise))
         )
-        gain = many.worth(there) - many.worth(back)
-        slope = (per_row(gain, base) * (there - back)).view(len(x), self.pairs, *x.shape[1:])
+        ahead, behind = many.worth(there), many.worth(back)
+        differs = exceeds(ahead, behind) | exceeds(behind, ahead)
+        gain = (ahead - behind) * differs  # the sign of noise would be a whole step
+        pulls = (per_row(gain, base) * (there - back)).view(len(x), self.pairs, *x.shape[1:])
+        slope, size = pulls.mean(1), pulls.abs().mean(1)
+        slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # pulls that cancel leave noise
         width = (2 * self.reach * self.ground.radius).square()  # once in the gain, once in the way
-        return slope.mean(1) / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x)
+        return slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from advaug.core.norms import length, per_row, standard_normal, steepest
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds
 
 HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # in 10 000 steps
 
@@ -78,7 +79,7 @@ class Square(Parameters):
         x, value = ground.seed, ground.worth(ground.seed)
         done = marked(done, value)
         for step in range(self.steps + 1):
-            if self.stop_at is not None and bool((reached := ~(value <= self.stop_at)).any()):
+            if self.stop_at is not None and bool((reached := ~at_most(value, self.stop_at)).any()):
                 done[rows[reached]] = marked(x[reached], value[reached])
                 rows, x, value = rows[~reached], x[~reached], value[~reached]
                 ground, chance = ground.take(~reached), chance.take(~reached)
@@ -88,7 +89,7 @@ class Square(Parameters):
             share = share_at(step, self.steps, self.share) if step else 1.0
             tried = ground.shipped(throw_block(ground, x, movable, share, chance))
             gain = ground.worth(tried)
-            better = gain > value if step else gain == gain  # the first throw only starts
+            better = exceeds(gain, value) if step else gain == gain  # the first throw only starts
             x = torch.where(per_row(better, x), tried, x)
             value = torch.where(better, gain, value)
         return done.index_copy(0, rows, marked(x, value))
@@ -136,7 +137,7 @@ def some_columns(
     movable: Bool[Tensor, "batch columns"], share: float, chance: Chance
 ) -> Bool[Tensor, "batch columns"]:
     """A random set of each row's movable columns, at least one."""
-    rank = (chance.draw(movable.shape[1]) + ~movable).argsort(1).argsort(1)
+    rank = (chance.draw(movable.shape[1]) + ~movable).argsort(dim=1, stable=True).argsort(1)
     return rank < (share * movable.sum(1, keepdim=True)).round().clamp_min(1)
 
 

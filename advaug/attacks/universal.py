@@ -20,6 +20,7 @@ from advaug.core.norms import draw
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import largest_size, stable_topk
 
 Place = Callable[[Tensor, Tensor], Tensor]  # what is shared (1, *shape), rows -> moved rows
 
@@ -297,4 +298,5 @@ def most_influential_columns(
     leaning = space.mask_frozen(gradient, seed).abs().mean(0)
     leaning = torch.zeros_like(leaning).index_add(0, column, leaning)
     count = max(int(share * (int(column.max()) + 1)), 1)
-    return torch.isin(column, leaning.topk(count).indices)
+    most = stable_topk(leaning[None], count, unit=largest_size(leaning[None]))
+    return torch.isin(column, most)

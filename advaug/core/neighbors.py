@@ -4,7 +4,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.ties import at_most, resolution, stable_argsort, stable_topk
+
 CELLS = 2**18  # distances held at once
+SPARE = 8  # rows measured exactly beyond the k nearest
+FEW = 16  # times as many reference rows are all measured exactly
 
 
 def nearest(
@@ -14,7 +18,7 @@ def nearest(
     *,
     skips_self: bool = False,
 ) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
-    """Euclidean distance and place of the k nearest reference rows.
+    """Euclidean distance and place of the k nearest reference rows; of equally near ones the first.
 
     `skips_self`: x is the reference, and a row is no neighbour of itself (fewer than k
     neighbours: as many as there are).
@@ -23,18 +27,55 @@ def nearest(
     # Laid out first: small results between big blocks would keep the heap from shrinking.
     distances = x.new_empty(len(x), most)
     places = torch.empty(len(x), most, dtype=torch.long, device=x.device)
-    # The product inside cdist loses small distances between rows far from the origin.
+    # A product of matrices loses small distances between rows far from the origin.
     center = reference.mean(0)
     x, reference = x - center, reference - center
-    height = max(CELLS // len(reference), 1)
-    for first in range(0, len(x), height):
-        rows = slice(first, first + height)
-        block = torch.cdist(x[rows], reference)
-        if skips_self:
-            at = torch.arange(len(block), device=x.device)
-            block[at, at + first] = torch.inf
-        distances[rows], places[rows] = block.topk(most, dim=1, largest=False)
+    own = torch.arange(len(x), device=x.device) if skips_self else torch.full_like(places, -1)[:, 0]
+    for rows in torch.arange(len(x), device=x.device).split(max(CELLS // len(reference), 1)):
+        distances[rows], places[rows] = _nearest(x[rows], reference, most, own[rows])
     return distances, places
+
+
+def _nearest(
+    x: Tensor, reference: Tensor, k: int, own: Int[Tensor, " rows"]
+) -> tuple[Tensor, Tensor]:
+    """A block of `nearest`: a product of matrices makes a short list, which is measured exactly.
+
+    The product rounds by the size of the rows, and otherwise in another batch. Where the short list
+    might miss a row because of that, all are measured.
+    """
+    if len(reference) <= FEW * (k + SPARE):
+        return _nearest_exactly(x, reference, k, own)
+    block = torch.cdist(x, reference)
+    short = block.topk(k + SPARE, dim=1, largest=False)
+    place = short.indices.sort(dim=1).values
+    distance = torch.linalg.vector_norm(x[:, None] - reference[place], dim=2)
+    distance = distance.masked_fill(place == own[:, None], torch.inf)
+    order = stable_argsort(-distance, unit=0.0)[:, :k]
+    distance, place = distance.gather(1, order), place.gather(1, order)
+    gap = short.values[:, -1].square() - distance[:, -1].square()
+    size = x.square().sum(1) + reference.square().sum(1).amax()
+    rows = (~(gap > 4 * resolution(x.dtype) * size)).nonzero()[:, 0]
+    distance[rows], place[rows] = _nearest_exactly(x[rows], reference, k, own[rows])
+    return distance, place
+
+
+def _nearest_exactly(
+    x: Tensor, reference: Tensor, k: int, own: Int[Tensor, " rows"]
+) -> tuple[Tensor, Tensor]:
+    """The same, all distances measured from the differences of the cells."""
+    block = exact_distances(x, reference)
+    is_own = torch.arange(len(reference), device=x.device) == own[:, None]
+    block = block.masked_fill(is_own, torch.inf)
+    place = stable_topk(-block, k, unit=0.0)
+    return block.gather(1, place), place
+
+
+def exact_distances(
+    x: Float[Tensor, "rows width"], reference: Float[Tensor, "others width"]
+) -> Float[Tensor, "rows others"]:
+    """Euclidean distances that are 0 for copies and do not depend on the batch."""
+    return torch.cdist(x, reference, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def balls_containing(
@@ -42,15 +83,16 @@ def balls_containing(
     reference: Float[Tensor, "others width"],
     radius: Float[Tensor, " others"],
 ) -> tuple[Int[Tensor, " rows"], Bool[Tensor, " others"]]:
-    """In how many of the reference rows' balls each row lies, and which balls hold a row."""
+    """In how many of the reference rows' balls each row lies, and which balls hold a row.
+
+    A row on the edge of a ball, give or take noise, lies in it.
+    """
     held = torch.empty(len(x), dtype=torch.long, device=x.device)
     holds = torch.zeros(len(reference), dtype=torch.bool, device=x.device)
-    center = reference.mean(0)
-    x, reference = x - center, reference - center
     height = max(CELLS // len(reference), 1)
     for first in range(0, len(x), height):
         rows = slice(first, first + height)
-        inside = torch.cdist(x[rows], reference) <= radius
+        inside = at_most(exact_distances(x[rows], reference), radius, unit=0.0)
         held[rows] = inside.sum(1)
         holds |= inside.any(0)
     return held, holds

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from advaug.core.chance import Chance
 from advaug.core.row_random import RowRandom
+from advaug.core.ties import largest_size, stable_argmax, stable_argsort
 
 NORMS = (math.inf, 2.0, 1.0)
 
@@ -42,7 +43,7 @@ def steepest(gradient: Float[Tensor, "batch *shape"], norm: float) -> Float[Tens
         flat = flat / flat.abs().sum(1, keepdim=True).clamp_min(tiny)  # squares could underflow
         unit = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(tiny)
     elif norm == 1:
-        where = flat.abs().argmax(1, keepdim=True)
+        where = stable_argmax(flat.abs(), unit=0.0)[:, None]
         unit = torch.zeros_like(flat).scatter(1, where, flat.gather(1, where).sign())
     else:
         raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
@@ -79,9 +80,10 @@ def fill(
     """The move of L1 length `radius` that gains most where each coordinate has only `room`.
 
     The coordinate of largest |g| goes as far as it can, then the next one: a continuous knapsack.
+    Of coordinates whose |g| differ by noise the first one goes first.
     """
     flat = gradient.flatten(1)
-    order = flat.abs().argsort(dim=1, descending=True, stable=True)
+    order = stable_argsort(flat.abs(), unit=largest_size(flat))
     most = room.flatten(1).minimum(radius[:, None]).gather(1, order)
     spent = most.cumsum(1) - most
     share = most.minimum((radius[:, None] - spent).clamp_min(0))

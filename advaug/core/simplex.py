@@ -15,6 +15,7 @@ from torch import Tensor
 
 from advaug.core.norms import per_row
 from advaug.core.space import Space, scattered
+from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,10 @@ class Simplex(Space):
         return ((x * self.never_left).sum(-1) > 0.5) | ~self.reachable.any(-1)
 
     def _strongest(
-        self, score: Float[Tensor, "batch positions"]
+        self, score: Float[Tensor, "batch positions"], unit: float | Tensor = 1.0
     ) -> Bool[Tensor, "batch positions"]:
-        """The `flips` positions of highest score above 0 in each row."""
-        few = min(self.flips, score.shape[1])
-        best = score.topk(few, dim=1).indices
+        """The `flips` positions of highest score above 0 in each row; of tied ones, the first."""
+        best = stable_argsort(score, unit)[:, : self.flips]
         return torch.zeros_like(score, dtype=torch.bool).scatter(1, best, True) & (score > 0)
 
     def _moved(self, x: Tensor, seed: Tensor) -> Float[Tensor, "batch positions"]:
@@ -81,11 +81,14 @@ class Simplex(Space):
         seed: Float[Tensor, "batch positions levels"] | None = None,
     ) -> Float[Tensor, "batch positions levels"]:
         """Towards the best level, in the positions that gain most, whatever the radius above 0."""
-        best, level = gradient.masked_fill(~self.reachable, -torch.inf).max(-1, keepdim=True)
-        gain = best[..., 0] - (gradient * x).sum(-1)
+        unit = gradient.abs().amax((1, 2))[:, None]  # gains are differences of gradients
+        reached = gradient.masked_fill(~self.reachable, -torch.inf)
+        level = stable_argmax(reached, unit[..., None])[..., None]
+        best, own = reached.gather(-1, level)[..., 0], (gradient * x).sum(-1)
+        gain = torch.where(exceeds(best, own, unit), best - own, 0.0)
         gain = gain.masked_fill(self._is_fixed(x) | (per_row(radius, gain) <= 0), -torch.inf)
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
-        return move.masked_fill(~self._strongest(gain)[..., None], 0.0)
+        return move.masked_fill(~self._strongest(gain, unit)[..., None], 0.0)
 
     def mask_frozen(
         self,

@@ -15,6 +15,7 @@ from advaug.core.neighbors import nearest
 from advaug.core.objectives import margin
 from advaug.core.row_random import generator_at
 from advaug.core.space import Space
+from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
@@ -93,7 +94,8 @@ class EncodedDataset:
     def auc(self, label: int) -> float:
         """Area under the ROC curve of the held-out margins, label against the rest."""
         own = self.y == label
-        _, at, count = self.margins(label).unique(return_inverse=True, return_counts=True)
+        at = tie_groups(-self.margins(label))
+        count = at.bincount()
         rank = (count.cumsum(0) - (count - 1) / 2)[at]  # ties share their middle rank
         positives, negatives = own.sum(), (~own).sum()
         wins = rank[own].sum() - positives * (positives + 1) / 2

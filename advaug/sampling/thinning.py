@@ -14,6 +14,7 @@ from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
 from advaug.core.objectives import Margin
+from advaug.core.ties import at_least, tie_groups
 from advaug.sampling.encoded_dataset import EncodedDataset
 
 UNSEEN = -1  # the fold of a row that no member was trained on
@@ -76,10 +77,11 @@ def order_of_dropping(
     score = -torch.log(-torch.log(chance.clamp(1e-7, 1 - 1e-7)))
     if drop in ("redundant", "both"):
         inside = depth.distance.clamp_min(0)
-        _, at, ties = inside.unique(return_inverse=True, return_counts=True)
+        at = tie_groups(-inside)
+        ties = at.bincount()
         rank = (ties.cumsum(0) - (ties + 1) / 2)[at] / max(count - 1, 1)
         score = rank if sharpness == torch.inf else score + sharpness * rank
     if drop in ("noisy", "both"):
-        is_doubtful = depth.probability < doubt
-        score = torch.where(is_doubtful, score.max() + 1 - depth.probability, score)
+        is_doubtful = ~at_least(depth.probability, doubt)
+        score = torch.where(is_doubtful, score.max() + 1 + tie_groups(depth.probability), score)
     return score.argsort(descending=True, stable=True)

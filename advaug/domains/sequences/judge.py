@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from advaug.core.parameters import Parameters
+from advaug.core.ties import at_least
 from advaug.domains.sequences.splicing import keys_of, lengths, neighbours
 from advaug.sampling.judges.protocol import Verdict
 from advaug.sampling.judges.row_metrics import conformal
@@ -143,7 +144,7 @@ class FittedBigramJudge:
         too_long = conformal(self.long, count)
         too_short = conformal(-self.long.flip(0), -count)
         p_value = conformal(self.usual, self.surprise(rows)).minimum(too_long).minimum(too_short)
-        keeps = (p_value >= self.judge.alpha) & (probability >= self.judge.min_probability)
+        keeps = (p_value >= self.judge.alpha) & at_least(probability, self.judge.min_probability)
         if not self.judge.allow_copies:
             keeps &= ~torch.isin(keys_of(x), self.known)
         if self.judge.max_overlap < 1:

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from advaug.core.ties import stable_argmax
+
 MOST_ROUNDS = 40
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of a Newton step that are tried
 MOST_STEPS = 60
@@ -188,8 +190,7 @@ class Polytope:
                 slack = 1e-9 * grid
                 outside = (moved < lower[some, None] - slack) | (moved > upper[some, None] + slack)
                 total = total.masked_fill(outside.any(2), torch.inf)
-                # Equal gains are told apart by no rounding: that depends on the batch.
-                which = (total / now[:, None] / TIE).round().argmin(1)
+                which = stable_argmax(-total / now[:, None])
                 least = total.gather(1, which[:, None])[:, 0]
                 gains = least < now - TIE * now
                 x[some[gains]] += steps[which[gains]]

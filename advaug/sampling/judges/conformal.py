@@ -13,6 +13,7 @@ from torch import Tensor
 
 from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
+from advaug.core.ties import at_least
 from advaug.sampling.judges.protocol import Verdict
 from advaug.sampling.judges.row_metrics import conformal
 
@@ -87,5 +88,6 @@ class FittedConformalJudge:
     ) -> Verdict:
         """Judge rows whose label the jury gives `probability`."""
         p_value = self.p_value(x)
-        keeps = (probability >= self.judge.min_probability) & (p_value >= self.judge.alpha)
+        agrees = at_least(probability, self.judge.min_probability)
+        keeps = agrees & (p_value >= self.judge.alpha)  # a p-value is a ratio of counts
         return Verdict(keeps, probability, p_value)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.core.parameters import Parameters
+from advaug.core.ties import at_most
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 
 LEAST = 0.1  # standard deviation of a class's feature below which its band is not narrowed
@@ -102,7 +103,7 @@ class FittedDescriptorBand:
     def is_inside(self, x: Float[Tensor, "batch width"]) -> Tensor:
         """(batch,) of bool: rows no stranger than nearly all real ones."""
         off = (x[:, self.columns] - self.center).abs() / self.spread
-        return off.amax(1) <= self.edge
+        return at_most(off.amax(1), self.edge)
 
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]

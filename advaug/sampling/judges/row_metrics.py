@@ -8,12 +8,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.neighbors import balls_containing, nearest
+from advaug.core.ties import tolerance
 
 
 def conformal(
     usual: Float[Tensor, " references"], strangeness: Float[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
     """p = (1 + how many of the sorted `usual` are at least as strange) / (1 + references).
+
+    What is less strange by no more than noise counts too: copies of a row are as strange as it is.
 
     Vovk, Gammerman, Shafer. Algorithmic Learning in a Random World. 2005.
 
@@ -23,14 +26,21 @@ def conformal(
     >>> conformal(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.5, 9.0]))
     tensor([1.0000, 0.5000, 0.2500])
     """
-    stranger = len(usual) - torch.searchsorted(usual, strangeness)
-    return (1 + stranger) / (1 + len(usual))
+    return (1 + as_strange(usual, strangeness)) / (1 + len(usual))
 
 
 def left_out(strangeness: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
     """The conformal p-value of each row among the others."""
     usual = strangeness.sort().values
-    return (len(usual) - torch.searchsorted(usual, strangeness)) / len(usual)
+    return as_strange(usual, strangeness) / len(usual)
+
+
+def as_strange(
+    usual: Float[Tensor, " references"], strangeness: Float[Tensor, " batch"]
+) -> Int[Tensor, " batch"]:
+    """How many of the sorted `usual` are at least as strange, give or take noise."""
+    least = strangeness - tolerance(strangeness, strangeness, 1.0)
+    return len(usual) - torch.searchsorted(usual, least)
 
 
 def is_hidden(
@@ -79,8 +89,7 @@ def ball(own: Float[Tensor, "own width"], k: int) -> Float[Tensor, " own"]:
     """Each row's distance to its k-th neighbour, or to the farthest where there are fewer."""
     if len(own) < 2:
         return torch.zeros(len(own), device=own.device)
-    # A distance read from the other side may differ in its last bits.
-    return nearest(own, own, k, skips_self=True)[0][:, -1] * (1 + 1e-5)
+    return nearest(own, own, k, skips_self=True)[0][:, -1]
 
 
 def guessed_parent(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from advaug.core.objectives import Objective
 from advaug.core.space import Space
+from advaug.core.ties import exceeds
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.space import EditSpace
 
@@ -52,9 +53,13 @@ def take_proposals(proposals: Proposals, rows: Int[Tensor, " some"]) -> Proposal
 def top_per_owner(
     value: Float[Tensor, " some"], owner: Int[Tensor, " some"], count: int
 ) -> Int[Tensor, " fewer"]:
-    """Places of the `count` highest values of each owner."""
+    """Places of the `count` highest values of each owner; of tied ones, the first."""
     order = value.argsort(descending=True, stable=True)
     order = order[owner[order].argsort(stable=True)]
+    starts = exceeds(value[order[:-1]], value[order[1:]]) | owner[order].diff().bool()
+    group = torch.zeros_like(order)
+    group[order[1:]] = starts.long().cumsum(0)
+    order = group.argsort(stable=True)
     sorted_owner = owner[order]
     first = torch.searchsorted(sorted_owner, sorted_owner)
     rank = torch.arange(len(order), device=order.device) - first

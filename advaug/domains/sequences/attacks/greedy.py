@@ -12,6 +12,7 @@ from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds, stable_argmax, stable_argsort
 from advaug.domains.sequences.attacks.candidates import (
     distinct_valid,
     edit_space_of,
@@ -75,12 +76,12 @@ class Greedy(Parameters):
             raise ValueError(f"candidates, places and patience must be 1 or more, got {self}")
         chance, x = Chance.of(seed, generator), seed.long()
         first = value = query(objective, x, seed)
-        order = self._order(objective, x, edits, value, seed)
+        order = self._order(objective, x, edits, value, chance, seed)
         left = edits.budget(seed, radius.ceil())
         most = self.patience * left  # of each row: another batch must not change what it tries
         end = torch.inf if self.stop_at is None else self.stop_at
         for rank in range(min(order.shape[1], int(most.max()) if len(x) else 0)):
-            open_still = (left >= 1) & (value <= end) & (order[:, rank] >= 0) & (rank < most)
+            open_still = (left >= 1) & at_most(value, end) & (order[:, rank] >= 0) & (rank < most)
             rows = open_still.nonzero()[:, 0]
             if not len(rows):
                 continue
@@ -88,7 +89,7 @@ class Greedy(Parameters):
             some.drawn = chance.drawn + 3 * rank
             place = (order[rows, rank] + 0.5) / lengths(x[rows])
             best, gain = self._best(objective.take(rows), x[rows], edits, place, some, seed)
-            better = gain > value[rows]
+            better = exceeds(gain, value[rows])
             rows, best = rows[better], best[better]
             shift = lengths(best) - lengths(x[rows])
             later = order[rows] > order[rows, rank][:, None]
@@ -97,9 +98,18 @@ class Greedy(Parameters):
         return marked(x.to(seed), first)
 
     def _order(
-        self, objective: Objective, x: Tensor, space: EditSpace, value: Tensor, like: Tensor
+        self,
+        objective: Objective,
+        x: Tensor,
+        space: EditSpace,
+        value: Tensor,
+        chance: Chance,
+        like: Tensor,
     ) -> Int[Tensor, "batch places"]:
-        """Places whose token costs the objective most first; -1 where there is none to edit."""
+        """Places whose token costs the objective most first; -1 where there is none to edit.
+
+        Places that cost the same are in random order.
+        """
         count = lengths(x)[:, None]
         k = torch.arange(min(self.places, x.shape[1]), device=x.device)[None]
         place = torch.where(count <= self.places, k, k * count // self.places)
@@ -110,7 +120,7 @@ class Greedy(Parameters):
             rows, at = row[part], place[row[part], column[part]]
             without = spliced(x[rows], at, torch.ones_like(at), x[rows, :1], torch.zeros_like(at))
             gain[rows, column[part]] = query(objective.take(rows), without, like)
-        order = gain.argsort(dim=1, descending=True, stable=True)
+        order = stable_argsort(gain, keys=chance.draw(gain.shape[1]))
         return place.gather(1, order).masked_fill(~free.gather(1, order), END)
 
     def _best(
@@ -133,5 +143,5 @@ class Greedy(Parameters):
             query(objective.take(rows[part]), tried[part], like)
             for part in torch.arange(len(rows)).split(max(MOST_CELLS // x.shape[1], 1))
         ]).view(len(x), -1)  # fmt: skip
-        gain, best = worth.max(1)
-        return tried.view(len(x), -1, x.shape[1])[torch.arange(len(x)), best], gain
+        best, row = stable_argmax(worth), torch.arange(len(x), device=x.device)
+        return tried.view(len(x), -1, x.shape[1])[row, best], worth[row, best]

@@ -11,6 +11,7 @@ from advaug.core.chance import Chance
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, exceeds, largest_size, stable_topk
 from advaug.domains.sequences.attacks.candidates import (
     edit_space_of,
     query,
@@ -96,7 +97,7 @@ class HotFlip(Parameters):
         x, worth = seed.clone(), query(objective, seed, like)
         beam, source = x, torch.arange(len(x), device=x.device)
         for step in range(int(budget.max()) if len(x) else 0):
-            going = (step < budget[source]) & (worth[source] <= end)
+            going = (step < budget[source]) & at_most(worth[source], end)
             beam, source = beam[going], source[going]
             if not len(source):
                 break
@@ -112,7 +113,7 @@ class HotFlip(Parameters):
             kept = top_per_owner(value, row, self.beam)
             beam, source, value = tried[kept], row[kept], value[kept]
             champion = top_per_owner(value, source, 1)
-            champion = champion[value[champion] > worth[source[champion]]]
+            champion = champion[exceeds(value[champion], worth[source[champion]])]
             x[source[champion]], worth[source[champion]] = beam[champion], value[champion]
             chance.drawn += 3
         return x, worth
@@ -134,9 +135,9 @@ class HotFlip(Parameters):
         gain = torch.einsum("bltd,bld->blt", table[new.clamp_min(0)], gradient)
         gain = gain - (gradient * vector).sum(-1, keepdim=True)
         gain = gain.masked_fill(~valid, -torch.inf).flatten(1)
-        best = gain.topk(min(self.exact, gain.shape[1]), dim=1)
-        row, rank = best.values.isfinite().nonzero().unbind(1)
-        pick = best.indices[row, rank]
+        best = stable_topk(gain, min(self.exact, gain.shape[1]), unit=largest_size(gain))
+        row, rank = gain.gather(1, best).isfinite().nonzero().unbind(1)
+        pick = best[row, rank]
         tried = x[row]
         tried[torch.arange(len(row), device=x.device), pick // self.tries] = new.flatten(1)[
             row, pick

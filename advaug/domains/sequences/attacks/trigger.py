@@ -10,6 +10,7 @@ from torch import Tensor
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.core.ties import at_most, stable_argmax
 from advaug.domains.sequences.attacks.candidates import edit_space_of, query
 from advaug.domains.sequences.attacks.trigger_search import TriggerSearch, insert_trigger
 from advaug.domains.sequences.space import EditSpace
@@ -96,7 +97,7 @@ class Trigger(Parameters):
         self._check()
         budget = edits.budget(seed, radius.ceil()).long()
         best, found = query(objective, seed.long(), seed), list[Tensor]()
-        while len(found) < self.count and bool((left := best <= 0).any() or not found):
+        while len(found) < self.count and bool((left := at_most(best, 0.0)).any() or not found):
             order = torch.randperm(len(seed), generator=generator, device=generator.device)
             order = order.to(seed.device)
             rows = (order[left[order]] if left.any() else order)[: self.batch_size]
@@ -124,8 +125,8 @@ class Trigger(Parameters):
         tried = [self._placed(one, seed.long(), edits, budget) for one in outward]
         if len(tried) == 1:
             return tried[0].to(seed)
-        worth = torch.stack([query(objective, x, seed) for x in tried])
-        best = worth.nan_to_num(nan=-torch.inf).argmax(0)
+        worth = torch.stack([query(objective, x, seed) for x in tried], 1)
+        best = stable_argmax(worth)
         return torch.stack(tried)[best, torch.arange(len(seed), device=best.device)].to(seed)
 
     def _read(self, tokens: Int[Tensor, "count length"]) -> Int[Tensor, "count length"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from advaug.attacks.problem import MOST_CELLS
 from advaug.core.objectives import Objective
+from advaug.core.ties import largest_size, stable_topk
 from advaug.domains.sequences.attacks.candidates import query
 from advaug.domains.sequences.attacks.embedding import embedded, vectors_or_none
 from advaug.domains.sequences.space import EditSpace
@@ -109,7 +110,7 @@ class TriggerSearch:
         leaders = self.pool.new_zeros(1, 0)
         for place in [*range(length)] * (1 + rounds):
             every = self._varied(leaders, place, exact)
-            leaders = every[self.worth(every).topk(min(beam, len(every))).indices]
+            leaders = every[stable_topk(self.worth(every)[None], min(beam, len(every)))[0]]
         return leaders[0]
 
     def _varied(
@@ -125,8 +126,9 @@ class TriggerSearch:
                 continue
             known = one[:place] if grows else one
             rank = self._ranked(known, place).masked_fill(~self._fitting(known, place), -torch.inf)
-            top = rank.topk(min(exact, len(rank)))
-            new = self.pool[top.indices[top.values > -torch.inf]]
+            unit = largest_size(rank[None])
+            top = stable_topk(rank[None], min(exact, len(rank)), unit)[0]
+            new = self.pool[top[rank[top] > -torch.inf]]
             many = one.repeat(len(new), 1)
             many[:, place] = new
             tried.append(many)
