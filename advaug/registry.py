@@ -1,7 +1,7 @@
 """Names that the estimators take as strings, each written "module:Name" as in an entry point.
 
 This is the only module that names classes of a domain. Another package adds a name by an entry
-point in the group of its table, `advaug.attacks`, `advaug.adapters` or `advaug.recipes`.
+point in the group of its table: `advaug.attacks`, `advaug.adapters`, `advaug.recipes` and so on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,13 +38,14 @@ class Registry(Mapping[str, Any]):
 
     @cached_property
     def _names(self) -> dict[str, Any]:
-        """Own names first: an entry point cannot take one of them away."""
+        """Names of other packages come first, but none of them hides a name of the library."""
         group = entry_points(group=f"advaug.{self.parameter}s")
-        return {point.name: point for point in group} | self._own
+        return {point.name: point for point in group if point.name not in self._own} | self._own
 
     def register(self, name: str, factory: Any) -> None:
-        """Add a class, or another callable without arguments that builds an object."""
-        self._names[name] = factory
+        """Add a class, or another callable that builds an object; it is asked before all others."""
+        others = {known: entry for known, entry in self._names.items() if known != name}
+        self.__dict__["_names"] = {name: factory} | others
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
@@ -126,5 +127,31 @@ RECIPES = Registry(
         "match": "advaug.sampling.recipes:Match",
         "boundary": "advaug.sampling.recipes:Boundary",
         "explore": "advaug.sampling.recipes:Explore",
+    },
+)
+
+JUDGES = Registry(
+    "judge",
+    {
+        "conformal": "advaug.sampling.judges.conformal:ConformalJudge",
+        "panel": "advaug.sampling.judges.panel:PanelJudge",
+        "bigram": "advaug.domains.sequences.judge:BigramJudge",
+    },
+)
+
+SURROGATES = Registry(
+    "surrogate",
+    {
+        "committee": "advaug.models.committee:Ensemble",
+        "ngram_ridge": "advaug.domains.sequences.ngram_ridge:NGramRidge",
+    },
+)
+
+# Functions, not classes: (x, y, n_classes, generator) -> (rows -> probabilities).
+VOTERS = Registry(
+    "voter",
+    {
+        "extra_trees": "advaug.sampling.voters:extra_trees",
+        "boosting": "advaug.sampling.voters:boosting",
     },
 )

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from advaug.adapters import ImageAdapter, TabularAdapter
 from advaug.core.norms import draw
-from advaug.estimators.domain_defaults import adapter_for
+from advaug.estimators.choices import choose_adapter
 from advaug.registry import ADAPTERS
 
 BIG = 2**53 + 1
@@ -84,7 +84,7 @@ def equal(a, b):
 
 @pytest.mark.parametrize("rows", CONTAINERS.values(), ids=CONTAINERS)
 def test_rows_that_have_not_moved_come_back_equal(rows):
-    coding = adapter_for(rows).fit(rows)
+    coding = choose_adapter("auto", rows).fit(rows)
     x = coding.encode(rows)
     assert x.dtype == torch.float32
     assert bool(x.isfinite().all())
@@ -93,7 +93,7 @@ def test_rows_that_have_not_moved_come_back_equal(rows):
 
 @pytest.mark.parametrize("rows", CONTAINERS.values(), ids=CONTAINERS)
 def test_rows_that_moved_are_encoded_where_they_moved_to(rows):
-    coding = adapter_for(rows).fit(rows)
+    coding = choose_adapter("auto", rows).fit(rows)
     x, y = moved(coding, rows)
     out = coding.decode(y, x, rows)
     assert type(out) is type(rows)
@@ -105,7 +105,7 @@ def test_rows_that_moved_are_encoded_where_they_moved_to(rows):
 @pytest.mark.parametrize("rows", CONTAINERS.values(), ids=CONTAINERS)
 def test_decoding_leaves_the_users_rows_alone(rows):
     before = rows.copy() if hasattr(rows, "copy") else rows.clone()
-    coding = adapter_for(rows).fit(rows)
+    coding = choose_adapter("auto", rows).fit(rows)
     x, y = moved(coding, rows)
     coding.decode(y, x, rows)
     equal(rows, before)
@@ -299,7 +299,7 @@ def test_a_net_cannot_read_categories_and_is_told_which():
     ids=lambda rows: type(rows).__name__,
 )
 def test_the_adapter_is_found_by_looking_at_the_rows(rows, name):
-    assert type(adapter_for(rows)) is ADAPTERS[name]
+    assert type(choose_adapter("auto", rows)) is ADAPTERS[name]
 
 
 def infinite():
@@ -349,7 +349,7 @@ def test_another_number_of_columns_than_in_fit_is_refused():
 @pytest.mark.parametrize("name", ["array", "images"])
 def test_a_move_that_is_not_finite_is_refused_by_row(name):
     rows = CONTAINERS[name]
-    coding = adapter_for(rows).fit(rows)
+    coding = choose_adapter("auto", rows).fit(rows)
     x = coding.encode(rows)
     y = x.clone()
     y[5] = torch.nan

@@ -252,7 +252,7 @@ def test_an_index_goes_on_counting_or_repeats_the_parents_labels(index, added):
     frame = pd.DataFrame(X, columns=list("abc"), index=index)
     parents = np.array([1, 1, 0])
     batches = [containers.take(frame, parents[:2]), containers.take(frame, parents[2:])]
-    out = containers.join(frame, batches, parents)
+    out = containers.join(frame, zip(batches, (parents[:2], parents[2:]), strict=True), 3)
     assert_frame_equal(out.iloc[:4], frame, check_freq=False)
     assert list(out.index[4:]) == list(added)
     assert type(out.index) is type(index)
@@ -277,7 +277,7 @@ def test_an_index_goes_on_counting_or_repeats_the_parents_labels(index, added):
 )
 def test_rows_are_taken_and_joined_below_in_any_container(rows):
     parents = np.array([3, 0, 3])
-    out = containers.join(rows, [containers.take(rows, parents)], parents)
+    out = containers.join(rows, [(containers.take(rows, parents), parents)], 3)
     assert type(out) is type(rows)
     plain, before = (t.toarray() if sparse.issparse(t) else np.asarray(t) for t in (out, rows))
     assert np.array_equal(plain, np.concatenate([before, before[parents]]))

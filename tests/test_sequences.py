@@ -25,7 +25,7 @@ from advaug.attacks import Greedy, HotFlip, Noise
 from advaug.domains.sequences.judge import resemblance
 from advaug.domains.sequences.levenshtein import edit_distance
 from advaug.domains.sequences.splicing import compact, lengths
-from advaug.estimators.domain_defaults import adapter_for
+from advaug.estimators.choices import choose_adapter
 from advaug.judges import BigramJudge
 from advaug.models import Ensemble
 from advaug.report import SequenceDiff
@@ -113,14 +113,14 @@ def levenshtein(a, b):
     ids=str,
 )
 def test_texts_and_token_lists_are_found_to_be_sequences(rows):
-    assert isinstance(adapter_for(rows), SequenceAdapter)
+    assert isinstance(choose_adapter("auto", rows), SequenceAdapter)
 
 
 @pytest.mark.parametrize(
     "rows", [[[1, 2], [3, 4]], [["a", 1], ["b", 2]], [[1.5, 2.0]], np.eye(3), np.eye(3).tolist()]
 )
 def test_rows_of_one_length_that_hold_numbers_stay_tables(rows):
-    assert isinstance(adapter_for(rows), TabularAdapter)
+    assert isinstance(choose_adapter("auto", rows), TabularAdapter)
 
 
 def test_a_missing_row_is_refused_by_its_number():

@@ -26,7 +26,7 @@ from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
-from advaug.estimators.domain_defaults import adapter_for
+from advaug.estimators.choices import choose_adapter
 from advaug.judges import ConformalJudge, DescriptorBandJudge
 from advaug.models import Ensemble
 from advaug.report import VerdictDisplay
@@ -133,7 +133,7 @@ def test_new_signals_come_in_the_users_own_container(name):
 @every_container
 def test_encoding_and_decoding_what_has_not_moved_gives_the_signals_back(name):
     X = CONTAINERS[name](waves()[0])
-    coding = adapter_for(X).fit(X)
+    coding = choose_adapter("auto", X).fit(X)
     x = coding.encode(X)
     assert x.isfinite().all()
     assert rows_equal(coding.decode(x, x.clone(), X), X)

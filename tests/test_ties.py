@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from advaug.sampling.engine import GenerationConfig, generate
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
@@ -57,7 +58,6 @@ from advaug.models import Ensemble
 from advaug.models.committee import Committee
 from advaug.models.tree_nodes import trees_of
 from advaug.sampling.encoded_dataset import EncodedDataset
-from advaug.sampling.engine import GenerationConfig, generate
 from advaug.sampling.judges.row_metrics import conformal, density, is_hidden
 from advaug.sampling.recipes import RECIPES
 from advaug.sampling.thinning import Depth, order_of_dropping

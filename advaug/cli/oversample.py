@@ -183,12 +183,12 @@ def written(out: Path, y: Any, y_new: Any, table: str) -> str:
 
 
 def warn_of_no_attack(sampler: Any) -> None:
-    from advaug.estimators.validation import LEAST_AUC
+    from advaug.estimators.validation import MIN_AUC
 
     for label, auc in sampler.surrogate_auc_.items():
-        if auc < LEAST_AUC:
+        if auc < MIN_AUC:
             warnings.warn(
-                f"class {label!s}: held-out AUC {auc:.2f} is under {LEAST_AUC:.1f}: no attack was "
+                f"class {label!s}: held-out AUC {auc:.2f} is under {MIN_AUC:.1f}: no attack was "
                 "made, its new rows lie between real ones; other columns or more rows may help",
                 UserWarning,
                 stacklevel=2,

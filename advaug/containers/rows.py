@@ -177,34 +177,41 @@ def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
     return nw.from_native(X, eager_only=True, allow_series=True)[rows].to_native()
 
 
-def join(X: Any, batches: Iterable[Any], parents: np.ndarray[Any, Any]) -> Any:
+def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int) -> Any:
     """X first, as it was, then the new rows.
 
-    `parents` are the rows that the new ones were copied from. A pandas index goes on counting
-    if it holds integers; any other index repeats the parent's label.
+    Parameters
+    ----------
+    batches : iterable of (rows, parents)
+        New rows in X's container, and the rows of X that they were copied from. A pandas index of
+        integers goes on counting; any other index repeats the label of the parent.
+    count : int
+        How many new rows there are in all.
     """
-    if isinstance(X, np.ndarray) and X.dtype.kind not in "UT":  # a new text may be longer
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "UT":  # A new text may be longer.
         # Written in place, so that no second copy of the new rows is ever held.
-        joined = np.empty((len(X) + len(parents), *X.shape[1:]), X.dtype)
+        joined = np.empty((len(X) + count, *X.shape[1:]), X.dtype)
         joined[: len(X)] = X
         at = len(X)
-        for batch in batches:
-            joined[at : at + len(batch)] = batch
-            at += len(batch)
+        for rows, _ in batches:
+            joined[at : at + len(rows)] = rows
+            at += len(rows)
         return joined
-    batches = list(batches)
+    pairs = list(batches)
+    new, parents = [rows for rows, _ in pairs], [parents for _, parents in pairs]
     if isinstance(X, np.ndarray):
-        return np.concatenate([X, *batches])
+        return np.concatenate([X, *new])
     if isinstance(X, list | tuple):
-        return [*X, *(row for batch in batches for row in batch)]
+        return [*X, *(row for rows in new for row in rows)]
     if sparse.issparse(X):
-        return sparse.vstack([X, *batches], format=X.format, dtype=X.dtype)
+        return sparse.vstack([X, *new], format=X.format, dtype=X.dtype)
     if isinstance(X, pd.DataFrame | pd.Series):
-        return pd.concat([X, *batches]).set_axis(longer_index(X.index, parents), axis=0)
+        places = np.concatenate(parents) if parents else np.empty(0, int)
+        return pd.concat([X, *new]).set_axis(longer_index(X.index, places), axis=0)
     if nw.dependencies.is_into_series(X):
-        series = [nw.from_native(s, series_only=True).to_frame() for s in (X, *batches)]
+        series = [nw.from_native(s, series_only=True).to_frame() for s in (X, *new)]
         return nw.concat(series)[:, 0].to_native()
-    return nw.concat([nw.from_native(b) for b in (X, *batches)]).to_native()
+    return nw.concat([nw.from_native(b) for b in (X, *new)]).to_native()
 
 
 def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:

@@ -15,7 +15,7 @@ class Features(Protocol):
     """Encoded rows to vectors; the rows' gradient flows through where they have one."""
 
     @property
-    def signs(self) -> slice | None:
+    def descriptors(self) -> slice | None:
         """The features that a new row must have like its class's real ones; None: no such."""
         ...
 
@@ -30,7 +30,7 @@ class Features(Protocol):
 class FlatFeatures:
     """The cells of a row, one after the other."""
 
-    signs: ClassVar[None] = None
+    descriptors: ClassVar[None] = None
 
     def to(self, device: torch.device | str) -> Self:
         return self

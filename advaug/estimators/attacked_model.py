@@ -16,19 +16,17 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.attacks.ascent import Attack
-from advaug.core.domain import Coding
+from advaug.core.domain import RowCoding
 from advaug.core.objectives import Logits
-from advaug.domains.sequences.adapter import SequenceCoding
-from advaug.domains.sequences.ngram_ridge import FittedNGramRidge
-from advaug.domains.tables.adapter import TabularCoding
 from advaug.models.committee import Committee
 from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
 from advaug.models.sklearn_to_torch import sklearn_to_torch
 from advaug.models.torch_model import TorchModel
 from advaug.models.tree_nodes import trees_of
 from advaug.models.trees import Trees
+from advaug.sampling.domain import Coding
 
-Model = TorchModel | Committee | QueriedEstimator | FittedNGramRidge
+Model = TorchModel | Committee | QueriedEstimator
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
 ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does
@@ -39,7 +37,7 @@ def is_given(surrogate: Any) -> bool:
     return isinstance(surrogate, nn.Module | Committee) or hasattr(surrogate, "predict")
 
 
-def attacked_model(surrogate: Any, coding: Coding, X: Any, n_classes: int | None) -> Model:
+def attacked_model(surrogate: Any, coding: RowCoding, X: Any, n_classes: int | None) -> Model:
     """A user's own model as an attacked one, tried on rows of X.
 
     TypeError and ValueError say what cannot be attacked, and what mends it.
@@ -53,40 +51,26 @@ def attacked_model(surrogate: Any, coding: Coding, X: Any, n_classes: int | None
     rows = containers.take(X, few)
     if isinstance(surrogate, nn.Module):
         net = TorchModel(surrogate)
-        if is_edited(coding):
-            check_numbers(net, coding, coding.native(coding.encode(rows)))
-        probe(net, coding.native(coding.encode(rows)), n_classes, slopes=not is_edited(coding))
+        native = coding.native(coding.encode(rows))
+        coding.check_net(net.logits, native)
+        probe(net, native, n_classes, slopes="gradient" in coding.provides)
         return net
     check_classifier(surrogate)
     try:
         predicted = np.asarray(surrogate.predict(rows))
-        model = QueriedEstimator(surrogate, region_of(surrogate, coding)).settle(rows)
+        model = QueriedEstimator(surrogate, region_of(surrogate, coding, rows)).settle(rows)
     except Exception as error:
         name = type(surrogate).__name__
         raise ValueError(
             f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
             "columns and the container that are attacked"
         ) from error
-    twin = sklearn_to_torch(surrogate) if is_plain(coding) else None
+    twin = sklearn_to_torch(surrogate) if "affine_columns" in coding.provides else None
     if twin is None:
         return model
     net = TorchModel(twin, classes=model.classes)
     said = net.logits(coding.native(coding.encode(rows))).argmax(1).numpy()
     return net if (model.classes[said] == predicted).mean() >= ALIKE else model
-
-
-def check_numbers(net: TorchModel, coding: Coding, rows: Tensor) -> None:
-    """ValueError if a net of sequences has no vector for the largest number of a token."""
-    tokens = len(coding.words)  # type: ignore[attr-defined]
-    try:
-        with torch.no_grad():
-            net.logits(torch.full_like(rows[:1], tokens))
-    except IndexError as error:
-        raise ValueError(
-            "surrogate: its torch.nn.Embedding is too small, tokens are numbered 0 (padding and "
-            f"unseen ones) to {tokens}: make it torch.nn.Embedding({tokens + 1}, ...), or fit the "
-            "adapter on the rows that the net was trained on"
-        ) from error
 
 
 def own_coding(surrogate: Any) -> Coding | None:
@@ -115,24 +99,12 @@ def check_classifier(estimator: Any) -> None:
         )
 
 
-def is_edited(coding: Coding) -> bool:
-    """Whether rows move by edits, which no gradient of theirs can tell."""
-    return isinstance(coding, SequenceCoding)
-
-
-def is_plain(coding: Coding) -> bool:
-    """Whether rows are numbers alone, in columns that a formula can read."""
-    if not isinstance(coding, TabularCoding) or coding.categories:
-        return False
-    return not any(number.has_missing or number.unit for number in coding.numbers)
-
-
-def region_of(estimator: Any, coding: Coding) -> Trees | None:
+def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
     """The leaves of a tree ensemble, as boxes of encoded rows."""
-    trees = trees_of(estimator) if is_plain(coding) else None
+    trees = trees_of(estimator) if "affine_columns" in coding.provides else None
     if trees is None:
         return None
-    width = len(coding.names)  # type: ignore[attr-defined]
+    width = coding.encode(rows).shape[1]
     origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
     along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
     return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))
@@ -143,7 +115,7 @@ def classes_of(model: Model) -> Any:
     return getattr(model, "classes", None)
 
 
-def logits_of_encoded(model: Model, coding: Coding, rows: Any, seed: Tensor) -> Logits:
+def logits_of_encoded(model: Model, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
     """The model's logits of encoded rows that start from `seed`, which `rows` were encoded to."""
     if isinstance(model, QueriedEstimator):
         return QueriedLogits.of(model, coding, rows, seed)

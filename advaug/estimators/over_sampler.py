@@ -1,32 +1,28 @@
-"""The over-sampler: an imbalanced-learn sampler whose new rows an attack has placed.
+"""The over-sampler: an imbalanced-learn sampler whose new rows held-out models agree on.
 
-It reads the user's container, lets `generation` grow rows of each class that asks for some, and
+It reads the user's container, lets `sampling` generate rows of each class that asks for some, and
 hands the container back with its own rows first and untouched.
 """
 
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
 from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
-from advaug.core.domain import Coding
 from advaug.core.objectives import Logits
-from advaug.domains.sequences.ngram_ridge import NGramRidge
-from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
-from advaug.domains.tables.rules.constraints import Constraints
-from advaug.estimators import domain_defaults
+from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import (
     Model,
     attacked_model,
@@ -36,94 +32,144 @@ from advaug.estimators.attacked_model import (
     logits_of_encoded,
     with_references,
 )
-from advaug.estimators.provenance import ClassRequest, ProvenanceRecorder, counted, report_of
+from advaug.estimators.bound_constraints import BoundConstraints
+from advaug.estimators.choices import (
+    choose_attack,
+    choose_judge,
+    choose_recipe,
+    choose_voters,
+    refuse_unfit,
+)
 from advaug.estimators.validation import (
-    LEAST_AUC,
+    JUDGE,
+    MIN_AUC,
     SHARED_CONSTRAINTS,
+    SURROGATE,
+    VOTERS,
     SharesModels,
     check_X_y,
-    choose_attack,
-    fit_committee,
-    new_generator,
+    choose_surrogate,
+    fit_dataset,
+    learnt_coding,
+    new_seed,
     reads_anything,
     refuse_classes,
 )
+from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
-from advaug.registry import ATTACKS
+from advaug.registry import JUDGES, RECIPES
+from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
+from advaug.sampling.constraints import RowConstraints
+from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
-from advaug.sampling.engine import GenerationConfig, SyntheticBatch, generate
-from advaug.sampling.recipes import RECIPES, Explore, Interpolate, Match, Recipe
+from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
+from advaug.sampling.judges.protocol import FittedJudge, Judge
+from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
+from advaug.sampling.recipes import Explore, Interpolate, Match, Recipe
 
-FEWEST = 6  # rows of a class that a committee can learn from
+MIN_ROWS = 6  # Rows of a class that the committee can learn from.
+
+RecipeName = Literal["auto", "explore", "match", "boundary", "harden", "translate", "interpolate"]
+
+
+@dataclass(frozen=True)
+class ClassPlan:
+    """By which recipe the rows of a class are made; `is_fallback`: too little is known of it."""
+
+    label: int
+    count: int
+    name: str
+    recipe: Recipe
+    is_fallback: bool
 
 
 class AdversarialOverSampler(SharesModels, BaseOverSampler):
-    """Over-sample with rows that an adversarial attack has placed and a jury has accepted.
+    """Over-sample with synthetic rows that held-out models agree on.
+
+    By default rows are mixed and perturbed at random, and accepted by models that had no part in
+    making them; other recipes move rows with an adversarial attack.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
-recipe
-        Where new rows start and what the attack raises; "auto" is "explore" (which warps
-        the time of most signals), and "match" where the surrogate is a model of your own.
-    attack : {"auto", "fgsm", "pgd", "mifgsm", "noise"} or an attack, default="auto"
-        How they move; "auto" is the recipe's own. "noise" is the control.
-    radius : "auto" or float > 0
-        How far: in the adapter's units (robust standard deviations for tables, standard deviations
-        of the channels for signals, edits for sequences), length by the recipe's norm. "auto" is
-        chosen row by row.
-    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
-        Reads the container; "auto" looks at it.
-    surrogate : "auto", `Ensemble`, `NGramRidge`, torch module or fitted classifier
-        What is attacked: a cross-fitted committee of small nets; of sequences also linear models
-        on n-grams or nets on embedded tokens, cross-fitted too; or your own model (shared, never
-        copied or fitted): a net from rows in your units (images: 0 is black, 1 is white) to
-        logits, or any fitted estimator or pipeline. One without a gradient is asked (attack
-        "auto": `Square`); fit it on other rows, or its mistakes are learnt by heart. The jury is
-        always a committee, and so are the margins that "match" aims at: with a model of your own
-        "translate" and "harden" ask nothing of its scale.
-    judge : "auto", None, `ConformalJudge`, `PanelJudge` or whatever has their `fit`
-        Which rows are kept; "auto" is `ConformalJudge`, for signals in a `DescriptorBandJudge`; of
-        sequences it refuses copies of real ones too. `PanelJudge` asks other families of models as
-        well and costs more, `BigramJudge` keeps sequences that read like their class. A refused
-        row is drawn anew by "explore", by the others back towards a real one of its class.
+recipe, default="auto"
+        Where new rows start and what the attack raises. "auto" is "explore", and "match" where the
+        surrogate is a model of your own.
+    attack : str or attack, default="auto"
+        How rows move: a name of `advaug.attacks` such as "pgd" or "noise" (the control), or an
+        attack. "auto" is the recipe's own.
+    radius : "auto" or float > 0, default="auto"
+        How far the attack may move a row, in the units of the adapter (robust standard deviations
+        for tables, standard deviations of the channels for signals, edits for sequences), by the
+        norm of the recipe. "auto" is chosen row by row.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter, default="auto"
+        Reads the container. "auto" is the first one that accepts it.
+    surrogate : "auto", `Ensemble`, `NGramRidge`, torch module or fitted classifier, default="auto"
+        The attacked model. "auto" is a cross-fitted committee of small nets. Your own model is
+        shared, never copied or fitted: a net from rows in your units (images: 0 is black, 1 is
+        white) to logits, or any fitted estimator or pipeline. Models without a gradient are queried
+        (the default attack is then `Square`). Train such a model on other rows than X, otherwise
+        its overfitted predictions leak into the new rows. The voters are always held-out models.
+    voters : "auto", name, callable, list of them or None, default="auto"
+        The models that vote on new rows beside the committee where the recipe redraws rejected
+        rows. "auto" is ["extra_trees", "boosting"], for sequences a linear model on n-grams. A
+        callable takes (features, labels, n_classes, torch.Generator) and returns a function from
+        features to probabilities. None leaves the committee alone.
+    judge : "auto", {"conformal", "panel", "bigram"}, a judge or None, default="auto"
+        Accepts or rejects rows. "auto" is `ConformalJudge`; signals are also checked by
+        `DescriptorBandJudge`, and copies of real sequences are rejected. `PanelJudge` queries other
+        families of models and costs more. A rejected row is drawn again by "explore"; the other
+        recipes move it back towards a real row of its class.
     constraints : `Constraints`, rule or list of rules, optional
         Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
-        container) to one bool a row: see `advaug.constraints`. A synthetic row that breaks a rule
-        which its parent keeps is repaired; what cannot be becomes a copy of a real row.
+        container) to one bool a row: see `advaug.constraints`. A synthetic row that violates a rule
+        which its parent keeps is repaired; if it cannot be repaired, a real row is copied.
     batch_size : int, default=4096
-        Rows at once on the device; no row depends on it.
+        Rows at once on the device. No row depends on it.
     device : str or torch.device, default="auto"
         "auto" is cuda where there is one.
-    random_state : int, RandomState or None
+    random_state : int, RandomState or None, default=None
     verbose : int, default=0
         Above 0 shows a progress bar.
 
     Attributes
     ----------
     sampling_strategy_ : dict of class -> number of new rows
-    parent_indices_ : ndarray (rows out,): arange(n), then each synthetic row's parent
+    parent_indices_ : ndarray (rows out,)
+        arange(n), then the parent of each synthetic row.
     synthetic_mask_ : ndarray of bool (rows out,)
-    sample_weight_ : ndarray (rows out,): 1, and the jury's probability for synthetic rows
-    provenance_ : DataFrame, a line for each synthetic row: parent, mate (second parent, -1 where
-        there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
-        kept (share of the move that the jury left), retracted, repaired (brought back to the
-        rules), set_back (with the parent's cells in the columns of a rule), breaks_rule (a copy
-        of a real row since a rule could not be kept); of sequences also edits: place of the token
-        in the parent -> (tokens before, tokens after)
-    constraints_report_ : dict: "rules" (rule -> share of X's rows that keep it) and how many
-        synthetic "rows" there are, of them "repaired", "set_back" and "retracted" by rules
-    surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
-    surrogate_, adapter_ : what was attacked, and the learnt coding
-    n_features_in_, feature_names_in_
+    sample_weight_ : ndarray (rows out,)
+        1, and for synthetic rows the probability of their label by the voters.
+    provenance_ : DataFrame
+        A line for each synthetic row. parent, second_parent (-1 where there is none): row numbers
+        of X. recipe, label. status: "accepted"; "retracted" (moved back towards its anchor, a real
+        row); "copied" (no move was accepted, so the anchor was copied); "repaired" (brought back to
+        the rules); "reverted" (with the parent's cells in the columns of a rule); "replaced" (a
+        rule could not be kept, so the anchor was copied). distance: how far it moved. move_share:
+        the share of the move that was accepted. margin_before, margin_after: held-out margins of
+        the parent and of the row. probability: of its label, by the voters. p_value: how plausible
+        the judge finds it. For sequences also changes: place of the token in the parent -> (tokens
+        before, tokens after).
+    constraints_report_ : dict
+        "rules": rule -> share of the rows of X that keep it. "rows": how many synthetic rows there
+        are. "repaired", "reverted", "replaced": how many of them have this status.
+    surrogate_auc_ : dict of class -> float
+        Held-out AUC of the committee. Below .6 rows of the class are interpolated.
+    surrogate_ : the attacked model
+    adapter_ : the learnt coding of the rows
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
 
     Notes
     -----
     A class of fewer than 6 rows is interpolated between its rows, a single row is repeated, with
     one warning. Of a class with more than 10 000 rows a random sample is used as parents.
+
+    Row i of a class depends on X, y, the parameters, the seed, the class and i alone: a larger
+    request begins with the rows of a smaller one.
 
     References
     ----------
@@ -142,10 +188,11 @@ recipe
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sampling_strategy": BaseOverSampler._parameter_constraints["sampling_strategy"],
-        "recipe": [StrOptions({"auto", *RECIPES}), HasMethods(["plan", "objective"])],
-        "attack": [StrOptions({"auto", *ATTACKS}), callable],
+        "recipe": [str, HasMethods("plan")],
+        "attack": [str, callable],
         "radius": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "judge": [StrOptions({"auto"}), HasMethods("fit"), None],
+        "voters": [str, callable, list, tuple, None],
+        "judge": [str, HasMethods("fit"), None],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         "verbose": ["verbose"],
         **SHARED_CONSTRAINTS,
@@ -155,16 +202,17 @@ recipe
         self,
         *,
         sampling_strategy: Any = "auto",
-        recipe: Any = "auto",
-        attack: Any = "auto",
-        radius: Any = "auto",
-        adapter: Any = "auto",
+        recipe: RecipeName | Recipe = "auto",
+        attack: str | Attack = "auto",
+        radius: Literal["auto"] | float = "auto",
+        adapter: str | Adapter = "auto",
         surrogate: Any = "auto",
-        judge: Any = "auto",
+        voters: Any = "auto",
+        judge: str | Judge | None = "auto",
         constraints: Any = None,
         batch_size: int = 4096,
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
@@ -173,6 +221,7 @@ recipe
         self.radius = radius
         self.adapter = adapter
         self.surrogate = surrogate
+        self.voters = voters
         self.judge = judge
         self.constraints = constraints
         self.batch_size = batch_size
@@ -199,6 +248,12 @@ recipe
         Returns
         -------
         X, y : the same containers and dtypes, longer; the first n rows are the user's own.
+
+        Raises
+        ------
+        ValueError : rows or labels cannot be read, a name is not known, or things do not fit each
+            other; the row, column or parameter and the mend are named
+        TypeError : a parameter is of another type than it must be
         """
         refuse_classes(self)
         self._validate_params()
@@ -211,91 +266,58 @@ recipe
             self.sampling_strategy, target, self._sampling_type
         )
         classes, codes = np.unique(target, return_inverse=True)
-        generator = new_generator(check_random_state(self.random_state))
-        kept = Constraints(self.constraints)
-        held = kept.check(rows)
-        norm = getattr(self._recipe(), "norm", 2.0)
-        pool, coding = fit_committee(self, rows, torch.from_numpy(codes), norm, generator)
+        seed = new_seed(self.random_state)
+        coding = learnt_coding(self.adapter, rows, self.surrogate)
         model = self._given(rows, coding, classes)
-        attacked = None if model is None else attacked_at(model, coding, rows, pool)
-        if isinstance(self.surrogate, NGramRidge):
-            seen = (pool.x, pool.y, len(classes), generator, pool.committee.features)
-            model = self.surrogate.fit(*seen)
-            attacked = OutOfFoldModel(model.member_logits, model.fold_of_member, model.fold_of_row)
-        mender = repairer_for(coding, kept, containers.take(rows, pool.rows.numpy()))
-        orders = self._orders(pool, coding, classes)
-        is_sifted = any(order.recipe.chance is not None for order in orders)
-        if is_sifted:
-            pool = domain_defaults.with_voters(pool, coding, len(classes), generator)
-
-        total = sum(order.count for order in orders)
-        growing = ProvenanceRecorder(rows, coding, pool, kept, mender, orders)
-        batches = (
-            growing.finish(grown, order)
-            for order in orders
-            for grown in self._grow(order, pool, coding, attacked, mender, generator)
-        )
-        bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
-        with frozen_during(model), bar:
-            X_out = containers.join(X, counted(batches, bar), growing.record["parent"])
-        example = np.unique(codes, return_index=True)[1][growing.record["label"]]
-        y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
-        self._remember(growing, pool, coding, classes, len(codes))
-        self.surrogate_ = pool.committee if model is None else model
-        self.constraints_report_ = report_of(held, growing.record)
-        self._made = tuple(weak(rows) for rows in (X_out, y_out))
+        self._refuse_what_does_not_fit(coding, model)
+        constraints = BoundConstraints(self.constraints, coding, rows)
+        norm = self._recipe().norm
+        dataset = fit_dataset(self, rows, torch.from_numpy(codes), coding, norm, seed)
+        model, attacked = self._attacked(model, rows, coding, dataset, seed)
+        plans = self._plans(dataset, coding, classes)
+        if any(plan.recipe.redraws for plan in plans):
+            dataset = self._with_voters(dataset, coding, seed)
+        requests = [
+            ClassRequest(
+                self._generator(plan, dataset, coding, attacked, constraints, seed),
+                plan.count,
+                plan.name,
+            )
+            for plan in plans
+        ]
+        writer = RowWriter(rows, coding, dataset, constraints)
+        X_out, record = self._written(X, writer, requests, model)
+        example = np.unique(codes, return_index=True)[1][record["label"]]
+        y_new = (containers.take(y, example), record["parent"])
+        y_out = containers.join(y, [y_new], len(example))
+        self._remember(record, requests, coding, classes, len(codes))
+        self.surrogate_ = dataset.committee if model is None else model
+        self.constraints_report_ = report_of(constraints, self.provenance_)
+        self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
 
-    def made(self) -> tuple[Any, Any] | None:
+    def returned(self) -> tuple[Any, Any] | None:
         """X and y as `fit_resample` last returned them, for as long as you hold them; else None.
 
         They are not the sampler's: it neither keeps them alive nor takes them along when it is
         copied or stored.
         """
-        X, y = (hold() for hold in getattr(self, "_made", (nothing, nothing)))
+        X, y = (hold() for hold in getattr(self, "_returned", (nothing, nothing)))
         return None if X is None or y is None else (X, y)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_made"}
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name != "_returned"}
+
+    # ---------------------------------------------------------------- choices
 
     def _recipe(self) -> Recipe:
-        if not isinstance(self.recipe, str):
-            return self.recipe
-        if self.recipe != "auto":
-            return RECIPES[self.recipe]()
-        return Match() if is_given(self.surrogate) else Explore()
-
-    def _orders(self, pool: EncodedDataset, coding: Coding, classes: Any) -> list[ClassRequest]:
-        """How many rows of each class by which recipe: small and unlearnable classes fall back."""
-        self.surrogate_auc_, orders, small = {}, [], []
-        for label, value in enumerate(classes.tolist()):
-            count = int(self.sampling_strategy_.get(value, 0))
-            if not count:
-                continue
-            own = len(pool.of(label))
-            auc = pool.auc(label)
-            self.surrogate_auc_[value] = auc
-            if own < FEWEST:
-                small.append(f"{value!r} ({own} rows)")
-            if own < FEWEST or auc < LEAST_AUC:
-                orders.append(ClassRequest(label, count, "interpolate", Interpolate(), True))
-            else:
-                recipe = self._recipe()
-                if self.recipe == "auto" and isinstance(recipe, Explore):
-                    recipe = domain_defaults.explored(coding, auc)
-                orders.append(ClassRequest(label, count, type(recipe).__name__.lower(), recipe))
-        if small:
-            warnings.warn(
-                f"too few rows to learn from in class {', '.join(small)}: interpolated between "
-                "them, or repeated; give the class more rows or leave it out of "
-                "sampling_strategy",
-                UserWarning,
-                stacklevel=4,
-            )
-        return orders
+        if isinstance(self.recipe, str) and self.recipe == "auto":
+            return Match() if is_given(self.surrogate) else Explore()
+        return choose_recipe(self.recipe)
 
     def _given(self, X: Any, coding: Coding, classes: Any) -> Model | None:
-        """The user's own model, tried on X; None: half of the committee is attacked."""
+        """The user's own model, tried on X; None: the committee or another surrogate is trained."""
         if not is_given(self.surrogate):
             return None
         model = attacked_model(self.surrogate, coding, X, len(classes))
@@ -307,66 +329,191 @@ recipe
             )
         return model
 
-    def _attack_of(self, recipe: Recipe, coding: Coding, is_asked: bool) -> Attack | None:
-        """The attack named, given, or the recipe's own."""
-        if self.attack != "auto":
-            return choose_attack(self.attack)
-        return recipe.attack and domain_defaults.followed(recipe.attack, coding, is_asked)
+    def _refuse_what_does_not_fit(self, coding: Coding, model: Model | None) -> None:
+        """ValueError for a pair that cannot work or a parameter without effect: before training."""
+        recipe, settings = self._recipe(), choose_surrogate(self.surrogate, coding)
+        provides = coding.provides
+        refuse_unfit("recipe", recipe, provides, RECIPES)
+        if not isinstance(settings, Ensemble):
+            refuse_unfit("surrogate", settings, provides)
+        is_queried = isinstance(model, QueriedEstimator) or not isinstance(settings, Ensemble)
+        if is_queried:
+            provides = provides - {"gradient"}
+        if self.judge not in ("auto", None):
+            refuse_unfit("judge", choose_judge(self.judge), provides, JUDGES)
+        attack = self._attack_of(recipe, coding, is_queried=is_queried)
+        if attack is not None and self.attack != "auto" and isinstance(recipe, Interpolate):
+            raise ValueError(
+                "attack has no effect with recipe='interpolate', which makes no move: leave "
+                "attack='auto', or take recipe='explore'"
+            )
+        default = self.recipe == "auto" and isinstance(recipe, Explore)
+        makes_attack = attack is not None or (default and coding.defaults().recipe(0.0).attack)
+        if self.radius != "auto" and not makes_attack:
+            raise ValueError(
+                f"radius={self.radius} has no effect: recipe {type(recipe).__name__!r} makes no "
+                "attack. Name one, such as attack='noise', or leave radius='auto'"
+            )
 
-    def _grow(
+    def _attack_of(self, recipe: Recipe, coding: Coding, *, is_queried: bool) -> Attack | None:
+        """The attack named, given, or the recipe's own."""
+        if not (isinstance(self.attack, str) and self.attack == "auto"):
+            return choose_attack(self.attack)
+        own = recipe.attack
+        return None if own is None else coding.defaults().attack(own, is_queried=is_queried)
+
+    def _attacked(
+        self, model: Model | None, X: Any, coding: Coding, dataset: EncodedDataset, seed: int
+    ) -> tuple[Model | None, Logits | None]:
+        """What is attacked instead of the committee, and its logits of the dataset's rows."""
+        if model is not None:
+            is_queried = isinstance(model, QueriedEstimator)
+            rows = containers.take(X, dataset.rows.numpy()) if is_queried else None
+            return model, logits_of_encoded(model, coding, rows, dataset.x)
+        settings = choose_surrogate(self.surrogate, coding)
+        if isinstance(settings, Ensemble):
+            return None, None
+        fitted = settings.fit(
+            dataset.x,
+            dataset.y,
+            dataset.n_classes,
+            generator_at(seed, SURROGATE),
+            dataset.committee.features,
+        )
+        folds = (fitted.fold_of_member, fitted.fold_of_row)
+        return fitted, OutOfFoldModel(fitted.member_logits, *folds)
+
+    def _with_voters(self, dataset: EncodedDataset, coding: Coding, seed: int) -> EncodedDataset:
+        if self.voters is None:
+            return dataset
+        generator = generator_at(seed, VOTERS)
+        if isinstance(self.voters, str) and self.voters == "auto":
+            return coding.defaults().with_voters(dataset, generator)
+        voters = tuple(
+            voter(dataset.features, dataset.y, dataset.n_classes, generator)
+            for voter in choose_voters(self.voters)
+        )
+        return replace(dataset, voters=voters)
+
+    def _plans(self, dataset: EncodedDataset, coding: Coding, classes: Any) -> list[ClassPlan]:
+        """How many rows of each class by which recipe: small and unlearnable classes fall back."""
+        self.surrogate_auc_, plans, small = {}, [], []
+        for label, value in enumerate(classes.tolist()):
+            count = int(self.sampling_strategy_.get(value, 0))
+            if not count:
+                continue
+            own, auc = len(dataset.of_class(label)), dataset.auc(label)
+            self.surrogate_auc_[value] = auc
+            if own < MIN_ROWS:
+                small.append(f"{value!r} ({own} rows)")
+            if own < MIN_ROWS or auc < MIN_AUC:
+                plans.append(ClassPlan(label, count, "interpolate", Interpolate(), True))
+            else:
+                recipe = self._recipe()
+                if self.recipe == "auto" and isinstance(recipe, Explore):
+                    recipe = coding.defaults().recipe(auc)
+                plans.append(ClassPlan(label, count, type(recipe).__name__.lower(), recipe, False))
+        if small:
+            warnings.warn(
+                f"too few rows to learn from in class {', '.join(small)}, at least {MIN_ROWS} are "
+                "needed: new rows are interpolated or repeated. Provide more rows, or exclude the "
+                "class in sampling_strategy",
+                UserWarning,
+                stacklevel=4,
+            )
+        return plans
+
+    # ---------------------------------------------------------------- rows
+
+    def _generator(
         self,
-        order: ClassRequest,
-        pool: EncodedDataset,
+        plan: ClassPlan,
+        dataset: EncodedDataset,
         coding: Coding,
         attacked: Logits | None,
-        mender: ConstraintRepairer | None,
-        generator: torch.Generator,
-    ) -> Iterator[SyntheticBatch]:
-        attack = self._attack_of(order.recipe, coding, isinstance(attacked, QueriedLogits))
-        if attack is not None:
-            attack = with_references(attack, pool.x[pool.of(order.label)])
-        judge = self.judge
-        if isinstance(judge, str):
-            is_sifted, signs = order.recipe.chance is not None, pool.committee.features.signs
-            judge = domain_defaults.judge(coding, pool.logits.shape[1], signs, is_sifted=is_sifted)
-        reads_rows = getattr(judge, "reads_rows", False)
-        read = pool.x if reads_rows else pool.features
-        bench = judge.fit(read, pool.y, order.label, generator) if judge else None
-        terms = GenerationConfig(
-            attack=None if order.is_fallback else attack,
+        constraints: RowConstraints,
+        seed: int,
+    ) -> ClassGenerator:
+        attack = judge = None
+        reads_rows = False
+        if not plan.is_fallback:
+            is_queried = isinstance(attacked, QueriedLogits)
+            attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
+            if attack is not None:
+                attack = with_references(attack, dataset.x[dataset.of_class(plan.label)])
+            judge, reads_rows = self._judge(plan, dataset, coding, seed)
+        repair = constraints.repair
+        config = GenerationConfig(
+            attack=attack,
             attacked=attacked,
-            bench=None if order.is_fallback else bench,
-            radius=None if self.radius == "auto" else self.radius,
-            batch_size=int(self.batch_size),
-            device=resolve(self.device),
-            mend=mender.mend if mender else None,
+            judge=judge,
             reads_rows=reads_rows,
+            radius=None if self.radius == "auto" else self.radius,
+            repair=repair and (lambda x, parent, at: repair(x, parent, dataset.rows[at])),
+            device=resolve(self.device),
         )
-        yield from generate(pool, order.recipe, order.label, order.count, terms, generator)
+        return ClassGenerator(dataset, plan.recipe, plan.label, config)
+
+    def _judge(
+        self, plan: ClassPlan, dataset: EncodedDataset, coding: Coding, seed: int
+    ) -> tuple[FittedJudge | None, bool]:
+        """The judge of a class, and whether it reads encoded rows."""
+        if self.judge is None:
+            return None, False
+        if isinstance(self.judge, str) and self.judge == "auto":
+            judge = coding.defaults().judge(dataset.n_classes, redraws=plan.recipe.redraws)
+            descriptors = dataset.committee.features.descriptors
+            judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
+        else:
+            judge = choose_judge(self.judge)
+        read = dataset.x if judge.reads_rows else dataset.features
+        generator = generator_at(seed, JUDGE, plan.label)
+        return judge.fit(read, dataset.y, plan.label, generator), judge.reads_rows
+
+    def _written(
+        self, X: Any, writer: RowWriter, requests: list[ClassRequest], model: Model | None
+    ) -> tuple[Any, dict[str, Any]]:
+        """X with the new rows below it, and their record."""
+        records: list[dict[str, Any]] = []
+        total = sum(request.count for request in requests)
+        bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
+
+        def batches() -> Iterator[tuple[Any, Any]]:
+            for new, record in synthetic_rows(writer, requests, int(self.batch_size)):
+                records.append(record)
+                bar.update(len(record["parent"]))
+                yield new, record["parent"]
+
+        with frozen_during(model), bar:
+            X_out = containers.join(X, batches(), total)
+        return X_out, joined(records)
 
     def _remember(
         self,
-        growing: ProvenanceRecorder,
-        pool: EncodedDataset,
+        record: dict[str, Any],
+        requests: list[ClassRequest],
         coding: Coding,
         classes: Any,
         n: int,
     ) -> None:
-        record = growing.record
+        changes = record.pop("changes", None)
         self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
         self.sample_weight_ = np.ones(len(self.parent_indices_))
         self.sample_weight_[n:] = record["probability"]
-        self.provenance_ = containers.table(record, {"recipe": growing.recipes, "label": classes})
-        if growing.changes is not None:
-            self.provenance_["edits"] = growing.changes
+        recipes = sorted({request.name for request in requests})
+        named = {"recipe": recipes, "label": classes, "status": STATUSES}
+        self.provenance_ = containers.table(record, named)
+        if changes is not None:
+            self.provenance_["changes"] = changes
         self.adapter_ = coding
 
 
-def attacked_at(model: Model, coding: Coding, X: Any, pool: EncodedDataset) -> Logits:
-    """The user's model on the pool's encoded rows, asked in the user's own container."""
-    rows = containers.take(X, pool.rows.numpy()) if isinstance(model, QueriedEstimator) else None
-    return logits_of_encoded(model, coding, rows, pool.x)
+def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:
+    """How many real rows keep each rule, and what the rules did to synthetic ones."""
+    status = provenance["status"]
+    counts = {name: int((status == name).sum()) for name in ("repaired", "reverted", "replaced")}
+    return {"rules": constraints.shares, "rows": len(provenance), **counts}
 
 
 def weak(rows: Any) -> Callable[[], Any]:
@@ -378,4 +525,4 @@ def weak(rows: Any) -> Callable[[], Any]:
 
 
 def nothing() -> None:
-    """What a reference without its object says."""
+    """The answer of a reference without its object."""

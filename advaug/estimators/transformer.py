@@ -32,19 +32,18 @@ from advaug.estimators.attacked_model import (
     logits_of_encoded,
     with_references,
 )
+from advaug.estimators.choices import choose_attack
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
     check_rows,
-    choose_attack,
-    choose_ensemble,
+    choose_surrogate,
     learnt_coding,
     new_generator,
     refuse_classes,
     target_of,
 )
 from advaug.models.committee import Committee
-from advaug.registry import ATTACKS
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
 
@@ -102,7 +101,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "attack": [StrOptions(set(ATTACKS)), callable],
+        "attack": [str, callable],
         "radius": [Interval(Real, 0, None, closed="right")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
@@ -160,6 +159,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         X = check_rows(self, containers.owned(X), reset=True)
         Constraints(self.constraints).check(X)
         coding = learnt_coding(self.adapter, X, self.surrogate)
+        self.attack_: Any = choose_attack(self.attack)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = attacked_model(
@@ -180,12 +180,11 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             generator = new_generator(check_random_state(self.random_state))
             x = coding.encode(X)
             features = coding.features(x, generator)
-            ensemble = choose_ensemble(self.surrogate, coding)
+            ensemble = choose_surrogate(self.surrogate, coding)
             labels = torch.from_numpy(codes)
             surrogate = ensemble.fit(x.to(device), labels, len(self.classes_), generator, features)
             surrogate = surrogate.to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
-        self.attack_: Any = choose_attack(self.attack)
         if getattr(self.attack_, "references", coding) is None:
             self.attack_ = with_references(self.attack_, self._some_rows(X))
         self._refuse_endless()

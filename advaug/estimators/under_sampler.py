@@ -11,23 +11,26 @@ import numpy as np
 import torch
 from imblearn.under_sampling.base import BaseUnderSampler
 from imblearn.utils import check_sampling_strategy
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from advaug import containers
 from advaug.core.devices import resolve
-from advaug.core.domain import Coding
+from advaug.core.row_random import generator_at
+from advaug.estimators.choices import refuse_unfit
 from advaug.estimators.validation import (
-    LEAST_AUC,
+    MIN_AUC,
+    ORDER,
     SHARED_CONSTRAINTS,
     SharesModels,
     check_X_y,
-    fit_committee,
-    new_generator,
+    fit_dataset,
+    learnt_coding,
+    new_seed,
     reads_anything,
     refuse_classes,
 )
 from advaug.models.committee import Ensemble
+from advaug.sampling.domain import Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
 
@@ -91,6 +94,8 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
     >>> int((y_new == 0).sum()) == int((y_new == 1).sum()) == int((y == 1).sum())
     True
     """
+
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})  # The way to the border needs one.
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sampling_strategy": BaseUnderSampler._parameter_constraints["sampling_strategy"],
@@ -157,8 +162,10 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         )
         classes, codes = np.unique(target, return_inverse=True)
         labels = torch.from_numpy(codes)
-        generator = new_generator(check_random_state(self.random_state))
-        pool, coding = fit_committee(self, rows, labels, 2.0, generator)
+        seed = new_seed(self.random_state)
+        coding = learnt_coding(self.adapter, rows)
+        refuse_unfit("AdversarialUnderSampler", self, coding.provides)
+        dataset = fit_dataset(self, rows, labels, coding, 2.0, seed)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()
         self.surrogate_auc_: dict[Any, float] = {}
@@ -167,11 +174,12 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
             own = np.flatnonzero(codes == label)
             count = len(own) - int(self.sampling_strategy_.get(value, len(own)))
             if count:
-                self.surrogate_auc_[value] = pool.auc(label)
-                order = self._order(rows, own, label, value, pool, coding, generator)
+                self.surrogate_auc_[value] = dataset.auc(label)
+                generator = generator_at(seed, ORDER, label)
+                order = self._order(rows, own, label, value, dataset, coding, generator)
                 kept[own[order[:count]]] = False
         self.sample_indices_ = np.flatnonzero(kept)
-        self.surrogate_, self.adapter_ = pool.committee, coding
+        self.surrogate_, self.adapter_ = dataset.committee, coding
         return containers.take(X, self.sample_indices_), containers.take(y, self.sample_indices_)
 
     def _order(
@@ -180,20 +188,20 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         own: Any,
         label: int,
         value: Any,
-        pool: EncodedDataset,
+        dataset: EncodedDataset,
         coding: Coding,
         generator: torch.Generator,
     ) -> Any:
         """Places of a class's rows in the order in which they go."""
-        if self.surrogate_auc_[value] < LEAST_AUC:
+        if self.surrogate_auc_[value] < MIN_AUC:
             return torch.randperm(len(own), generator=generator).numpy()
         fold = torch.full((containers.count(X),), UNSEEN)
-        fold[pool.rows] = pool.committee.fold_of_row
+        fold[dataset.rows] = dataset.committee.fold_of_row
         device, blocks = resolve(self.device), []
         for at in np.split(own, range(BLOCK, len(own), BLOCK)):
             x = coding.encode(containers.take(X, at))
             held_out = fold[torch.from_numpy(at)]
-            blocks.append(depth_of(pool, x, label, held_out, device, self.batch_size))
+            blocks.append(depth_of(dataset, x, label, held_out, device, self.batch_size))
         depth = Depth.joined(blocks)
         self.distances_[own], self.probabilities_[own] = depth.distance, depth.probability
         return order_of_dropping(depth, self.drop, self.sharpness, self.doubt, generator).numpy()

@@ -7,33 +7,30 @@ import numpy as np
 import torch
 from imblearn.utils import check_target_type
 from sklearn.base import clone
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
-from advaug.core.domain import Adapter, Coding
-from advaug.domains.sequences.ngram_ridge import NGramRidge
-from advaug.domains.signals.adapter import SignalCoding
-from advaug.estimators import domain_defaults
+from advaug.core.row_random import generator_at, mix_seed
 from advaug.estimators.attacked_model import is_given, own_coding
-from advaug.estimators.domain_defaults import adapter_for
+from advaug.estimators.choices import choose, choose_adapter
 from advaug.models.committee import Committee, Ensemble
-from advaug.registry import ADAPTERS, ATTACKS
+from advaug.registry import SURROGATES
+from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
 
-LEAST_AUC = 0.6  # under it the committee has learnt nothing that could be used
+MIN_AUC = 0.6  # Under it the committee has learnt nothing that could be used.
+
+# What is fitted or drawn from the seed of a call, each with a path of its own.
+SAMPLE, COMMITTEE, ROWS, VOTERS, JUDGE, SURROGATE, ORDER = range(7)
 
 SHARED_CONSTRAINTS: dict[str, list[Any]] = {
-    "adapter": [StrOptions({"auto", *ADAPTERS}), HasMethods(["accepts", "fit"])],
-    "surrogate": [
-        *(StrOptions({"auto"}), Ensemble, NGramRidge),
-        *(Committee, nn.Module, HasMethods("predict")),
-    ],
+    "adapter": [str, HasMethods(["accepts", "fit"])],
+    "surrogate": [str, Ensemble, Committee, nn.Module, HasMethods("predict"), HasMethods("fit")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "device": [str, torch.device],
     "random_state": ["random_state"],
@@ -57,28 +54,14 @@ class SharesModels:
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """X as it came (lists as arrays), checked for shape, size and features."""
+    """X as the estimator's adapter takes it; features are counted where X has columns."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError("X is a masked array: pass X.filled(np.nan), missing cells are understood")
-    if containers.is_sequences(X):
-        containers.sequences(X)
-        return X
     if isinstance(X, list | tuple) and not len(X):
         raise ValueError("Found array with 0 sample(s) (shape=(0,)): at least 1 row is required")
-    kind = containers.kind_of_container(X)
-    if kind == "frame":
-        containers.refuse_twice(X)
-        if not containers.count(X) or not X.shape[1]:
-            raise ValueError(
-                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
-                f"(shape={X.shape}) while a minimum of 1 is required."
-            )
-    elif not containers.is_list_of_signals(X):
-        containers.refuse_ragged(X)
-        X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True)
-    # Of signals the coding counts channels: a second axis may be time.
-    is_counted = not isinstance(getattr(estimator, "adapter_", None), SignalCoding)
-    if reset or (is_counted and np.ndim(X) <= 2):
+    adapter = choose_adapter(estimator.get_params(deep=False).get("adapter", "auto"), X)
+    X = adapter.check(X)
+    if reset or "columns" in adapter.provides:
         _check_n_features(estimator, X, reset=reset)
     _check_feature_names(estimator, X, reset=reset)
     return X
@@ -105,23 +88,22 @@ def reads_anything(tags: Any) -> Any:
     return tags
 
 
-def fit_committee(
-    estimator: Any, X: Any, codes: Tensor, norm: float, generator: torch.Generator
-) -> tuple[EncodedDataset, Coding]:
-    """Coding of all rows; committee on at most 10 000 of each class."""
-    coding = learnt_coding(estimator.adapter, X, estimator.surrogate)
-    kept = sample_of_classes(codes, generator)
+def fit_dataset(
+    estimator: Any, X: Any, codes: Tensor, coding: Coding, norm: float, seed: int
+) -> EncodedDataset:
+    """At most 10 000 encoded rows of each class, and the committee that is trained on them."""
+    kept = sample_of_classes(codes, mix_seed(seed, SAMPLE))
     x = coding.encode(containers.take(X, kept.numpy()))
     y = codes[kept]
     if not x[0].numel():
         raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-    given = estimator.surrogate
-    ensemble = given if isinstance(given, Ensemble) else domain_defaults.ensemble(coding)
-    device = resolve(estimator.device)
+    given = choose_surrogate(estimator.surrogate, coding)
+    ensemble = given if isinstance(given, Ensemble) else coding.defaults().ensemble
+    device, generator = resolve(estimator.device), generator_at(seed, COMMITTEE)
     n_classes = int(codes.max()) + 1
     features = coding.features(x, generator)
     committee = ensemble.fit(x.to(device), y, n_classes, generator, features).to("cpu")
-    return EncodedDataset(x, y, kept, coding.space(norm), committee), coding
+    return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(seed, ROWS))
 
 
 def refuse_classes(estimator: Any) -> None:
@@ -147,28 +129,23 @@ def target_of(X: Any, y: Any) -> Any:
     return target
 
 
-def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
-    """The adapter named, given, or found by looking at X."""
-    if not isinstance(adapter, str):
-        return adapter
-    return adapter_for(X) if adapter == "auto" else ADAPTERS[adapter]()
-
-
 def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Coding:
     """The coding of X, or that of a surrogate with a net inside, which reads no other."""
     own = own_coding(surrogate) if isinstance(adapter, str) and adapter == "auto" else None
-    return own or choose_adapter(adapter, X).fit(X)
+    return choose_adapter(adapter, X).fit(X) if own is None else own
 
 
-def choose_attack(attack: str | Attack) -> Attack:
-    """The attack named or given."""
-    return ATTACKS[attack]() if isinstance(attack, str) else attack
-
-
-def choose_ensemble(surrogate: Any, coding: Coding) -> Ensemble | NGramRidge:
+def choose_surrogate(surrogate: Any, coding: Coding) -> Any:
     """The settings of what is attacked: the user's, or the default for such rows."""
-    is_named = isinstance(surrogate, Ensemble | NGramRidge)
-    return surrogate if is_named else domain_defaults.ensemble(coding)
+    is_open = isinstance(surrogate, str) and surrogate == "auto"
+    if is_open or is_given(surrogate):
+        return coding.defaults().ensemble
+    return choose(SURROGATES, surrogate)
+
+
+def new_seed(random_state: Any) -> int:
+    """The one number of a call from which all its random numbers are derived."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:

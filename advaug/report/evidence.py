@@ -10,11 +10,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import Coding
 from advaug.core.features import Features
 from advaug.domains.tables.adapter import TabularCoding
 from advaug.domains.tables.cell_checks import Drift, Fault, drifts, faults
 from advaug.domains.tables.rules.constraints import Constraints
+from advaug.sampling.domain import Coding
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.cross_fitted import CrossFittedModels
 from advaug.sampling.judges.panel import PanelJudge

@@ -13,7 +13,7 @@ import torch
 
 from advaug import containers
 from advaug.domains.tables.rules.constraints import Constraints
-from advaug.estimators.domain_defaults import adapter_for
+from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
 from advaug.report.panel_voters import PANEL
@@ -246,7 +246,7 @@ def learn(
 ) -> RealRows:
     """The coding of all real rows, and the jury of at most MOST_REAL of each class."""
     is_learnt = hasattr(adapter, "encode")  # by a sampler
-    coding = adapter if is_learnt else (adapter or adapter_for(X)).fit(X)
+    coding = adapter if is_learnt else (adapter or choose_adapter("auto", X)).fit(X)
     own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
     kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
     places = np.sort(np.concatenate(kept))

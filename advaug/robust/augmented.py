@@ -134,7 +134,7 @@ class AugmentedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.n_rows_ = [len(labels)]
         for _ in range(self.rounds):
             new, own, parent = self._made(X, y, int(random_state.randint(2**31 - 1)))
-            rows = containers.join(rows, [new], parent)
+            rows = containers.join(rows, [(new, parent)], len(parent))
             labels, parents = np.concatenate([labels, own]), np.concatenate([parents, parent])
             self.estimator_ = self._fitted(rows, labels, parents, params)
             self.n_rows_.append(len(labels))

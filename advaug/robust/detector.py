@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 
 from advaug import containers
 from advaug.core.devices import resolve
-from advaug.core.domain import FittedAdapter
 from advaug.estimators.attacked_model import is_given
 from advaug.estimators.validation import (
     SharesModels,
@@ -32,6 +31,7 @@ from advaug.registry import ATTACKS
 from advaug.robust.classifier import AdversarialClassifier
 from advaug.robust.nets import NET_CONSTRAINTS, Array, Net, answers, chosen, trained
 from advaug.robust.robustness import moved_rows
+from advaug.sampling.domain import FittedAdapter
 
 HELD_OUT = 5  # every so many rows, the threshold is set on those of one part
 FEWEST = 20  # rows from which some are held out

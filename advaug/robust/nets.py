@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.devices import resolve
-from advaug.core.domain import Coding
-from advaug.estimators.attacked_model import check_logits, is_edited
+from advaug.estimators.attacked_model import check_logits
 from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
 from advaug.models.committee import one_cycle, stratified_folds
 from advaug.models.torch_model import TorchModel, are_probabilities
 from advaug.models.training import Loss, SmallNet, Training
+from advaug.sampling.domain import Coding
 
 Array = np.ndarray[Any, Any]
 
@@ -130,7 +130,9 @@ def new_net(
     net = Net(copy.deepcopy(module).cpu().float(), coding, False)
     rows = net.native(x[:PROBED])
     logits = outputs if outputs > 1 else None
-    check_logits(TorchModel(net.module), rows, logits, "module", slopes=not is_edited(coding))
+    check_logits(
+        TorchModel(net.module), rows, logits, "module", slopes="gradient" in coding.provides
+    )
     if outputs == 1:
         return with_one_output(net, rows)
     if are_probabilities(answers(net.module, rows)):

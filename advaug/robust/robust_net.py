@@ -13,11 +13,10 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.devices import resolve
-from advaug.estimators import domain_defaults
+from advaug.estimators.choices import choose_attack
 from advaug.estimators.validation import (
     SharesModels,
     check_rows,
-    choose_attack,
     learnt_coding,
     new_generator,
     reads_anything,
@@ -141,11 +140,7 @@ class RobustNet(SharesModels, BaseEstimator):
         """The attack, by edits where nobody named one and rows are sequences."""
         attack = self._own_attack()
         is_left_open = isinstance(self.attack, str) and self.attack == "auto"
-        return (
-            domain_defaults.followed(attack, self.adapter_, is_asked=False)
-            if is_left_open
-            else attack
-        )
+        return self.adapter_.defaults().attack(attack, is_queried=False) if is_left_open else attack
 
     def _loss(
         self, net: Net, x: Tensor, y: Tensor, attack: Any, generator: torch.Generator

@@ -14,12 +14,12 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.core.domain import FittedAdapter
 from advaug.core.drawing import COLOURS, INK, dress, new_axes
-from advaug.estimators.attacked_model import is_edited, own_coding
+from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
 from advaug.models.queried_estimator import QueriedEstimator
+from advaug.sampling.domain import FittedAdapter
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +44,7 @@ def moved_rows(
         return mover.fit(X, y)
 
     mover = fitted(GRADIENT if named else attack)
-    if named and is_edited(mover.adapter_):
+    if named and "gradient" not in mover.adapter_.provides:
         mover = fitted(EDITING)
     elif named and isinstance(mover.surrogate_, QueriedEstimator):
         mover = fitted(ASKING)

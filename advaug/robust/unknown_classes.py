@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import Coding
 from advaug.core.norms import draw
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.signals.adapter import SignalCoding
@@ -26,6 +25,7 @@ from advaug.models.committee import stratified_folds
 from advaug.models.training import SmallNet
 from advaug.robust.detector import DETECTOR_CONSTRAINTS, FEWEST, HELD_OUT, NetOutlierDetector
 from advaug.robust.nets import Array, Net, answers, chosen
+from advaug.sampling.domain import Coding
 
 
 class UnknownDetector(SharesModels, NetOutlierDetector):

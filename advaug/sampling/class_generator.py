@@ -6,7 +6,7 @@ that never saw its parent: one half of them is attacked, the other half votes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from advaug.attacks.ascent import Attack
 from advaug.core.chance import Chance
-from advaug.core.domain import refuse_not_finite
+from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.row_random import RowRandom
@@ -26,8 +26,8 @@ from advaug.sampling.encoded_dataset import EncodedDataset, Voter
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
 
-# An attack does not flip a category to a level that fewer of the class's rows hold: a model is least
-# to be trusted where the data are rare. Two rows may still mix to such a level.
+# An attack does not flip a category to a level that fewer of the class's rows hold: a model is
+# least to be trusted where the data are rare. Two rows may still mix to such a level.
 COMMON = 0.05
 CPU_ROWS = 1024  # Rows attacked at once on a CPU: small nets are fastest so, memory is a quarter.
 MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, one after the other.
@@ -89,7 +89,7 @@ class GenerationConfig:
     reads_rows: bool = False
     radius: float | None = None
     repair: Repair | None = None
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 @dataclass(frozen=True)
@@ -349,11 +349,9 @@ class ClassGenerator:
 def in_order(batches: list[SyntheticBatch]) -> SyntheticBatch:
     """Parts of a batch as one, by row number."""
     record = {name: torch.cat([one.record[name] for one in batches]) for name in RECORD}
-    joined = SyntheticBatch(
-        *(
-            torch.cat([getattr(one, name) for one in batches])
-            for name in ("rows", "x", "parent", "second_parent", "anchor")
-        ),
-        record,
-    )
+    columns = {
+        name: torch.cat([getattr(one, name) for one in batches])
+        for name in ("rows", "x", "parent", "second_parent", "anchor")
+    }
+    joined = SyntheticBatch(**columns, record=record)
     return joined.take(joined.rows.argsort(stable=True))

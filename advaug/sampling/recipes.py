@@ -158,9 +158,7 @@ class Interpolate(Recipe, Parameters):
             return plan
         near = dataset.same_class_neighbors(label, self.n_neighbors)[1]
         near = near[torch.searchsorted(own, plan.parent)]
-        return replace(
-            plan, second_parent=one_of(near, random.at(OWN)), mix=uniform(random, MIX)
-        )
+        return replace(plan, second_parent=one_of(near, random.at(OWN)), mix=uniform(random, MIX))
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label)
@@ -381,7 +379,8 @@ class Explore(Recipe, Parameters):
         size = uniform(random, SIZE).sqrt()
         crosses = uniform(random, CROSSES) < self.p_cross_class
         second, other = (
-            rows[random.at(step).integers(len(rows))] for rows, step in ((own, OWN), (others, OTHER))
+            rows[random.at(step).integers(len(rows))]
+            for rows, step in ((own, OWN), (others, OTHER))
         )
         if self.n_neighbors is not None:
             near = dataset.same_class_neighbors(label, self.n_neighbors)[1]

@@ -39,7 +39,7 @@ class Depth:
 
 
 def depth_of(
-    pool: EncodedDataset,
+    dataset: EncodedDataset,
     x: Float[Tensor, "rows *shape"],
     label: int,
     fold: Int[Tensor, " rows"],
@@ -48,9 +48,9 @@ def depth_of(
 ) -> Depth:
     """Depth of rows of one label; `fold` is the one that each was held out with, or UNSEEN."""
     probability, distance = x.new_empty(len(x)), x.new_empty(len(x))
-    space = pool.space.to(device)
+    space = dataset.space.to(device)
     for one in fold.unique().tolist():
-        members = pool.committee if one == UNSEEN else pool.committee.held_out_members(one)
+        members = dataset.committee if one == UNSEEN else dataset.committee.held_out_members(one)
         members = members.to(device)
         for rows in (fold == one).nonzero()[:, 0].split(batch_size):
             some = x[rows].to(device)

@@ -16,7 +16,7 @@ from advaug.sampling.judges.cross_fitted import Probability
 
 FARTHEST = 8.0  # robust standard deviations at which coded numbers are cut
 WIDE = 32  # columns a tree looks at for a split
-MOST = 2000  # rows of each class that the voters learn from
+MAX_ROWS = 2000  # rows of each class that the voters learn from
 
 
 def fitted(model: Any, x: Tensor, y: Tensor, n_classes: int) -> Probability:
@@ -70,6 +70,6 @@ def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -
 def train_voters(
     x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator
 ) -> tuple[Probability, ...]:
-    """Trees and boosting, trained on at most MOST rows of each class."""
-    few = sample_of_classes(y, generator, MOST)
+    """Trees and boosting, trained on at most MAX_ROWS rows of each class."""
+    few = sample_of_classes(y, seed_of(generator), MAX_ROWS)
     return tuple(family(x[few], y[few], n_classes, generator) for family in (extra_trees, boosting))

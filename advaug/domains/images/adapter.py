@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_array
 from torch import Tensor
 
 from advaug.containers.rows import as_array
 from advaug.core.box import Box
-from advaug.core.domain import refuse_not_finite
-from advaug.core.features import Features, FlatFeatures
+from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.sampling.domain import Adapter, Coding
 
 
 @dataclass
-class ImageAdapter(Parameters):
+class ImageAdapter(Adapter, Parameters):
     """One unit of radius = black to white.
 
     Parameters
@@ -45,6 +46,10 @@ class ImageAdapter(Parameters):
         """4-d arrays, and 3-d ones of uint8 (a 3-d float array could be a signal: say which)."""
         return isinstance(X, np.ndarray) and (X.ndim == 4 or (X.ndim == 3 and X.dtype == np.uint8))
 
+    def check(self, X: Any) -> Any:
+        """X as an array."""
+        return check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
+
     def fit(self, X: Any) -> "ImageCoding":
         """Learn black and white; ValueError for empty or not finite images."""
         X = as_array(X)
@@ -65,7 +70,7 @@ class ImageAdapter(Parameters):
 
 
 @dataclass(frozen=True)
-class ImageCoding:
+class ImageCoding(Coding):
     """Learnt black and white; whole-numbered pixels stay whole."""
 
     low: float
@@ -79,14 +84,6 @@ class ImageCoding:
             raise ValueError(f"images are {np.shape(X)[1:]}, but were {self.shape} in fit")
         values = (as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
         return torch.tensor(values, dtype=torch.float32)
-
-    def native(self, x: Tensor) -> Tensor:
-        """As encoded: 0 is black, 1 is white."""
-        return x
-
-    def features(self, x: Tensor, generator: torch.Generator) -> Features:
-        """The cells as they are."""
-        return FlatFeatures()
 
     def space(self, norm: float = math.inf) -> Space:
         """The box between black and white, on the grid of whole values where pixels are whole."""

@@ -16,11 +16,14 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import refuse_not_finite
+from advaug.core.domain import Provides
 from advaug.core.features import Features
+from advaug.core.finite import refuse_not_finite
+from advaug.core.objectives import Logits
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
+from advaug.domains.sequences.defaults import DEFAULTS
 from advaug.domains.sequences.features import NGramFeatures
 from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.space import EditSpace
@@ -32,13 +35,16 @@ from advaug.domains.sequences.tokenizer import (
     without_leading_space,
     words,
 )
+from advaug.sampling.defaults import Defaults
+from advaug.sampling.domain import Adapter, Coding
 
+PROVIDES = frozenset({"edits"})
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
 ALIGNED = 200  # differing tokens up to which edits are told one by one
 
 
 @dataclass
-class SequenceAdapter(Parameters):
+class SequenceAdapter(Adapter, Parameters):
     """One unit of radius = one edit: a token substituted, inserted, deleted, or two swapped.
 
     Takes lists, arrays and series of texts, and lists of tokens (texts or whole numbers).
@@ -88,9 +94,18 @@ class SequenceAdapter(Parameters):
     max_edit_share: float = 0.25
     max_tokens: int = 1024
 
+    @property
+    def provides(self) -> Provides:
+        return PROVIDES
+
     def accepts(self, X: Any) -> bool:
         """Texts, lists of texts, and lists of whole numbers of unequal length."""
         return containers.is_sequences(X)
+
+    def check(self, X: Any) -> Any:
+        """X; ValueError naming the first row that is neither a text nor a list of tokens."""
+        containers.sequences(X)
+        return X
 
     def fit(self, X: Any) -> "SequenceCoding":
         """Learn the vocabulary and which tokens are neighbours; errors name row or token."""
@@ -210,7 +225,7 @@ def seams_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
 
 
 @dataclass(frozen=True)
-class SequenceCoding:
+class SequenceCoding(Coding):
     """What `SequenceAdapter` has learnt: tokens and their numbers, and the space of edits."""
 
     cutter: Tokenizer
@@ -242,6 +257,30 @@ class SequenceCoding:
     def native(self, x: Tensor) -> Tensor:
         """Numbers of tokens from 1 on (`index` plus 1), 0 for padding and for unseen tokens."""
         return self.edits.plain(x).clamp_min(-1) + 1
+
+    @property
+    def provides(self) -> Provides:
+        return PROVIDES
+
+    @property
+    def lists_changes(self) -> bool:
+        return True
+
+    def defaults(self) -> Defaults:
+        return DEFAULTS
+
+    def check_net(self, logits: Logits, rows: Tensor) -> None:
+        """ValueError if the net has no vector for the largest number of a token."""
+        tokens = len(self.words)
+        try:
+            with torch.no_grad():
+                logits(torch.full_like(rows[:1], tokens))
+        except IndexError as error:
+            raise ValueError(
+                "surrogate: its torch.nn.Embedding is too small, tokens are numbered 0 (padding "
+                f"and unseen ones) to {tokens}: make it torch.nn.Embedding({tokens + 1}, ...), or "
+                "fit the adapter on the rows that the net was trained on"
+            ) from error
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """N-grams of tokens, and of the letters in words, in a few hundred columns."""

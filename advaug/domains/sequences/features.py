@@ -63,7 +63,7 @@ class NGramFeatures:
     rarity, directions : what was learnt of the buckets
     """
 
-    signs: ClassVar[None] = None
+    descriptors: ClassVar[None] = None
     normal: Array
     letters: Array | None
     first: Array

@@ -17,7 +17,7 @@ from torch import Tensor
 from advaug.core.parameters import Parameters
 from advaug.core.ties import at_least
 from advaug.domains.sequences.splicing import keys_of, lengths, neighbours
-from advaug.sampling.judges.protocol import Verdict
+from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import conformal
 
 ROWS = 256  # compared with all real ones at once
@@ -26,7 +26,7 @@ PAIR, TOKEN, ANY = 0.7, 0.29, 0.01  # weights of what was seen after a token, an
 
 
 @dataclass
-class BigramJudge(Parameters):
+class BigramJudge(Judge, Parameters):
     """Keeps sequences whose pairs of tokens, and whose length, are usual in the class.
 
     Surprise is the mean of -log p(token | token before) in the class: seen pairs, interpolated
@@ -55,6 +55,7 @@ class BigramJudge(Parameters):
     """
 
     reads_rows: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"edits"})
     min_probability: float = 0.5
     alpha: float = 0.05
     allow_copies: bool = False
@@ -108,7 +109,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class FittedBigramJudge:
+class FittedBigramJudge(FittedJudge):
     """A judge that has counted the pairs of a class."""
 
     judge: BigramJudge
@@ -149,7 +150,7 @@ class FittedBigramJudge:
             keeps &= ~torch.isin(keys_of(x), self.known)
         if self.judge.max_overlap < 1:
             keeps &= resemblance(rows, self.own) <= self.judge.max_overlap
-        return Verdict(keeps, probability, p_value)
+        return Verdict(keeps, p_value)
 
 
 def pairs_of(x: Int[Tensor, "batch length"]) -> tuple[Tensor, Tensor, Bool[Tensor, "batch pairs"]]:

@@ -5,7 +5,7 @@ once, on a bootstrap of the rows outside one fold. How sure a score is, rows hel
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -103,6 +103,7 @@ class NGramRidge(Parameters):
     tensor([True, True, True, True])
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset({"edits"})
     n_repeats: int = 2
     cv: int = 3
     alpha: float = 3.0

@@ -11,24 +11,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_array
 from torch import Tensor
 
 from advaug import containers
 from advaug.core.box import Box
-from advaug.core.domain import refuse_not_finite
+from advaug.core.domain import CELLS, Provides
 from advaug.core.features import Features
+from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.domains.signals.defaults import DEFAULTS
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
+from advaug.sampling.defaults import Defaults
+from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
 MOST_PADDING = 8  # times the mean length
+PROVIDES = CELLS | {"time_axis", "descriptors"}
 
 
 @dataclass
-class SignalAdapter(Parameters):
+class SignalAdapter(Adapter, Parameters):
     """One unit of radius = one standard deviation of a channel.
 
     Parameters
@@ -63,11 +69,22 @@ class SignalAdapter(Parameters):
     frozen: Any = ()
     bounds: Any = None
 
+    @property
+    def provides(self) -> Provides:
+        return PROVIDES
+
     def accepts(self, X: Any) -> bool:
         """3-d arrays except uint8 (those are images), and lists of 2-d arrays or of lists."""
         if isinstance(X, np.ndarray):
             return X.ndim == 3 and X.dtype != np.uint8
         return containers.is_list_of_signals(X) or containers.is_nested_signals(X)
+
+    def check(self, X: Any) -> Any:
+        """X with nested lists as an array; ValueError for signals in another layout."""
+        if containers.is_list_of_signals(X):
+            return X
+        containers.refuse_ragged(X)
+        return check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
 
     def fit(self, X: Any) -> "SignalCoding":
         """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
@@ -155,7 +172,7 @@ class SignalAdapter(Parameters):
 
 
 @dataclass(frozen=True)
-class SignalCoding:
+class SignalCoding(Coding):
     """What `SignalAdapter` has learnt; a value for each channel, in the signals' own units."""
 
     center: Array
@@ -186,6 +203,13 @@ class SignalCoding:
                 f"{high:g} cycles per sample: widen it, or give sampling_rate"
             )
         return replace(self, spread=spread * inside)
+
+    @property
+    def provides(self) -> Provides:
+        return PROVIDES
+
+    def defaults(self) -> Defaults:
+        return DEFAULTS
 
     def encode(self, X: Any) -> Tensor:
         """(n, channels, time) float32, with as many flags of missing cells where fit saw some."""

@@ -68,7 +68,7 @@ class ConvolutionFeatures:
         return (torch.cat(parts) - self.center) / self.scale
 
     @property
-    def signs(self) -> slice:
+    def descriptors(self) -> slice:
         """Powers by frequency, steps and correlations: the last features."""
         channels = self.channels
         pairs_seen = pairs(channels).shape[1]

@@ -89,7 +89,7 @@ class VerdictDisplay:
         """
         made = record(sampler, "label")
         committee = sampler.surrogate_
-        signs = committee.features.signs if isinstance(committee, Committee) else None
+        signs = committee.features.descriptors if isinstance(committee, Committee) else None
         if signs is None:
             raise ValueError(
                 "verdicts are of signals, by the sampler's own committee: leave surrogate='auto' "
@@ -110,7 +110,7 @@ class VerdictDisplay:
         code = int(np.flatnonzero(classes == label)[0])
         generator = torch.Generator().manual_seed(0)
         y_real = torch.from_numpy(codes)
-        kept = sample_of_classes(y_real, generator)
+        kept = sample_of_classes(y_real, 0)
         own = sampler.adapter_.encode(containers.take(X, real[kept.numpy()]))
         judge = judge or ConformalJudge(min_probability=1 / len(classes))
         seen = committee.features(own)
@@ -119,7 +119,7 @@ class VerdictDisplay:
         probability = committee.read(x).softmax(-1).mean(0)[:, code]
         said = bench.bench.verdict(x, probability)
         return cls(
-            agrees=(said.probability >= judge.min_probability).numpy(),
+            agrees=(probability >= judge.min_probability).numpy(),
             is_plausible=(said.p_value >= judge.alpha).numpy(),
             is_inside=bench.is_inside(x).numpy(),
             label=label,

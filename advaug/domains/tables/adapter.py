@@ -10,26 +10,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_array
 from torch import Tensor
 
 from advaug import containers
 from advaug.containers.columns import Series
 from advaug.containers.rows import Frame
 from advaug.core.box import Box
-from advaug.core.domain import refuse_not_finite
-from advaug.core.features import Features, FlatFeatures
+from advaug.core.domain import CELLS, Provides
+from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
+from advaug.sampling.domain import Adapter, Coding
 
 MOST_LEVELS = 31  # a category's rarer levels are seen as one, and never flipped to
+COLUMNS = CELLS | {"columns"}
 DAY = 86_400
 FARTHEST = 1e6  # robust standard deviations: beyond it float32 nets would see infinities
 
 
 @dataclass
-class TabularAdapter(Parameters):
+class TabularAdapter(Adapter, Parameters):
     """One unit of radius = one robust standard deviation of a number, or one flip of a category.
 
     Parameters
@@ -51,11 +54,33 @@ class TabularAdapter(Parameters):
     frozen: Any = ()
     max_flips: int = 1
 
+    @property
+    def provides(self) -> Provides:
+        return COLUMNS
+
     def accepts(self, X: Any) -> bool:
         """2-d arrays, frames, sparse matrices, lists of rows."""
         if containers.kind_of_container(X) in ("frame", "sparse"):
             return True
-        return np.ndim(X) == 2
+        try:
+            return np.ndim(X) == 2
+        except ValueError:  # Rows of unequal length.
+            return False
+
+    def check(self, X: Any) -> Any:
+        """X with lists as arrays; ValueError for no rows, no columns or a repeated name."""
+        if containers.kind_of_container(X) != "frame":
+            containers.refuse_ragged(X)
+            return check_array(
+                X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
+            )
+        containers.refuse_twice(X)
+        if not containers.count(X) or not X.shape[1]:
+            raise ValueError(
+                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
+                f"(shape={X.shape}) while a minimum of 1 is required."
+            )
+        return X
 
     def fit(self, X: Any) -> "TabularCoding":
         """Learn scale, bounds, levels and missing cells; errors name the column and the mend."""
@@ -178,13 +203,18 @@ def floats(values: list[float]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TabularCoding:
+class TabularCoding(Coding):
     """What `TabularAdapter` has learnt of a table's columns."""
 
     names: tuple[Any, ...]
     numbers: tuple[Number, ...]
     categories: tuple[Category, ...]
     flips: int = 1
+
+    @property
+    def provides(self) -> Provides:
+        is_plain = not any(number.has_missing or number.unit for number in self.numbers)
+        return COLUMNS | {"affine_columns"} if is_plain and not self.categories else COLUMNS
 
     @property
     def _flagged(self) -> list[int]:
@@ -251,10 +281,6 @@ class TabularCoding:
         scale = torch.tensor([n.scale for n in self.numbers], device=x.device, dtype=x.dtype)
         center = torch.tensor([n.center for n in self.numbers], device=x.device, dtype=x.dtype)
         return (x[:, : len(self.numbers)] * scale + center)[:, order.argsort()]
-
-    def features(self, x: Tensor, generator: torch.Generator) -> Features:
-        """The cells as they are."""
-        return FlatFeatures()
 
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""

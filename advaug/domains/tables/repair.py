@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import Coding
 from advaug.domains.tables.adapter import TabularCoding
 from advaug.domains.tables.column_codec import ColumnCodec
 from advaug.domains.tables.repair_rounds import RepairRounds
 from advaug.domains.tables.rules.constraints import Constraints, cells_of
 from advaug.domains.tables.rules.evaluation import Array
+from advaug.sampling.domain import Coding
 
 
 class ConstraintRepairer:

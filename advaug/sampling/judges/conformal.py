@@ -14,14 +14,14 @@ from torch import Tensor
 from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
 from advaug.core.ties import at_least
-from advaug.sampling.judges.protocol import Verdict
+from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import conformal
 
 MOST_REFERENCES = 1000  # rows of a class that distances are measured to
 
 
 @dataclass
-class ConformalJudge(Parameters):
+class ConformalJudge(Judge, Parameters):
     """What a synthetic row must hold to be kept.
 
     Parameters
@@ -66,7 +66,7 @@ class ConformalJudge(Parameters):
 
 
 @dataclass(frozen=True)
-class FittedConformalJudge:
+class FittedConformalJudge(FittedJudge):
     """A judge that has seen a class."""
 
     judge: ConformalJudge
@@ -90,4 +90,4 @@ class FittedConformalJudge:
         p_value = self.p_value(x)
         agrees = at_least(probability, self.judge.min_probability)
         keeps = agrees & (p_value >= self.judge.alpha)  # a p-value is a ratio of counts
-        return Verdict(keeps, probability, p_value)
+        return Verdict(keeps, p_value)

@@ -5,7 +5,7 @@ channels: what an attack changes first that knows nothing of signals.
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +19,7 @@ LEAST = 0.1  # standard deviation of a class's feature below which its band is n
 
 
 @dataclass
-class DescriptorBandJudge(Parameters):
+class DescriptorBandJudge(Judge, Parameters):
     """A judge that refuses, besides, what is stranger than nearly all real rows are.
 
     A row is as strange as its strangest feature, in standard deviations of the class, max over k
@@ -45,6 +45,7 @@ class DescriptorBandJudge(Parameters):
     tensor([ True, False])
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset({"descriptors"})
     judge: Judge
     columns: slice
     alpha: float = 0.1
@@ -81,7 +82,7 @@ def left_out(own: Float[Tensor, "own signs"]) -> Float[Tensor, " own"]:
 
 
 @dataclass(frozen=True)
-class FittedDescriptorBand:
+class FittedDescriptorBand(FittedJudge):
     """A banded judge that has seen a class."""
 
     bench: FittedJudge
@@ -110,4 +111,4 @@ class FittedDescriptorBand:
     ) -> Verdict:
         """The judge's verdict, kept where the row is inside the band too."""
         verdict = self.bench.verdict(x, probability)
-        return replace(verdict, keeps=verdict.keeps & self.is_inside(x))
+        return replace(verdict, accepts=verdict.accepts & self.is_inside(x))

@@ -22,7 +22,7 @@ from advaug.sampling.judges.cross_fitted import (
     agreement,
     fit_cross_fitted,
 )
-from advaug.sampling.judges.protocol import Verdict
+from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import (
     conformal,
     density,
@@ -39,7 +39,7 @@ LABEL_LEVEL = 0.06
 
 
 @dataclass
-class PanelJudge(Parameters):
+class PanelJudge(Judge, Parameters):
     """A judge that asks other model families and compares all answers with real rows'.
 
     Slower than `ConformalJudge` (several models a fold are trained) and independent of the nets
@@ -107,7 +107,7 @@ class PanelJudge(Parameters):
 
 
 @dataclass(frozen=True)
-class FittedPanelJudge:
+class FittedPanelJudge(FittedJudge):
     """A panel that has seen the rows and one class; it sits on the CPU."""
 
     panel: PanelJudge
@@ -175,4 +175,4 @@ class FittedPanelJudge:
         signs = {name: value.to(x.device) for name, value in self.signs(x.cpu())[0].items()}
         keeps = signs["label_p"] >= self.panel.label_alpha
         keeps &= signs["plausibility_p"] >= self.panel.alpha
-        return Verdict(keeps, probability, signs["plausibility_p"])
+        return Verdict(keeps, signs["plausibility_p"])

@@ -1,0 +1,47 @@
+"""What estimators do with sequences where the user does not say so: chosen by measurement."""
+
+from dataclasses import replace
+
+import torch
+
+from advaug.attacks.ascent import Attack
+from advaug.domains.sequences.attacks.greedy import Greedy
+from advaug.domains.sequences.judge import BigramJudge
+from advaug.domains.sequences.ngram_ridge import NGramRidge
+from advaug.sampling.defaults import Defaults, conformal_judge
+from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
+from advaug.sampling.judges.protocol import Judge
+from advaug.sampling.recipes import Explore, Recipe
+from advaug.sampling.voters import MAX_ROWS, seed_of
+
+
+def explore(auc: float) -> Recipe:
+    return Explore(p_cross_class=0.6, noise_std=3.0)
+
+
+def with_ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> EncodedDataset:
+    """Linear models on all n-grams vote: the nets see only leading directions of them."""
+    few = sample_of_classes(dataset.y, seed_of(generator), MAX_ROWS)
+    models = NGramRidge().fit(
+        dataset.x[few],
+        dataset.y[few],
+        dataset.n_classes,
+        generator,
+        dataset.committee.features,
+    )
+    return replace(dataset, row_voters=(models.probability,))
+
+
+def judge(n_classes: int, *, redraws: bool) -> Judge:
+    """Redrawn rows are also refused where they equal a real row."""
+    if redraws:
+        return BigramJudge(1 / n_classes, alpha=0.0)
+    return conformal_judge(n_classes, redraws=False)
+
+
+def edits(attack: Attack, *, is_queried: bool) -> Attack:
+    """Sequences move by edits, whatever attack a recipe has for numbers."""
+    return Greedy(stop_at=getattr(attack, "stop_at", None))
+
+
+DEFAULTS = Defaults(recipe=explore, with_voters=with_ngram_ridge, judge=judge, attack=edits)

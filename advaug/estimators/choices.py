@@ -1,0 +1,109 @@
+"""What a parameter names or holds, as an object; and whether the objects fit each other.
+
+All is checked before anything is trained.
+"""
+
+from typing import Any, Generic, Protocol
+
+import numpy as np
+
+from advaug import containers
+from advaug.attacks.ascent import Attack
+from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
+from advaug.sampling.domain import Adapter
+from advaug.sampling.judges.protocol import Judge
+from advaug.sampling.recipes import Recipe
+
+NOTES = "__annotations__"
+
+
+def choose(registry: Registry, value: Any, protocol: type | None = None) -> Any:
+    """The object that a name stands for, or the object itself.
+
+    Raises
+    ------
+    ValueError : no such name; the nearest one is given
+    TypeError : the object lacks members of the protocol; the class to inherit from is named
+    """
+    if isinstance(value, str):
+        if value not in registry:
+            raise ValueError(registry.unknown(value))
+        return registry[value]()
+    if protocol is not None and not isinstance(value, protocol):
+        lacks = [name for name in members(protocol) if not hasattr(value, name)]
+        raise TypeError(
+            f"{registry.parameter} {type(value).__name__} has no {', '.join(lacks)}: inherit from "
+            f"{protocol.__module__}.{protocol.__name__}, which has defaults for what a "
+            f"{registry.parameter} does not say"
+        )
+    return value
+
+
+def members(protocol: type) -> list[str]:
+    """The public members of a protocol."""
+    bases = [base for base in protocol.__mro__ if base not in (Protocol, Generic, object)]
+    names = {name for base in bases for name in (*vars(base), *vars(base).get(NOTES, ()))}
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
+    """The adapter named or given, or the first one that accepts X."""
+    if adapter != "auto":
+        return choose(ADAPTERS, adapter, Adapter)
+    for name in ADAPTERS:
+        one = ADAPTERS[name]()
+        if one.accepts(X):
+            return one
+    containers.refuse_ragged(X)
+    raise ValueError(
+        f"Found array with dim {np.ndim(X)} and dtype {getattr(X, 'dtype', '?')} that no adapter "
+        f"takes: {', '.join(ADAPTERS)} are known; reshape to (rows, columns), (signals, channels, "
+        "time) or (images, channels, height, width), or name one, e.g. adapter='image'"
+    )
+
+
+def choose_attack(attack: str | Attack) -> Attack:
+    """The attack named or given."""
+    return choose(ATTACKS, attack)
+
+
+def choose_recipe(recipe: str | Recipe) -> Recipe:
+    """The recipe named or given."""
+    return choose(RECIPES, recipe, Recipe)
+
+
+def choose_judge(judge: str | Judge) -> Judge:
+    """The judge named or given."""
+    return choose(JUDGES, judge, Judge)
+
+
+def choose_surrogate(surrogate: Any) -> Any:
+    """The settings of a surrogate, named or given."""
+    return choose(SURROGATES, surrogate)
+
+
+def choose_voters(voters: Any) -> tuple[Any, ...]:
+    """Functions (x, y, n_classes, generator) -> (rows -> probabilities), named or given."""
+    named = [voters] if isinstance(voters, str) or callable(voters) else list(voters)
+    return tuple(VOTERS[one] if isinstance(one, str) else one for one in named)
+
+
+def requires(thing: Any) -> frozenset[str]:
+    return getattr(thing, "requires", frozenset())
+
+
+def refuse_unfit(
+    parameter: str, thing: Any, provides: frozenset[str], registry: Registry | None = None
+) -> None:
+    """ValueError if something requires what rows and model do not provide; it names what fits."""
+    lacks = sorted(requires(thing) - provides)
+    if not lacks:
+        return
+    fitting = ""
+    if registry is not None:
+        names = [name for name in registry if requires(registry[name]()) <= provides]
+        fitting = f": take {parameter}={' or '.join(map(repr, names[:4]))}" if names else ""
+    raise ValueError(
+        f"{parameter} {type(thing).__name__} requires {', '.join(lacks)}, but these rows and this "
+        f"model provide only {', '.join(sorted(provides)) or 'nothing'}{fitting}"
+    )

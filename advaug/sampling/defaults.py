@@ -1,0 +1,67 @@
+"""What estimators do with a domain's rows where the user does not say so: chosen by measurement.
+
+A domain hands in the fields that suit its rows; the values here suit tables and images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from advaug.attacks.ascent import Attack
+from advaug.attacks.square import Square
+from advaug.models.committee import Ensemble
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.judges.conformal import ConformalJudge
+from advaug.sampling.judges.protocol import Judge
+from advaug.sampling.recipes import Explore, Recipe
+from advaug.sampling.voters import train_voters
+
+EASY_AUC = 0.985  # From here on little is left to learn: new rows stay beside real ones.
+
+
+def explore(auc: float) -> Recipe:
+    """How far "explore" goes, by the held-out AUC of the committee."""
+    return Explore(max_mix=0.0, p_cross_class=0.0, noise_std=1.0) if auc >= EASY_AUC else Explore()
+
+
+def with_trees(dataset: EncodedDataset, generator: torch.Generator) -> EncodedDataset:
+    """Extra trees and boosting vote beside the committee."""
+    voters = train_voters(dataset.features, dataset.y, dataset.n_classes, generator)
+    return replace(dataset, voters=voters)
+
+
+def conformal_judge(n_classes: int, *, redraws: bool) -> Judge:
+    """Where the recipe's chance decides (`redraws`), plausibility is recorded and not required."""
+    return ConformalJudge(1 / n_classes, alpha=0.0) if redraws else ConformalJudge()
+
+
+def attack_for_queries(attack: Attack, *, is_queried: bool) -> Attack:
+    """A recipe's own attack, or one that only queries where the model has no gradient."""
+    if not is_queried:
+        return attack
+    return Square(steps=100, stop_at=getattr(attack, "stop_at", None))
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Functions that choose, one for each thing that a user may leave open.
+
+    Parameters
+    ----------
+    recipe : callable (auc) -> Recipe
+        How far "explore" goes.
+    ensemble : Ensemble
+        The settings of the committee.
+    with_voters : callable (dataset, generator) -> dataset
+        Adds the models that vote beside the committee.
+    judge : callable (n_classes, redraws) -> Judge
+    attack : callable (attack, is_queried) -> Attack
+        A recipe's own attack, as these rows and this model can follow it.
+    """
+
+    recipe: Callable[[float], Recipe] = explore
+    ensemble: Ensemble = field(default_factory=Ensemble)
+    with_voters: Callable[[EncodedDataset, torch.Generator], EncodedDataset] = with_trees
+    judge: Callable[..., Judge] = conformal_judge
+    attack: Callable[..., Attack] = attack_for_queries

@@ -1,0 +1,89 @@
+"""What a domain must fill so that every estimator, report and command works on its rows.
+
+An adapter holds settings and learns a coding; the coding turns rows into tensors and back. Both
+inherit from the protocols here. Members whose body is not "..." have a default.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from advaug.core.domain import CELLS, Provides, RowCoding
+from advaug.core.features import Features, FlatFeatures
+from advaug.sampling.defaults import Defaults
+
+
+@runtime_checkable
+class Coding(RowCoding, Protocol):
+    """What an adapter has learnt: a coding of rows, and what is done with such rows."""
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """What the committee sees of encoded rows like `x`."""
+        return FlatFeatures()
+
+    def defaults(self) -> Defaults:
+        """What estimators do with such rows where the user does not say so."""
+        return Defaults()
+
+    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
+        """For each row what moved: name -> (before, after)."""
+        return [{} for _ in range(len(before))]
+
+    @property
+    def lists_changes(self) -> bool:
+        """Whether the provenance of new rows lists their changes."""
+        return False
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """Settings of a domain; `fit` returns a new coding and leaves the adapter as it was."""
+
+    @property
+    def provides(self) -> Provides:
+        """What the coding will provide, as far as that is known before `fit`."""
+        return CELLS
+
+    def accepts(self, X: Any) -> bool:
+        """Whether X is a container of this domain."""
+        ...
+
+    def check(self, X: Any) -> Any:
+        """X as `fit` and `encode` take it; TypeError or ValueError with the mend."""
+        return X
+
+    def fit(self, X: Any) -> Coding:
+        """Learn scale, bounds and levels from the rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class FittedAdapter(Adapter):
+    """An adapter that has learnt already: rows seen later are measured in the same units.
+
+    Parameters
+    ----------
+    coding : Coding
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advaug.adapters import FittedAdapter, TabularAdapter
+    >>> coding = TabularAdapter().fit(np.arange(8.0).reshape(4, 2))
+    >>> FittedAdapter(coding).fit(np.zeros((1, 2))) is coding
+    True
+    """
+
+    coding: Coding
+
+    @property
+    def provides(self) -> Provides:
+        return self.coding.provides
+
+    def accepts(self, X: Any) -> bool:
+        return True
+
+    def fit(self, X: Any) -> Coding:
+        return self.coding

@@ -1,0 +1,143 @@
+"""Generated rows on their way into the user's container, and where each of them came from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from advaug import containers
+from advaug.sampling.class_generator import RECORD, ClassGenerator, SyntheticBatch
+from advaug.sampling.constraints import RowConstraints, RowStatus
+from advaug.sampling.domain import Coding
+from advaug.sampling.encoded_dataset import EncodedDataset
+
+Array = np.ndarray[Any, Any]
+
+# What became of a synthetic row: its place in this tuple is its code.
+STATUSES = ("accepted", "retracted", "repaired", "reverted", "replaced", "copied")
+
+
+@dataclass(frozen=True)
+class ClassRequest:
+    """How many rows of a class by which recipe.
+
+    Parameters
+    ----------
+    name : str
+        The recipe's name in the provenance.
+    """
+
+    generator: ClassGenerator
+    count: int
+    name: str
+
+
+@dataclass(frozen=True)
+class RowWriter:
+    """Writes generated rows on copies of their parents, in the user's container.
+
+    Parameters
+    ----------
+    X : the user's rows
+    coding : Coding
+    dataset : EncodedDataset
+    constraints : RowConstraints
+    """
+
+    X: Any
+    coding: Coding
+    dataset: EncodedDataset
+    constraints: RowConstraints
+
+    def write(self, batch: SyntheticBatch, label: int) -> tuple[Any, dict[str, Array]]:
+        """New rows and their record; a row that breaks a rule becomes its anchor row."""
+        new, parents, broken = self._decoded(batch)
+        if broken.any():
+            batch = self._with_anchors(batch, torch.from_numpy(broken), label)
+            new, parents, _ = self._decoded(batch)
+        return new, self._record(batch, parents, new, broken)
+
+    def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
+        """New rows, their parents, and which rows break a rule that their parent keeps."""
+        parents = containers.take(self.X, self.dataset.rows[batch.parent].numpy())
+        new = self.coding.decode(batch.x, self.dataset.x[batch.parent], parents)
+        new, broken = self.constraints.finish(new, parents)
+        return new, parents, broken
+
+    def _with_anchors(
+        self, batch: SyntheticBatch, where: torch.Tensor, label: int
+    ) -> SyntheticBatch:
+        """The batch with anchor rows in place of some rows."""
+        anchors = self.dataset.x[batch.anchor]
+        margins = self.dataset.margins(label)[batch.anchor]
+        instead = {
+            **dict.fromkeys(("margin_before", "margin_after"), margins),
+            **{name: torch.zeros(len(where)) for name in ("move_share", "distance", "repair")},
+            "p_value": torch.full((len(where),), torch.nan),
+            "probability": torch.ones(len(where)),
+        }
+        return replace(
+            batch,
+            x=torch.where(where.view(-1, *[1] * (anchors.dim() - 1)), anchors, batch.x),
+            parent=torch.where(where, batch.anchor, batch.parent),
+            second_parent=batch.second_parent.masked_fill(where, -1),
+            record={n: torch.where(where, instead[n], v) for n, v in batch.record.items()},
+        )
+
+    def _record(
+        self, batch: SyntheticBatch, parents: Any, new: Any, replaced: Array
+    ) -> dict[str, Array]:
+        second = self.dataset.rows[batch.second_parent.clamp_min(0)].numpy()
+        facts = {name: batch.record[name].numpy() for name in RECORD}
+        record: dict[str, Any] = {
+            "parent": self.dataset.rows[batch.parent].numpy(),
+            "second_parent": np.where(batch.second_parent.numpy() < 0, -1, second),
+            "status": status_of(facts["move_share"], facts.pop("repair"), replaced),
+            **facts,
+        }
+        if self.coding.lists_changes:
+            record["changes"] = self.coding.changes(parents, new)
+        return record
+
+
+def status_of(move_share: Array, repair: Array, replaced: Array) -> Array:
+    """Codes into STATUSES: the strongest thing that was done to each row."""
+    status = np.where(move_share < 1, STATUSES.index("retracted"), STATUSES.index("accepted"))
+    status[repair == RowStatus.REPAIRED] = STATUSES.index("repaired")
+    status[repair == RowStatus.REVERTED] = STATUSES.index("reverted")
+    status[move_share == 0] = STATUSES.index("copied")
+    status[replaced] = STATUSES.index("replaced")
+    return status.astype(np.int8)
+
+
+def synthetic_rows(
+    writer: RowWriter, requests: list[ClassRequest], batch_size: int
+) -> Iterator[tuple[Any, dict[str, Array]]]:
+    """Batches of new rows of all requests, each with its record."""
+    recipes = sorted({request.name for request in requests})
+    for request in requests:
+        label = request.generator.label
+        for rows in torch.arange(request.count).split(batch_size):
+            new, record = writer.write(request.generator.rows(rows), label)
+            codes = {"recipe": recipes.index(request.name), "label": label}
+            filled = {name: np.full(len(rows), code, np.int32) for name, code in codes.items()}
+            yield new, record | filled
+
+
+def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The records of all batches as one, column by column; empty columns where there are none."""
+    if not records:
+        names = ("parent", "second_parent", "status", "recipe", "label")
+        floats = [name for name in RECORD if name != "repair"]
+        return {
+            **{name: np.empty(0, int) for name in names},
+            **{name: np.empty(0, np.float32) for name in floats},
+        }
+    return {
+        name: [change for one in records for change in one[name]]
+        if name == "changes"
+        else np.concatenate([one[name] for one in records])
+        for name in records[0]
+    }
