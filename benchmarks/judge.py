@@ -74,7 +74,7 @@ def answers(X: pd.DataFrame, y: np.ndarray, seed: int) -> tuple[np.ndarray, dict
         "label p": signs["label_p"].numpy(),
         "surety": signs["agreement"].numpy(),
         "committee": probability.numpy(),
-        "lean": lean.keeps.numpy(),
+        "lean": lean.accepts.numpy(),
         "hidden": is_hidden(new, x, labels == 0).numpy(),
     }
 

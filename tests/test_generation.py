@@ -10,12 +10,15 @@ from advaug.core.box import Box
 from advaug.core.neighbors import nearest
 from advaug.core.norms import length
 from advaug.core.objectives import margin
+from advaug.core.row_random import RowRandom
 from advaug.judges import ConformalJudge
 from advaug.models import Ensemble
 from advaug.recipes import Boundary, Explore, Harden, Interpolate, Match
-from advaug.sampling.encoded_dataset import MOST_ROWS, EncodedDataset, sample_of_classes
-from advaug.sampling.engine import RECORD, GenerationConfig, generate
-from advaug.sampling.recipes import RECIPES, round_robin
+from advaug.registry import RECIPES
+from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
+from advaug.sampling.encoded_dataset import MAX_ROWS, EncodedDataset, sample_of_classes
+from advaug.sampling.judges.protocol import FittedJudge, Verdict
+from advaug.sampling.recipes import round_robin
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
 
@@ -35,24 +38,23 @@ def pool():
     return EncodedDataset(x, y, torch.arange(84), space, committee)
 
 
-def grow(pool, recipe, count=40, label=1, **settings):
-    """All batches as one."""
-    defaults = {
-        "attack": recipe.attack,
-        "attacked": None,
-        "bench": None,
-        "radius": None,
-        "batch_size": 4096,
-        "device": torch.device("cpu"),
-    }
-    terms = GenerationConfig(**defaults | settings)
-    batches = list(generate(pool, recipe, label, count, terms, source()))
-    record = {name: torch.cat([one.record[name] for one in batches]) for name in RECORD}
-    rows = (torch.cat([getattr(one, name) for one in batches]) for name in ("x", "parent", "mate"))
-    return *rows, record
+def grow(pool, recipe, count=40, label=1, batch_size=4096, **settings):
+    """All rows, their parents, second parents and records."""
+    config = GenerationConfig(**{"attack": recipe.attack} | settings)
+    generator = ClassGenerator(pool, recipe, label, config)
+    batches = [generator.rows(rows) for rows in torch.arange(count).split(batch_size)]
+    record = {name: torch.cat([one.record[name] for one in batches]) for name in batches[0].record}
+    names = ("x", "parent", "second_parent")
+    return *(torch.cat([getattr(one, name) for one in batches]) for name in names), record
 
 
-# ---------------------------------------------------------------- the pool
+def planned(recipe, pool, label, count):
+    """The recipe's plan of the first draws."""
+    draws = torch.arange(count)
+    return recipe.plan(pool, label, draws, RowRandom.of(pool.seed, label, draws))
+
+
+# ---------------------------------------------------------------- the dataset
 
 
 def test_neighbours_are_those_of_all_distances():
@@ -87,7 +89,7 @@ def test_margins_come_from_members_that_never_saw_the_row(pool):
 
 
 def test_enemies_are_of_other_classes_and_kin_of_the_same(pool):
-    own = pool.of(1)
+    own = pool.of_class(1)
     assert (pool.y[own] == 1).all()
     assert (pool.y[pool.other_class_neighbors(1, 3)[1]] == 0).all()
     kin = pool.same_class_neighbors(1, 5)[1]
@@ -96,18 +98,18 @@ def test_enemies_are_of_other_classes_and_kin_of_the_same(pool):
 
 
 def test_big_classes_are_sampled_and_small_ones_kept_whole():
-    y = torch.cat([torch.zeros(MOST_ROWS + 50), torch.ones(9)]).long()[
-        torch.randperm(MOST_ROWS + 59, generator=source())
+    y = torch.cat([torch.zeros(MAX_ROWS + 50), torch.ones(9)]).long()[
+        torch.randperm(MAX_ROWS + 59, generator=source())
     ]
-    kept = sample_of_classes(y, source())
+    kept = sample_of_classes(y, 0)
     assert torch.equal(kept, kept.unique())
-    assert y[kept].bincount().tolist() == [MOST_ROWS, 9]
+    assert y[kept].bincount().tolist() == [MAX_ROWS, 9]
 
 
 @pytest.mark.parametrize("count", [1, 23, 24, 25, 60])
 def test_parents_are_taken_evenly(pool, count):
-    own = pool.of(1)
-    times = round_robin(own, count, source()).bincount(minlength=84)
+    own = pool.of_class(1)
+    times = round_robin(own, torch.arange(count), 0, 1).bincount(minlength=84)
     assert times.sum() == count
     assert times[own].max() - times[own].min() <= 1
     assert not times[pool.y == 0].any()
@@ -118,40 +120,40 @@ def test_parents_are_taken_evenly(pool, count):
 
 @every_recipe
 def test_every_home_is_a_real_row_of_the_class(pool, name):
-    plan = RECIPES[name]().plan(pool, 1, 50, source())
-    assert (pool.y[plan.home] == 1).all()
+    plan = planned(RECIPES[name](), pool, 1, 50)
+    assert (pool.y[plan.anchor] == 1).all()
     assert (pool.y[plan.parent] == (name != "translate")).all()
-    assert ((plan.share >= 0) & (plan.share <= 1)).all()
+    assert ((plan.mix >= 0) & (plan.mix <= 1)).all()
     assert plan.radius.isfinite().all()
     assert all(len(column) == 50 for column in vars(plan).values())
 
 
 def test_matched_rows_aim_at_real_margins_of_the_class_made_easier(pool):
-    margins = pool.margins(1)[pool.of(1)]
+    margins = pool.margins(1)[pool.of_class(1)]
     for easier in (0.0, 0.75):
-        plan = Match(margin_shift=easier).plan(pool, 1, 200, source())
-        targets = plan.level - easier * margins.std(correction=0)
+        plan = planned(Match(margin_shift=easier), pool, 1, 200)
+        targets = plan.target_margin - easier * margins.std(correction=0)
         assert (targets[:, None] - margins).abs().min(1).values.max() < 1e-5
 
 
 @pytest.mark.parametrize("crossing", [0.0, 0.3, 1.0])
 def test_so_many_matched_rows_cross_to_the_other_class(pool, crossing):
-    plan = Match(p_cross_class=crossing).plan(pool, 1, 400, source())
-    share = (pool.y[plan.mate] == 0).float().mean()
+    plan = planned(Match(p_cross_class=crossing), pool, 1, 400)
+    share = (pool.y[plan.second_parent] == 0).float().mean()
     assert float(share) == pytest.approx(crossing, abs=0.08)
 
 
 def test_half_of_the_boundary_rows_stay_and_the_rest_aim_beside_the_border(pool):
-    plan = Boundary(margin_std=0.5).plan(pool, 1, 400, source())
+    plan = planned(Boundary(margin_std=0.5), pool, 1, 400)
     assert float((plan.radius == 0).float().mean()) == pytest.approx(0.5, abs=0.08)
-    assert (plan.level >= 0).all()
-    assert float(plan.level.mean()) == pytest.approx(0.5 * math.sqrt(2 / math.pi), abs=0.06)
+    assert (plan.target_margin >= 0).all()
+    assert float(plan.target_margin.mean()) == pytest.approx(0.5 * math.sqrt(2 / math.pi), abs=0.06)
 
 
 def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
     gap, _ = pool.other_class_neighbors(1)
-    plan = Harden(radius_share=0.5, norm=2.0).plan(pool, 1, 24, source())
-    own = pool.of(1)
+    plan = planned(Harden(radius_share=0.5, norm=2.0), pool, 1, 24)
+    own = pool.of_class(1)
     assert_close(plan.radius, 0.5 * gap[torch.searchsorted(own, plan.parent), 0])
 
 
@@ -170,8 +172,8 @@ def test_a_class_of_one_row_is_repeated():
 @every_recipe
 @pytest.mark.parametrize("count", [1, 7, 40])
 def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
-    x, parent, mate, record = grow(pool, RECIPES[name](), count)
-    assert len(x) == len(parent) == len(mate) == count
+    x, parent, second, record = grow(pool, RECIPES[name](), count)
+    assert len(x) == len(parent) == len(second) == count
     assert all(len(values) == count for values in record.values())
 
 
@@ -179,8 +181,8 @@ def test_exactly_as_many_rows_as_asked_are_grown(pool, name, count):
 def test_no_row_depends_on_the_batch_size(pool, name):
     bench = ConformalJudge().fit(pool.features, pool.y, 1, source())
     attack = None if name == "interpolate" else PGD()
-    wanted = grow(pool, RECIPES[name](), attack=attack, bench=bench)
-    small = grow(pool, RECIPES[name](), attack=attack, bench=bench, batch_size=3)
+    wanted = grow(pool, RECIPES[name](), attack=attack, judge=bench)
+    small = grow(pool, RECIPES[name](), attack=attack, judge=bench, batch_size=3)
     assert_close(small[0], wanted[0], atol=1e-4, rtol=1e-4)
     assert torch.equal(small[1], wanted[1])
     assert torch.equal(small[2], wanted[2])
@@ -214,13 +216,12 @@ def test_translated_rows_end_in_the_class_they_are_carried_to(pool):
 def test_matched_rows_come_nearer_to_their_level(pool):
     recipe = Match(p_cross_class=0.0)
     settings = {"attacked": pool.committee.logits, "radius": 3.0}
-    level = recipe.plan(pool, 1, 40, source()).level
+    level = planned(recipe, pool, 1, 40).target_margin
 
     def miss(attack):
         x, _, _, _ = grow(pool, recipe, attack=attack, **settings)
         values = margin(pool.committee.logits(x), torch.ones(40, dtype=torch.long))
-        # Rows come fold by fold: the sorted levels and margins are compared.
-        return float((values.sort().values - level.sort().values).abs().mean())
+        return float((values - level).abs().mean())
 
     assert miss(recipe.attack) < 0.5 * miss(None)
 
@@ -269,7 +270,7 @@ def test_explored_rows_are_kept_by_the_chance_that_all_voices_give_them(pool):
 def test_a_voter_is_heard_beside_the_committee(pool):
     many = replace(pool, voters=(only_beyond,) * 9)
     x, _, _, record = grow(many, Explore(acceptance_power=40.0), count=60)
-    new = record["kept"] == 1
+    new = record["move_share"] == 1
     assert new.float().mean() > 0.9
     assert (x[new, 0] > 1.5).float().mean() > 0.95
     assert (
@@ -283,7 +284,7 @@ def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
 
     def share_right(recipe):
         x, _, _, record = grow(pool, recipe, count=300, attacked=only_first)
-        return float((x[record["kept"] == 1, 0] > 2).float().mean())
+        return float((x[record["move_share"] == 1, 0] > 2).float().mean())
 
     assert share_right(Explore()) > 0.3
     assert share_right(Explore(hardness=3.0)) < 0.02
@@ -291,34 +292,34 @@ def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
 
 def test_what_all_voices_refuse_is_repeated(pool):
     against = replace(pool, voters=(surely(0),) * 99)
-    x, parent, mate, record = grow(against, Explore(acceptance_power=99.0), count=9)
-    assert not record["kept"].any()
+    x, parent, second, record = grow(against, Explore(acceptance_power=99.0), count=9)
+    assert not record["move_share"].any()
     assert torch.equal(x, pool.x[parent])
-    assert (mate == -1).all()
+    assert (second == -1).all()
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.5])
 def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
     recipe = Explore(noise_std=noise, acceptance_power=0.0)
-    x, parent, mate, _ = grow(pool, recipe, count=200)
-    a, b, scale = pool.x[parent], pool.x[mate], pool.committee.scale
+    x, parent, second, _ = grow(pool, recipe, count=200)
+    a, b, scale = pool.x[parent], pool.x[second], pool.committee.scale
     way = (b - a) / scale
     share = ((x - a) / scale * way).sum(1) / way.square().sum(1).clamp_min(1e-9)
-    off = length((x - a) / scale - share.clamp(0, 1)[:, None] * way, 2)[mate >= 0]
+    off = length((x - a) / scale - share.clamp(0, 1)[:, None] * way, 2)[second >= 0]
     assert float(off.max()) <= noise + 1e-4
     assert float(off.max()) >= 0.6 * noise
 
 
 def test_some_explored_rows_are_only_attacked_and_the_others_only_mixed(pool):
     recipe = Explore(p_attack_only=0.25, attack_radius=0.7)
-    plan = recipe.plan(pool, 1, 4000, torch.Generator().manual_seed(0))
+    plan = planned(recipe, pool, 1, 4000)
     is_apart = plan.radius > 0
     assert abs(float(is_apart.double().mean()) - 0.25) < 0.03
-    assert (plan.mate == plan.parent)[is_apart].all()
-    assert (plan.share[is_apart] == 0).all()
-    assert (plan.scatter[is_apart] == 0).all()
+    assert (plan.second_parent == plan.parent)[is_apart].all()
+    assert (plan.mix[is_apart] == 0).all()
+    assert (plan.noise_std[is_apart] == 0).all()
     assert float(plan.radius.max()) <= 0.7
-    assert (plan.share[~is_apart] > 0).double().mean() > 0.99
+    assert (plan.mix[~is_apart] > 0).double().mean() > 0.99
 
 
 def test_frozen_and_bounded_numbers_do_not_scatter(pool):
@@ -335,29 +336,66 @@ def test_frozen_and_bounded_numbers_do_not_scatter(pool):
 
 
 def test_refused_rows_are_drawn_back_by_shares_until_they_please(pool):
-    class HalfWay:
-        """A bench that keeps what lies within .6 of a unit of its parent."""
-
-        def to(self, device):
-            return self
+    class HalfWay(FittedJudge):
+        """It accepts what lies within .6 of a unit of its parent."""
 
         def verdict(self, x, probability):
-            near = nearest(x, pool.features, 1)[0][:, 0] <= 0.6
-            return type("Verdict", (), {"keeps": near, "p_value": probability})
+            return Verdict(nearest(x, pool.features, 1)[0][:, 0] <= 0.6, probability)
 
-    x, parent, _, record = grow(pool, Harden(), bench=HalfWay(), attack=FGSM(), radius=1.0)
+    x, parent, _, record = grow(pool, Harden(), judge=HalfWay(), attack=FGSM(), radius=1.0)
     away = length(x - pool.x[parent], 2.0)
-    assert set(record["kept"].tolist()) <= {1.0, 0.5, 0.25, 0.0}
-    assert_close(away, record["kept"], atol=1e-5, rtol=0)
-    assert (record["kept"] == 0.5).any()
+    assert set(record["move_share"].tolist()) <= {1.0, 0.5, 0.25, 0.0}
+    assert_close(away, record["move_share"], atol=1e-5, rtol=0)
+    assert (record["move_share"] == 0.5).any()
 
 
 @every_recipe
 def test_what_no_judge_would_keep_goes_home_to_a_row_of_the_class(pool, name):
     bench = ConformalJudge(min_probability=1.0, alpha=1.0).fit(pool.features, pool.y, 1, source())
-    x, parent, mate, record = grow(pool, RECIPES[name](), bench=bench)
-    assert not record["kept"].any()
+    x, parent, second, record = grow(pool, RECIPES[name](), judge=bench)
+    assert not record["move_share"].any()
     assert not record["distance"].any()
     assert torch.equal(x, pool.x[parent])
     assert (pool.y[parent] == 1).all()
-    assert (mate == -1).all()
+    assert (second == -1).all()
+
+
+# ---------------------------------------------------------------- the identity of rows
+
+
+@every_recipe
+def test_a_larger_request_begins_with_the_rows_of_a_smaller_one(pool, name):
+    judge = ConformalJudge(0.4).fit(pool.features, pool.y, 1, source())
+    few, many = (grow(pool, RECIPES[name](), count, judge=judge) for count in (30, 31))
+    for one, other in zip(few[:3], many[:3], strict=True):
+        assert_close(one, other[:30], atol=1e-5, rtol=1e-5)
+
+
+@every_recipe
+def test_two_shards_are_one(pool, name):
+    generator = ClassGenerator(pool, RECIPES[name](), 1, GenerationConfig())
+    whole = generator.rows(torch.arange(40))
+    shards = [generator.rows(rows) for rows in (torch.arange(17, 40), torch.arange(17))]
+    assert torch.equal(torch.cat([shards[1].x, shards[0].x]), whole.x)
+    assert torch.equal(torch.cat([shards[1].parent, shards[0].parent]), whole.parent)
+
+
+def test_rows_come_in_the_order_of_their_numbers(pool):
+    generator = ClassGenerator(pool, Explore(), 1, GenerationConfig())
+    asked = torch.tensor([5, 2, 9])
+    batch = generator.rows(asked)
+    assert batch.rows.tolist() == [2, 5, 9]
+    assert torch.equal(batch.x, generator.rows(torch.arange(10)).x[[2, 5, 9]])
+
+
+def test_classes_and_seeds_have_rows_of_their_own(pool):
+    first = grow(pool, Interpolate(), 24)[1]
+    assert not torch.equal(first, grow(replace(pool, seed=1), Interpolate(), 24)[1])
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 24, 97])
+def test_every_round_of_parents_is_a_permutation_and_rounds_differ(n):
+    own = torch.arange(n) + 5
+    rounds = round_robin(own, torch.arange(40 * n), 3, 1).view(40, n)
+    assert torch.equal(rounds.sort(1).values, own.expand(40, n))
+    assert n < 9 or len(rounds.unique(dim=0)) > 20

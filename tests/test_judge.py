@@ -26,7 +26,7 @@ def test_p_values_of_unseen_rows_of_the_class_are_uniform(n):
 def test_a_share_of_alpha_of_the_class_is_refused_at_alpha():
     judge = bench(1000, min_probability=0.0, alpha=0.1)
     new = rows(4000, 1)
-    keeps = judge.verdict(new, torch.ones(len(new))).keeps
+    keeps = judge.verdict(new, torch.ones(len(new))).accepts
     assert float((~keeps).float().mean()) == pytest.approx(0.1, abs=0.04)
 
 
@@ -34,7 +34,7 @@ def test_far_rows_have_the_least_p_value_and_are_refused():
     judge = bench(99)
     far = rows(5, 1) + 50
     assert torch.equal(judge.p_value(far), torch.full((5,), 1 / 100))
-    assert not judge.verdict(far, torch.ones(5)).keeps.any()
+    assert not judge.verdict(far, torch.ones(5)).accepts.any()
 
 
 def test_the_p_value_falls_with_the_distance_from_the_class():
@@ -52,7 +52,7 @@ def test_the_label_needs_the_jurys_agreement(probability, keeps):
     judge = bench()
     centre = torch.zeros(1, 4)
     verdict = judge.verdict(centre, torch.tensor([probability]))
-    assert verdict.keeps.tolist() == [keeps]
+    assert verdict.accepts.tolist() == [keeps]
     assert verdict.probability.tolist() == pytest.approx([probability])
 
 
@@ -60,12 +60,12 @@ def test_the_label_needs_the_jurys_agreement(probability, keeps):
 def test_a_class_of_fewer_rows_than_the_level_asks_refuses_nothing(n):
     judge = bench(n, alpha=0.05)
     far = rows(3, 1) + 50
-    assert judge.verdict(far, torch.ones(3)).keeps.all()
+    assert judge.verdict(far, torch.ones(3)).accepts.all()
     assert judge.p_value(far) == pytest.approx(1 / (n + 1) if n > 1 else 1)
 
 
 def test_one_row_more_and_the_class_can_refuse():
-    assert not bench(20, alpha=0.05).verdict(rows(3, 1) + 50, torch.ones(3)).keeps.any()
+    assert not bench(20, alpha=0.05).verdict(rows(3, 1) + 50, torch.ones(3)).accepts.any()
 
 
 def test_a_big_class_is_represented_by_so_many_rows():

@@ -105,7 +105,7 @@ def test_a_samplers_parents_and_decisions_are_taken_over(of_sampler):
     frame = report.to_frame().sort_values("row")
     np.testing.assert_array_equal(frame["parent"], made["parent"])
     assert sum(report.decisions["ill"].values()) == len(made)
-    assert report.decisions["ill"]["accepted"] == int((made["kept"] == 1).sum())
+    assert report.decisions["ill"]["accepted"] == int((made["move_share"] == 1).sum())
 
 
 def test_a_sampler_alone_finds_the_rows_it_returned_while_they_live(real):

@@ -403,7 +403,7 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
     if kind == "series":
         assert X_new.index[-1] == 360 + len(y_new) - len(y)
         assert X_new.name == "ticket"
-    edits = sampler.provenance_["edits"]
+    edits = sampler.provenance_["changes"]
     changed = [new[len(y) + k] != old[p] for k, p in enumerate(sampler.provenance_.parent)]
     assert [bool(edit) for edit in edits] == changed
     assert np.mean(changed) > 0.5
@@ -518,7 +518,7 @@ def test_fluency_keeps_rows_like_the_class_and_refuses_word_salad_and_copies():
         if not any(f"{thing} {what} and {usual}" in text for text in texts)
     )
     verdict = bench.verdict(coding.encode(list(texts_of.values())), torch.ones(4))
-    assert dict(zip(texts_of, verdict.keeps.tolist(), strict=True)) == {
+    assert dict(zip(texts_of, verdict.accepts.tolist(), strict=True)) == {
         "good": True,
         "salad": False,
         "long": False,
@@ -548,7 +548,7 @@ def test_near_duplicates_are_refused_where_it_is_asked_for():
     sampler = AdversarialOverSampler(judge=BigramJudge(alpha=0.0, max_overlap=0.6), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
     coding = sampler.adapter_
-    kept = sampler.provenance_.kept.to_numpy() > 0
+    kept = sampler.provenance_.move_share.to_numpy() > 0
     made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
     real = [text for text, label in zip(texts, y, strict=True) if label == "rare"]
     assert len(made) > 20
@@ -561,7 +561,7 @@ def test_no_new_row_is_a_copy_where_fluency_judges():
     sampler = AdversarialOverSampler(judge=BigramJudge(), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
     assert set(sampler.provenance_.recipe) == {"explore"}
-    kept = sampler.provenance_.kept.to_numpy() > 0
+    kept = sampler.provenance_.move_share.to_numpy() > 0
     made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
     assert len(made) > 20
     assert not {*made} & {text for text, label in zip(texts, y, strict=True) if label == "rare"}

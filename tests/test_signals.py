@@ -582,7 +582,7 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     rough = fresh + 0.3 * torch.randn(fresh.shape, generator=generator)
     assert bench.is_inside(see(fresh)).float().mean() > 0.9
     assert bench.is_inside(see(rough)).float().mean() < 0.1
-    assert bench.verdict(see(rough), torch.ones(len(rough))).keeps.float().mean() < 0.1
+    assert bench.verdict(see(rough), torch.ones(len(rough))).accepts.float().mean() < 0.1
 
 
 def test_the_eigenbasis_is_shrunk_as_ledoit_and_wolf_do(generator):

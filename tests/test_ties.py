@@ -402,7 +402,7 @@ def test_a_copy_is_as_strange_as_its_row_and_half_sure_is_sure_enough():
         x = grid_rows(40)
         bench = ConformalJudge(alpha=0.0).fit(x, torch.zeros(80), 0, source())
         sure = torch.full((80,), 0.5) * rounding(x[:, 0], source(salt))
-        assert bench.verdict(x, sure).keeps.all()
+        assert bench.verdict(x, sure).accepts.all()
 
 
 def test_judges_of_duplicated_rows_say_the_same_of_noisy_copies():
@@ -437,7 +437,7 @@ def test_rows_of_equal_depth_are_dropped_in_their_own_order():
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_noise_does_not_decide_which_rows_are_accepted(name, monkeypatch):
     found = [grown_with_noise(name, salt, size, monkeypatch) for salt, size in ((1, 4096), (2, 7))]
-    for part in ("parent", "mate"):
+    for part in ("parent", "second_parent"):
         one, two = (torch.cat([getattr(batch, part) for batch in run]) for run in found)
         assert torch.equal(one, two)
     one, two = (torch.cat([batch.x for batch in run]) for run in found)

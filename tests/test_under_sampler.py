@@ -122,7 +122,7 @@ def test_labels_without_meaning_are_thinned_by_chance():
 
 
 def test_rows_that_the_committee_was_not_given_are_judged_as_well(monkeypatch):
-    monkeypatch.setattr(pools, "MOST_ROWS", 25)
+    monkeypatch.setattr(pools, "MAX_ROWS", 25)
     X, y = blobs()
     sampler = thinner(drop="redundant", sharpness=np.inf)
     sampler.fit_resample(X, y)

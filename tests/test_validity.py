@@ -121,8 +121,8 @@ def test_the_panel_keeps_nearly_all_new_rows_of_the_class_and_refuses_swapped_on
     bench = PanelJudge().fit(x, y, 1, source())
     own, swapped = normal(400, 2, seed=7) + 2.5, normal(400, 2, seed=8) * 0.5 - 0.5
     ones = torch.ones(400)
-    assert bench.verdict(own, ones).keeps.float().mean() > 0.8  # 5 % by each of two tests
-    assert bench.verdict(swapped, ones).keeps.float().mean() < 0.05
+    assert bench.verdict(own, ones).accepts.float().mean() > 0.8  # 5 % by each of two tests
+    assert bench.verdict(swapped, ones).accepts.float().mean() < 0.05
 
 
 def test_a_parent_decides_which_models_judge(two_classes):
@@ -149,5 +149,5 @@ def test_a_panel_can_be_the_samplers_judge(two_classes):
     sampler = AdversarialOverSampler(recipe="match", judge=PanelJudge(), random_state=0)
     _, y_new = sampler.fit_resample(x, y)
     assert (y_new == 0).sum() == (y_new == 1).sum()
-    accepted = sampler.provenance_.query("kept > 0 and recipe == 'match'")
+    accepted = sampler.provenance_.query("move_share > 0 and recipe == 'match'")
     assert (accepted["p_value"] >= PanelJudge().alpha).all()

@@ -144,16 +144,16 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     """Rows of each class before and after; what the jury did, and what the committee knows."""
     before, after = Counter(y.tolist()), Counter(y_new.tolist())
     made = sampler.provenance_
-    lines = [["class", "before", "after", "drawn back", "held-out AUC"]]
+    lines = [["class", "before", "after", "accepted", "held-out AUC"]]
     for label, _ in before.most_common():
-        drawn = made["retracted"].to_numpy()[(made["label"] == label).to_numpy()]
+        accepted = (made["move_share"] == 1)[made["label"] == label]
         auc = sampler.surrogate_auc_.get(label)
         lines.append(
             [
                 str(label),
                 str(before[label]),
                 str(after[label]),
-                f"{drawn.astype(float).mean():.0%}" if len(drawn) else "",
+                f"{accepted.mean():.0%}" if len(accepted) else "",
                 "" if auc is None else f"{auc:.3f}",
             ]
         )
@@ -169,8 +169,8 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     )
     work = sampler.constraints_report_
     rules = [
-        f"constraints: {work['repaired']} synthetic rows repaired, {work['set_back']} set back to "
-        f"their parents' cells, {work['retracted']} replaced by real rows"
+        f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted to "
+        f"their parents' cells, {work['replaced']} replaced by real rows"
     ]
     return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
 
@@ -178,7 +178,7 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
 def written(out: Path, y: Any, y_new: Any, table: str) -> str:
     return (
         f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them\n"
-        f"{table}\ndrawn back: share of the synthetic rows that the jury moved towards a real one"
+        f"{table}\naccepted: share of the synthetic rows that the judge accepted as they were drawn"
     )
 
 

@@ -225,7 +225,7 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     'bad'
     """
     if hasattr(source, "fit_resample"):
-        rows = rows or getattr(source, "made", tuple)() or ()
+        rows = rows or getattr(source, "returned", tuple)() or ()
         if len(rows) != 2:
             raise TypeError(
                 f"this {type(source).__name__} holds no rows of yours: pass those that "
@@ -290,7 +290,7 @@ def parents_of(parents: Any, n: int, n_real: int) -> Array:
 
 def decisions(made: Any) -> dict[Any, dict[str, int]]:
     """What the sampler's jury did with the rows of each class."""
-    kept, labels = made["kept"].to_numpy(), made["label"].to_numpy()
+    kept, labels = made["move_share"].to_numpy(), made["label"].to_numpy()
     return {
         name: {
             "accepted": int((kept[labels == name] == 1).sum()),

@@ -51,13 +51,16 @@ class RowWriter:
     dataset: EncodedDataset
     constraints: RowConstraints
 
-    def write(self, batch: SyntheticBatch, label: int) -> tuple[Any, dict[str, Array]]:
-        """New rows and their record; a row that breaks a rule becomes its anchor row."""
+    def write(self, batch: SyntheticBatch, label: int, recipe: int) -> tuple[Any, dict[str, Array]]:
+        """New rows and their record; a row that breaks a rule becomes its anchor row.
+
+        `label` and `recipe` are codes.
+        """
         new, parents, broken = self._decoded(batch)
         if broken.any():
             batch = self._with_anchors(batch, torch.from_numpy(broken), label)
             new, parents, _ = self._decoded(batch)
-        return new, self._record(batch, parents, new, broken)
+        return new, self._record(batch, parents, new, broken, label, recipe)
 
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""
@@ -87,13 +90,21 @@ class RowWriter:
         )
 
     def _record(
-        self, batch: SyntheticBatch, parents: Any, new: Any, replaced: Array
+        self,
+        batch: SyntheticBatch,
+        parents: Any,
+        new: Any,
+        replaced: Array,
+        label: int,
+        recipe: int,
     ) -> dict[str, Array]:
         second = self.dataset.rows[batch.second_parent.clamp_min(0)].numpy()
         facts = {name: batch.record[name].numpy() for name in RECORD}
         record: dict[str, Any] = {
             "parent": self.dataset.rows[batch.parent].numpy(),
             "second_parent": np.where(batch.second_parent.numpy() < 0, -1, second),
+            "recipe": np.full(len(second), recipe, np.int32),
+            "label": np.full(len(second), label, np.int32),
             "status": status_of(facts["move_share"], facts.pop("repair"), replaced),
             **facts,
         }
@@ -118,18 +129,15 @@ def synthetic_rows(
     """Batches of new rows of all requests, each with its record."""
     recipes = sorted({request.name for request in requests})
     for request in requests:
-        label = request.generator.label
+        code = recipes.index(request.name)
         for rows in torch.arange(request.count).split(batch_size):
-            new, record = writer.write(request.generator.rows(rows), label)
-            codes = {"recipe": recipes.index(request.name), "label": label}
-            filled = {name: np.full(len(rows), code, np.int32) for name, code in codes.items()}
-            yield new, record | filled
+            yield writer.write(request.generator.rows(rows), request.generator.label, code)
 
 
 def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The records of all batches as one, column by column; empty columns where there are none."""
     if not records:
-        names = ("parent", "second_parent", "status", "recipe", "label")
+        names = ("parent", "second_parent", "recipe", "label", "status")
         floats = [name for name in RECORD if name != "repair"]
         return {
             **{name: np.empty(0, int) for name in names},

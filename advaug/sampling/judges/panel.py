@@ -65,7 +65,7 @@ class PanelJudge(Judge, Parameters):
     >>> x = torch.randn(200, 2, generator=source) + 3 * (torch.arange(200) % 2)[:, None]
     >>> bench = PanelJudge().fit(x, torch.arange(200) % 2, 1, source)
     >>> rows = torch.tensor([[3.0, 3.0], [0.0, 0.0], [99.0, 99.0]])
-    >>> bench.verdict(rows, torch.ones(3)).keeps
+    >>> bench.verdict(rows, torch.ones(3)).accepts
     tensor([ True, False, False])
     """
 
