@@ -12,7 +12,7 @@ import pytest
 import advaug
 from advaug import cli, containers
 from advaug.cli.files import PARENT
-from advaug.sampling.recipes import RECIPES
+from advaug.registry import RECIPES
 
 
 def messy(n=90):

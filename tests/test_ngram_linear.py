@@ -122,5 +122,5 @@ def test_it_is_attacked_where_it_is_the_surrogate(recipe):
 
 def test_tables_are_refused():
     X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3 == 0
-    with pytest.raises(TypeError, match="NGramRidge learns from sequences"):
+    with pytest.raises(ValueError, match="surrogate NGramRidge requires edits"):
         AdversarialOverSampler(surrogate=NGramRidge()).fit_resample(X, y)

@@ -497,8 +497,16 @@ ERRORS = {
     ),
     "a device that is none": ({"device": "gpu"}, problem, "device='gpu' cannot be used here"),
     "a radius below 0": ({"radius": -1.0}, problem, "'radius' parameter"),
-    "an unknown recipe": ({"recipe": "magic"}, problem, "'recipe' parameter"),
-    "an unknown attack": ({"attack": "magic"}, problem, "'attack' parameter"),
+    "an unknown recipe": (
+        {"recipe": "magic"},
+        problem,
+        "recipe='magic' is not known; did you mean 'match'",
+    ),
+    "an unknown attack": (
+        {"attack": "PGD"},
+        problem,
+        "attack='PGD' is not known; did you mean 'pgd'",
+    ),
     "a batch of nothing": ({"batch_size": 0}, problem, "'batch_size' parameter"),
     "no labels": ({}, lambda: (problem()[0], None), "y is None"),
     "one class": ({}, lambda: (problem()[0], np.zeros(120)), "needs to have more than 1 class"),
@@ -564,7 +572,7 @@ def test_counts_and_flags_that_y_does_not_know_keep_their_mean(is_related, recip
     every = []
     for seed in range(4):
         X, y = counts(seed, is_related)
-        s = sampler(recipe=recipe)
+        s = sampler(recipe=recipe, random_state=seed)
         every.append(scores(X, y, s.fit_resample(X, y)[0]))
         assert set(s.provenance_["recipe"]) == {recipe if is_related else "interpolate"}
     # The flag of rows of which the voters are sure is a little likelier: 1.6 on average.

@@ -29,8 +29,8 @@ from advaug.domains.signals.space import BandLimited, spread_of
 from advaug.estimators.choices import choose_adapter
 from advaug.judges import ConformalJudge, DescriptorBandJudge
 from advaug.models import Ensemble
+from advaug.registry import RECIPES
 from advaug.report import VerdictDisplay
-from advaug.sampling.recipes import RECIPES
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -575,7 +575,7 @@ def test_a_banded_judge_keeps_real_rows_and_refuses_rough_ones(generator):
     coding = SignalAdapter(bounds=(-9, 9)).fit(X)
     x, labels = coding.encode(X), torch.from_numpy(y)
     see = coding.features(x, generator)
-    bench = DescriptorBandJudge(ConformalJudge(), see.signs, alpha=0.02).fit(
+    bench = DescriptorBandJudge(ConformalJudge(), see.descriptors, alpha=0.02).fit(
         see(x), labels, 1, generator
     )
     fresh = coding.encode(waves(n=200, seed=1)[0])[labels == 1]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from advaug.sampling.engine import GenerationConfig, generate
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
@@ -57,9 +56,10 @@ from advaug.judges import ConformalJudge
 from advaug.models import Ensemble
 from advaug.models.committee import Committee
 from advaug.models.tree_nodes import trees_of
+from advaug.registry import RECIPES
+from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.row_metrics import conformal, density, is_hidden
-from advaug.sampling.recipes import RECIPES
 from advaug.sampling.thinning import Depth, order_of_dropping
 
 NOISE = 1e-6  # of a float32 value's size
@@ -467,6 +467,7 @@ def grown_with_noise(name, salt, batch_size, monkeypatch):
         patch.setattr(Committee, "read", noisy_read)
         patch.setattr(neighbors.torch, "cdist", noisy_cdist)
         pool, recipe = EncodedDataset(x, y, torch.arange(len(x)), space, committee), RECIPES[name]()
-        bench = ConformalJudge().fit(x, y, 1, source())
-        terms = GenerationConfig(recipe.attack, None, bench, None, batch_size, torch.device("cpu"))
-        return list(generate(pool, recipe, 1, 40, terms, source()))
+        judge = ConformalJudge().fit(x, y, 1, source())
+        config = GenerationConfig(attack=recipe.attack, judge=judge)
+        generator = ClassGenerator(pool, recipe, 1, config)
+        return [generator.rows(rows) for rows in torch.arange(40).split(batch_size)]

@@ -315,7 +315,7 @@ ERRORS = {
     "a radius of nothing": ({"radius": 0}, "'radius' parameter"),
     "an unknown norm": ({"norm": 3}, "'norm' parameter"),
     "an unknown moment": ({"when": "never"}, "'when' parameter"),
-    "an unknown attack": ({"attack": "magic"}, "'attack' parameter"),
+    "an unknown attack": ({"attack": "magic"}, "attack='magic' is not known"),
     "a device that is none": ({"device": "gpu"}, "device='gpu' cannot be used here"),
     "an unknown frozen column": (
         {"adapter": TabularAdapter(frozen=["zip"])},

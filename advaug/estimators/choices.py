@@ -57,8 +57,8 @@ def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
     containers.refuse_ragged(X)
     raise ValueError(
         f"Found array with dim {np.ndim(X)} and dtype {getattr(X, 'dtype', '?')} that no adapter "
-        f"takes: {', '.join(ADAPTERS)} are known; reshape to (rows, columns), (signals, channels, "
-        "time) or (images, channels, height, width), or name one, e.g. adapter='image'"
+        f"takes: {', '.join(ADAPTERS)} are known. Reshape your data to (rows, columns), (signals, "
+        "channels, time) or (images, channels, height, width), or name one, e.g. adapter='image'"
     )
 
 
