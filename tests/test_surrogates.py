@@ -9,14 +9,13 @@ from torch import nn
 from advaug.core.objectives import Odds, log_odds
 from advaug.models import Ensemble
 from advaug.models.committee import (
-    AdamW,
     Committee,
     balanced_rows,
     held_out_logits,
-    leading,
-    one_cycle,
+    principal_components,
     stratified_folds,
 )
+from advaug.models.optimizer import AdamW, one_cycle
 from advaug.models.torch_model import TorchModel
 
 SMALL = Ensemble(
@@ -86,7 +85,14 @@ def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
     x = torch.randn((90, 12), generator=source(2))
     y = torch.randint(2, (90,), generator=source(3))
     by_heart = Ensemble(
-        2, 3, 32, max_iter=200, learning_rate=0.02, weight_decay=0.0, smoothing=0.0, noise=0.0
+        2,
+        3,
+        32,
+        max_iter=200,
+        learning_rate=0.02,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        noise_std=0.0,
     )
     committee = fit(by_heart, x, y)
     right = (committee.member_logits(x).argmax(-1) == y).float()
@@ -174,7 +180,7 @@ def test_adamw_is_torchs_over_20_steps():
 def test_leading_directions_are_the_principal_ones_brought_to_one_size():
     x = torch.randn(400, 5, generator=source(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.01])
     x = x - x.mean(0)
-    turned = x @ leading(x, 4)
+    turned = x @ principal_components(x, 4)
     size = turned.square().mean(0).sqrt()
     torch.testing.assert_close(size[:3], torch.ones(3), rtol=1e-4, atol=0)  # above .3 of the first
     assert 0.4 < float(size[3]) < 0.7  # below it: as much shorter as it is
@@ -190,8 +196,8 @@ def test_directions_keep_nets_from_learning_rare_rows_by_heart():
     x = x / x.std(0)  # noise as loud as what tells the classes apart
     x[:, 3:] += 0.8 * hidden.repeat(1, 84)[:, :250] / hidden.std()
 
-    def ranked(directions):
-        committee = Ensemble(directions=directions).fit(x, y.long(), 2, source(1))
+    def ranked(n_components):
+        committee = Ensemble(n_components=n_components).fit(x, y.long(), 2, source(1))
         logits = held_out_logits(committee, x)
         gap = logits[:, 1] - logits[:, 0]
         return float((gap[y][:, None] > gap[~y]).float().mean())
@@ -212,7 +218,7 @@ def test_held_out_logits_are_each_rows_strangers_mean(exclusive_or):
         ]
     )
     for batch in (4096, 7):
-        result = held_out_logits(committee, x, batch=batch)
+        result = held_out_logits(committee, x, batch_size=batch)
         torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -299,7 +305,7 @@ def assert_same_state(before, after):
 
 def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
     before = state(module)
-    with TorchModel(module) as model:
+    with TorchModel(module).frozen() as model:
         inside = model.module
         assert inside is module
         assert not any(part.training for part in module.modules())

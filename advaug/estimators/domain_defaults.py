@@ -26,7 +26,7 @@ from advaug.sampling.judges.conformal import ConformalJudge
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.recipes import Explore
-from advaug.sampling.voters import MOST, train_voters
+from advaug.sampling.voters import MAX_ROWS, train_voters
 
 EASY_AUC = 0.985  # from here on little is left to learn: new rows stay beside real ones
 
@@ -50,7 +50,7 @@ def explored(coding: Coding, auc: float) -> Explore:
 
 def ensemble(coding: Coding) -> Ensemble:
     """The committee's settings: of hundreds of features of a signal nets see leading directions."""
-    return Ensemble(directions=64) if isinstance(coding, SignalCoding) else Ensemble()
+    return Ensemble(n_components=64) if isinstance(coding, SignalCoding) else Ensemble()
 
 
 def with_voters(
@@ -60,7 +60,7 @@ def with_voters(
     of the n-grams, linear models on all of them."""
     if not isinstance(coding, SequenceCoding):
         return replace(pool, voters=train_voters(pool.features, pool.y, n_classes, generator))
-    few = sample_of_classes(pool.y, generator, MOST)
+    few = sample_of_classes(pool.y, generator, MAX_ROWS)
     grams = pool.committee.features
     models = NGramRidge().fit(pool.x[few], pool.y[few], n_classes, generator, grams)
     return replace(pool, readers=(models.probability,))
