@@ -1,13 +1,16 @@
 import copy
 import pickle
+from threading import Barrier, Event, Thread
 
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from advaug.core.objectives import Odds, log_odds
-from advaug.models import Ensemble
+from advaug.core.features import FlatFeatures
+from advaug.core.objectives import Odds, log_odds, of_rows
+from advaug.models import Ensemble, QueriedEstimator
 from advaug.models.committee import (
     Committee,
     balanced_rows,
@@ -16,7 +19,10 @@ from advaug.models.committee import (
     stratified_folds,
 )
 from advaug.models.optimizer import AdamW, one_cycle
+from advaug.models.out_of_fold import OutOfFoldModel
+from advaug.models.protocol import AttackedModel
 from advaug.models.torch_model import TorchModel
+from advaug.models.tree_nodes import trees_of
 
 SMALL = Ensemble(
     n_repeats=2, cv=3, hidden_width=16, max_iter=150, batch_size=48, learning_rate=0.02
@@ -366,3 +372,73 @@ def test_rows_come_back_in_their_own_dtype(module):
     double = TorchModel(copy.deepcopy(module).double()).logits(x.float())
     assert double.dtype == torch.float32
     torch.testing.assert_close(double, logits.float())
+
+
+@pytest.mark.parametrize("first_to_leave", [0, 1])
+def test_a_module_that_two_threads_share_stays_frozen_until_both_have_left(module, first_to_leave):
+    before = state(module)
+    inside, leave = Barrier(3), [Event(), Event()]
+
+    def use(number):
+        with TorchModel(module).frozen():
+            inside.wait(10)
+            assert leave[number].wait(10)
+
+    threads = [Thread(target=use, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    for number in (first_to_leave, 1 - first_to_leave):
+        assert not any(part.training for part in module.modules())
+        assert not any(weight.requires_grad for weight in module.parameters())
+        leave[number].set()
+        threads[number].join(10)
+    assert_same_state(before, state(module))
+
+
+# ---------------------------------------------------------------- what a model is
+
+
+def test_a_model_says_what_it_provides():
+    x = torch.randn(12, 2, generator=source())
+    y, brief = torch.arange(12) % 2, Ensemble(n_repeats=1, max_iter=1)
+    blind = FlatFeatures()
+    object.__setattr__(blind, "is_differentiable", False)
+    tree = DecisionTreeClassifier().fit(x.numpy(), y)
+    models = {
+        brief.fit(x, y, 2, source()): {"gradient"},
+        brief.fit(x, y, 2, source(), blind): set(),
+        TorchModel(nn.Linear(2, 2)): {"gradient"},
+        TorchModel(nn.Sequential(nn.Embedding(9, 4), nn.Flatten())): {"gradient", "embedding"},
+        QueriedEstimator(tree): set(),
+        QueriedEstimator(tree, trees_of(tree)): {"tree_regions"},
+    }
+    for model, provided in models.items():
+        assert model.provides == provided
+        with model.frozen() as same:
+            assert same is model
+
+
+def test_a_stranger_who_inherits_has_the_defaults():
+    class Constant(AttackedModel):
+        def encoded_logits(self, coding, rows, seed):
+            return lambda x: x.new_zeros(len(x), 2)
+
+    model = Constant()
+    assert (model.classes, model.provides, model.to("meta")) == (None, frozenset(), model)
+    with model.frozen() as same:
+        assert same is model
+
+
+def test_only_logits_that_depend_on_the_row_are_taken_by_rows():
+    members = lambda x: x[None].expand(2, *x.shape)  # noqa: E731
+    model = OutOfFoldModel(members, torch.tensor([0, 1]), torch.tensor([0, 1, 1]))
+    some = torch.tensor([2, 0])
+    assert of_rows(model, some).fold.tolist() == [1, 0]
+    assert of_rows(members, some) is members
+
+
+def test_the_committee_is_printed_in_a_few_words(exclusive_or):
+    text = repr(exclusive_or[2])
+    assert len(text) < 600
+    assert "center=Tensor(2,) float32" in text
