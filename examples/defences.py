@@ -24,7 +24,7 @@ def main() -> None:
     X_train, X_test, y_train, y_test = train_test_split(
         images, y, test_size=0.3, stratify=y, random_state=0
     )
-    ways = {"as usual": {"alpha": 1}, "on noise": {"attack": "noise"}, "on FGSM": {}}
+    ways = {"as usual": {"clean_weight": 1}, "on noise": {"attack": "noise"}, "on FGSM": {}}
     nets = {
         name: AdversarialClassifier(radius=RADIUS, random_state=0, **way).fit(X_train, y_train)
         for name, way in ways.items()

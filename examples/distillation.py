@@ -36,7 +36,7 @@ def main() -> None:
     X, y = load_digits(return_X_y=True)
     images = np.rint(X * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
     X_train, X_test, y_train, y_test = train_test_split(images, y, stratify=y, random_state=0)
-    net = AdversarialClassifier(alpha=1, random_state=0).fit(X_train, y_train)
+    net = AdversarialClassifier(clean_weight=1, random_state=0).fit(X_train, y_train)
     models = {"a net": net}
     for heat in (20, 100):
         student = DistilledClassifier(FrozenEstimator(net), temperature=heat, random_state=0)

@@ -30,7 +30,7 @@ def main() -> None:
     models = {
         "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
         "support vectors": make_pipeline(StandardScaler(), SVC()),
-        "small net": AdversarialClassifier(alpha=1, random_state=0),
+        "small net": AdversarialClassifier(clean_weight=1, random_state=0),
         "small net, robust": AdversarialClassifier(radius=0.3, random_state=0),
     }
     asked = {

@@ -24,7 +24,7 @@ def main() -> None:
     )
     is_known = y_train != 9
     model = RejectingClassifier(
-        AdversarialClassifier(alpha=1, random_state=0),
+        AdversarialClassifier(clean_weight=1, random_state=0),
         UnknownDetector(random_state=0),
         reject_label=-1,
     ).fit(X_train[is_known], y_train[is_known])

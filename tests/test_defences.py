@@ -52,7 +52,7 @@ def test_without_an_attack_training_is_torchs_own():
         torch.manual_seed(0)
         module = nn.Linear(6, 2)
     training = Training(epochs=8, batch_size=60, learning_rate=0.01, weight_decay=0.1)
-    ours = classifier(module=module, alpha=1, training=training).fit(X, y).net_.module
+    ours = classifier(module=module, clean_weight=1, training=training).fit(X, y).net_.module
     theirs = copy.deepcopy(module)
     descent = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1)
     rows, labels = torch.from_numpy(X).float(), torch.from_numpy(y)
@@ -70,7 +70,7 @@ def test_without_an_attack_training_is_torchs_own():
 @pytest.mark.parametrize("loss", ["adversarial", "trades", "vat"])
 def test_radius_0_leaves_plain_training(loss):
     X, y = problem()
-    plain = classifier(alpha=1).fit(X, y).predict_proba(X)
+    plain = classifier(clean_weight=1).fit(X, y).predict_proba(X)
     still = classifier(radius=0, loss=loss).fit(X, y)
     np.testing.assert_allclose(still.predict_proba(X), plain, atol=1e-4)
 
@@ -79,18 +79,18 @@ def test_on_a_linear_net_the_step_against_it_is_the_closed_form():
     X, y = problem(80)
     module = nn.Linear(6, 1)
     training = Training(epochs=1, batch_size=80)
-    model = classifier(module=module, alpha=0, radius=0.2, training=training, device="cpu")
-    target = model._coded(y, y)
+    model = classifier(module=module, clean_weight=0, radius=0.2, training=training, device="cpu")
+    target = model._encode_labels(y, y)
     model.adapter_ = TabularAdapter().fit(X)
     x = model.adapter_.encode(X)
     from advaug.robust.nets import new_net
 
     net = new_net(module, model.adapter_, x, 2, Training(), torch.Generator())
-    loss = model._loss(net, x, target, model._own_attack(), torch.Generator().manual_seed(0))
+    loss = model._loss(net, x, target, model._chosen_attack(), torch.Generator().manual_seed(0))
     space = model.adapter_.space()
     side = torch.where(target == 1, -1.0, 1.0)[:, None]
     expected = (x + 0.2 * side * module.weight.sign()).clamp(space.lower, space.upper)
-    torch.testing.assert_close(loss.moved(x, target), expected)
+    torch.testing.assert_close(loss.attack_rows(x, target), expected)
 
 
 def test_class_weights_are_repeated_rows():
@@ -99,7 +99,7 @@ def test_class_weights_are_repeated_rows():
     training = Training(epochs=10, batch_size=1000)
     twice = np.r_[np.arange(60), np.flatnonzero(y == 1)]
     adapter = TabularAdapter()
-    settings = {"module": module, "training": training, "alpha": 1, "adapter": adapter}
+    settings = {"module": module, "training": training, "clean_weight": 1, "adapter": adapter}
     weighted = classifier(class_weight={0: 1, 1: 2}, **settings).fit(X, y)
     repeated = classifier(**settings).fit(X[twice], y[twice])
     np.testing.assert_allclose(
@@ -119,8 +119,8 @@ def test_adversarial_training_resists_and_noise_of_the_same_radius_does_less():
         model = classifier(radius=0.5, training=training, **settings).fit(X[train], y[train])
         return under_attack(model, X[test], y[test])
 
-    plain, noise = score(alpha=1), score(attack="noise")
-    robust = {loss: score(loss=loss, alpha=0.3) for loss in ("adversarial", "trades")}
+    plain, noise = score(clean_weight=1), score(attack="noise")
+    robust = {loss: score(loss=loss, clean_weight=0.3) for loss in ("adversarial", "trades")}
     assert min(robust.values()) > plain + 0.1
     assert min(robust.values()) > noise + 0.05
 
@@ -198,19 +198,19 @@ def test_images_and_mixed_frames_are_read_through_their_adapters():
 
 def test_patience_stops_and_keeps_the_best_weights():
     X, y = make_classification(300, 20, n_informative=2, flip_y=0.3, random_state=0)
-    training = Training(epochs=60, patience=3, held_out=0.3)
-    model = classifier(alpha=1, training=training).fit(X, y)
+    training = Training(epochs=60, patience=3, validation_fraction=0.3)
+    model = classifier(clean_weight=1, training=training).fit(X, y)
     assert 3 < model.n_iter_ < 60
 
 
 def test_parts_of_the_rows_one_after_the_other_are_learnt_too():
     X, y = problem(600)
     names = np.array(["no", "yes"])[y]
-    model = classifier(training="auto", alpha=1)
+    model = classifier(training="auto", clean_weight=1)
     for _ in range(15):
         for part in range(0, 600, 150):
             model.partial_fit(X[part : part + 150], names[part : part + 150], ["no", "yes"])
-    assert model.score(X, names) > classifier(alpha=1).fit(X, names).score(X, names) - 0.05
+    assert model.score(X, names) > classifier(clean_weight=1).fit(X, names).score(X, names) - 0.05
     with pytest.raises(ValueError, match=r"y holds 'perhaps', .* partial_fit\(X, y, classes"):
         model.partial_fit(X[:2], ["perhaps", "no"])
 
@@ -247,16 +247,16 @@ def test_a_sampler_attacks_the_net_inside():
         ({"attack": "uap"}, ValueError, "attack=UAP.* cannot train a net.*take 'fgsm'"),
         ({"attack": Noise}, TypeError, "attack must be an instance: write attack=Noise"),
         ({"radius": np.inf}, ValueError, "'radius' parameter of AdversarialClassifier"),
-        ({"alpha": 2}, ValueError, "alpha"),
+        ({"clean_weight": 2}, ValueError, "clean_weight"),
         ({"module": nn.Linear(6, 5)}, ValueError, "module gives logits of shape .* 2 classes"),
         ({"module": nn.Linear(3, 2)}, ValueError, "module cannot take rows of shape"),
         (
             {"module": nn.Sequential(nn.Linear(6, 2), nn.Softmax(1))},
             ValueError,
-            "module gives probabilities: leave out",
+            "module returns probabilities: remove",
         ),
         ({"training": Training(learning_rate=0)}, ValueError, "learning_rate must be above 0"),
-        ({"training": Training(held_out=2)}, ValueError, "held_out must lie"),
+        ({"training": Training(validation_fraction=2)}, ValueError, "validation_fraction must lie"),
         ({"training": Training(batch_size=0)}, ValueError, "batch_size must be at least 1"),
     ],
     ids=str,
@@ -326,7 +326,7 @@ def test_signals_of_another_instrument_are_read_by_a_net_that_was_trained_on_ins
     scores = {}
     for way, attack in (("plain", "noise"), ("instrument", Instrument(gain=0.5, drift=2, steps=2))):
         model = classifier(
-            alpha=1 if way == "plain" else 0.5, attack=attack, radius=1.0, adapter=adapter
+            clean_weight=1 if way == "plain" else 0.5, attack=attack, radius=1.0, adapter=adapter
         ).fit(X[train], y[train])
         scores[way] = [model.score(rows[test], y[test]) for rows in (X, other)]
     assert scores["plain"][0] > 0.9

@@ -10,8 +10,8 @@ from advaug.adapters import SequenceAdapter
 from advaug.attacks import FGSM
 from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier
-from advaug.robust.embedding import EmbeddedLoss, in_its_space, logits_at
-from advaug.robust.losses import Classes, RobustLoss
+from advaug.robust.embedding import EmbeddingLoss, embedded_logits, loss_in_embedding
+from advaug.robust.losses import Classification, RobustLoss
 
 from .test_sequences import tickets
 
@@ -29,7 +29,7 @@ class Sums(nn.Module):
         return self.head(self.table(x.long()).sum(1))
 
 
-def loss_of(kind="adversarial", alpha=0.0, radius=0.1, rows=12, length=5):
+def loss_of(kind="adversarial", clean_weight=0.0, radius=0.1, rows=12, length=5):
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(9, (rows, length), generator=generator).float()
     return RobustLoss(
@@ -38,12 +38,12 @@ def loss_of(kind="adversarial", alpha=0.0, radius=0.1, rows=12, length=5):
         x=x,
         y=torch.randint(2, (rows,), generator=generator),
         weight=torch.ones(rows),
-        task=Classes(),
-        kind=kind,
+        task=Classification(),
+        name=kind,
         attack=FGSM(),
         space=None,
         radius=radius,
-        alpha=alpha,
+        clean_weight=clean_weight,
         generator=generator,
     )
 
@@ -51,20 +51,20 @@ def loss_of(kind="adversarial", alpha=0.0, radius=0.1, rows=12, length=5):
 def test_fgm_takes_from_a_linear_net_what_the_closed_form_says():
     """margin' = margin - radius |e| |w_own - w_other|: moves of all tokens add up."""
     loss = loss_of()
-    logits, embedded = logits_at(loss.net, loss.x)
+    logits, embedded = embedded_logits(loss.net, loss.x)
     margin = (logits[:, 1] - logits[:, 0]) * (2 * loss.y - 1)
     apart = (loss.net.head.weight[1] - loss.net.head.weight[0]).norm()
     reach = loss.radius * embedded.flatten(1).norm(dim=1)
     expected = nn.functional.softplus(-(margin - reach * apart)).mean()
-    assert_close(EmbeddedLoss(loss)(torch.arange(12)), expected)
+    assert_close(EmbeddingLoss(loss)(torch.arange(12)), expected)
 
 
-def test_alpha_one_is_plain_training_and_no_radius_moves_nothing():
-    plain = loss_of(alpha=1.0)
+def test_a_clean_weight_of_one_is_plain_training_and_no_radius_moves_nothing():
+    plain = loss_of(clean_weight=1.0)
     expected = cross_entropy(plain.net(plain.x), plain.y)
-    assert_close(EmbeddedLoss(plain)(torch.arange(12)), expected)
-    assert_close(EmbeddedLoss(loss_of(radius=0.0))(torch.arange(12)), expected)
-    assert_close(EmbeddedLoss(loss_of("vat", radius=0.0))(torch.arange(12)), 0 * expected)
+    assert_close(EmbeddingLoss(plain)(torch.arange(12)), expected)
+    assert_close(EmbeddingLoss(loss_of(radius=0.0))(torch.arange(12)), expected)
+    assert_close(EmbeddingLoss(loss_of("vat", radius=0.0))(torch.arange(12)), 0 * expected)
 
 
 @pytest.mark.parametrize("kind", ["vat", "trades"])
@@ -72,7 +72,7 @@ def test_the_divergence_grows_with_the_radius_and_gives_weights_a_gradient(kind)
     found = []
     for radius in (0.05, 0.2):
         loss = loss_of(kind, radius=radius)
-        value = EmbeddedLoss(loss)(torch.arange(12))
+        value = EmbeddingLoss(loss)(torch.arange(12))
         (slope,) = torch.autograd.grad(value, loss.net.table.weight)
         assert slope.abs().sum() > 0
         found.append(float(value.detach()))
@@ -82,9 +82,9 @@ def test_the_divergence_grows_with_the_radius_and_gives_weights_a_gradient(kind)
 def test_it_needs_sequences_a_table_of_tokens_and_no_named_attack():
     texts, _ = tickets(20)
     coding, loss = SequenceAdapter().fit(texts), loss_of()
-    assert isinstance(in_its_space(loss, coding, "auto"), EmbeddedLoss)
-    assert in_its_space(loss, coding, "noise") is loss
-    assert in_its_space(loss, None, "auto") is loss
+    assert isinstance(loss_in_embedding(loss, coding, "auto"), EmbeddingLoss)
+    assert loss_in_embedding(loss, coding, "noise") is loss
+    assert loss_in_embedding(loss, None, "auto") is loss
 
 
 @pytest.mark.parametrize("kind", ["adversarial", "vat"])

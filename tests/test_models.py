@@ -111,7 +111,7 @@ def test_an_answer_is_asked_only_if_it_says_what_predict_says():
     forest = RandomForestClassifier(10, random_state=0).fit(X, y)
     strict = FixedThresholdClassifier(forest, threshold=0.9, pos_label="b").fit(X, y)
     for model, response in ((forest, "predict_proba"), (strict, "predict")):
-        asked = QueriedEstimator(model).settle(X)
+        asked = QueriedEstimator(model).choose_response(X)
         assert asked.response == response
         says = asked.classes[asked.logits(X).argmax(1).numpy()]
         assert np.array_equal(says, model.predict(X))
@@ -228,9 +228,9 @@ def test_a_net_that_gives_probabilities_is_found_out_and_its_logs_are_attacked(l
     plain, squashed = TorchModel(body), TorchModel(nn.Sequential(body, last))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plain.look(x)
-    with pytest.warns(UserWarning, match="surrogate gives probabilities, not logits"):
-        squashed.look(x)
+        plain.detect_probabilities(x)
+    with pytest.warns(UserWarning, match="surrogate returns probabilities"):
+        squashed.detect_probabilities(x)
     torch.testing.assert_close(squashed.logits(x).softmax(1), plain.logits(x).softmax(1))
 
 

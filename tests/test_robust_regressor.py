@@ -14,9 +14,10 @@ from torch.nn.functional import cross_entropy
 from advaug.adapters import TabularAdapter
 from advaug.attacks import BIM
 from advaug.core.norms import steepest
-from advaug.models.training import Training, slopes
+from advaug.models.optimizer import gradients_of
+from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier, AdversarialRegressor
-from advaug.robust.losses import Classes, RobustLoss
+from advaug.robust.losses import Classification, RobustLoss
 
 QUICK = Training(epochs=15, learning_rate=0.01)
 
@@ -43,7 +44,7 @@ def linear(training, **settings):
 
 def test_without_an_attack_a_linear_net_finds_least_squares():
     training = Training(epochs=400, batch_size=300, learning_rate=0.05, weight_decay=0)
-    X, y, model = linear(training, alpha=1)
+    X, y, model = linear(training, clean_weight=1)
     np.testing.assert_allclose(model.predict(X), Ridge(1e-6).fit(X, y).predict(X), atol=0.5)
 
 
@@ -55,20 +56,20 @@ def test_the_attack_on_a_linear_net_is_the_closed_form(attack):
     weight = model.net_.module.weight.detach()
     side = torch.from_numpy(np.sign(model.predict(X) - y))[:, None]
     worst = (x + 0.2 * side * weight.sign()).clamp(space.lower, space.upper)
-    moved = model.attacked(X, y, attack=attack)
+    moved = model.attack_rows(X, y, attack=attack)
     np.testing.assert_allclose(coding.encode(moved), worst, atol=1e-4)
 
 
 def test_training_on_the_worst_rows_of_a_linear_net_is_its_dual_norm():
     """max (f(x + d) - y)^2 over |d| <= r is (|f(x) - y| + r |w|_1)^2 (Ribeiro et al. 2023)."""
-    X, y, model = linear(QUICK, alpha=0, radius=0.1)
+    X, y, model = linear(QUICK, clean_weight=0, radius=0.1)
     x = model.adapter_.encode(X)
     target = torch.from_numpy((y - model.center_) / model.scale_).float()
     space = model.adapter_.space()
     endless = copy.copy(space)
     object.__setattr__(endless, "lower", space.lower - 9)
     object.__setattr__(endless, "upper", space.upper + 9)
-    loss = model._loss(model.net_, x, target, model._own_attack(), torch.Generator())
+    loss = model._loss(model.net_, x, target, model._chosen_attack(), torch.Generator())
     object.__setattr__(loss, "space", endless)
     weight = model.net_.module.weight.detach()
     native = model.net_.native
@@ -81,11 +82,11 @@ def test_training_on_the_worst_rows_of_a_linear_net_is_its_dual_norm():
 def test_a_robust_regressor_errs_less_under_attack_and_one_trained_on_noise_does_not():
     X, y = make_regression(600, 20, n_informative=2, noise=20, random_state=0)
     train, test = slice(0, 300), slice(300, None)
-    ways = {"plain": {"alpha": 1}, "noise": {"attack": "noise"}, "robust": {}}
+    ways = {"plain": {"clean_weight": 1}, "noise": {"attack": "noise"}, "robust": {}}
     errors = {}
     for way, settings in ways.items():
         model = AdversarialRegressor(radius=0.3, random_state=0, **settings).fit(X[train], y[train])
-        moved = model.attacked(X[test], y[test], attack="pgd", radius=0.3)
+        moved = model.attack_rows(X[test], y[test], attack="pgd", radius=0.3)
         errors[way] = mean_squared_error(y[test], model.predict(moved))
     assert errors["robust"] < 0.85 * errors["plain"]
     assert errors["robust"] < 0.9 * errors["noise"]
@@ -99,7 +100,7 @@ def test_shift_and_scale_of_y_are_no_matter():
 
 def test_parts_one_after_the_other_are_learnt_too():
     X, y = problem()
-    model = regressor(alpha=1, training="auto")
+    model = regressor(clean_weight=1, training="auto")
     for _ in range(40):
         for part in (slice(0, 150), slice(150, None)):
             model.partial_fit(X[part], y[part])
@@ -110,7 +111,7 @@ def test_parts_one_after_the_other_are_learnt_too():
     ("settings", "told"),
     [
         ({"attack": "deepfool"}, "looks for a boundary between classes"),
-        ({"module": nn.Linear(5, 2)}, r"module gives numbers of shape \(64, 2\)"),
+        ({"module": nn.Linear(5, 2)}, r"module returns numbers of shape \(64, 2\)"),
         ({"loss": "free", "attack": "pgd"}, "leave attack='auto'"),
     ],
 )
@@ -126,7 +127,7 @@ def test_rows_keep_their_container_and_the_users_stay_as_they_were():
     frame = pd.DataFrame(X, columns=list("abcde")).assign(kind=np.where(X[:, 0] > 0, "u", "v"))
     before = frame.copy(deep=True)
     model = regressor().fit(frame, y)
-    moved = model.attacked(frame, y)
+    moved = model.attack_rows(frame, y)
     assert (moved.dtypes == frame.dtypes).all()
     pd.testing.assert_frame_equal(frame, before)
     assert model.score(moved, y) < model.score(frame, y)
@@ -135,7 +136,7 @@ def test_rows_keep_their_container_and_the_users_stay_as_they_were():
 # ---------------------------------------------------------------- two passes, and one
 
 
-def loss_of(kind, alpha, radius=0.2):
+def loss_of(kind, clean_weight, radius=0.2):
     torch.manual_seed(0)
     x, y = torch.randn(40, 5), torch.randint(3, (40,))
     net = nn.Sequential(nn.Linear(5, 8), nn.SiLU(), nn.Linear(8, 3))
@@ -146,12 +147,12 @@ def loss_of(kind, alpha, radius=0.2):
         x=x,
         y=y,
         weight=torch.rand(40) + 0.5,
-        task=Classes(),
-        kind=kind,
-        attack=AdversarialClassifier()._own_attack(),
+        task=Classification(),
+        name=kind,
+        attack=AdversarialClassifier()._chosen_attack(),
         space=coding.space(),
         radius=radius,
-        alpha=alpha,
+        clean_weight=clean_weight,
         generator=torch.Generator(),
     )
     return loss, tuple(net.parameters())
@@ -162,7 +163,9 @@ def test_two_passes_give_the_gradient_of_three():
     with torch.random.fork_rng(devices=[]):
         loss, weights = loss_of("adversarial", 0.4)
     rows = torch.arange(40)
-    for one, other in zip(loss.gradients(rows, weights), slopes(loss(rows), weights), strict=True):
+    for one, other in zip(
+        loss.gradients(rows, weights), gradients_of(loss(rows), weights), strict=True
+    ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
@@ -193,7 +196,7 @@ def test_replays_take_each_batch_again_at_the_same_cost():
             return super().forward(x)
 
     training = Training(epochs=8, batch_size=30, replays=4)
-    model = regressor(module=Watching(5, 1), alpha=1, training=training).fit(X, y)
+    model = regressor(module=Watching(5, 1), clean_weight=1, training=training).fit(X, y)
     assert model.n_iter_ == 2
     assert len(seen) == 16
     for k in range(0, 16, 4):

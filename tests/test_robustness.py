@@ -78,7 +78,7 @@ def test_the_curve_of_a_linear_model_is_its_margins_distribution():
 
 def test_all_models_of_a_display_are_measured_in_the_same_units():
     X, y = problem()
-    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X * 2, y)
+    net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X * 2, y)
     linear = LogisticRegression().fit(X, y)
     own = TabularAdapter().fit(X * 2)
     for models in ([net, linear], [linear, net]):
@@ -106,7 +106,7 @@ def test_the_table_asks_any_model_and_names_the_worst_attack():
     X, y = problem(120)
     models = {
         "tree": DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y),
-        "net": AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y),
+        "net": AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X, y),
     }
     asking = Square(steps=30)
     table = robustness_table(models, X, y, attacks=[asking, "noise"], radius=0.5)
@@ -120,7 +120,7 @@ def test_the_table_asks_any_model_and_names_the_worst_attack():
 def test_a_surrogate_is_attacked_in_the_models_place():
     X, y = problem(120)
     tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
-    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y)
+    net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X, y)
     table = robustness_table({"tree": tree}, X, y, radius=0.5, surrogate=net)
     expected = balanced_accuracy_score(y, tree.predict(moved(net, X, y, 0.5, "pgd")))
     assert table["auto"][0] == pytest.approx(expected)
@@ -142,7 +142,7 @@ def test_the_picture_has_a_solid_and_a_dashed_line_for_each_model():
 def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies():
     X, y = problem()
     mover = AdversarialTransformer(attack="fgsm", radius=0.2)
-    model = AugmentedClassifier(LogisticRegression(), mover, rounds=1, random_state=0).fit(X, y)
+    model = AugmentedClassifier(LogisticRegression(), mover, n_rounds=1, random_state=0).fit(X, y)
     first = LogisticRegression().fit(X, y)
     both = np.concatenate([X, moved(first, X, y, 0.2)])
     expected = LogisticRegression().fit(both, np.tile(y, 2))
@@ -160,13 +160,13 @@ def test_the_weights_of_the_rows_go_to_their_children():
             seen.append(sample_weight)
             return super().fit(X, y, sample_weight)
 
-    AugmentedClassifier(Watching(), rounds=1, random_state=0).fit(X, y, sample_weight=weight)
+    AugmentedClassifier(Watching(), n_rounds=1, random_state=0).fit(X, y, sample_weight=weight)
     assert_array_equal(seen[1], np.tile(weight, 2))
     with config_context(enable_metadata_routing=True):
         inner = Watching().set_fit_request(sample_weight=True)
         whole = make_pipeline(
             StandardScaler().set_fit_request(sample_weight=False),
-            AugmentedClassifier(inner, rounds=1),
+            AugmentedClassifier(inner, n_rounds=1),
         )
         whole.fit(X, y, sample_weight=weight)
     assert_array_equal(seen[-1], np.tile(weight, 2))
@@ -176,7 +176,7 @@ def test_a_sampler_attacks_the_estimator_of_each_round():
     X, y = problem()
     sampler = AdversarialOverSampler(sampling_strategy=grow(1.5), random_state=0)
     linear = LogisticRegression()
-    model = AugmentedClassifier(linear, sampler, rounds=1, random_state=0).fit(X, y)
+    model = AugmentedClassifier(linear, sampler, n_rounds=1, random_state=0).fit(X, y)
     grown = 2 * int(np.ceil(1.5 * np.bincount(y).max()))
     assert model.n_rows_ == [300, grown]
     assert sampler.surrogate == "auto"
@@ -211,7 +211,7 @@ def test_distillation_resists_the_cross_entropys_gradient_and_falls_to_the_margi
     (X, y), (X_test, y_test) = digits()
     X, X_test = (x.astype(np.uint8).reshape(-1, 1, 8, 8) for x in (X, X_test))
     X, X_test = 15 * X, 15 * X_test
-    net = AdversarialClassifier(alpha=1, training=QUICK, random_state=0).fit(X, y)
+    net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X, y)
     student = DistilledClassifier(
         FrozenEstimator(net), temperature=100, training=QUICK, random_state=0
     ).fit(X, y)
@@ -253,7 +253,7 @@ def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
             return super().fit(X[list("abcde")], y)
 
     teacher = FrozenEstimator(Teacher().fit(frame, y))
-    DistilledClassifier(teacher, copies=2, training=QUICK, random_state=0).fit(frame, y)
+    DistilledClassifier(teacher, n_mixtures=2, training=QUICK, random_state=0).fit(frame, y)
     assert [len(rows) for rows in asked] == [300, 300, 300]
     assert all((rows.dtypes == frame.dtypes).all() for rows in asked)
     assert not np.allclose(asked[1]["a"], asked[2]["a"])
@@ -264,17 +264,17 @@ def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
 # ---------------------------------------------------------------- detector
 
 
-@pytest.mark.parametrize("on", ["rows", "activations"])
-def test_a_detector_sees_the_attack_it_was_shown_on_rows_it_was_not(on):
+@pytest.mark.parametrize("inputs", ["rows", "activations"])
+def test_a_detector_sees_the_attack_it_was_shown_on_rows_it_was_not(inputs):
     (X, y), (X_test, y_test) = digits()
-    net = AdversarialClassifier(alpha=1, random_state=0).fit(X, y)
+    net = AdversarialClassifier(clean_weight=1, random_state=0).fit(X, y)
     detector = AdversarialDetector(
-        surrogate=net, attack="fgsm", radius=0.5, on=on, random_state=0
+        surrogate=net, attack="fgsm", radius=0.5, inputs=inputs, random_state=0
     ).fit(X, y)
     clean = detector.score_samples(X_test)
     attacked = detector.score_samples(moved(net, X_test, y_test, 0.5))
     truth = np.repeat([1, 0], len(X_test))
-    assert roc_auc_score(truth, np.r_[clean, attacked]) > (0.95 if on == "rows" else 0.85)
+    assert roc_auc_score(truth, np.r_[clean, attacked]) > (0.95 if inputs == "rows" else 0.85)
     assert (detector.predict(X_test) == -1).mean() < 0.2
 
 
@@ -291,8 +291,8 @@ def test_activations_are_what_the_last_linear_layer_reads():
 def test_activations_of_what_has_no_net_are_refused():
     X, y = problem()
     forest = RandomForestClassifier(5).fit(X, y)
-    detector = AdversarialDetector(surrogate=forest, attack="noise", on="activations")
-    with pytest.raises(ValueError, match=r"RandomForestClassifier has none .* on='rows'"):
+    detector = AdversarialDetector(surrogate=forest, attack="noise", inputs="activations")
+    with pytest.raises(ValueError, match=r"RandomForestClassifier has none .* inputs='rows'"):
         detector.fit(X, y)
 
 
@@ -353,12 +353,14 @@ def test_texts_are_attacked_by_edits_where_nobody_names_an_attack():
 
 def test_a_student_learns_texts_and_mixtures_of_them_from_a_pipeline():
     teacher = make_pipeline(CountVectorizer(), LogisticRegression())
-    student = DistilledClassifier(teacher, copies=2, temperature=1, training=QUICK, random_state=0)
+    student = DistilledClassifier(
+        teacher, n_mixtures=2, temperature=1, training=QUICK, random_state=0
+    )
     assert student.fit(TEXTS, IS_DOG).score(TEXTS, IS_DOG) > 0.9
 
 
 def test_rows_all_alike_make_no_groups_to_attack():
-    with pytest.raises(ValueError, match=r"the same row over and over.* pass y"):
+    with pytest.raises(ValueError, match=r"all rows of X are the same row.* pass y"):
         AdversarialDetector().fit(np.ones((40, 3)))
 
 
@@ -372,7 +374,7 @@ def test_crossed_rows_keep_each_cells_distribution_and_what_is_frozen():
     detector = UnknownDetector(adapter=adapter, training=QUICK, random_state=0).fit(frame, y)
     x = detector.adapter_.encode(frame)
     generator = torch.Generator().manual_seed(0)
-    pushed = detector._pushed(frame, x, generator)
+    pushed = detector._outliers(frame, x, generator)
     at = detector.adapter_.space().column_index(x)
     for column in at.unique():
         cells, made = x[:, at == column], pushed[:, at == column]
@@ -390,7 +392,7 @@ def test_a_hidden_class_is_seen_better_than_by_the_largest_probability():
     areas = {"unknown": [], "largest": []}
     for hidden in (0, 4, 6):
         own = y != hidden
-        net = AdversarialClassifier(alpha=1, random_state=0).fit(X[own], y[own])
+        net = AdversarialClassifier(clean_weight=1, random_state=0).fit(X[own], y[own])
         detector = UnknownDetector(random_state=0).fit(X[own], y[own])
         is_new = y_test == hidden
         areas["largest"].append(roc_auc_score(is_new, -net.predict_proba(X_test).max(1)))

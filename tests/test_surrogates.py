@@ -1,23 +1,28 @@
 import copy
 import pickle
+from threading import Barrier, Event, Thread
 
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
-from advaug.core.objectives import Odds, log_odds
-from advaug.models import Ensemble
+from advaug.core.features import FlatFeatures
+from advaug.core.objectives import Odds, log_odds, of_rows
+from advaug.models import Ensemble, QueriedEstimator
 from advaug.models.committee import (
-    AdamW,
     Committee,
     balanced_rows,
     held_out_logits,
-    leading,
-    one_cycle,
+    principal_components,
     stratified_folds,
 )
+from advaug.models.optimizer import AdamW, one_cycle
+from advaug.models.out_of_fold import OutOfFoldModel
+from advaug.models.protocol import AttackedModel
 from advaug.models.torch_model import TorchModel
+from advaug.models.tree_nodes import trees_of
 
 SMALL = Ensemble(
     n_repeats=2, cv=3, hidden_width=16, max_iter=150, batch_size=48, learning_rate=0.02
@@ -86,7 +91,14 @@ def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
     x = torch.randn((90, 12), generator=source(2))
     y = torch.randint(2, (90,), generator=source(3))
     by_heart = Ensemble(
-        2, 3, 32, max_iter=200, learning_rate=0.02, weight_decay=0.0, smoothing=0.0, noise=0.0
+        2,
+        3,
+        32,
+        max_iter=200,
+        learning_rate=0.02,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        noise_std=0.0,
     )
     committee = fit(by_heart, x, y)
     right = (committee.member_logits(x).argmax(-1) == y).float()
@@ -174,7 +186,7 @@ def test_adamw_is_torchs_over_20_steps():
 def test_leading_directions_are_the_principal_ones_brought_to_one_size():
     x = torch.randn(400, 5, generator=source(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.01])
     x = x - x.mean(0)
-    turned = x @ leading(x, 4)
+    turned = x @ principal_components(x, 4)
     size = turned.square().mean(0).sqrt()
     torch.testing.assert_close(size[:3], torch.ones(3), rtol=1e-4, atol=0)  # above .3 of the first
     assert 0.4 < float(size[3]) < 0.7  # below it: as much shorter as it is
@@ -190,8 +202,8 @@ def test_directions_keep_nets_from_learning_rare_rows_by_heart():
     x = x / x.std(0)  # noise as loud as what tells the classes apart
     x[:, 3:] += 0.8 * hidden.repeat(1, 84)[:, :250] / hidden.std()
 
-    def ranked(directions):
-        committee = Ensemble(directions=directions).fit(x, y.long(), 2, source(1))
+    def ranked(n_components):
+        committee = Ensemble(n_components=n_components).fit(x, y.long(), 2, source(1))
         logits = held_out_logits(committee, x)
         gap = logits[:, 1] - logits[:, 0]
         return float((gap[y][:, None] > gap[~y]).float().mean())
@@ -212,7 +224,7 @@ def test_held_out_logits_are_each_rows_strangers_mean(exclusive_or):
         ]
     )
     for batch in (4096, 7):
-        result = held_out_logits(committee, x, batch=batch)
+        result = held_out_logits(committee, x, batch_size=batch)
         torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -299,7 +311,7 @@ def assert_same_state(before, after):
 
 def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
     before = state(module)
-    with TorchModel(module) as model:
+    with TorchModel(module).frozen() as model:
         inside = model.module
         assert inside is module
         assert not any(part.training for part in module.modules())
@@ -360,3 +372,73 @@ def test_rows_come_back_in_their_own_dtype(module):
     double = TorchModel(copy.deepcopy(module).double()).logits(x.float())
     assert double.dtype == torch.float32
     torch.testing.assert_close(double, logits.float())
+
+
+@pytest.mark.parametrize("first_to_leave", [0, 1])
+def test_a_module_that_two_threads_share_stays_frozen_until_both_have_left(module, first_to_leave):
+    before = state(module)
+    inside, leave = Barrier(3), [Event(), Event()]
+
+    def use(number):
+        with TorchModel(module).frozen():
+            inside.wait(10)
+            assert leave[number].wait(10)
+
+    threads = [Thread(target=use, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    for number in (first_to_leave, 1 - first_to_leave):
+        assert not any(part.training for part in module.modules())
+        assert not any(weight.requires_grad for weight in module.parameters())
+        leave[number].set()
+        threads[number].join(10)
+    assert_same_state(before, state(module))
+
+
+# ---------------------------------------------------------------- what a model is
+
+
+def test_a_model_says_what_it_provides():
+    x = torch.randn(12, 2, generator=source())
+    y, brief = torch.arange(12) % 2, Ensemble(n_repeats=1, max_iter=1)
+    blind = FlatFeatures()
+    object.__setattr__(blind, "is_differentiable", False)
+    tree = DecisionTreeClassifier().fit(x.numpy(), y)
+    models = {
+        brief.fit(x, y, 2, source()): {"gradient"},
+        brief.fit(x, y, 2, source(), blind): set(),
+        TorchModel(nn.Linear(2, 2)): {"gradient"},
+        TorchModel(nn.Sequential(nn.Embedding(9, 4), nn.Flatten())): {"gradient", "embedding"},
+        QueriedEstimator(tree): set(),
+        QueriedEstimator(tree, trees_of(tree)): {"tree_regions"},
+    }
+    for model, provided in models.items():
+        assert model.provides == provided
+        with model.frozen() as same:
+            assert same is model
+
+
+def test_a_stranger_who_inherits_has_the_defaults():
+    class Constant(AttackedModel):
+        def encoded_logits(self, coding, rows, seed):
+            return lambda x: x.new_zeros(len(x), 2)
+
+    model = Constant()
+    assert (model.classes, model.provides, model.to("meta")) == (None, frozenset(), model)
+    with model.frozen() as same:
+        assert same is model
+
+
+def test_only_logits_that_depend_on_the_row_are_taken_by_rows():
+    members = lambda x: x[None].expand(2, *x.shape)  # noqa: E731
+    model = OutOfFoldModel(members, torch.tensor([0, 1]), torch.tensor([0, 1, 1]))
+    some = torch.tensor([2, 0])
+    assert of_rows(model, some).fold.tolist() == [1, 0]
+    assert of_rows(members, some) is members
+
+
+def test_the_committee_is_printed_in_a_few_words(exclusive_or):
+    text = repr(exclusive_or[2])
+    assert len(text) < 600
+    assert "center=Tensor(2,) float32" in text

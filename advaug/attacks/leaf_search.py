@@ -14,7 +14,7 @@ from advaug.attacks.hopskipjump import HALVINGS, search_boundary
 from advaug.attacks.problem import MOST_CELLS, AttackProblem, far, marked, started, within
 from advaug.core.chance import Chance
 from advaug.core.norms import per_row
-from advaug.core.objectives import Objective
+from advaug.core.objectives import Objective, regions_of
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
 from advaug.core.ties import at_most, exceeds, stable_argsort, stable_topk
@@ -66,7 +66,7 @@ class LeafSearch(Parameters):
         radius: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        trees = getattr(getattr(objective, "logits", None), "regions", None)
+        trees = regions_of(getattr(objective, "logits", None))
         if trees is None:
             raise ValueError(
                 "LeafSearch needs a model made of trees on numeric columns (DecisionTree, "

@@ -19,6 +19,11 @@ class Features(Protocol):
         """The features that a new row must have like its class's real ones; None: no such."""
         ...
 
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether they have a gradient in the rows."""
+        ...
+
     def to(self, device: torch.device | str) -> Self:
         """The same features on another device."""
         ...
@@ -31,6 +36,7 @@ class FlatFeatures:
     """The cells of a row, one after the other."""
 
     descriptors: ClassVar[None] = None
+    is_differentiable: ClassVar[bool] = True
 
     def to(self, device: torch.device | str) -> Self:
         return self

@@ -7,7 +7,7 @@ here and nowhere else.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, Self, cast
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -16,10 +16,40 @@ from torch import Tensor
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
 
 
+@runtime_checkable
+class RowLogits(Protocol):
+    """Logits that depend on which row of the data each row of the batch starts from.
+
+    Logits that are a function of the coordinates alone need no `take`.
+    """
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
+
+    def take(self, rows: Tensor, /) -> Self:
+        """The logits for some of the rows, or for some of them several times."""
+        ...
+
+
+@runtime_checkable
+class RegionLogits(RowLogits, Protocol):
+    """Logits of a model that may know the boxes in which they are constant.
+
+    Attributes
+    ----------
+    regions : `advaug.models.trees.Trees` or None
+    """
+
+    regions: Any
+
+
 def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
-    """The logits of some of the rows, where the model is asked with more than their coordinates."""
-    take = getattr(logits, "take", None)
-    return logits if take is None else cast(Logits, take(rows))
+    """The logits for some of the rows of a batch."""
+    return logits.take(rows) if isinstance(logits, RowLogits) else logits
+
+
+def regions_of(logits: Any) -> Any:
+    """The boxes in which the logits are constant; None where they are not known."""
+    return logits.regions if isinstance(logits, RegionLogits) else None
 
 
 class Objective(Protocol):

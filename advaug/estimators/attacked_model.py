@@ -19,14 +19,15 @@ from advaug.attacks.ascent import Attack
 from advaug.core.domain import RowCoding
 from advaug.core.objectives import Logits
 from advaug.models.committee import Committee
-from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
+from advaug.models.protocol import AttackedModel
+from advaug.models.queried_estimator import QueriedEstimator
 from advaug.models.sklearn_to_torch import sklearn_to_torch
 from advaug.models.torch_model import TorchModel
 from advaug.models.tree_nodes import trees_of
 from advaug.models.trees import Trees
 from advaug.sampling.domain import Coding
 
-Model = TorchModel | Committee | QueriedEstimator
+Model = AttackedModel
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
 ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does
@@ -58,7 +59,8 @@ def attacked_model(surrogate: Any, coding: RowCoding, X: Any, n_classes: int | N
     check_classifier(surrogate)
     try:
         predicted = np.asarray(surrogate.predict(rows))
-        model = QueriedEstimator(surrogate, region_of(surrogate, coding, rows)).settle(rows)
+        model = QueriedEstimator(surrogate, region_of(surrogate, coding, rows))
+        model = model.choose_response(rows)
     except Exception as error:
         name = type(surrogate).__name__
         raise ValueError(
@@ -112,21 +114,17 @@ def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
 
 def classes_of(model: Model) -> Any:
     """The classes that the model's logits stand for; None where it knows only their places."""
-    return getattr(model, "classes", None)
+    return model.classes
 
 
 def logits_of_encoded(model: Model, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
     """The model's logits of encoded rows that start from `seed`, which `rows` were encoded to."""
-    if isinstance(model, QueriedEstimator):
-        return QueriedLogits.of(model, coding, rows, seed)
-    if isinstance(model, TorchModel) and not model.reads_encoded:
-        return lambda x: model.logits(coding.native(x))
-    return model.logits
+    return model.encoded_logits(coding, rows, seed)
 
 
 def frozen_during(model: Model | None) -> AbstractContextManager[Any]:
     """A block in which the model is frozen once for all."""
-    return model if isinstance(model, TorchModel) else nullcontext()
+    return nullcontext() if model is None else model.frozen()
 
 
 def with_references(attack: Attack, x: Tensor) -> Attack:
@@ -142,7 +140,7 @@ def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool 
     `slopes`: its output must have a gradient in the rows.
     """
     check_logits(net, rows, n_classes, "surrogate", slopes=slopes)
-    net.look(rows)
+    net.detect_probabilities(rows)
 
 
 def check_logits(

@@ -1,4 +1,4 @@
-"""What is attacked and what votes: the committee of small nets, torch modules, any estimator."""
+"""Models that are attacked or vote: the committee of small nets, torch modules, any estimator."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.models.torch_model import TorchModel
+from advaug.models.training import Training
 
 if TYPE_CHECKING:
     from advaug.domains.sequences.ngram_ridge import NGramRidge
 
-__all__ = ["Committee", "Ensemble", "NGramRidge", "QueriedEstimator", "TorchModel"]
+__all__ = ["Committee", "Ensemble", "NGramRidge", "QueriedEstimator", "TorchModel", "Training"]
 
 if not TYPE_CHECKING:
 

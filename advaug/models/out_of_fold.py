@@ -1,4 +1,4 @@
-"""A cross-fitted model as an attacked one: each row is answered by members that never saw it."""
+"""A cross-fitted model as an attacked one: for each row only the members that have not seen it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,15 +10,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OutOfFoldModel:
-    """Mean logits, for each row of the members that were trained without its fold.
+    """For each row the mean logits of the members that were trained without its fold.
 
     Parameters
     ----------
     members : callable
-        Encoded rows to (members, batch, classes).
+        Encoded rows to each member's logits (members, batch, classes).
     fold_of_member : int Tensor (members,)
     fold : int Tensor (batch,)
-        Of each row that will be asked: those of the training rows, until `take` chooses some.
+        The fold of each row of a batch: at first those of the training rows, later those of the
+        rows that `take` has chosen.
     """
 
     members: Callable[[Tensor], Tensor]
@@ -31,5 +32,5 @@ class OutOfFoldModel:
 
     def __call__(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
         logits = self.members(x)
-        unseen = (self.fold_of_member[:, None] == self.fold).to(logits)[..., None]
-        return (logits * unseen).sum(0) / unseen.sum(0)
+        is_held_out = (self.fold_of_member[:, None] == self.fold).to(logits)[..., None]
+        return (logits * is_held_out).sum(0) / is_held_out.sum(0)

@@ -1,11 +1,10 @@
-"""A fitted estimator as the attacked model: it is only asked, never differentiated or copied.
+"""A fitted estimator as the attacked model: it is queried, never differentiated or copied.
 
 Each query is a row in the user's own container and dtypes: a copy of the row that the attack
-started from, with the cells edited that it has moved.
+started from, in which the moved cells are edited.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,57 +13,72 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.domain import RowCoding
+from advaug.core.objectives import Logits
+from advaug.models.protocol import Array, AttackedModel
+from advaug.models.trees import Trees
 
 RESPONSES = ("decision_function", "predict_proba", "predict")
-SURE = 1e-7  # probabilities nearer to 0 are taken for this: a logit is never infinite
-TIE = 1e-6  # what the predicted class has over one of equal probability
-MOST_ROWS = 16_384  # asked at once
-
-Array = np.ndarray[Any, Any]
+MIN_PROBABILITY = 1e-7  # A smaller probability is raised to this: no logit is infinite.
+TIE_MARGIN = 1e-6  # The logit of the predicted class is raised so much: it wins every tie.
+BATCH_SIZE = 16_384  # Rows that are queried at once.
 
 
-class QueriedEstimator:
-    """Any fitted classifier, asked by the best of its answers that agrees with `predict`.
+class QueriedEstimator(AttackedModel):
+    """Any fitted classifier, queried by its most detailed method that agrees with `predict`.
 
     Parameters
     ----------
-    estimator : object with `predict`, `classes_`, and perhaps `decision_function` or
-        `predict_proba`; shared, never copied or fitted.
-    regions : object, optional
-        What is known of a tree ensemble's leaves, see `Regions`.
+    estimator : classifier
+        Fitted, with `predict`, `classes_`, and perhaps `decision_function` or `predict_proba`. It
+        is shared, never copied or fitted.
+    regions : `Trees`, optional
+        The leaves of a tree ensemble.
 
     Attributes
     ----------
-    classes : ndarray, the columns of the logits
-    response : str, what is asked; set by `settle`
-    queries : int, how many rows were asked in all
+    classes : ndarray (classes,)
+        The columns of the logits.
+    response : {"decision_function", "predict_proba", "predict"}
+        The method that is queried. `choose_response` sets it.
+    queries : int
+        How many rows were queried in all.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.naive_bayes import GaussianNB
-    >>> from advaug.models.queried_estimator import QueriedEstimator
+    >>> from advaug.models import QueriedEstimator
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = QueriedEstimator(GaussianNB().fit(X, y)).settle(X)
+    >>> model = QueriedEstimator(GaussianNB().fit(X, y)).choose_response(X)
     >>> model.response, model.logits(X).shape
     ('predict_proba', torch.Size([150, 3]))
     """
 
-    def __init__(self, estimator: Any, regions: Any = None) -> None:
+    def __init__(self, estimator: Any, regions: Trees | None = None) -> None:
         self.estimator = estimator
         self.regions = regions
-        self.classes = np.asarray(estimator.classes_)
+        self.classes: Array = np.asarray(estimator.classes_)
         self.response = next(name for name in RESPONSES if hasattr(estimator, name))
         self.queries = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def settle(self, rows: Any) -> Self:
-        """Take the first answer whose largest class is what `predict` says of these rows.
+    @property
+    def provides(self) -> frozenset[str]:
+        """The boxes of a tree ensemble's leaves, where they are known."""
+        return frozenset() if self.regions is None else frozenset({"tree_regions"})
 
-        A tuned threshold, or probabilities that were calibrated apart, speak for another class
-        than `predict` does: then only its labels are asked.
+    def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
+        """The logits of encoded rows, each decoded on the row that it starts from."""
+        return QueriedLogits(self, coding, rows, seed.cpu(), torch.arange(len(seed)))
+
+    def choose_response(self, rows: Any) -> Self:
+        """Choose the first method whose largest score is the class that `predict` returns.
+
+        With a tuned threshold, or separately calibrated probabilities, the scores favour another
+        class than `predict` returns: then only the labels are queried.
         """
         predicted = self._codes(self.estimator.predict(rows))
         for name in RESPONSES:
@@ -75,64 +89,62 @@ class QueriedEstimator:
         return self
 
     def logits(self, rows: Any) -> Float[Tensor, "rows classes"]:
-        """Logits (float64) of rows in the user's container; what is predicted is the largest."""
+        """Logits (float64) of rows in the user's container; the predicted class has the largest."""
         self.queries += containers.count(rows)
         scores = torch.from_numpy(self._scores(rows))
         first = scores.argmax(1, keepdim=True)
-        return scores.scatter_add(1, first, torch.full_like(scores[:, :1], TIE))
+        return scores.scatter_add(1, first, torch.full_like(scores[:, :1], TIE_MARGIN))
 
     def _codes(self, labels: Any) -> Array:
         order = np.argsort(self.classes)
         return order[np.searchsorted(self.classes, np.asarray(labels).ravel(), sorter=order)]
 
     def _scores(self, rows: Any) -> Array:
-        answer = np.asarray(getattr(self.estimator, self.response)(rows))
+        scores = np.asarray(getattr(self.estimator, self.response)(rows))
         if self.response == "predict":
-            return np.eye(len(self.classes))[self._codes(answer)]
-        answer = answer.astype(np.float64).reshape(len(answer), -1)
+            return np.eye(len(self.classes))[self._codes(scores)]
+        scores = scores.astype(np.float64).reshape(len(scores), -1)
         if self.response == "predict_proba":
-            answer = np.log(answer.clip(SURE))
-        return np.hstack([-answer / 2, answer / 2]) if answer.shape[1] == 1 else answer
+            scores = np.log(scores.clip(MIN_PROBABILITY))
+        return np.hstack([-scores / 2, scores / 2]) if scores.shape[1] == 1 else scores
 
 
 @dataclass(frozen=True)
 class QueriedLogits:
-    """The logits of encoded rows: each is decoded on its own row of the user's, then asked.
+    """The logits of encoded rows: each is decoded on the row that it starts from, then queried.
 
     Parameters
     ----------
-    model : Queried
-    decode : callable (moved, seed, rows) -> rows
-        The coding's.
-    rows : the user's rows, in their container
-    seed : Tensor (rows, *shape), what they were encoded to
-    place : int Tensor (batch,), which of the rows each encoded row starts from
+    model : `QueriedEstimator`
+    coding : `RowCoding`
+    rows : container
+        The user's rows.
+    seed : Tensor (rows, *shape)
+        The rows as they were encoded.
+    start : int Tensor (batch,)
+        The number of the row that each row of a batch starts from.
     """
 
     model: QueriedEstimator
-    decode: Callable[[Tensor, Tensor, Any], Any]
-    rows: Any
-    seed: Tensor
-    place: Tensor
-
-    @classmethod
-    def of(cls, model: QueriedEstimator, coding: Any, rows: Any, seed: Tensor) -> Self:
-        """All the rows, each once, in their own order."""
-        return cls(model, coding.decode, rows, seed.cpu(), torch.arange(len(seed)))
+    coding: RowCoding = field(repr=False)
+    rows: Any = field(repr=False)
+    seed: Tensor = field(repr=False)
+    start: Tensor = field(repr=False)
 
     @property
-    def regions(self) -> Any:
-        """What is known of the model's leaves, if it is made of trees."""
+    def regions(self) -> Trees | None:
+        """The leaves of the model's trees, where they are known."""
         return self.model.regions
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        """The same for some of the rows, or for some of them several times."""
-        return replace(self, place=self.place[rows.cpu()])
+        """The logits for some of the rows, or for some of them several times."""
+        return replace(self, start=self.start[rows.cpu()])
 
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
-        moved, answers = x.detach().cpu(), []
-        for part in torch.arange(len(moved)).split(MOST_ROWS):
-            place = self.place[part]
-            rows = containers.take(self.rows, place.numpy())
-            answers.append(self.model.logits(self.decode(moved[part], self.seed[place], rows)))
-        return torch.cat(answers).to(x)
+        logits = []
+        for moved, start in zip(
+            x.detach().cpu().split(BATCH_SIZE), self.start.split(BATCH_SIZE), strict=True
+        ):
+            rows = containers.take(self.rows, start.numpy())
+            logits.append(self.model.logits(self.coding.decode(moved, self.seed[start], rows)))
+        return torch.cat(logits).to(x)

@@ -1,6 +1,6 @@
 """Fitted scikit-learn classifiers as torch modules: the same decision, with exact gradients.
 
-A table says which type has which formula; what is not in it is asked as a black box.
+A table says which type has which formula. A type that is not in it is queried as a black box.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,14 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 
-def fixed(values: Any) -> nn.Parameter:
-    """Numbers as float64 parameters that ask for no gradient."""
-    values = values.toarray() if hasattr(values, "toarray") else np.array(values)
-    return nn.Parameter(torch.tensor(values, dtype=torch.float64), requires_grad=False)
+def constant(values: Any) -> nn.Parameter:
+    """Numbers as a float64 parameter that asks for no gradient."""
+    return nn.Parameter(torch.tensor(dense(values), dtype=torch.float64), requires_grad=False)
+
+
+def dense(values: Any) -> Any:
+    """An array of numbers that may be sparse."""
+    return values.toarray() if hasattr(values, "toarray") else np.array(values)
 
 
 class Affine(nn.Module):
@@ -45,7 +49,7 @@ class Affine(nn.Module):
 
     def __init__(self, shift: Any, factor: Any, limits: tuple[float, float] | None = None) -> None:
         super().__init__()
-        self.shift, self.factor, self.limits = fixed(shift), fixed(factor), limits
+        self.shift, self.factor, self.limits = constant(shift), constant(factor), limits
 
     def forward(self, x: Tensor) -> Tensor:
         x = (x - self.shift) * self.factor
@@ -69,8 +73,8 @@ class Kernel(nn.Module):
 
     def __init__(self, svc: SVC, weight: Any) -> None:
         super().__init__()
-        self.vectors, self.weight = fixed(svc.support_vectors_), fixed(weight)
-        self.intercept = fixed(svc.intercept_)
+        self.vectors, self.weight = constant(svc.support_vectors_), constant(weight)
+        self.intercept = constant(svc.intercept_)
         self.kind, self.gamma = svc.kernel, float(svc._gamma)
         self.degree, self.coef0 = svc.degree, svc.coef0
 
@@ -104,25 +108,23 @@ class Votes(nn.Module):
         return torch.stack(votes, 1) + total / (3 * (total.abs() + 1))
 
 
-def layer(weight: Any, intercept: Any) -> nn.Module:
+def linear_layer(weight: Any, intercept: Any) -> nn.Module:
     """x -> x @ weight + intercept."""
     weight = np.asarray(weight)
-    # Without first weights of its own: torch's generator is the user's.
+    # Drawing first weights would advance torch's own generator, which is the user's.
     linear: nn.Module = skip_init(nn.Linear, *weight.shape, dtype=torch.float64)
     bias = np.broadcast_to(np.asarray(intercept, float), weight.shape[1])
-    linear.weight, linear.bias = fixed(weight.T), fixed(bias)
+    linear.weight, linear.bias = constant(weight.T), constant(bias)
     return linear
 
 
-def linear(model: Any) -> nn.Module:
-    coef = model.coef_.toarray() if hasattr(model.coef_, "toarray") else model.coef_
-    return layer(np.atleast_2d(coef).T, model.intercept_)
+def linear_model(model: Any) -> nn.Module:
+    return linear_layer(np.atleast_2d(dense(model.coef_)).T, model.intercept_)
 
 
-def kernel(svc: SVC) -> nn.Module | None:
+def kernel_svc(svc: SVC) -> nn.Module | None:
     """SVC with a named kernel; several classes by votes between pairs."""
-    coef = svc.dual_coef_.toarray() if hasattr(svc.dual_coef_, "toarray") else svc.dual_coef_
-    n_classes = len(svc.classes_)
+    coef, n_classes = dense(svc.dual_coef_), len(svc.classes_)
     if callable(svc.kernel) or svc.kernel == "precomputed" or svc.decision_function_shape != "ovr":
         return None
     if n_classes == 2:
@@ -144,72 +146,75 @@ def perceptron(model: MLPClassifier) -> nn.Module | None:
     gates = {"relu": nn.ReLU, "tanh": nn.Tanh, "logistic": nn.Sigmoid, "identity": nn.Identity}
     layers: list[nn.Module] = []
     for weight, intercept in zip(model.coefs_, model.intercepts_, strict=True):
-        layers += [layer(weight, intercept), gates[model.activation]()]
+        layers += [linear_layer(weight, intercept), gates[model.activation]()]
     return nn.Sequential(*layers[:-1])
 
 
-def standard(scaler: StandardScaler) -> nn.Module:
+def standard_scaler(scaler: StandardScaler) -> nn.Module:
     mean = 0.0 if scaler.mean_ is None else scaler.mean_
     return Affine(mean, 1.0 if scaler.scale_ is None else 1 / scaler.scale_)
 
 
-def min_max(scaler: MinMaxScaler) -> nn.Module:
+def min_max_scaler(scaler: MinMaxScaler) -> nn.Module:
     limits = scaler.feature_range if scaler.clip else None
     return Affine(-scaler.min_ / scaler.scale_, scaler.scale_, limits)
 
 
-def robust(scaler: RobustScaler) -> nn.Module:
+def robust_scaler(scaler: RobustScaler) -> nn.Module:
     center = scaler.center_ if scaler.with_centering else 0.0
     return Affine(center, 1 / scaler.scale_ if scaler.with_scaling else 1.0)
 
 
-def components(pca: PCA) -> nn.Module:
+def pca_projection(pca: PCA) -> nn.Module:
     weight = pca.components_.T
     if pca.whiten:
         weight = weight / np.sqrt(np.maximum(pca.explained_variance_, np.finfo(float).eps))
-    return layer(weight, -pca.mean_ @ weight)
+    return linear_layer(weight, -pca.mean_ @ weight)
 
 
 Builder = Callable[[Any], nn.Module | None]
 
 CLASSIFIERS: dict[type, Builder] = {
-    **dict.fromkeys((LogisticRegression, LogisticRegressionCV, LinearSVC, Perceptron), linear),
-    **dict.fromkeys((SGDClassifier, RidgeClassifier, RidgeClassifierCV), linear),
-    LinearDiscriminantAnalysis: linear,
+    **dict.fromkeys(
+        (LogisticRegression, LogisticRegressionCV, LinearSVC, Perceptron), linear_model
+    ),
+    **dict.fromkeys((SGDClassifier, RidgeClassifier, RidgeClassifierCV), linear_model),
+    LinearDiscriminantAnalysis: linear_model,
     MLPClassifier: perceptron,
-    SVC: kernel,
+    SVC: kernel_svc,
 }
 SCALERS: dict[type, Builder] = {
     MaxAbsScaler: lambda scaler: Affine(0.0, 1 / scaler.scale_),
-    MinMaxScaler: min_max,
+    MinMaxScaler: min_max_scaler,
     Normalizer: lambda scaler: UnitLength(scaler.norm),
-    PCA: components,
-    RobustScaler: robust,
-    StandardScaler: standard,
+    PCA: pca_projection,
+    RobustScaler: robust_scaler,
+    StandardScaler: standard_scaler,
 }
 
 
 def steps_of(estimator: Any) -> tuple[list[Any], Any]:
-    """What transforms the rows at prediction time, and the classifier at the end."""
+    """The transformers of the rows at prediction time, and the classifier at the end."""
     while isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
     if not isinstance(estimator, Pipeline):
         return [], estimator
-    # imbalanced-learn's pipelines pass their samplers by when they predict
+    # imbalanced-learn's pipelines skip their samplers when they predict.
     steps = [step for _, step in estimator.steps[:-1] if step not in (None, "passthrough")]
     before, last = steps_of(estimator.steps[-1][1])
     return [step for step in steps if not hasattr(step, "fit_resample")] + before, last
 
 
 def sklearn_to_torch(estimator: Any) -> nn.Module | None:
-    """The fitted estimator as a module from rows (its own columns and units) to its decision.
+    """The fitted estimator as a module from rows, in its own columns and units, to its decision.
 
-    Two classes: one logit. None for a type that is not in the tables.
+    For two classes the decision is one logit. None for a type that is not in the tables.
     """
     scalers, last = steps_of(estimator)
     if type(last) not in CLASSIFIERS or any(type(scaler) not in SCALERS for scaler in scalers):
         return None
     parts = [SCALERS[type(scaler)](scaler) for scaler in scalers]
     parts.append(CLASSIFIERS[type(last)](last))
-    known = [part for part in parts if part is not None]
-    return nn.Sequential(*known).eval() if len(known) == len(parts) else None
+    if any(part is None for part in parts):
+        return None
+    return nn.Sequential(*(part for part in parts if part is not None)).eval()

@@ -1,37 +1,86 @@
-"""The user's own torch module, borrowed for an attack and given back as it was.
+"""The user's own torch module as the attacked model: it is frozen in use, then as it was before.
 
-Shared, never copied: `copy.deepcopy` and scikit-learn's `clone` hand on the same object.
+The module is shared, never copied: `copy.deepcopy` and scikit-learn's `clone` return the same
+object.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advaug.core.domain import RowCoding
+from advaug.core.objectives import Logits
+from advaug.models.protocol import Array, AttackedModel
 
-def freeze(module: nn.Module) -> Callable[[], None]:
-    """Eval mode and parameters without gradients; call the result to set every flag back."""
-    training = [part for part in module.modules() if part.training]
-    wanting = [weight for weight in module.parameters() if weight.requires_grad]
-    if training:
-        module.eval()
-    for weight in wanting:
-        weight.requires_grad_(False)
 
-    def restore() -> None:
-        for part in training:
+@dataclass
+class FrozenModule:
+    """The flags that a module had before it was frozen, and how many blocks use it."""
+
+    module: nn.Module
+    training: list[nn.Module]
+    trainable: list[nn.Parameter]
+    n_blocks: int = 0
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Self:
+        """Set the module to eval mode, and its parameters to ask for no gradient."""
+        training = [part for part in module.modules() if part.training]
+        trainable = [weight for weight in module.parameters() if weight.requires_grad]
+        if training:
+            module.eval()
+        for weight in trainable:
+            weight.requires_grad_(False)
+        return cls(module, training, trainable)
+
+    def restore(self) -> None:
+        """Set every flag back."""
+        for part in self.training:
             part.training = True
-        for weight in wanting:
+        for weight in self.trainable:
             weight.requires_grad_(True)
 
-    return restore
+
+# One entry for each module in use, by its identity: several estimators, or threads, may share it.
+FROZEN: dict[int, FrozenModule] = {}
+LOCK = Lock()
 
 
-def two_sided(logits: Float[Tensor, "batch *classes"]) -> Float[Tensor, "batch all_classes"]:
-    """One logit z for class 1 becomes (-z/2, z/2); more classes stay."""
+@contextmanager
+def frozen_module(module: nn.Module) -> Iterator[None]:
+    """A block in which the module is frozen; blocks of one module may overlap.
+
+    The first block freezes the module, the last one to end sets every flag back.
+    """
+    with LOCK:
+        entry = FROZEN.get(id(module)) or FrozenModule.of(module)
+        FROZEN[id(module)] = entry
+        entry.n_blocks += 1
+    try:
+        yield
+    finally:
+        with LOCK:
+            entry.n_blocks -= 1
+            if not entry.n_blocks:
+                FROZEN.pop(id(module)).restore()
+
+
+def embedding_of(module: nn.Module) -> nn.Embedding | None:
+    """The module's first embedding of tokens."""
+    return next((part for part in module.modules() if isinstance(part, nn.Embedding)), None)
+
+
+def two_class_logits(
+    logits: Float[Tensor, "batch *classes"],
+) -> Float[Tensor, "batch all_classes"]:
+    """Logits with a column for each class: one logit z of class 1 becomes (-z/2, z/2)."""
     logits = logits[:, None] if logits.dim() == 1 else logits.flatten(1)
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
@@ -47,81 +96,81 @@ def are_probabilities(output: Tensor) -> bool:
 
 
 def log_odds_of(probability: Tensor) -> Tensor:
-    """Probabilities as logits: log p, or log(p / (1 - p)) where there is one a row."""
+    """Logits of probabilities: log p, or log(p / (1 - p)) where each row has only one."""
     least = torch.finfo(probability.dtype).tiny
     log = probability.clamp_min(least).log()
     is_single = probability.dim() == 1 or probability.shape[1] == 1
     return log - (1 - probability).clamp_min(least).log() if is_single else log
 
 
-class TorchModel:
+class TorchModel(AttackedModel):
     """A user's module as the attacked model.
 
     Parameters
     ----------
     module : nn.Module
-        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. While
-        in use it is in eval mode, its parameters ask for no gradients; then all is as it was.
+        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. In use it
+        is in eval mode and its parameters ask for no gradient; afterwards it is as it was before.
     classes : array, optional
         The classes that the logits stand for.
     reads_encoded : bool, default=False
-        Whether it takes rows as the adapter encodes them, not in the user's own units.
+        Whether it takes rows as the adapter encodes them, instead of in the user's own units.
 
     Examples
     --------
     >>> import torch
-    >>> from advaug.models.torch_model import TorchModel
+    >>> from advaug.models import TorchModel
     >>> net = torch.nn.Linear(3, 1)
     >>> TorchModel(net).logits(torch.zeros(2, 3)).shape
     torch.Size([2, 2])
     """
 
-    def __init__(self, module: nn.Module, classes: Any = None, reads_encoded: bool = False) -> None:
+    def __init__(
+        self, module: nn.Module, classes: Array | None = None, reads_encoded: bool = False
+    ) -> None:
         self.module = module
         self.classes = classes
         self.reads_encoded = reads_encoded
         self.gives_probabilities = False
-        self._depth = 0
-        self._restore: Callable[[], None] | None = None
-        self._weight: Tensor | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __enter__(self) -> Self:
-        """Freeze the module until the end of the block, once for a whole attack."""
-        if not self._depth:
-            self._restore = freeze(self.module)
-            self._weight = next(self.module.parameters(), None)  # says device and dtype
-        self._depth += 1
-        return self
+    @property
+    def provides(self) -> frozenset[str]:
+        """A gradient in the rows, and in the vectors of an embedding if it has one."""
+        return frozenset({"gradient"} | ({"embedding"} if embedding_of(self.module) else set()))
 
-    def __exit__(self, *error: object) -> None:
-        self._depth -= 1
-        if not self._depth and self._restore is not None:
-            self._restore()
-            self._restore = self._weight = None
+    @contextmanager
+    def frozen(self) -> Iterator[Self]:
+        """A block in which the module is frozen: it is faster to do so once for a whole attack."""
+        with frozen_module(self.module):
+            yield self
 
     def logits(self, x: Tensor) -> Tensor:
         """(batch, *shape) -> (batch, classes), on the module's own device and dtype."""
-        if not self._depth:
-            with self:
-                return self.logits(x)
-        output = self._output(x)
-        return two_sided(log_odds_of(output) if self.gives_probabilities else output).to(x)
+        with frozen_module(self.module):
+            output = self._output(x)
+        return two_class_logits(log_odds_of(output) if self.gives_probabilities else output).to(x)
 
-    def look(self, x: Tensor) -> None:
-        """Find out whether the module gives probabilities: then their logs are attacked."""
-        with self, torch.no_grad():
+    def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
+        """The module's logits of encoded rows, which it takes in the user's units."""
+        return self.logits if self.reads_encoded else lambda x: self.logits(coding.native(x))
+
+    def detect_probabilities(self, x: Tensor) -> None:
+        """Find out whether the module returns probabilities: then their logarithms are attacked."""
+        with self.frozen(), torch.no_grad():
             self.gives_probabilities = are_probabilities(self._output(x))
         if self.gives_probabilities:
             warnings.warn(
-                "surrogate gives probabilities, not logits: their logs are attacked, whose "
-                "gradient vanishes where the model is sure; leave out its last softmax or sigmoid",
+                "surrogate returns probabilities; their logarithm is attacked and may have "
+                "vanishing gradients for confident predictions. Return logits instead (remove the "
+                "final softmax or sigmoid)",
                 UserWarning,
                 stacklevel=2,
             )
 
     def _output(self, x: Tensor) -> Tensor:
-        output: Tensor = self.module(x if self._weight is None else x.to(self._weight))
+        weight = next(self.module.parameters(), None)  # It tells device and dtype.
+        output: Tensor = self.module(x if weight is None else x.to(weight))
         return output

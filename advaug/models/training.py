@@ -1,25 +1,72 @@
-"""One net, small or the user's own, trained on any loss of its rows: the loop over weights.
+"""One net, small or the user's own, trained on any loss of its rows.
 
 The loss is a function of row numbers, so that what an attack adds to it is the caller's business.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import cross_entropy, silu
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
-from advaug.models.committee import FLAT, AdamW, one_cycle, spread, squash
+from advaug.core.tensor_fields import TensorFields
+from advaug.models.committee import FLAT, spread, squash
+from advaug.models.optimizer import (
+    Gradients,
+    Schedule,
+    Weights,
+    fit_weights,
+    gradients_of,
+    one_cycle,
+)
+from advaug.models.torch_model import two_class_logits
 
-Loss = Callable[[Tensor], Tensor]  # row numbers (batch,) -> one number, to be lowered
-Gradients = tuple[Tensor, ...]  # one for each weight
-ENOUGH = 400  # training steps that a small net needs whatever the rows
-FEWEST, MOST = 10, 100  # epochs
+DEFAULT_STEPS = 400  # A small net needs so many training steps, whatever the number of rows.
+MIN_EPOCHS, MAX_EPOCHS = 10, 100  # Bounds of the default number of epochs.
+
+
+class Loss(Protocol):
+    """The mean loss of some of the rows, from their numbers."""
+
+    def __call__(self, rows: Tensor, /) -> Tensor:
+        """One number, to be lowered."""
+        ...
+
+    def to(self, device: torch.device | str, /) -> Self:
+        """The loss on another device; its net is moved there in place."""
+        ...
+
+    def gradients(self, rows: Tensor, weights: Weights, /) -> Gradients:
+        """The gradient of a batch's loss in each weight; by default that of the loss itself."""
+        return gradients_of(self(rows), weights)
+
+
+@dataclass(frozen=True, repr=False)
+class CrossEntropyLoss(TensorFields, Loss):
+    """Cross-entropy of a net at rows whose targets are known.
+
+    Parameters
+    ----------
+    net : nn.Module
+    x : Tensor (rows, ...)
+        The rows as the net takes them.
+    target : Tensor
+        Class codes (rows,) or probabilities (rows, classes).
+    """
+
+    net: nn.Module
+    x: Tensor
+    target: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        rows = rows.to(self.x.device)
+        return cross_entropy(two_class_logits(self.net(self.x[rows])), self.target[rows])
 
 
 class SmallNet(nn.Module):
@@ -28,11 +75,14 @@ class SmallNet(nn.Module):
     Parameters
     ----------
     x : Tensor (rows, *shape)
-        Encoded rows, from which centre and scale are learnt.
-    outputs, hidden : int
+        Encoded rows, of which mean and standard deviation are learnt.
+    outputs : int
+        How many logits the net has.
+    hidden_width : int
     generator : torch.Generator
         Draws the first weights, uniform in +-1 / sqrt(inputs).
     features : `Features`
+        What the net sees of a row.
     """
 
     center: Tensor
@@ -42,21 +92,21 @@ class SmallNet(nn.Module):
         self,
         x: Float[Tensor, "rows *shape"],
         outputs: int,
-        hidden: int,
+        hidden_width: int,
         generator: torch.Generator,
         features: Features = FLAT,
     ) -> None:
         super().__init__()
         self.features = features
-        seen = features(x)
-        self.register_buffer("center", seen.mean(0))
-        self.register_buffer("scale", spread(seen))
-        sizes = [seen.shape[1], hidden, hidden, outputs]
+        values = features(x)
+        self.register_buffer("center", values.mean(0))
+        self.register_buffer("scale", spread(values))
+        sizes = [values.shape[1], hidden_width, hidden_width, outputs]
         self.layers = nn.ModuleList(new_layer(*pair, generator) for pair in pairwise(sizes))
 
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch outputs"]:
-        seen = self.features.to(x.device)(x.float()).to(self.center)
-        rows: Tensor = squash((seen - self.center) / self.scale)
+        values = self.features.to(x.device)(x.float()).to(self.center)
+        rows: Tensor = squash((values - self.center) / self.scale)
         for layer in self.layers[:-1]:
             rows = silu(layer(rows))
         logits: Tensor = self.layers[-1](rows)
@@ -64,7 +114,7 @@ class SmallNet(nn.Module):
 
 
 def new_layer(into: int, out: int, generator: torch.Generator) -> nn.Linear:
-    """A layer whose weights the generator has drawn: torch's own stays untouched."""
+    """A layer whose first weights are drawn by the generator; torch's own stays untouched."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, into, out)
     with torch.no_grad():
         for weight in layer.parameters():
@@ -74,26 +124,29 @@ def new_layer(into: int, out: int, generator: torch.Generator) -> nn.Linear:
 
 @dataclass
 class Training(Parameters):
-    """How a net is trained: AdamW in shuffled batches, the rate on one cycle.
+    """How a net is trained: by AdamW on shuffled batches, with a one-cycle learning rate.
 
     Parameters
     ----------
     hidden_width : int
-        Width of the two hidden layers of the small net; not used for a net of your own.
+        Width of the two hidden layers of the small net. A net of your own does not use it.
     epochs : int, optional
-        Passes over the rows; by default as many as make 400 steps, at least 10 and at most 100.
+        Passes over the rows. By default there are as many as make 400 steps, at least 10 and at
+        most 100.
     batch_size : int
-        Rows a step.
-    learning_rate, weight_decay : float
-        Peak of the learning rate, and AdamW's weight decay.
+        Rows of a training step.
+    learning_rate : float
+        Peak of the one-cycle learning rate.
+    weight_decay : float
+        AdamW's weight decay.
     patience : int, optional
-        Epochs without a lower loss of held-out rows after which training ends, the best weights
-        kept. By default all epochs are run.
-    held_out : float
-        Share of the rows that `patience` watches.
+        Training stops after so many epochs in which the loss of held-out rows did not fall, and the
+        best weights are kept. By default all epochs are run.
+    validation_fraction : float in (0, 1)
+        Share of the rows that are held out where `patience` is given.
     replays : int, optional
-        Steps on each batch in a row; the passes over the rows are divided by it, so that the cost
-        stays. By default 1, and 4 in free training.
+        Training steps on each batch. The number of epochs is divided by it, so that the cost stays
+        the same. The default is 1, and 4 in free training.
 
     References
     ----------
@@ -103,8 +156,10 @@ class Training(Parameters):
     Examples
     --------
     >>> from advaug.models.training import Training
-    >>> Training(epochs=20, patience=5).get_params()["patience"]
-    5
+    >>> from advaug.robust import AdversarialClassifier
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    >>> AdversarialClassifier(training=Training(epochs=20)).fit(X, y).n_iter_
+    20
     """
 
     hidden_width: int = 64
@@ -113,7 +168,7 @@ class Training(Parameters):
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     patience: int | None = None
-    held_out: float = 0.1
+    validation_fraction: float = 0.1
     replays: int | None = None
 
     def check(self) -> None:
@@ -126,8 +181,11 @@ class Training(Parameters):
             raise ValueError(
                 f"learning_rate must be above 0, got learning_rate={self.learning_rate}"
             )
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out must lie between 0 and 1, got held_out={self.held_out}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                "validation_fraction must lie between 0 and 1, got "
+                f"validation_fraction={self.validation_fraction}"
+            )
 
     def fit(
         self,
@@ -135,82 +193,71 @@ class Training(Parameters):
         loss: Loss,
         rows: Int[Tensor, " rows"],
         generator: torch.Generator,
-        watched: Int[Tensor, " some"] | None = None,
-        schedule: Callable[[float], float] = one_cycle,
+        validation_rows: Int[Tensor, " some"] | None = None,
+        schedule: Schedule = one_cycle,
     ) -> int:
-        """Train the net in place on `rows`; the epochs that were run.
+        """Train the net in place on `rows`, and return the number of epochs.
 
         Parameters
         ----------
-        loss : callable
-            Mean loss of some of the rows, from the net as it is; where it has
-            `gradients(rows, weights)`, that is asked in training.
-        watched : Tensor, optional
-            Held-out rows whose loss ends the training after `patience` epochs.
+        loss : `Loss`
+            Mean loss of some of the rows, from the net as it is.
+        validation_rows : Tensor, optional
+            Held-out rows whose loss stops the training after `patience` epochs.
         schedule : callable
-            Share of the peak rate at each share of the way.
+            Share of the peak learning rate at each share of the training.
         """
-        steps = -(-len(rows) // self.batch_size)
-        replays = self.replays or 1
-        epochs = self.epochs or min(max(ENOUGH // steps, FEWEST), MOST)
-        epochs = max(round(epochs / replays), 1)
-        weights = tuple(weight for weight in net.parameters() if weight.requires_grad)
-        descent, best = AdamW(weights, self.weight_decay), Best()
-        for epoch in range(epochs):
-            order = rows[torch.randperm(len(rows), generator=generator)]
-            net.train()
-            for k, batch in enumerate(order.tensor_split(steps)):  # no batch of a single row
-                rate = self.learning_rate * schedule((epoch + k / steps) / epochs)
-                for _ in range(replays):
-                    descend(weights, descent, loss, batch, rate)
-            net.eval()
-            if (
-                watched is not None
-                and self.patience
-                and best.is_stale(net, loss_now(loss, watched), self.patience)
-            ):
-                break
-        best.restore(net)
-        return epoch + 1
+        n_steps = -(-len(rows) // self.batch_size)
+        epochs = self.epochs or min(max(DEFAULT_STEPS // n_steps, MIN_EPOCHS), MAX_EPOCHS)
+        epochs = max(round(epochs / (self.replays or 1)), 1)
+        best, n_iter = BestWeights(net), 0
+
+        def batches() -> Iterator[tuple[float, Tensor]]:
+            nonlocal n_iter
+            for epoch in range(epochs):
+                order = rows[torch.randperm(len(rows), generator=generator)]
+                net.train()
+                # Parts of equal height: a batch of a single row would break a BatchNorm.
+                for k, batch in enumerate(order.tensor_split(n_steps)):
+                    for _ in range(self.replays or 1):
+                        yield (epoch + k / n_steps) / epochs, batch
+                net.eval()
+                n_iter = epoch + 1
+                if validation_rows is not None and self.patience:
+                    with torch.no_grad():
+                        best.update(float(loss(validation_rows)))
+                    if best.n_stale >= self.patience:
+                        return
+
+        fit_weights(
+            tuple(weight for weight in net.parameters() if weight.requires_grad),
+            loss.gradients,
+            batches(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=schedule,
+        )
+        best.restore()
+        return n_iter
 
 
-def descend(
-    weights: tuple[Tensor, ...], descent: AdamW, loss: Loss, batch: Tensor, rate: float
-) -> None:
-    """One step down the loss of a batch, which may have its own way to the gradients."""
-    with torch.enable_grad():
-        own = getattr(loss, "gradients", None)
-        found = own(batch, weights) if own else slopes(loss(batch), weights)
-    descent.step(found, rate)
+class BestWeights:
+    """The weights of a net at its lowest loss so far."""
 
-
-def slopes(value: Tensor, weights: tuple[Tensor, ...]) -> Gradients:
-    """The gradient in each weight, 0 where there is none; nothing is left in any of them."""
-    return torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)
-
-
-def loss_now(loss: Loss, rows: Tensor) -> float:
-    """The loss as a number."""
-    with torch.no_grad():
-        return float(loss(rows))
-
-
-class Best:
-    """The weights of the lowest loss so far."""
-
-    def __init__(self) -> None:
-        self.value = torch.inf
-        self.since = 0
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+        self.loss = torch.inf
+        self.n_stale = 0  # Calls since the loss was lowest.
         self.state: dict[str, Tensor] | None = None
 
-    def is_stale(self, net: nn.Module, value: float, patience: int) -> bool:
-        """Whether the loss has not come down for so many calls."""
-        self.since += 1
-        if value < self.value:
-            self.value, self.since = value, 0
-            self.state = {name: part.clone() for name, part in net.state_dict().items()}
-        return self.since >= patience
+    def update(self, loss: float) -> None:
+        """Keep the weights if the loss is the lowest."""
+        self.n_stale += 1
+        if loss < self.loss:
+            self.loss, self.n_stale = loss, 0
+            self.state = {name: part.clone() for name, part in self.net.state_dict().items()}
 
-    def restore(self, net: nn.Module) -> None:
+    def restore(self) -> None:
+        """Set the net's weights to the best ones, if any were kept."""
         if self.state is not None:
-            net.load_state_dict(self.state)
+            self.net.load_state_dict(self.state)

@@ -14,14 +14,16 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+from torch.nn.utils.rnn import pad_sequence
 
 from advaug.models.sklearn_to_torch import steps_of
-from advaug.models.trees import Trees, padded
+from advaug.models.trees import Trees
 
-Nodes = dict[str, Any]  # column (-1 at a leaf), threshold, left, right
+# The arrays "column" (-1 at a leaf), "threshold", "left" and "right" of one tree.
+Nodes = dict[str, Any]
 
 
-def of_tree(tree: Any) -> Nodes:
+def nodes_of_tree(tree: Any) -> Nodes:
     return {
         "column": np.where(tree.children_left < 0, -1, tree.feature),
         "threshold": tree.threshold,
@@ -30,7 +32,7 @@ def of_tree(tree: Any) -> Nodes:
     }
 
 
-def of_histogram(predictor: Any) -> Nodes:
+def nodes_of_histogram(predictor: Any) -> Nodes:
     nodes = predictor.nodes
     return {
         "column": np.where(nodes["is_leaf"] == 1, -1, nodes["feature_idx"].astype(int)),
@@ -40,14 +42,14 @@ def of_histogram(predictor: Any) -> Nodes:
     }
 
 
-def of_histograms(model: HistGradientBoostingClassifier) -> Iterable[Nodes]:
+def nodes_of_histograms(model: HistGradientBoostingClassifier) -> Iterable[Nodes]:
     predictors = [one for stage in model._predictors for one in stage]
     if any(one.nodes["is_categorical"].any() for one in predictors):
         return []
-    return map(of_histogram, predictors)
+    return map(nodes_of_histogram, predictors)
 
 
-def of_members(model: Any) -> Iterable[Nodes]:
+def nodes_of_members(model: Any) -> Iterable[Nodes]:
     members = np.ravel(model.estimators_)
     columns = getattr(model, "estimators_features_", None)
     whole = range(model.n_features_in_)
@@ -55,26 +57,26 @@ def of_members(model: Any) -> Iterable[Nodes]:
         return []
     if columns is not None and any(list(one) != list(whole) for one in columns):
         return []
-    return (of_tree(one.tree_) for one in members)
+    return (nodes_of_tree(one.tree_) for one in members)
 
 
 FORESTS: dict[type, Callable[[Any], Iterable[Nodes]]] = {
     **dict.fromkeys(
-        (DecisionTreeClassifier, ExtraTreeClassifier), lambda model: [of_tree(model.tree_)]
+        (DecisionTreeClassifier, ExtraTreeClassifier), lambda model: [nodes_of_tree(model.tree_)]
     ),
     **dict.fromkeys(
         (
             *(RandomForestClassifier, ExtraTreesClassifier, GradientBoostingClassifier),
             *(BaggingClassifier, AdaBoostClassifier),
         ),
-        of_members,
+        nodes_of_members,
     ),
-    HistGradientBoostingClassifier: of_histograms,
+    HistGradientBoostingClassifier: nodes_of_histograms,
 }
 
 
 def trees_of(estimator: Any) -> Trees | None:
-    """The trees of a fitted estimator, in its own columns and units; None if it has none."""
+    """The trees of a fitted estimator, in its own columns and units; None if it is made of none."""
     scalers, last = steps_of(estimator)
     if scalers or type(last) not in FORESTS:
         return None
@@ -82,25 +84,25 @@ def trees_of(estimator: Any) -> Trees | None:
     if not nodes:
         return None
 
-    def gathered(name: str, value: float, dtype: torch.dtype) -> torch.Tensor:
-        return padded([torch.tensor(one[name], dtype=dtype) for one in nodes], value)
+    def padded(name: str, value: float, dtype: torch.dtype) -> torch.Tensor:
+        rows = [torch.tensor(one[name], dtype=dtype) for one in nodes]
+        return pad_sequence(rows, batch_first=True, padding_value=value)
 
-    threshold = gathered("threshold", 0, torch.float64)
-    left, right = gathered("left", 0, torch.long), gathered("right", 0, torch.long)
+    threshold = padded("threshold", 0, torch.float64)
     return Trees(
-        column=gathered("column", -1, torch.long),
+        column=padded("column", -1, torch.long),
         threshold=threshold,
-        left=left,
-        right=right,
+        left=padded("left", 0, torch.long),
+        right=padded("right", 0, torch.long),
         slack=4 * torch.finfo(torch.float32).eps * threshold.abs(),
-        depth=max(depth_of(one) for one in nodes),
+        depth=max(tree_depth(one) for one in nodes),
     )
 
 
-def depth_of(nodes: Nodes) -> int:
-    """How many steps a row takes at most from the root to a leaf."""
-    level, depth = np.array([0]), 0
-    while len(level := level[nodes["column"][level] >= 0]):
-        level = np.concatenate([nodes["left"][level], nodes["right"][level]])
+def tree_depth(nodes: Nodes) -> int:
+    """The largest number of nodes above a leaf."""
+    current, depth = np.array([0]), 0
+    while len(current := current[nodes["column"][current] >= 0]):
+        current = np.concatenate([nodes["left"][current], nodes["right"][current]])
         depth += 1
     return depth

@@ -1,7 +1,7 @@
-"""The leaves of a tree ensemble as boxes: what a leaf-region search walks through.
+"""The leaves of a tree ensemble as boxes, for a search from leaf to leaf.
 
-A point's cell is the box that all trees' leaves around it have in common: the ensemble says the
-same everywhere in it.
+A point's cell is the box that the leaves of all trees around it have in common: the ensemble's
+prediction is constant in it.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advaug.core.tensor_fields import TensorFields
+
 
 class Cell(NamedTuple):
-    """Bounds of boxes, a hair inside them, and the places just beyond them."""
+    """Bounds just inside of boxes, and the values just beyond each of their faces."""
 
     lower: Tensor
     upper: Tensor
@@ -21,18 +23,21 @@ class Cell(NamedTuple):
     above: Tensor
 
 
-@dataclass(frozen=True)
-class Trees:
-    """Nodes of all trees, padded to one length: go left where x[column] <= threshold.
+@dataclass(frozen=True, repr=False)
+class Trees(TensorFields):
+    """Nodes of all trees, padded to one length: a row goes left where x[column] <= threshold.
 
     Parameters
     ----------
-    column : int Tensor (trees, nodes), -1 at a leaf
+    column : int Tensor (trees, nodes)
+        The column that a node looks at; -1 at a leaf.
     threshold : float64 Tensor (trees, nodes)
     left, right : int Tensor (trees, nodes)
+        The numbers of a node's children.
     slack : float64 Tensor (trees, nodes)
-        How far beyond a threshold a value must lie to be surely beyond it once it is rounded.
+        A value that is at least so far beyond a threshold stays beyond it when it is rounded.
     depth : int
+        The largest number of nodes above a leaf.
     """
 
     column: Int[Tensor, "trees nodes"]
@@ -48,7 +53,7 @@ class Trees:
         center: Float[Tensor, " columns"],
         scale: Float[Tensor, " columns"],
     ) -> "Trees":
-        """The same trees for rows whose coordinate place[c] is (column c - center) / scale."""
+        """The trees for rows whose coordinate place[c] is (column c - center) / scale."""
         at = self.column.clamp_min(0)
         middle, unit = center.double()[at], scale.double()[at]
         threshold = (self.threshold - middle) / unit
@@ -82,7 +87,7 @@ class Trees:
     def boxes(
         self, width: int
     ) -> tuple[Float[Tensor, "leaves width"], Float[Tensor, "leaves width"]]:
-        """Lower and upper bounds of every leaf of every tree, a hair inside it."""
+        """Lower and upper bounds just inside of every leaf of every tree."""
         lowers, uppers = [], []
         for tree in range(len(self.column)):
             waiting: list[tuple[int, dict[int, float], dict[int, float]]] = [(0, {}, {})]
@@ -90,8 +95,8 @@ class Trees:
                 node, low, high = waiting.pop()
                 column = int(self.column[tree, node])
                 if column < 0:
-                    lowers.append(filled(low, width, -torch.inf))
-                    uppers.append(filled(high, width, torch.inf))
+                    lowers.append(bounds_row(low, width, -torch.inf))
+                    uppers.append(bounds_row(high, width, torch.inf))
                     continue
                 edge, slack = float(self.threshold[tree, node]), float(self.slack[tree, node])
                 tighter = min(high.get(column, torch.inf), edge - slack)
@@ -101,14 +106,9 @@ class Trees:
         return torch.stack(lowers), torch.stack(uppers)
 
 
-def filled(known: dict[int, float], width: int, value: float) -> Float[Tensor, " width"]:
-    """A row of bounds from those that are known."""
-    row = torch.full((width,), value, dtype=torch.float64)
-    for column, bound in known.items():
+def bounds_row(bounds: dict[int, float], width: int, unbounded: float) -> Float[Tensor, " width"]:
+    """One bound for each column: `unbounded` where none is given."""
+    row = torch.full((width,), unbounded, dtype=torch.float64)
+    for column, bound in bounds.items():
         row[column] = bound
     return row
-
-
-def padded(rows: list[Tensor], value: float) -> Tensor:
-    """Rows of unequal length as one tensor."""
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)

@@ -18,7 +18,7 @@ from advaug.sampling.domain import Coding
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.cross_fitted import CrossFittedModels
 from advaug.sampling.judges.panel import PanelJudge
-from advaug.sampling.voters import cut, seed_of
+from advaug.sampling.voters import clipped, draw_seed
 
 Array = np.ndarray[Any, Any]
 
@@ -169,12 +169,12 @@ def as_batch(real: Tensor, new: Tensor, generator: torch.Generator) -> BatchEvid
 
 def told_apart(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
     """Out-of-bag AUC of a forest that is to tell new rows from real ones: .5 if it cannot."""
-    both, is_new = cut(torch.cat([real, new])), np.arange(len(real) + len(new)) >= len(real)
+    both, is_new = clipped(torch.cat([real, new])), np.arange(len(real) + len(new)) >= len(real)
     forest = RandomForestClassifier(
         100,
         min_samples_leaf=3,
         oob_score=True,  # unweighted: by weight some rows would be in every bag
-        random_state=seed_of(generator),
+        random_state=draw_seed(generator),
     )
     guess = forest.fit(both, is_new).oob_decision_function_[:, 1]
     # Doubles in and out of the bag pull it under .5: less than not at all cannot be.

@@ -8,14 +8,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from advaug.sampling.judges.cross_fitted import ModelFamily, Probability, nets
-from advaug.sampling.voters import boosting, extra_trees, fitted
+from advaug.models.protocol import ModelFamily, Voter
+from advaug.sampling.judges.cross_fitted import nets
+from advaug.sampling.voters import boosting, extra_trees, fit_voter
 
 
-def logistic(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Probability:
+def logistic(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
     """Regularised logistic regression, classes balanced."""
     model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
-    return fitted(make_pipeline(StandardScaler(), model), x, y, n_classes)
+    return fit_voter(make_pipeline(StandardScaler(), model), x, y, n_classes)
 
 
 PANEL: Mapping[str, ModelFamily] = {

@@ -1,4 +1,4 @@
-"""Defences: models trained on their own adversarial rows, detectors, and what each of them buys."""
+"""Defences: models trained on their own adversarial rows, detectors, and measures of robustness."""
 
 from advaug.robust.augmented import AugmentedClassifier
 from advaug.robust.classifier import AdversarialClassifier

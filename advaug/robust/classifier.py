@@ -1,6 +1,6 @@
 """A net trained on its own adversarial rows, as a scikit-learn classifier."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -9,60 +9,86 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
+from advaug.attacks.ascent import Attack
 from advaug.estimators.validation import target_of
-from advaug.robust.losses import UNKNOWN, Classes
-from advaug.robust.nets import AsksNet
-from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet, steady
+from advaug.models.protocol import Array
+from advaug.robust.losses import UNKNOWN, Classification, LossName
+from advaug.robust.nets import (
+    AdapterParameter,
+    Device,
+    ModuleParameter,
+    NetClassifierMixin,
+    RandomState,
+    TrainingParameter,
+)
+from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
 
 
-class AdversarialClassifier(AsksNet, ClassifierMixin, RobustNet):
-    """A net trained on alpha * L(x, y) + (1 - alpha) * R, where R comes from an attack on it.
+class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
+    """A net trained on w * L(x, y) + (1 - w) * R, where R comes from an attack on the net.
+
+    L is the cross-entropy, w is `clean_weight`, and x' is the row x as the attack moves it.
+
+    =============  ===================================================================
+    loss           R
+    =============  ===================================================================
+    "adversarial"  cross-entropy at x'
+    "free"         the same; x' is kept from step to step and needs no pass of its own
+    "trades"       KL(p(x) || p(x'))
+    "vat"          the same with p(x) detached; labels are optional (-1 stands for none)
+    =============  ===================================================================
 
     Parameters
     ----------
     loss : {"adversarial", "free", "trades", "vat"}, default="adversarial"
-        R is L(x', y), with "free" of an x' that goes on moving from step to step; KL(p(x) || p(x'))
-        with both ends moving; or the same with p(x) held, which needs no label: with "vat", rows
-        whose y is -1, beside two classes or more, have none.
+        The regularizer R.
     attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
-        What makes x'. "auto" is "fgsm", for "trades" PGD of 5 steps, for "vat" VAT; sequences move
-        by edits. "pgd" is Madry's training, "noise" the control, "instrument" for signals that
-        another recorder takes; alpha=0 with PGD(steps=1, step=1.25) is fast training.
+        How x' is made. "auto" is "fgsm"; for "trades" it is PGD of 5 steps, for "vat" it is VAT,
+        and sequences are moved by edits. "pgd" gives Madry's training, "noise" the control,
+        "instrument" prepares for signals of another recorder; clean_weight=0 with
+        PGD(steps=1, step=1.25) is fast training.
     radius : float >= 0, default=0.3
         Largest move of x', in the adapter's units: robust standard deviations of a column for
         tables, black to white for images, standard deviations of a channel for signals, edits for
         sequences; for "instrument" the share of its tolerances. With attack="auto" and a module
-        that embeds tokens (`torch.nn.Embedding`) x' is moved there, in lengths of a token's vector
-        (FGM, VAT).
+        that embeds tokens (`torch.nn.Embedding`) the embedding is moved, in lengths of a token's
+        vector (FGM, VAT).
     norm : {inf, 2, 1}, default=inf
-    alpha : float in [0, 1], default=0.5
-        Weight of the loss at the rows themselves; 1 is plain training. TRADES' beta is
-        (1 - alpha) / alpha: 6 is alpha=1/7.
+        The norm in which moves are measured.
+    clean_weight : float in [0, 1], default=0.5
+        The weight w of the loss at the rows themselves; 1 is plain training. TRADES' beta is
+        (1 - w) / w: 6 is clean_weight=1/7.
     class_weight : dict, "balanced" or None, default=None
-        Weight of the classes in L and in R of the labelled rows.
+        Weight of the classes in L, and in R of the rows with a label.
     module : "auto" or torch module, default="auto"
-        A small net on the adapter's encoding; or your own from rows to logits, in your own units.
-        It is copied, never trained itself; the copy goes on from its weights.
+        "auto" is a small net on the adapter's encoding. A module of your own goes from rows in
+        your units to logits. A copy of it is trained, starting from its weights.
     training : "auto" or `advaug.models.Training`, default="auto"
-        Epochs, batch, rate, early stopping; for "free" also how often a batch is replayed.
+        Epochs, batch size, learning rate and early stopping.
     adapter : "auto", a name in `advaug.adapters.ADAPTERS` or an adapter, default="auto"
-        Tables, images, signals (n, channels, time) and sequences have one.
+        It encodes tables, images, signals (n, channels, time) or sequences.
     device : str or torch.device, default="auto"
-    random_state : int, RandomState or None
+        Where the net is trained; "auto" is a GPU if there is one.
+    random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     classes_ : ndarray (classes,)
-    adapter_ : the learnt coding
-    net_ : the trained net and what it reads
-    n_iter_ : int, epochs
-    n_features_in_, feature_names_in_
+        The class labels.
+    adapter_ : `Coding`
+        The fitted adapter.
+    net_ : `NetWithCoding`
+        The trained net and the coding of its rows.
+    n_iter_ : int
+        The number of epochs.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
 
     Notes
     -----
-    A net trained on FGSM may resist FGSM alone: on MNIST at radius .25 it read 91 % of FGSM's
-    images and hardly any of PGD's; one trained on PGD read 78 % of these. Judge with PGD
-    (`RobustnessDisplay`).
+    A net trained on FGSM may resist FGSM only. On MNIST at radius .25 such a net classified 91 % of
+    FGSM's images correctly and hardly any of PGD's; a net trained on PGD classified 78 % of these.
+    Evaluate with PGD (`RobustnessDisplay`).
 
     References
     ----------
@@ -79,14 +105,11 @@ class AdversarialClassifier(AsksNet, ClassifierMixin, RobustNet):
     >>> from advaug import AdversarialTransformer
     >>> from advaug.robust import AdversarialClassifier
     >>> X, y = make_classification(300, 8, n_informative=6, flip_y=0, random_state=0)
-    >>> plain = AdversarialClassifier(alpha=1, random_state=0).fit(X, y)
+    >>> plain = AdversarialClassifier(clean_weight=1, random_state=0).fit(X, y)
     >>> robust = AdversarialClassifier(radius=0.5, random_state=0).fit(X, y)
-    >>> def under_attack(model):
-    ...     attack = AdversarialTransformer(
-    ...         surrogate=model, radius=0.5, attack="pgd", random_state=0
-    ...     )
-    ...     return model.score(attack.fit(X, y).transform(X, y), y)
-    >>> under_attack(robust) > under_attack(plain)
+    >>> attack = AdversarialTransformer(surrogate=plain, radius=0.5, attack="pgd", random_state=0)
+    >>> moved = attack.fit(X, y).transform(X, y)
+    >>> robust.score(moved, y) > plain.score(moved, y)
     True
     """
 
@@ -94,28 +117,28 @@ class AdversarialClassifier(AsksNet, ClassifierMixin, RobustNet):
         **ROBUST_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _task: ClassVar[Classes] = Classes()
+    _task: ClassVar[Classification] = Classification()
 
     def __init__(
         self,
         *,
-        loss: str = "adversarial",
-        attack: Any = "auto",
+        loss: LossName = "adversarial",
+        attack: str | Attack = "auto",
         radius: float = 0.3,
         norm: float = np.inf,
-        alpha: float = 0.5,
-        class_weight: Any = None,
-        module: Any = "auto",
-        training: Any = "auto",
-        adapter: Any = "auto",
-        device: Any = "auto",
-        random_state: Any = None,
+        clean_weight: float = 0.5,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        module: ModuleParameter = "auto",
+        training: TrainingParameter = "auto",
+        adapter: AdapterParameter = "auto",
+        device: Device = "auto",
+        random_state: RandomState = None,
     ) -> None:
         self.loss = loss
         self.attack = attack
         self.radius = radius
         self.norm = norm
-        self.alpha = alpha
+        self.clean_weight = clean_weight
         self.class_weight = class_weight
         self.module = module
         self.training = training
@@ -129,68 +152,69 @@ class AdversarialClassifier(AsksNet, ClassifierMixin, RobustNet):
         Parameters
         ----------
         X : rows in any container that an adapter takes
-        y : labels (n,); with loss="vat" -1 may stand for none
+        y : labels (n,)
+            With loss="vat" the label -1 stands for none.
 
         Raises
         ------
-        ValueError : y has one class, the attack shares one move among rows or asks for real ones,
-        or the module does not fit the rows
+        ValueError
+            If y has one class, the attack must learn from rows first, or the module does not fit
+            the rows.
         """
-        X, y = self._checked(X, y, is_new=True)
-        codes = self._coded(y, y)
-        return self._learn(X, codes, len(self.classes_), self._fully())
+        X, y = self._check(X, y, target_of, is_new=True)
+        codes = self._encode_labels(y, y)
+        return self._train(X, codes, len(self.classes_), self._row_weights(codes))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One more pass over some rows (`training.epochs` of them, where given), at a steady rate.
+        """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
-        Scale and levels of the columns are those of the first call's rows. class_weight="balanced"
-        needs every class in each part.
+        The first call's rows give scale and levels of the columns. class_weight="balanced" needs
+        every class in each part.
 
         Parameters
         ----------
-        X, y : as in `fit`
+        X : rows in any container that an adapter takes
+        y : labels (n,)
         classes : array (classes,), optional
-            All classes; must be given at the first call unless its y holds them all.
+            All classes. The first call needs them unless its y has every class.
         """
-        X, y = self._checked(X, y, is_new=False)
-        known = self.classes_ if hasattr(self, "net_") else y if classes is None else classes
-        codes = self._coded(y, known)
-        return self._learn(X, codes, len(self.classes_), self._once_more(), steady)
+        X, y = self._check(X, y, target_of, is_new=False)
+        classes = self.classes_ if hasattr(self, "net_") else y if classes is None else classes
+        codes = self._encode_labels(y, classes)
+        weight = self._row_weights(codes)
+        return self._train(X, codes, len(self.classes_), weight, is_partial=True)
 
-    def _target(self, X: Any, y: Any) -> Any:
-        return target_of(X, y)
-
-    def _coded(self, target: Any, known: Any) -> Tensor:
-        """Codes among the classes, which are learnt of `known`; UNKNOWN: a row without a label."""
-        classes = np.unique(known)
+    def _encode_labels(self, y: Array, labels: Any) -> Tensor:
+        """The codes of y among the classes in `labels`; UNKNOWN for a row without a label."""
+        classes = np.unique(labels)
         if self.loss == "vat" and len(classes) > 2 and classes[0] == -1:
             classes = classes[1:]
         if len(classes) < 2:
             raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes[0]!r})")
-        codes = np.searchsorted(classes, target).clip(max=len(classes) - 1)
-        strange = classes[codes] != target
-        codes[strange] = UNKNOWN
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        is_unknown = classes[codes] != y
+        codes[is_unknown] = UNKNOWN
         if self.loss == "vat":
-            strange &= target != -1
-        if strange.any():
+            is_unknown &= y != -1
+        if is_unknown.any():
             raise ValueError(
-                f"y holds {target[strange].tolist()[0]!r}, which is none of the classes "
+                f"y holds {y[is_unknown].tolist()[0]!r}, which is none of the classes "
                 f"{classes.tolist()}: name all of them in the first partial_fit(X, y, classes=...)"
             )
         self.classes_ = classes
         return torch.from_numpy(codes)
 
-    def _weights(self, y: Tensor) -> Tensor:
-        """A weight for each row, 1 in the mean of those with a label."""
-        known = y != UNKNOWN
-        labels = self.classes_[y[known].numpy()]
-        each = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
-        weight = torch.ones(len(y))
-        own = torch.from_numpy(each).float()[y[known]]
-        if not bool((own >= 0).all() and own.sum() > 0):  # NaN is neither
+    def _row_weights(self, codes: Tensor) -> Tensor:
+        """A weight for each row, with a mean of 1 over the rows with a label."""
+        is_known = codes != UNKNOWN
+        labels = self.classes_[codes[is_known].numpy()]
+        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+        weight = torch.ones(len(codes))
+        own = torch.from_numpy(of_class).float()[codes[is_known]]
+        if not bool((own >= 0).all() and own.sum() > 0):  # NaN is neither.
             raise ValueError(
                 f"class_weight must give each class 0 or more and one above 0, got "
                 f"{self.class_weight!r}"
             )
-        weight[known] = own / own.mean()
+        weight[is_known] = own / own.mean()
         return weight

@@ -1,4 +1,4 @@
-"""Defensive distillation: a small net that has learnt another model's probabilities at a heat."""
+"""Defensive distillation: a small net learns another model's probabilities at a temperature."""
 
 from dataclasses import replace
 from numbers import Integral, Real
@@ -10,58 +10,71 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from advaug import containers
-from advaug.core.devices import resolve
 from advaug.core.norms import draw
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
     new_generator,
     refuse_classes,
-    target_of,
 )
-from advaug.models.torch_model import two_sided
-from advaug.models.training import Loss
-from advaug.robust.nets import NET_CONSTRAINTS, AsksNet, Net, chosen, new_net, trained
+from advaug.models.training import CrossEntropyLoss
+from advaug.robust.nets import (
+    NET_CONSTRAINTS,
+    AdapterParameter,
+    Device,
+    ModuleParameter,
+    NetClassifierMixin,
+    RandomState,
+    TrainingParameter,
+    choose_training,
+    new_net,
+    train_net,
+)
+from advaug.robust.wrapped import labels_of
 
-Array = np.ndarray[Any, Any]
 
-
-class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DistilledClassifier(NetClassifierMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A small net trained on a teacher's probabilities at a temperature.
 
-    The student's logits z learn softmax(z / T) = p, the teacher's probabilities; it is asked at
-    T = 1, where they are T times as far apart.
+    The student's logits z learn softmax(z / T) = p, the teacher's probabilities. It predicts at
+    T = 1, where the logits are T times as far apart.
 
-    It resists an attack that follows the cross-entropy's gradient, which vanishes there, and
-    nothing else: it falls to any attack on the margin (advaug's own FGSM and PGD raise the
-    log-odds, which do not saturate; Carlini and Wagner 2017). Take it to put a committee's
-    knowledge into one small net, or to learn from doubtful labels, not as a defence.
+    It resists attacks that follow the cross-entropy's gradient, which vanishes there, but no attack
+    on the margin (Carlini and Wagner 2017); advaug's own FGSM and PGD raise the log-odds, which do
+    not saturate. Use it to compress a committee into one small net, or to learn from uncertain
+    labels, not as a defence.
 
     Parameters
     ----------
     teacher : classifier with ``predict_proba``
-        A clone is fitted on X and y. Wrap it in `sklearn.frozen.FrozenEstimator` to take it as it
-        is.
+        A clone is fitted on X and y. Wrap a fitted one in `sklearn.frozen.FrozenEstimator`.
     temperature : float >= 1, default=20
-        T. 1 gives the teacher's probabilities back, which a compressor wants; above it the student
-        is surer than its teacher.
-    copies : int, default=0
-        How many mixtures of each row with another one the teacher is asked too: on rows that it was
-        fitted on it is surer than it should be, and between them it says more. A compressor wants
-        20 or so and `Training(hidden=128)`: then a student of nets and trees kept .95 of their gain
-        in AP over a net, on ten tables (`benchmarks/results/defences.md`).
+        T. With 1, which suits compression, the student returns the teacher's probabilities; above
+        it the student is more confident than its teacher.
+    n_mixtures : int >= 0, default=0
+        For how many mixtures of each row with another one the teacher is queried too. It is
+        overconfident at the rows that it was fitted on. For compression take about 20 and
+        `Training(hidden_width=128)`: then a student of nets and trees kept .95 of their gain in AP
+        over a net, on ten tables (`benchmarks/results/defences.md`).
     module, training, adapter, device, random_state
         As in `AdversarialClassifier`.
 
     Attributes
     ----------
-    teacher_ : the fitted teacher
+    teacher_ : classifier
+        The fitted teacher.
     classes_ : ndarray (classes,)
-    adapter_, net_, n_iter_ : the learnt coding, the student, its epochs
-    n_features_in_, feature_names_in_
+        The class labels.
+    adapter_ : `Coding`
+        The fitted adapter.
+    net_ : `NetWithCoding`
+        The student and the coding of its rows.
+    n_iter_ : int
+        The number of epochs.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
 
     References
     ----------
@@ -85,7 +98,7 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "teacher": [HasMethods(["fit", "predict_proba"])],
         "temperature": [Interval(Real, 1, None, closed="left")],
-        "copies": [Interval(Integral, 0, None, closed="left")],
+        "n_mixtures": [Interval(Integral, 0, None, closed="left")],
         **NET_CONSTRAINTS,
     }
 
@@ -94,16 +107,16 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
         teacher: Any,
         *,
         temperature: float = 20.0,
-        copies: int = 0,
-        module: Any = "auto",
-        training: Any = "auto",
-        adapter: Any = "auto",
-        device: Any = "auto",
-        random_state: Any = None,
+        n_mixtures: int = 0,
+        module: ModuleParameter = "auto",
+        training: TrainingParameter = "auto",
+        adapter: AdapterParameter = "auto",
+        device: Device = "auto",
+        random_state: RandomState = None,
     ) -> None:
         self.teacher = teacher
         self.temperature = temperature
-        self.copies = copies
+        self.n_mixtures = n_mixtures
         self.module = module
         self.training = training
         self.adapter = adapter
@@ -116,63 +129,54 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
         return tags
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the teacher, then train the student on what it says of the same rows.
+        """Fit the teacher, then train the student on the teacher's probabilities.
 
         Parameters
         ----------
         X : rows in any container that the teacher and an adapter take
-        y : labels (n,); the student sees them through the teacher only
+        y : labels (n,)
+            Only the teacher learns them.
 
         Raises
         ------
-        ValueError : y has one class, or the module does not fit the rows
+        ValueError
+            If y has one class, or the module does not fit the rows.
         """
         refuse_classes(self)
         self._validate_params()
-        training = chosen(self.training)
+        training = choose_training(self.training)
         X = check_rows(self, containers.owned(X), reset=True)
-        y = target_of(X, y)
-        if len(np.unique(y)) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got 1 class ({y[0]!r})")
+        y = labels_of(X, y)
         self.teacher_ = clone(self.teacher).fit(X, y)
         self.classes_ = self.teacher_.classes_
         self.adapter_ = learnt_coding(self.adapter, X)
         generator = new_generator(check_random_state(self.random_state))
-        x, answers = self._lesson(X, generator)
+        x, probability = self._query_teacher(X, generator)
         net = new_net(self.module, self.adapter_, x, len(self.classes_), training, generator)
-        loss = self._loss(net, x, answers)
-        self.n_iter_ = trained(net, loss, answers.argmax(1), training, self.device, generator)
-        # softmax(z / T) = p is learnt as softmax(z') = p, where z = T z' does not feel T's size
-        self.net_ = replace(net, module=WithTemperature(net.module, float(self.temperature)).eval())
+        loss = CrossEntropyLoss(net.module, net.native(x), probability.float())
+        strata = probability.argmax(1)
+        self.n_iter_ = train_net(net, loss, strata, training, self.device, generator)
+        # softmax(z / T) = p is learnt as softmax(z') = p with z = T z', which does not depend on T.
+        module = TemperatureScaling(net.module, float(self.temperature)).eval()
+        self.net_ = replace(net, module=module)
         return self
 
-    def _lesson(self, X: Any, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _query_teacher(self, X: Any, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Encoded rows and the teacher's probabilities, at X and at mixtures of its rows."""
         x, space = self.adapter_.encode(X), self.adapter_.space()
-        rows, asked = [x], [self.teacher_.predict_proba(X)]
-        endless = torch.full((len(x),), torch.inf)
-        for _ in range(self.copies):
+        rows, probability = [x], [self.teacher_.predict_proba(X)]
+        unbounded = torch.full((len(x),), torch.inf)
+        for _ in range(self.n_mixtures):
             other = x[torch.randperm(len(x), generator=generator)]
             mixed = space.mix(x, other, torch.rand(len(x), generator=generator) / 2)
-            shipped = space.snap(mixed, x, endless, draw(x, generator))
-            new = self.adapter_.decode(shipped, x, X)
+            snapped = space.snap(mixed, x, unbounded, draw(x, generator))
+            new = self.adapter_.decode(snapped, x, X)
             rows.append(self.adapter_.encode(new))
-            asked.append(self.teacher_.predict_proba(new))
-        return torch.cat(rows), torch.from_numpy(np.concatenate(asked, dtype=np.float64))
-
-    def _loss(self, net: Net, x: Tensor, answers: Tensor) -> Loss:
-        """Cross-entropy of the teacher's probabilities at T = 1; the heat comes afterwards."""
-        device = resolve(self.device)
-        module, x, soft = net.module.to(device), x.to(device), answers.float().to(device)
-
-        def loss(rows: Tensor) -> Tensor:
-            rows = rows.to(device)
-            return cross_entropy(two_sided(module(net.native(x[rows]))), soft[rows])
-
-        return loss
+            probability.append(self.teacher_.predict_proba(new))
+        return torch.cat(rows), torch.from_numpy(np.concatenate(probability, dtype=np.float64))
 
 
-class WithTemperature(nn.Module):
+class TemperatureScaling(nn.Module):
     """A net whose logits are multiplied by a temperature."""
 
     def __init__(self, module: nn.Module, temperature: float) -> None:

@@ -1,12 +1,12 @@
-"""What a robust net is trained on: its loss at the rows, and what an attack makes of them.
+"""The loss of a robust net: w * L(x, y) + (1 - w) * R(x, x', y), where an attack moves x to x'.
 
-alpha * L(x, y) + (1 - alpha) * R(x, x', y): which R, is one entry of a table; what L and a
-difference of two answers are, is said by the task: classes, or a number.
+The table REGULARIZERS holds the choices of R. The task, classification or regression, defines L and
+the difference of two predictions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,101 +25,119 @@ from advaug.core.objectives import (
     objective_of,
 )
 from advaug.core.space import Space
-from advaug.models.torch_model import TorchModel, two_sided
-from advaug.models.training import Gradients, slopes
+from advaug.core.tensor_fields import TensorFields
+from advaug.models.optimizer import Gradients, Weights, gradients_of
+from advaug.models.torch_model import TorchModel, two_class_logits
+from advaug.models.training import Loss
 
-NEAR = 1e-2  # share of the radius at which a difference is first climbed: at the row it is flat
-UNKNOWN = -1  # the code of a row without a label
-REPLAYS = 4  # of a batch in free training, where nobody says
+LossName = Literal["adversarial", "free", "trades", "vat"]
+# At the row itself a difference is flat: an attack on it starts at this share of the radius.
+START_SHARE = 1e-2
+UNKNOWN = -1  # The code of a row without a label.
+FREE_REPLAYS = 4  # Default number of training steps on each batch in free training.
 
 
 class Task(Protocol):
-    """What the two logits or more of a net stand for."""
+    """What the logits of a net, at least two of them, stand for."""
 
-    def known(self, y: Tensor) -> Tensor:
+    def n_labelled(self, y: Tensor) -> Tensor:
         """How many rows have a target."""
         ...
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """(batch,), 0 for rows without a label."""
+        """(batch,); 0 for a row without a label."""
         ...
 
-    def apart(self, before: Tensor, after: Tensor) -> Tensor:
-        """(batch,): how far two answers lie from each other."""
+    def difference(self, before: Tensor, after: Tensor) -> Tensor:
+        """(batch,): how far two predictions lie from each other."""
         ...
 
     def objective_of(self, attack: Any, logits: Any, x: Tensor, y: Tensor) -> Any:
-        """What the attack raises."""
+        """The objective that the attack raises."""
         ...
 
-    def change(self, logits: Any, x: Tensor) -> Any:
-        """What an attack without labels raises: how far the answer at x has moved."""
+    def change_objective(self, logits: Any, x: Tensor) -> Any:
+        """The objective of an attack without labels: the difference from the prediction at x."""
+        ...
+
+    def check_attack(self, attack: Any) -> None:
+        """ValueError for an attack that has no objective in this task."""
         ...
 
 
-class Classes:
-    """Cross-entropy and the divergence of two distributions."""
+class Classification:
+    """Cross-entropy, and the divergence of two distributions."""
 
-    def known(self, y: Tensor) -> Tensor:
+    def n_labelled(self, y: Tensor) -> Tensor:
         return (y != UNKNOWN).sum()
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         return cross_entropy(logits, y, reduction="none", ignore_index=UNKNOWN)
 
-    def apart(self, before: Tensor, after: Tensor) -> Tensor:
+    def difference(self, before: Tensor, after: Tensor) -> Tensor:
         return divergence(before, after)
 
     def objective_of(self, attack: Any, logits: Any, x: Tensor, y: Tensor) -> Any:
         return objective_of(getattr(attack, "raises", "odds"), logits, x, y)
 
-    def change(self, logits: Any, x: Tensor) -> Any:
+    def change_objective(self, logits: Any, x: Tensor) -> Any:
         with torch.no_grad():
             return Divergence(logits, logits(x))
 
+    def check_attack(self, attack: Any) -> None:
+        """Every attack has an objective."""
 
-class Numbers:
-    """Squared errors and squared differences."""
 
-    def known(self, y: Tensor) -> Tensor:
+class Regression:
+    """Squared errors, and squared differences."""
+
+    def n_labelled(self, y: Tensor) -> Tensor:
         return torch.tensor(len(y))
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         return (number(logits) - y).square()
 
-    def apart(self, before: Tensor, after: Tensor) -> Tensor:
+    def difference(self, before: Tensor, after: Tensor) -> Tensor:
         return (number(before) - number(after)).square()
 
     def objective_of(self, attack: Any, logits: Any, x: Tensor, y: Tensor) -> Any:
         is_free = getattr(attack, "raises", "odds") == "divergence"
-        return self.change(logits, x) if is_free else SquaredError(logits, y)
+        return self.change_objective(logits, x) if is_free else SquaredError(logits, y)
 
-    def change(self, logits: Any, x: Tensor) -> Any:
+    def change_objective(self, logits: Any, x: Tensor) -> Any:
         with torch.no_grad():
             return SquaredError(logits, number(logits(x)))
 
+    def check_attack(self, attack: Any) -> None:
+        if getattr(attack, "raises", "odds") == "margin":
+            raise ValueError(
+                f"attack={attack} looks for a boundary between classes, and a regressor has none: "
+                "take 'fgsm', 'pgd' or another attack that raises a loss"
+            )
 
-def at_the_attack(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
+
+def adversarial_loss(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
     """L(x', y) (Goodfellow et al. 2015, Madry et al. 2018)."""
     return task.loss(after, y)
 
 
-def between(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
-    """KL(p(x) || p(x')), both ends moving (TRADES, Zhang et al. 2019)."""
-    return task.apart(before, after)
+def trades_penalty(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
+    """KL(p(x) || p(x')) with a gradient at both ends (TRADES, Zhang et al. 2019)."""
+    return task.difference(before, after)
 
 
-def from_where_it_was(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
-    """KL(p(x) || p(x')), p(x) held (VAT, Miyato et al. 2018)."""
-    return task.apart(before.detach(), after)
+def vat_penalty(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:
+    """KL(p(x) || p(x')) with p(x) detached (VAT, Miyato et al. 2018)."""
+    return task.difference(before.detach(), after)
 
 
-REGULARISERS: dict[str, Callable[[Task, Tensor, Tensor, Tensor], Tensor]] = {
-    "adversarial": at_the_attack,
-    "free": at_the_attack,
-    "trades": between,
-    "vat": from_where_it_was,
+REGULARIZERS: dict[str, Callable[[Task, Tensor, Tensor, Tensor], Tensor]] = {
+    "adversarial": adversarial_loss,
+    "free": adversarial_loss,
+    "trades": trades_penalty,
+    "vat": vat_penalty,
 }
-OWN_ATTACK: dict[str, Callable[[], Attack]] = {
+DEFAULT_ATTACK: dict[str, Callable[[], Attack]] = {
     "adversarial": FGSM,
     "free": FGSM,
     "trades": lambda: PGD(steps=5),
@@ -127,31 +145,38 @@ OWN_ATTACK: dict[str, Callable[[], Attack]] = {
 }
 
 
-def both_slopes(value: Tensor, weights: Gradients, x: Tensor) -> tuple[Gradients, Tensor]:
-    """The gradients in the weights and in the rows, in one pass."""
-    *own, pull = torch.autograd.grad(value, (*weights, x), allow_unused=True)
-    if pull is None:
+def gradients_at_rows(value: Tensor, weights: Weights, x: Tensor) -> tuple[Gradients, Tensor]:
+    """The gradients in the weights and in the rows, in one backward pass."""
+    *of_weights, of_rows = torch.autograd.grad(value, (*weights, x), allow_unused=True)
+    if of_rows is None:
         raise ValueError(NO_GRADIENT)
-    pairs = zip(own, weights, strict=True)
-    return tuple(torch.zeros_like(weight) if g is None else g for g, weight in pairs), pull
+    pairs = zip(of_weights, weights, strict=True)
+    return tuple(torch.zeros_like(weight) if g is None else g for g, weight in pairs), of_rows
 
 
-@dataclass(frozen=True)
-class RobustLoss:
-    """The loss of some rows, from their numbers: x' is made anew each time it is asked.
+@dataclass(repr=False)
+class RobustLoss(TensorFields, Loss):
+    """The loss of some rows, from their numbers; each call makes new rows x'.
 
     Parameters
     ----------
     net : nn.Module
     native : callable
         Encoded rows as the net takes them.
-    x, y : Tensor
-        All rows encoded, and their targets (classes' codes, UNKNOWN: no label), on the net's
-        device.
+    x : Tensor (rows, ...)
+        All encoded rows.
+    y : Tensor (rows,)
+        Their targets: numbers, or class codes (UNKNOWN for a row without a label).
     weight : Tensor (rows,)
-        Of each row, 1 in the mean of those with a label.
+        Their weights, with a mean of 1 over the rows with a label.
     task : `Task`
-    kind : a key of REGULARISERS
+    name : a key of REGULARIZERS
+    attack, space, radius, generator
+        They make x' of x.
+    clean_weight : float in [0, 1]
+        The weight w of the loss at x.
+    free_move : Tensor, optional
+        In free training the move that the next batch starts with.
     """
 
     net: nn.Module
@@ -160,100 +185,107 @@ class RobustLoss:
     y: Tensor
     weight: Tensor
     task: Task
-    kind: str
+    name: LossName
     attack: Attack
     space: Space
     radius: float
-    alpha: float
+    clean_weight: float
     generator: torch.Generator
-    carried: dict[str, Tensor] = field(default_factory=dict)
+    free_move: Tensor | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
         x, y, weight = self.batch(rows)
-        if self.alpha == 1:
-            return self.clean(self._logits(x), y, weight)
-        return self._at(x, self.moved(x, y), y, weight)
+        if self.clean_weight == 1:
+            return self.clean_loss(self._logits(x), y, weight)
+        return self._loss_at(x, self.attack_rows(x, y), y, weight)
 
-    def gradients(self, rows: Tensor, weights: tuple[Tensor, ...]) -> Gradients:
-        """Of the loss of a batch in the weights.
+    def gradients(self, rows: Tensor, weights: Weights) -> Gradients:
+        """The gradient of a batch's loss in each weight, in as few passes as the loss allows."""
+        if self.name == "free" and self.clean_weight < 1:
+            return self._free_gradients(rows, weights)
+        is_mixed = self.name == "adversarial" and 0 < self.clean_weight < 1
+        if is_mixed and type(self.attack) is FGSM and isinstance(self.task, Classification):
+            return self._fgsm_gradients(rows, weights)
+        return gradients_of(self(rows), weights)
 
-        FGSM's own gradient comes with that of the loss at the rows: two passes instead of three.
-        """
-        if self.kind == "free" and self.alpha < 1:
-            return self._free(rows, weights)
-        if self._is_shared:
-            return self._shared(rows, weights)
-        return slopes(self(rows), weights)
-
-    @property
-    def _is_shared(self) -> bool:
-        is_mixed = self.kind == "adversarial" and 0 < self.alpha < 1
-        return is_mixed and type(self.attack) is FGSM and isinstance(self.task, Classes)
-
-    def _shared(self, rows: Tensor, weights: tuple[Tensor, ...]) -> Gradients:
-        """alpha * L(x, y), backwards into the weights and the rows; then L(x', y)."""
+    def _fgsm_gradients(self, rows: Tensor, weights: Weights) -> Gradients:
+        """FGSM's gradient comes with that of w * L(x, y): two passes instead of three."""
         x, y, weight = self.batch(rows)
         x.requires_grad_(True)
         odds = log_odds(self._logits(x), y)
         # Cross-entropy, written so that its gradient keeps its direction where the net is sure.
         clean = (weight * softplus(-odds)).mean()
-        own, pull = both_slopes(self.alpha * clean, weights, x)
+        of_weights, of_rows = gradients_at_rows(self.clean_weight * clean, weights, x)
         x = x.detach()
-        moved = self._stepped(x, x, pull)
+        moved = self._full_step(x, x, of_rows)
         robust = (weight * self.task.loss(self._logits(moved), y)).mean()
-        return tuple(torch._foreach_add(own, slopes((1 - self.alpha) * robust, weights)))
+        more = gradients_of((1 - self.clean_weight) * robust, weights)
+        return tuple(torch._foreach_add(of_weights, more))
 
-    def _free(self, rows: Tensor, weights: tuple[Tensor, ...]) -> Gradients:
-        """One pass for the weights and for the moves, which go on from step to step."""
+    def _free_gradients(self, rows: Tensor, weights: Weights) -> Gradients:
+        """One pass for the weights and for the rows, whose moves continue from step to step."""
         x, y, weight = self.batch(rows)
-        move = self.carried.get("move", torch.zeros_like(x))
-        if len(move) < len(x):  # batches differ by one row
-            move = torch.cat([move, torch.zeros_like(x[len(move) :])])
-        moved = self.space.project(x + move[: len(x)], x, self._reach(x)).requires_grad_(True)
-        own, pull = both_slopes(self._at(x, moved, y, weight), weights, moved)
-        self.carried["move"] = self._stepped(x, moved.detach(), pull) - x
-        return own
+        move = torch.zeros_like(x)
+        if self.free_move is not None:  # The last batch may be one row longer or shorter.
+            n_rows = min(len(x), len(self.free_move))
+            move[:n_rows] = self.free_move[:n_rows]
+        moved = self.space.project(x + move, x, self._radii(x)).requires_grad_(True)
+        loss = self._loss_at(x, moved, y, weight)
+        of_weights, of_rows = gradients_at_rows(loss, weights, moved)
+        self.free_move = self._full_step(x, moved.detach(), of_rows) - x
+        return of_weights
 
-    def _stepped(self, seed: Tensor, x: Tensor, pull: Tensor) -> Tensor:
-        """A whole radius along the pull, back in the ball."""
-        radius = self._reach(x)
-        moved = x + self.space.steepest(pull, x, radius, seed)
+    def _full_step(self, seed: Tensor, x: Tensor, gradient: Tensor) -> Tensor:
+        """One step of a whole radius, then back into the ball."""
+        radius = self._radii(x)
+        moved = x + self.space.steepest(gradient, x, radius, seed)
         return self.space.projector(seed, None if x is seed else radius)(moved)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The encoded rows, their targets and their weights."""
         rows = rows.to(self.x.device)
         return self.x[rows], self.y[rows], self.weight[rows]
 
-    def _reach(self, x: Tensor) -> Tensor:
+    def _radii(self, x: Tensor) -> Tensor:
         return torch.full((len(x),), self.radius, device=x.device)
 
-    def _at(self, x: Tensor, moved: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """The loss, from the rows and where they were moved."""
-        if self.alpha == 0 and REGULARISERS[self.kind] is at_the_attack:
-            return self.clean(self._logits(moved), y, weight)  # the rows are not asked
+    def _loss_at(self, x: Tensor, moved: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """The loss, from the rows and their moved copies."""
+        if self.clean_weight == 0 and self.is_at_moved_rows:
+            return self.clean_loss(self._logits(moved), y, weight)
         before, after = self._logits(torch.cat([x, moved])).split(len(x))
-        robust = weight * REGULARISERS[self.kind](self.task, before, after, y)
-        return self.alpha * self.clean(before, y, weight) + (1 - self.alpha) * robust.mean()
+        return self.mixed_loss(before, after, y, weight)
+
+    def mixed_loss(self, before: Tensor, after: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """w * L + (1 - w) * R, from the logits at the rows and at their moved copies."""
+        clean = self.clean_loss(before, y, weight)
+        robust = weight * REGULARIZERS[self.name](self.task, before, after, y)
+        return self.clean_weight * clean + (1 - self.clean_weight) * robust.mean()
+
+    @property
+    def is_at_moved_rows(self) -> bool:
+        """Whether R is the loss L at the moved rows."""
+        return REGULARIZERS[self.name] is adversarial_loss
 
     def _logits(self, x: Tensor) -> Tensor:
-        return two_sided(self.net(self.native(x)))
+        return two_class_logits(self.net(self.native(x)))
 
-    def clean(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """Mean over the rows with a label."""
-        return (weight * self.task.loss(logits, y)).sum() / self.task.known(y).clamp_min(1)
+    def clean_loss(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """L, as the mean over the rows with a label."""
+        return (weight * self.task.loss(logits, y)).sum() / self.task.n_labelled(y).clamp_min(1)
 
-    def moved(self, x: Tensor, y: Tensor) -> Tensor:
-        """The rows as the attack leaves them; the net is frozen meanwhile."""
-        radius = self._reach(x)
-        with TorchModel(self.net) as frozen:
+    def attack_rows(self, x: Tensor, y: Tensor) -> Tensor:
+        """The rows as the attack moves them; the net is frozen meanwhile."""
+        radius = self._radii(x)
+        with TorchModel(self.net).frozen() as frozen:
 
             def logits(rows: Tensor) -> Tensor:
                 return frozen.logits(self.native(rows))
 
-            if REGULARISERS[self.kind] is at_the_attack:
+            if self.is_at_moved_rows:
                 objective = self.task.objective_of(self.attack, logits, x, y)
                 return self.attack(objective, x, self.space, radius, self.generator)
-            objective = self.task.change(logits, x)
-            near = self.space.sample(x, radius * NEAR, draw(x, self.generator))
+            objective = self.task.change_objective(logits, x)
+            near = self.space.sample(x, radius * START_SHARE, draw(x, self.generator))
             moved = self.attack(objective, near, self.space, radius, self.generator)
             return self.space.project(moved, x, radius)

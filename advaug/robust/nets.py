@@ -1,10 +1,10 @@
-"""What the defences with a net inside share: a net on an adapter's encoding, begun and trained."""
+"""What the defences with a net inside share: a net on an adapter's encoding, made and trained."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,15 +17,22 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.estimators.attacked_model import check_logits
 from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
-from advaug.models.committee import one_cycle, stratified_folds
+from advaug.models.committee import stratified_folds
+from advaug.models.optimizer import Schedule, one_cycle
+from advaug.models.protocol import Array
 from advaug.models.torch_model import TorchModel, are_probabilities
 from advaug.models.training import Loss, SmallNet, Training
-from advaug.sampling.domain import Coding
+from advaug.sampling.domain import Adapter, Coding
 
-Array = np.ndarray[Any, Any]
+# The types of parameters that several defences have.
+TrainingParameter = Training | Literal["auto"]
+AdapterParameter = str | Adapter
+ModuleParameter = nn.Module | Literal["auto"]
+Device = str | torch.device
+RandomState = int | np.random.RandomState | None
 
-PROBED = 64  # rows on which a user's net is tried before it is trained
-ASKED = 4096  # rows asked at once
+N_PROBED = 64  # Rows on which a user's net is tried before it is trained.
+BATCH_SIZE = 4096  # Rows that are predicted at once.
 
 NET_CONSTRAINTS: dict[str, list[Any]] = {
     "module": [StrOptions({"auto"}), nn.Module],
@@ -35,8 +42,8 @@ NET_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 @dataclass(frozen=True)
-class Net:
-    """A net and the coding of the rows that it reads, on the CPU."""
+class NetWithCoding:
+    """A net, and the coding of the rows that it reads; it is on the CPU."""
 
     module: nn.Module
     coding: Coding
@@ -47,39 +54,45 @@ class Net:
         return x if self.reads_encoded else self.coding.native(x)
 
     def logits(self, X: Any) -> Tensor:
-        """(rows, outputs) of rows in their container; the small net's do not feel the batch."""
-        module, x = self.exact(self.coding.encode(X))
-        return answers(module, self.native(x))
+        """(rows, outputs) of rows in their container."""
+        return self.encoded_logits(self.coding.encode(X))
+
+    def encoded_logits(self, x: Tensor) -> Tensor:
+        """(rows, outputs) of encoded rows; those of the small net do not depend on the batch."""
+        module, x = self._exact(x)
+        return batched_logits(module, self.native(x))
 
     def activations(self, X: Any) -> Tensor:
-        """(rows, width): what the last linear layer reads of rows in their container."""
-        module, x = self.exact(self.coding.encode(X))
+        """(rows, width): the input of the last linear layer, of rows in their container."""
+        module, x = self._exact(self.coding.encode(X))
         layers = [part for part in module.modules() if isinstance(part, nn.Linear)]
         if not layers:
-            raise ValueError("surrogate has no nn.Linear whose input could be read: take on='rows'")
-        read: list[Tensor] = []
-        hook = layers[-1].register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+            raise ValueError(
+                "surrogate has no nn.Linear whose input could be read: take inputs='rows'"
+            )
+        inputs: list[Tensor] = []
+        hook = layers[-1].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
         try:
-            answers(module, self.native(x))
+            batched_logits(module, self.native(x))
         finally:
             hook.remove()
-        return torch.cat(read).flatten(1).to(x)
+        return torch.cat(inputs).flatten(1).to(x)
 
-    def exact(self, x: Tensor) -> tuple[nn.Module, Tensor]:
-        """Module and rows, of the small net in float64: its answers do not feel the batch."""
+    def _exact(self, x: Tensor) -> tuple[nn.Module, Tensor]:
+        """Module and rows; of the small net in float64, whose sums do not feel the batch."""
         if not self.reads_encoded:
             return self.module, x
         return copy.deepcopy(self.module).double(), x.double()
 
 
-def answers(module: nn.Module, rows: Tensor) -> Tensor:
-    """The module's logits of rows as it takes them, part by part."""
-    with TorchModel(module) as frozen, torch.no_grad():
-        return torch.cat([frozen.logits(part) for part in rows.split(ASKED)])
+def batched_logits(module: nn.Module, rows: Tensor) -> Tensor:
+    """The module's logits of rows as it takes them, batch by batch."""
+    with TorchModel(module).frozen() as model, torch.no_grad():
+        return torch.cat([model.logits(part) for part in rows.split(BATCH_SIZE)])
 
 
-def asked(estimator: Any, X: Any) -> Tensor:
-    """The logits of checked rows by a fitted estimator's net."""
+def query_net(estimator: Any, X: Any) -> Tensor:
+    """The logits of the net in a fitted estimator, at rows that are checked."""
     check_is_fitted(estimator, "net_")
     X = check_rows(estimator, containers.owned(X), reset=False)
     if not get_tags(estimator).input_tags.allow_nan and not containers.is_sequences(X):
@@ -88,10 +101,10 @@ def asked(estimator: Any, X: Any) -> Tensor:
     return logits
 
 
-class AsksNet:
+class NetClassifierMixin:
     """Mixin of a classifier with a net inside, `net_` with a logit for each of `classes_`."""
 
-    net_: Net
+    net_: NetWithCoding
     classes_: Any
 
     @property
@@ -101,92 +114,96 @@ class AsksNet:
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities, ndarray (rows, classes)."""
-        return np.asarray(asked(self, X).double().softmax(1).numpy())
+        return np.asarray(query_net(self, X).double().softmax(1).numpy())
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
-        most = self.predict_proba(X).argmax(1)
-        return np.asarray(self.classes_[most])
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
 
 
 def new_net(
-    module: Any,
+    module: ModuleParameter,
     coding: Coding,
     x: Tensor,
     outputs: int,
     training: Training,
     generator: torch.Generator,
-) -> Net:
-    """A small net with first weights, or a copy of the user's, tried on some rows.
+) -> NetWithCoding:
+    """A small net with first weights, or a copy of the user's that is tried on some rows.
 
-    ValueError naming `module` if it does not take the rows to one logit a class, or with one
-    output to one number.
+    ValueError, naming `module`, if it does not take rows to `outputs` numbers.
     """
     if isinstance(module, str):
         features = coding.features(x, generator)
-        return Net(SmallNet(x, outputs, training.hidden_width, generator, features), coding, True)
+        small = SmallNet(x, outputs, training.hidden_width, generator, features)
+        return NetWithCoding(small, coding, True)
     if not any(weight.requires_grad for weight in module.parameters()):
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
-    net = Net(copy.deepcopy(module).cpu().float(), coding, False)
-    rows = net.native(x[:PROBED])
+    net = NetWithCoding(copy.deepcopy(module).cpu().float(), coding, False)
+    rows = net.native(x[:N_PROBED])
     logits = outputs if outputs > 1 else None
     check_logits(
         TorchModel(net.module), rows, logits, "module", slopes="gradient" in coding.provides
     )
     if outputs == 1:
-        return with_one_output(net, rows)
-    if are_probabilities(answers(net.module, rows)):
-        raise ValueError("module gives probabilities: leave out its last softmax or sigmoid")
+        check_one_output(net.module, rows)
+    elif are_probabilities(batched_logits(net.module, rows)):
+        raise ValueError("module returns probabilities: remove its final softmax or sigmoid")
     return net
 
 
-def with_one_output(net: Net, rows: Tensor) -> Net:
-    """The net; ValueError if it gives more than a number a row."""
-    with TorchModel(net.module), torch.no_grad():
-        shape = tuple(net.module(rows).shape)
+def check_one_output(module: nn.Module, rows: Tensor) -> None:
+    """ValueError if the module returns more than one number for a row."""
+    with TorchModel(module).frozen(), torch.no_grad():
+        shape = tuple(module(rows).shape)
     if shape not in {(len(rows),), (len(rows), 1)}:
         raise ValueError(
-            f"module gives numbers of shape {shape} for {len(rows)} rows: its last layer must have "
-            "one output"
+            f"module returns numbers of shape {shape} for {len(rows)} rows: its last layer must "
+            "have one output"
         )
-    return net
 
 
-def chosen(training: str | Training) -> Training:
-    """The settings named or given; ValueError for what no net can be trained with."""
+def choose_training(training: TrainingParameter) -> Training:
+    """The training given, or the default one; ValueError if no net can be trained with it."""
     training = Training() if isinstance(training, str) else training
     training.check()
     return training
 
 
-def trained(
-    net: Net,
+def train_net(
+    net: NetWithCoding,
     loss: Loss,
-    y: Tensor,
+    strata: Tensor,
     training: Training,
-    device: Any,
+    device: Device,
     generator: torch.Generator,
-    schedule: Callable[[float], float] = one_cycle,
+    schedule: Schedule = one_cycle,
 ) -> int:
-    """Train the net in place, on the device, on the loss of rows 0 ... len(y) - 1; the epochs.
+    """Train the net in place on the loss of all rows, and return the number of epochs.
 
-    torch's own generators, which dropout draws from, are as they were afterwards.
+    `strata` are the classes (rows,) of which equal shares are held out. torch's own generators,
+    which dropout draws from, are afterwards as they were.
     """
-    rows, watched = torch.arange(len(y)), None
+    rows, validation_rows = torch.arange(len(strata)), None
     if training.patience:
-        part = stratified_folds(y, max(round(1 / training.held_out), 2), generator)
-        rows, watched = (part != 0).nonzero()[:, 0], (part == 0).nonzero()[:, 0]
-    if not len(rows) or (watched is not None and not len(watched)):
-        raise ValueError(f"{len(y)} rows are too few to hold some out: leave patience out")
-    with own_chance(resolve(device), generator):
-        epochs = training.fit(net.module, loss, rows, generator, watched, schedule)
+        cv = max(round(1 / training.validation_fraction), 2)
+        fold = stratified_folds(strata, cv, generator)
+        rows, validation_rows = (fold != 0).nonzero()[:, 0], (fold == 0).nonzero()[:, 0]
+    if not len(rows) or (validation_rows is not None and not len(validation_rows)):
+        raise ValueError(
+            f"{len(strata)} rows are too few to hold some of them out: leave out patience"
+        )
+    where = resolve(device)
+    loss = loss.to(where)
+    with seeded_torch(where, generator):
+        epochs = training.fit(net.module, loss, rows, generator, validation_rows, schedule)
     net.module.cpu().eval()
     return epochs
 
 
 @contextmanager
-def own_chance(device: torch.device, generator: torch.Generator) -> Iterator[None]:
-    """A block in which torch's own generators are seeded, then as they were."""
+def seeded_torch(device: torch.device, generator: torch.Generator) -> Iterator[None]:
+    """A block in which torch's own generators are seeded; afterwards they are as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         yield

@@ -10,38 +10,62 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from advaug import containers
+from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.objectives import number
 from advaug.estimators.validation import check_rows, new_generator, refuse_no_labels
-from advaug.robust.losses import Numbers
-from advaug.robust.nets import Array, asked
-from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet, steady
+from advaug.models.protocol import Array
+from advaug.robust.losses import LossName, Regression
+from advaug.robust.nets import (
+    AdapterParameter,
+    Device,
+    ModuleParameter,
+    RandomState,
+    TrainingParameter,
+    query_net,
+)
+from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
 
 
 class AdversarialRegressor(RegressorMixin, RobustNet):
-    """A net trained on alpha * (f(x) - y)^2 + (1 - alpha) * R, where R comes from an attack on it.
+    """A net trained on w * (f(x) - y)^2 + (1 - w) * R, where R comes from an attack on the net.
+
+    w is `clean_weight`, and x' is the row x as the attack moves it.
+
+    =============  ===================================================================
+    loss           R
+    =============  ===================================================================
+    "adversarial"  (f(x') - y)^2
+    "free"         the same; x' is kept from step to step and needs no pass of its own
+    "trades"       (f(x) - f(x'))^2
+    "vat"          the same with f(x) detached
+    =============  ===================================================================
 
     Parameters
     ----------
     loss : {"adversarial", "free", "trades", "vat"}, default="adversarial"
-        R is (f(x') - y)^2, with "free" of an x' that goes on moving from step to step;
-        (f(x) - f(x'))^2 with both ends moving; or the same with f(x) held.
+        The regularizer R.
     attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
-        What makes x', raising the squared error. As in `AdversarialClassifier`, but for attacks
-        that look for a boundary between classes.
-    radius, norm, alpha, training, adapter, device, random_state
+        How x' is made: by raising the squared error. As in `AdversarialClassifier`, except for
+        attacks that look for a boundary between classes.
+    radius, norm, clean_weight, training, adapter, device, random_state
         As in `AdversarialClassifier`.
     module : "auto" or torch module, default="auto"
-        A small net on the adapter's encoding; or your own from rows to one number, which is
-        trained on (y - mean) / standard deviation.
+        "auto" is a small net on the adapter's encoding. A module of your own goes from rows to one
+        number, and is trained on (y - mean) / standard deviation.
 
     Attributes
     ----------
-    adapter_ : the learnt coding
-    net_ : the trained net and what it reads; its number is (y - center_) / scale_
-    center_, scale_ : float, mean and standard deviation of the first call's y
-    n_iter_ : int, epochs
-    n_features_in_, feature_names_in_
+    adapter_ : `Coding`
+        The fitted adapter.
+    net_ : `NetWithCoding`
+        The trained net and the coding of its rows; it predicts (y - center_) / scale_.
+    center_, scale_ : float
+        Mean and standard deviation of the first call's y.
+    n_iter_ : int
+        The number of epochs.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
 
     References
     ----------
@@ -55,32 +79,32 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
     >>> from advaug.robust import AdversarialRegressor
     >>> X, y = make_regression(300, 5, noise=5, random_state=0)
     >>> model = AdversarialRegressor(radius=0.1, random_state=0).fit(X, y)
-    >>> model.score(X, y) > model.score(model.attacked(X, y), y)
+    >>> model.score(X, y) > model.score(model.attack_rows(X, y), y)
     True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**ROBUST_CONSTRAINTS}
-    _task: ClassVar[Numbers] = Numbers()
+    _task: ClassVar[Regression] = Regression()
 
     def __init__(
         self,
         *,
-        loss: str = "adversarial",
-        attack: Any = "auto",
+        loss: LossName = "adversarial",
+        attack: str | Attack = "auto",
         radius: float = 0.3,
         norm: float = np.inf,
-        alpha: float = 0.5,
-        module: Any = "auto",
-        training: Any = "auto",
-        adapter: Any = "auto",
-        device: Any = "auto",
-        random_state: Any = None,
+        clean_weight: float = 0.5,
+        module: ModuleParameter = "auto",
+        training: TrainingParameter = "auto",
+        adapter: AdapterParameter = "auto",
+        device: Device = "auto",
+        random_state: RandomState = None,
     ) -> None:
         self.loss = loss
         self.attack = attack
         self.radius = radius
         self.norm = norm
-        self.alpha = alpha
+        self.clean_weight = clean_weight
         self.module = module
         self.training = training
         self.adapter = adapter
@@ -97,68 +121,71 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
 
         Raises
         ------
-        ValueError : y is not finite, the attack needs classes, or the module does not fit the rows
+        ValueError
+            If y is not finite, the attack needs classes, or the module does not fit the rows.
         """
-        X, y = self._checked(X, y, is_new=True)
-        return self._learn(X, self._scaled(y, is_new=True), 1, self._fully())
+        X, y = self._check(X, y, check_numbers, is_new=True)
+        return self._train(X, self._scaled(y, is_new=True), 1)
 
     def partial_fit(self, X: Any, y: Any) -> Self:
-        """One more pass over some rows (`training.epochs` of them, where given), at a steady rate.
+        """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
-        Scales of the columns and of y are those of the first call's rows.
+        The first call's rows give the scales of the columns and of y.
         """
-        X, y = self._checked(X, y, is_new=False)
+        X, y = self._check(X, y, check_numbers, is_new=False)
         target = self._scaled(y, is_new=not hasattr(self, "net_"))
-        return self._learn(X, target, 1, self._once_more(), steady)
+        return self._train(X, target, 1, is_partial=True)
 
     def predict(self, X: Any) -> Array:
         """Numbers, ndarray (rows,)."""
-        said = number(asked(self, X).double()).numpy()
-        return np.asarray(said * self.scale_ + self.center_)
+        scaled = number(query_net(self, X).double()).numpy()
+        return np.asarray(scaled * self.scale_ + self.center_)
 
-    def attacked(self, X: Any, y: Any, *, attack: Any = None, radius: float | None = None) -> Any:
-        """Rows moved so that the squared error rises, in their own container.
+    def attack_rows(
+        self, X: Any, y: Any, *, attack: str | Attack | None = None, radius: float | None = None
+    ) -> Any:
+        """Move rows so that the squared error rises; they are returned in their own container.
 
         Parameters
         ----------
-        X, y : rows and their true numbers
-        attack, radius : as in the constructor; None: those that the net was trained with
+        X : rows as in `fit`
+        y : numbers (n,)
+            Their true numbers.
+        attack : as in the constructor, or None
+            None is the attack that the net was trained with.
+        radius : float or None
+            None is the radius that the net was trained with.
         """
         check_is_fitted(self, "net_")
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=False))
-        mover = type(self)(**self.get_params(deep=False)).set_params(loss="adversarial")
-        mover.set_params(attack=self._own_attack() if attack is None else attack)
-        mover.set_params(radius=self.radius if radius is None else radius)
-        mover._validate_params()
-        mover.adapter_ = self.adapter_
+        attacker = type(self)(**self.get_params(deep=False)).set_params(
+            loss="adversarial",
+            attack=self._chosen_attack() if attack is None else attack,
+            radius=self.radius if radius is None else radius,
+        )
+        attacker._validate_params()
+        attacker.adapter_ = self.adapter_
         x = self.adapter_.encode(X)
         generator = new_generator(np.random.RandomState(0))
-        target = self._scaled(self._target(X, y), is_new=False)
-        loss = mover._loss(self.net_, x, target, mover._attack_of_rows(), generator)
-        device = resolve(self.device)
-        moved = loss.moved(x.to(device), target.to(device)).cpu()
+        target = self._scaled(check_numbers(X, y), is_new=False)
+        loss = attacker._loss(self.net_, x, target, attacker._row_attack(), generator)
+        loss = loss.to(resolve(self.device))
+        moved = loss.attack_rows(loss.x, loss.y).cpu()
         self.net_.module.cpu()
         return self.adapter_.decode(moved, x, X)
 
-    def _own_attack(self) -> Any:
-        attack = super()._own_attack()
-        if getattr(attack, "raises", "odds") == "margin":
-            raise ValueError(
-                f"attack={attack} looks for a boundary between classes, and a regressor has none: "
-                "take 'fgsm', 'pgd' or another attack that raises a loss"
-            )
-        return attack
-
-    def _target(self, X: Any, y: Any) -> Any:
-        refuse_no_labels(y)
-        target = column_or_1d(containers.labels(y), warn=True)
-        target = check_array(target, ensure_2d=False, dtype=np.float64, input_name="y")
-        check_consistent_length(range(containers.count(X)), target)
-        return target
-
     def _scaled(self, y: Array, *, is_new: bool) -> Tensor:
-        """y in standard deviations from the mean, which are learnt of the first rows."""
+        """y in standard deviations from the mean, which are those of the first rows."""
         if is_new:
             self.center_, scale = float(y.mean()), float(y.std())
             self.scale_ = scale if scale > 0 else 1.0
         return torch.from_numpy((y - self.center_) / self.scale_).float()
+
+
+def check_numbers(X: Any, y: Any) -> Array:
+    """y as finite numbers, one for each row."""
+    refuse_no_labels(y)
+    target = column_or_1d(containers.labels(y), warn=True)
+    target = check_array(target, ensure_2d=False, dtype=np.float64, input_name="y")
+    check_consistent_length(range(containers.count(X)), target)
+    return np.asarray(target)

@@ -1,5 +1,6 @@
-"""What the classifier and the regressor trained on their own adversarial rows share."""
+"""What the classifier and the regressor share that are trained on their own adversarial rows."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -12,7 +13,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.devices import resolve
+from advaug.attacks.ascent import Attack
 from advaug.estimators.choices import choose_attack
 from advaug.estimators.validation import (
     SharesModels,
@@ -22,87 +23,127 @@ from advaug.estimators.validation import (
     reads_anything,
     refuse_classes,
 )
-from advaug.models.committee import one_cycle
+from advaug.models.optimizer import constant_rate, one_cycle
+from advaug.models.protocol import Array
 from advaug.models.training import Training
 from advaug.registry import ATTACKS
-from advaug.robust.embedding import in_its_space
-from advaug.robust.losses import OWN_ATTACK, REGULARISERS, REPLAYS, RobustLoss, Task
-from advaug.robust.nets import NET_CONSTRAINTS, Net, chosen, new_net, trained
+from advaug.robust.embedding import loss_in_embedding
+from advaug.robust.losses import (
+    DEFAULT_ATTACK,
+    FREE_REPLAYS,
+    REGULARIZERS,
+    LossName,
+    RobustLoss,
+    Task,
+)
+from advaug.robust.nets import (
+    NET_CONSTRAINTS,
+    AdapterParameter,
+    Device,
+    ModuleParameter,
+    NetWithCoding,
+    RandomState,
+    TrainingParameter,
+    choose_training,
+    new_net,
+    train_net,
+)
 
 ROBUST_CONSTRAINTS: dict[str, list[Any]] = {
-    "loss": [StrOptions(set(REGULARISERS))],
+    "loss": [StrOptions(set(REGULARIZERS))],
     "attack": [StrOptions({"auto", *ATTACKS}), callable],
     "radius": [Interval(Real, 0, None, closed="left")],
     "norm": [Options(Real, {np.inf, 2, 1})],
-    "alpha": [Interval(Real, 0, 1, closed="both")],
+    "clean_weight": [Interval(Real, 0, 1, closed="both")],
     **NET_CONSTRAINTS,
 }
 
 
-def steady(progress: float) -> float:
-    """Half of the peak rate, whatever the share of the way: no call knows which is the last."""
-    return 0.5
-
-
 class RobustNet(SharesModels, BaseEstimator):
-    """An estimator with a net inside, trained at its rows and where an attack moves them.
+    """An estimator with a net inside, trained at its rows and at their moved copies.
 
-    What the net's outputs mean is the estimator's: `_task`, how many of them there are, and which
-    targets and weights the rows have.
+    `_task` says what the net's outputs mean. Targets, weights and the number of outputs are handed
+    in; no method is meant to be overridden.
     """
 
     _task: ClassVar[Task]
-    net_: Net
-    loss: str
-    attack: Any
+    net_: NetWithCoding
+    loss: LossName
+    attack: str | Attack
     radius: float
     norm: float
-    alpha: float
-    module: Any
-    training: Any
-    adapter: Any
-    device: Any
-    random_state: Any
+    clean_weight: float
+    module: ModuleParameter
+    training: TrainingParameter
+    adapter: AdapterParameter
+    device: Device
+    random_state: RandomState
 
     def __sklearn_tags__(self) -> Any:
         tags = reads_anything(super().__sklearn_tags__())
         tags.input_tags.sparse = True
         return tags
 
-    def _target(self, X: Any, y: Any) -> Any:
-        """y checked, one for each row."""
-        raise NotImplementedError
-
-    def _weights(self, y: Tensor) -> Tensor:
-        """A weight for each row, 1 in the mean."""
-        return torch.ones(len(y))
-
-    def _checked(self, X: Any, y: Any, *, is_new: bool) -> tuple[Any, Any]:
+    def _check(
+        self, X: Any, y: Any, check_target: Callable[[Any, Any], Array], *, is_new: bool
+    ) -> tuple[Any, Array]:
         """Rows and targets that can be learnt from."""
         if is_new:
-            for learnt in ("net_", "classes_"):  # of an earlier fit
-                self.__dict__.pop(learnt, None)
+            for fitted in ("net_", "classes_"):
+                self.__dict__.pop(fitted, None)
         refuse_classes(self)
         self._validate_params()
-        self._own_attack()
+        self._chosen_attack()
         X = check_rows(self, containers.owned(X), reset=not hasattr(self, "net_"))
-        return X, self._target(X, y)
+        return X, check_target(X, y)
 
-    def _fully(self) -> Training:
-        """The settings of a whole training."""
-        training = chosen(self.training)
-        is_free = self.loss == "free" and training.replays is None
-        return replace(training, replays=REPLAYS) if is_free else training
+    @property
+    def _is_auto(self) -> bool:
+        return isinstance(self.attack, str) and self.attack == "auto"
 
-    def _once_more(self) -> Training:
-        """The settings of one more pass."""
-        training = replace(self._fully(), patience=None)
-        return replace(training, epochs=training.epochs or training.replays or 1)
+    def _chosen_attack(self) -> Any:
+        """The attack named or given, or the default; ValueError if no net can learn from it."""
+        if self.loss == "free" and not self._is_auto:
+            raise ValueError(
+                f"loss='free' makes its own moves, got attack={self.attack!r}: leave attack='auto'"
+            )
+        attack: Any = DEFAULT_ATTACK[self.loss]() if self._is_auto else choose_attack(self.attack)
+        if hasattr(attack, "learn") or getattr(attack, "references", "none") is None:
+            raise ValueError(
+                f"attack={attack} cannot train a net, it must learn from rows first: take 'fgsm', "
+                "'pgd' or another gradient attack"
+            )
+        self._task.check_attack(attack)
+        return attack
 
-    def _learn(
-        self, X: Any, y: Tensor, outputs: int, training: Training, schedule: Any = one_cycle
+    def _row_attack(self) -> Any:
+        """The attack; with attack="auto" one by edits where rows are sequences."""
+        attack = self._chosen_attack()
+        if not self._is_auto:
+            return attack
+        return self.adapter_.defaults().attack(attack, is_queried=False)
+
+    def _chosen_training(self, *, is_partial: bool) -> Training:
+        """The settings of a whole training, or of one more pass over some rows."""
+        training = choose_training(self.training)
+        if self.loss == "free" and training.replays is None:
+            training = replace(training, replays=FREE_REPLAYS)
+        if not is_partial:
+            return training
+        epochs = training.epochs or training.replays or 1
+        return replace(training, patience=None, epochs=epochs)
+
+    def _train(
+        self,
+        X: Any,
+        y: Tensor,
+        outputs: int,
+        weight: Tensor | None = None,
+        *,
+        is_partial: bool = False,
     ) -> Self:
         """Train the net as it is, or a new one."""
+        training = self._chosen_training(is_partial=is_partial)
         is_new = not hasattr(self, "net_")
         if is_new:
             self.adapter_ = learnt_coding(self.adapter, X)
@@ -114,50 +155,34 @@ class RobustNet(SharesModels, BaseEstimator):
             if is_new
             else self.net_
         )
-        robust = self._loss(net, x, y, self._attack_of_rows(), walk)
-        loss = in_its_space(robust, self.adapter_, self.attack)
+        robust = self._loss(net, x, y, self._row_attack(), walk, weight)
+        loss = loss_in_embedding(robust, self.adapter_, self.attack)
         strata = y if outputs > 1 else torch.zeros(len(y), dtype=torch.long)
-        self.n_iter_ = trained(net, loss, strata, training, self.device, generator, schedule)
+        schedule = constant_rate if is_partial else one_cycle
+        self.n_iter_ = train_net(net, loss, strata, training, self.device, generator, schedule)
         self.net_ = net
         return self
 
-    def _own_attack(self) -> Any:
-        """The attack named or given, or the loss's own."""
-        named = isinstance(self.attack, str) and self.attack == "auto"
-        if self.loss == "free" and not named:
-            raise ValueError(
-                f"loss='free' makes its own moves, got attack={self.attack!r}: leave attack='auto'"
-            )
-        attack: Any = OWN_ATTACK[self.loss]() if named else choose_attack(self.attack)
-        if hasattr(attack, "learn") or getattr(attack, "references", "none") is None:
-            raise ValueError(
-                f"attack={attack} cannot train a net, it must learn from rows first: take 'fgsm', "
-                "'pgd' or another gradient attack"
-            )
-        return attack
-
-    def _attack_of_rows(self) -> Any:
-        """The attack, by edits where nobody named one and rows are sequences."""
-        attack = self._own_attack()
-        is_left_open = isinstance(self.attack, str) and self.attack == "auto"
-        return self.adapter_.defaults().attack(attack, is_queried=False) if is_left_open else attack
-
     def _loss(
-        self, net: Net, x: Tensor, y: Tensor, attack: Any, generator: torch.Generator
+        self,
+        net: NetWithCoding,
+        x: Tensor,
+        y: Tensor,
+        attack: Any,
+        generator: torch.Generator,
+        weight: Tensor | None = None,
     ) -> RobustLoss:
-        device = resolve(self.device)
-        net.module.to(device)
         return RobustLoss(
             net=net.module,
             native=net.native,
-            x=x.to(device),
-            y=y.to(device),
-            weight=self._weights(y).to(device),
+            x=x,
+            y=y,
+            weight=torch.ones(len(y)) if weight is None else weight,
             task=self._task,
-            kind=self.loss,
+            name=self.loss,
             attack=attack,
-            space=self.adapter_.space(float(self.norm)).to(device),
+            space=self.adapter_.space(float(self.norm)),
             radius=float(self.radius),
-            alpha=float(self.alpha),
+            clean_weight=float(self.clean_weight),
             generator=generator,
         )

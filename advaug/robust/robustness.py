@@ -1,11 +1,11 @@
-"""What a model is worth under attack: its score against the radius, beside noise as long.
+"""How well models resist an attack: their score against the radius, beside noise of that radius.
 
-Every model is measured in the same units: those of the first one with a coding of its own, else
-those of the rows at hand.
+All models are measured in the same units: those of the first one with a coding of its own, else
+those of the rows.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,83 +14,88 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
+from advaug.attacks.ascent import Attack
 from advaug.core.drawing import COLOURS, INK, dress, new_axes
 from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
+from advaug.models.protocol import Array
 from advaug.models.queried_estimator import QueriedEstimator
+from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
-Array = np.ndarray[Any, Any]
-
+Scoring = str | Callable[[Any, Any, Any], float]
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-GRADIENT, ASKING, EDITING = "pgd", "square", "greedy"  # what "auto" takes
+# What attack="auto" is: if the model has a gradient, if it has none, and for sequences.
+GRADIENT_ATTACK, QUERY_ATTACK, EDIT_ATTACK = "pgd", "square", "greedy"
 
 
-def moved_rows(
+def adversarial_rows(
     estimator: Any,
     X: Any,
     y: Any,
     *,
-    attack: Any = "auto",
+    attack: str | Attack = "auto",
     radius: float = 0.3,
     **settings: Any,
 ) -> Any:
-    """Rows moved against their labels and the estimator."""
-    named = isinstance(attack, str) and attack == "auto"
+    """Rows moved against their labels by an attack on the estimator."""
+    is_auto = isinstance(attack, str) and attack == "auto"
 
-    def fitted(name: Any) -> AdversarialTransformer:
-        mover = AdversarialTransformer(attack=name, radius=radius, surrogate=estimator, **settings)
-        return mover.fit(X, y)
+    def fit(attack: str | Attack) -> AdversarialTransformer:
+        transformer = AdversarialTransformer(
+            attack=attack, radius=radius, surrogate=estimator, **settings
+        )
+        return transformer.fit(X, y)
 
-    mover = fitted(GRADIENT if named else attack)
-    if named and "gradient" not in mover.adapter_.provides:
-        mover = fitted(EDITING)
-    elif named and isinstance(mover.surrogate_, QueriedEstimator):
-        mover = fitted(ASKING)
+    transformer = fit(GRADIENT_ATTACK if is_auto else attack)
+    if is_auto and "gradient" not in transformer.adapter_.provides:
+        transformer = fit(EDIT_ATTACK)
+    elif is_auto and isinstance(transformer.surrogate_, QueriedEstimator):
+        transformer = fit(QUERY_ATTACK)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
-        return mover.transform(X, y)
+        return transformer.transform(X, y)
 
 
-def units(estimators: Iterable[Any], adapter: Any, X: Any) -> FittedAdapter:
-    """The coding in which all estimators are attacked."""
+def common_adapter(estimators: Iterable[Any], adapter: AdapterParameter, X: Any) -> FittedAdapter:
+    """The fitted adapter in whose units all estimators are attacked."""
     own = [own_coding(estimator) for estimator in estimators] if adapter == "auto" else []
     return FittedAdapter(
         next((one for one in own if one is not None), None) or learnt_coding(adapter, X)
     )
 
 
-def named(estimators: Any) -> dict[str, Any]:
-    """Estimators by name; those of a list by their type, numbered where it stands twice."""
+def name_estimators(estimators: Any) -> dict[str, Any]:
+    """Estimators by name; those of a list by their type, with a number from the second one on."""
     if hasattr(estimators, "predict"):
         raise TypeError(
             f"estimators must be a list or dict of fitted classifiers: write [{estimators!r}]"
         )
     if isinstance(estimators, Mapping):
         return dict(estimators)
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for estimator in estimators:
         name = type(estimator).__name__
-        found[f"{name} {len(found) + 1}" if name in found else name] = estimator
-    return found
+        by_name[f"{name} {len(by_name) + 1}" if name in by_name else name] = estimator
+    return by_name
 
 
 @dataclass(frozen=True)
 class AttackBenchmark:
-    """The rows on which models are measured, and how."""
+    """The rows on which models are attacked and scored, and the settings of it."""
 
     X: Any
     y: Any
     norm: float
-    scoring: Any
-    common: FittedAdapter
-    random_state: Any
+    scoring: Scoring
+    adapter: FittedAdapter
+    random_state: RandomState
 
     def score(
         self, name: str, model: Any, attack: Any, radius: float, surrogate: Any = None
     ) -> float:
-        """The score of a model, which errors name, of the rows after an attack."""
+        """The score of a model on the rows after an attack; errors name the model."""
         try:
             return self._score(model, attack, radius, surrogate)
         except (ValueError, TypeError) as error:
@@ -98,40 +103,46 @@ class AttackBenchmark:
             raise
 
     def _score(self, model: Any, attack: Any, radius: float, surrogate: Any) -> float:
-        """A net with its own coding reads no other."""
         if hasattr(model, "fit"):
             check_is_fitted(model)
         scorer = get_scorer(self.scoring)
         if not radius:
             return float(scorer(model, self.X, self.y))
         attacked = model if surrogate is None else surrogate
-        moved = moved_rows(
+        moved = adversarial_rows(
             attacked,
             self.X,
             self.y,
             attack=attack,
             radius=radius,
             norm=self.norm,
-            adapter=self.common if own_coding(attacked) is None else "auto",
+            # A net with a coding of its own reads no other.
+            adapter=self.adapter if own_coding(attacked) is None else "auto",
             random_state=self.random_state,
         )
         return float(scorer(model, moved, self.y))
 
 
 class RobustnessDisplay:
-    """Score of classifiers against the radius of an attack; dashed: random noise as long.
+    """Score of classifiers against the radius of an attack, beside random noise of that radius.
 
     Parameters
     ----------
     radii : ndarray (radii,)
-    attacked, noise : dict of name -> ndarray (radii,)
-        Scores of rows moved by the attack, and by +-radius at random in every cell.
+        In the adapter's units.
+    attacked : dict of name -> ndarray (radii,)
+        Scores on rows that the attack has moved.
+    noise : dict of name -> ndarray (radii,)
+        Scores on rows that are moved by +-radius at random in every cell: the dashed lines.
     scoring : str
-        What the scores are.
+        The name of the score.
 
     Attributes
     ----------
-    ax_, figure_ : matplotlib axes and figure, after `plot`
+    ax_ : matplotlib Axes
+        The axes, after `plot`.
+    figure_ : matplotlib Figure
+        The figure, after `plot`.
 
     Examples
     --------
@@ -161,7 +172,7 @@ class RobustnessDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any, **settings: Any) -> Self:
-        """The curve of one fitted classifier; the settings are those of `from_estimators`."""
+        """The curve of one fitted classifier, with the settings of `from_estimators`."""
         return cls.from_estimators([estimator], X, y, **settings)
 
     @classmethod
@@ -171,47 +182,58 @@ class RobustnessDisplay:
         X: Any,
         y: Any,
         *,
-        attack: Any = "auto",
+        attack: str | Attack = "auto",
         radii: Sequence[float] = RADII,
         norm: float = np.inf,
-        scoring: Any = "accuracy",
+        scoring: Scoring = "accuracy",
         surrogate: Any = None,
-        adapter: Any = "auto",
-        random_state: Any = 0,
+        adapter: AdapterParameter = "auto",
+        random_state: RandomState = 0,
     ) -> Self:
-        """The curves of fitted classifiers on rows that they have not seen.
+        """The curves of fitted classifiers, on rows that they were not fitted on.
 
         Parameters
         ----------
         estimators : dict of name -> fitted classifier, or a list of them
-        X, y : rows and their labels, which the moves go against
+        X : rows in a container that all of them take
+        y : labels (n,)
+            The attack goes against them.
         attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
-            "auto" is "pgd" where the model has a gradient, "square" where it can only be asked, and
-            "greedy" for sequences.
+            "auto" is "pgd" if the model has a gradient, "square" if it has none, and "greedy" for
+            sequences.
         radii : sequence of float
-            In the adapter's units; 0 is the clean score.
+            In the adapter's units; 0 gives the score on the rows themselves.
         norm : {inf, 2, 1}, default=inf
+            The norm in which moves are measured.
         scoring : str or callable(estimator, X, y), default="accuracy"
             As in scikit-learn: "average_precision", "balanced_accuracy" ...
         surrogate : optional
-            What is attacked in each estimator's place (transfer): a fitted model or torch module,
-            or "auto", a committee trained on X and y.
+            The model that is attacked in place of each estimator (transfer): a fitted model or
+            torch module, or "auto", a committee trained on X and y.
         adapter : "auto", a name in `advaug.adapters.ADAPTERS` or an adapter, default="auto"
-            Whose units. "auto": those of the first estimator that has a coding of its own
-            (`AdversarialClassifier`, which is always attacked in it), else those of X.
+            It gives the units. "auto" is the coding of the first estimator that has its own
+            (`AdversarialClassifier`, which is always attacked in it), else that of X.
         random_state : int, RandomState or None, default=0
         """
-        models = named(estimators)
-        bench = AttackBenchmark(
-            X, y, norm, scoring, units([*models.values(), surrogate], adapter, X), random_state
+        models = name_estimators(estimators)
+        adapter = common_adapter([*models.values(), surrogate], adapter, X)
+        benchmark = AttackBenchmark(X, y, norm, scoring, adapter, random_state)
+
+        def curves(attack: str | Attack, surrogate: Any) -> dict[str, Array]:
+            return {
+                name: np.array(
+                    [benchmark.score(name, model, attack, radius, surrogate) for radius in radii]
+                )
+                for name, model in models.items()
+            }
+
+        name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
+        return cls(
+            radii=np.array(radii, dtype=float),
+            attacked=curves(attack, surrogate),
+            noise=curves("noise", None),
+            scoring=name,
         )
-        curves: dict[str, dict[str, Array]] = {"attacked": {}, "noise": {}}
-        for name, model in models.items():
-            for kind, by, of in (("attacked", attack, surrogate), ("noise", "noise", None)):
-                scores = [bench.score(name, model, by, radius, of) for radius in radii]
-                curves[kind][name] = np.array(scores)
-        said = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-        return cls(radii=np.array(radii, dtype=float), scoring=said, **curves)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw, on new axes unless some are given."""
@@ -221,7 +243,7 @@ class RobustnessDisplay:
             colour = COLOURS[k % len(COLOURS)]
             ax.plot(self.radii, scores, "o-", color=colour, markersize=4, label=name)
             ax.plot(self.radii, self.noise[name], "--", color=colour, linewidth=1)
-        ax.plot([], [], "--", color=INK, linewidth=1, label="random noise as long")
+        ax.plot([], [], "--", color=INK, linewidth=1, label="random noise of this radius")
         ax.set_xlabel("radius", fontsize=9, color=INK)
         ax.set_ylabel(self.scoring.replace("_", " "), fontsize=9, color=INK)
         ax.set_ylim(0, 1.02)
@@ -235,31 +257,34 @@ def robustness_table(
     X: Any,
     y: Any,
     *,
-    attacks: Sequence[Any] = ("auto",),
+    attacks: Sequence[str | Attack] = ("auto",),
     radius: float = 0.3,
     norm: float = np.inf,
-    scoring: Any = "balanced_accuracy",
+    scoring: Scoring = "balanced_accuracy",
     surrogate: Any = None,
-    adapter: Any = "auto",
-    random_state: Any = 0,
+    adapter: AdapterParameter = "auto",
+    random_state: RandomState = 0,
 ) -> Any:
-    """Clean, noisy and robust scores of fitted classifiers at one radius.
+    """Scores of fitted classifiers on rows, on noisy rows and on attacked rows, at one radius.
 
     Parameters
     ----------
     estimators : dict of name -> fitted classifier, or a list of them
-    X, y : rows and their labels, which the moves go against
+    X : rows in a container that all of them take
+    y : labels (n,)
+        The attacks go against them.
     attacks : sequence of names or attacks, default=("auto",)
     radius : float > 0, default=0.3
         In the adapter's units.
     norm, scoring, surrogate, adapter, random_state
-        See `RobustnessDisplay.from_estimators`. Balanced accuracy, so that a model of one class
-        alone does not look robust.
+        As in `RobustnessDisplay.from_estimators`. The default is balanced accuracy, with which a
+        model that predicts a single class does not look robust.
 
     Returns
     -------
-    pandas.DataFrame, a row for each estimator: "estimator", "clean", "noise", then the attacks
-    and, with more than one of them, "worst": the lowest of their scores.
+    pandas.DataFrame
+        A row for each estimator. Its columns are "estimator", "clean", "noise", the attacks and,
+        with more than one of them, "worst": the lowest of their scores.
 
     Examples
     --------
@@ -274,17 +299,16 @@ def robustness_table(
     """
     if isinstance(attacks, str):
         raise TypeError(f"attacks must be a list of attacks: write attacks=[{attacks!r}]")
-    models = named(estimators)
-    bench = AttackBenchmark(
-        X, y, norm, scoring, units([*models.values(), surrogate], adapter, X), random_state
-    )
+    models = name_estimators(estimators)
+    adapter = common_adapter([*models.values(), surrogate], adapter, X)
+    benchmark = AttackBenchmark(X, y, norm, scoring, adapter, random_state)
     columns: dict[str, Any] = {
         "estimator": list(models),
-        "clean": [bench.score(*model, None, 0) for model in models.items()],
-        "noise": [bench.score(*model, "noise", radius) for model in models.items()],
+        "clean": [benchmark.score(*model, None, 0) for model in models.items()],
+        "noise": [benchmark.score(*model, "noise", radius) for model in models.items()],
     }
     for attack in attacks:
-        scores = [bench.score(*model, attack, radius, surrogate) for model in models.items()]
+        scores = [benchmark.score(*model, attack, radius, surrogate) for model in models.items()]
         columns[str(attack)] = scores
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)

@@ -1,4 +1,4 @@
-"""Rows of no class that was learnt, told from rows of the known ones: open-set recognition."""
+"""A detector of rows of classes that were not in the training data: open-set recognition."""
 
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -14,49 +14,61 @@ from advaug.core.norms import draw
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.signals.adapter import SignalCoding
 from advaug.estimators.validation import (
-    SharesModels,
     check_rows,
     learnt_coding,
     new_generator,
     refuse_classes,
     target_of,
 )
-from advaug.models.committee import stratified_folds
-from advaug.models.training import SmallNet
-from advaug.robust.detector import DETECTOR_CONSTRAINTS, FEWEST, HELD_OUT, NetOutlierDetector
-from advaug.robust.nets import Array, Net, answers, chosen
+from advaug.robust.net_outlier_detector import (
+    DETECTOR_CONSTRAINTS,
+    NetOutlierDetector,
+    RowReader,
+    split_rows,
+)
+from advaug.robust.nets import (
+    AdapterParameter,
+    Device,
+    RandomState,
+    TrainingParameter,
+    choose_training,
+)
 from advaug.sampling.domain import Coding
 
 
-class UnknownDetector(SharesModels, NetOutlierDetector):
-    """A small net with a class more than there are: rows that belong nowhere.
+class UnknownDetector(NetOutlierDetector):
+    """A network with one extra class for out-of-distribution rows.
 
-    It learns that class from rows pushed out of every class's region: each takes half of its cells
-    from another row, of any class, so that single cells are as they were and nothing fits.
+    The extra class is learnt from synthetic outliers. Each of them takes half of its cells from
+    another row of any class, so that single cells are as they were but do not fit together.
 
     Parameters
     ----------
-    copies : int >= 1, default=3
-        How many such rows are made of each row.
-    false_alarms : float in (0, 1), default=0.05
-        Share of held-out rows of known classes that are taken for unknown: it sets the threshold.
+    n_outliers : int >= 1, default=3
+        How many outliers are made of each row.
+    false_alarm_rate : float in (0, 1), default=0.05
+        Share of held-out rows of known classes that are taken for unknown. It sets the threshold.
     training, adapter, device, random_state
         As in `AdversarialClassifier`.
 
     Attributes
     ----------
-    adapter_ : the learnt coding
-    net_ : the net; its last logit is the unknown class's
+    adapter_ : `Coding`
+        The fitted adapter.
+    net_ : `NetWithCoding`
+        The net, whose last logit is that of the unknown class.
     offset_ : float
         Threshold on `score_samples`.
-    n_features_in_, feature_names_in_
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
 
     Notes
     -----
-    On scikit-learn's digits, each class hidden in turn, its AUC was .94, and the negative largest
-    probability of a plain net had .89; on MNIST, three classes hidden, it was worse, .74 against
-    .83: of many cells that hang together, crossed ones are told too easily. "unknown" in
-    `benchmarks/results/defences.md` has the controls: measure it before you rely on it.
+    On scikit-learn's digits, with each class hidden in turn, the mean AUC was .94; the negative
+    largest probability of a plain net had .89. On MNIST with three classes hidden it was worse, .74
+    against .83: where many cells depend on each other, crossed rows are too easy to recognize.
+    "unknown" in `benchmarks/results/defences.md` has the controls: measure it before you rely on
+    it.
 
     References
     ----------
@@ -78,84 +90,71 @@ class UnknownDetector(SharesModels, NetOutlierDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "copies": [Interval(Integral, 1, None, closed="left")],
+        "n_outliers": [Interval(Integral, 1, None, closed="left")],
         **DETECTOR_CONSTRAINTS,
     }
 
     def __init__(
         self,
         *,
-        copies: int = 3,
-        false_alarms: float = 0.05,
-        training: Any = "auto",
-        adapter: Any = "auto",
-        device: Any = "auto",
-        random_state: Any = None,
+        n_outliers: int = 3,
+        false_alarm_rate: float = 0.05,
+        training: TrainingParameter = "auto",
+        adapter: AdapterParameter = "auto",
+        device: Device = "auto",
+        random_state: RandomState = None,
     ) -> None:
-        self.copies = copies
-        self.false_alarms = false_alarms
+        self.n_outliers = n_outliers
+        self.false_alarm_rate = false_alarm_rate
         self.training = training
         self.adapter = adapter
         self.device = device
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Push rows out, then learn the classes and what belongs to none.
+        """Make the outliers, then learn the classes and the outliers.
 
         Parameters
         ----------
         X : rows in any container that an adapter takes
-        y : labels (n,), optional; without them all rows are one class
+        y : labels (n,), optional
+            Without them all rows are of one class.
         """
         refuse_classes(self)
         self._validate_params()
-        training = chosen(self.training)
+        training = choose_training(self.training)
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
-        known = np.zeros(containers.count(X), dtype=int) if y is None else target_of(X, y)
-        codes = torch.from_numpy(np.unique(known, return_inverse=True)[1].reshape(-1))
+        y = np.zeros(containers.count(X), dtype=int) if y is None else target_of(X, y)
+        codes = torch.from_numpy(np.unique(y, return_inverse=True)[1].reshape(-1))
         generator = new_generator(check_random_state(self.random_state))
         self.adapter_ = learnt_coding(self.adapter, X)
-        x = self.adapter_.encode(X)
-        fold = stratified_folds(codes, HELD_OUT, generator)
-        seen = fold != 0 if len(x) >= FEWEST else torch.ones(len(x), dtype=torch.bool)
-        unknown = int(codes.max()) + 1
-        out = [self._pushed(X, x, generator)[seen] for _ in range(self.copies)]
-        rows = torch.cat([x[seen], *out])
-        target = torch.cat([codes[seen], torch.full((len(rows) - int(seen.sum()),), unknown)])
-        features = self.adapter_.features(x, generator)
-        module = SmallNet(rows, unknown + 1, training.hidden_width, generator, features)
-        self.net_ = Net(module, self.adapter_, True)
-        self._learn(rows, target, training, generator)
-        self._settle(x[~seen] if len(x) >= FEWEST else x)
+        self._reader = RowReader(self.adapter_)
+        x = self._reader(X)
+        known, held_out = split_rows(codes, generator)
+        outliers = [self._outliers(X, x, generator)[known] for _ in range(self.n_outliers)]
+        rows = torch.cat([x[known], *outliers])
+        target = torch.full((len(rows),), int(codes.max()) + 1)
+        target[: len(known)] = codes[known]
+        self._fit_net(rows, target, training, generator, self.adapter_.features(x, generator))
+        self._set_threshold(x[held_out])
         return self
 
-    def _pushed(self, X: Any, x: Tensor, generator: torch.Generator) -> Tensor:
-        """The rows, crossed and as they would be shipped."""
+    def _outliers(self, X: Any, x: Tensor, generator: torch.Generator) -> Tensor:
+        """One outlier of each row, rounded as its container rounds it."""
         space = self.adapter_.space()
         other = x[torch.randperm(len(x), generator=generator)]
-        if is_woven(self.adapter_):
+        if is_ordered(self.adapter_):
             share = 0.3 + 0.4 * torch.rand(len(x), generator=generator)
-            moved = space.mix(x, other, share)
+            crossed = space.mix(x, other, share)
         else:
             columns = space.column_index(x)
-            taken = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
-            moved = x + space.mask_frozen((other - x) * taken[:, columns], x)
-        endless = torch.full((len(x),), torch.inf)
-        shipped = space.snap(moved, x, endless, draw(x, generator))
-        return self.adapter_.encode(self.adapter_.decode(shipped, x, X))
-
-    def _seen(self, X: Any) -> Tensor:
-        return self.adapter_.encode(X)
-
-    def _scores(self, seen: Tensor) -> Array:
-        """Log-odds of the likeliest known class."""
-        module, seen = self.net_.exact(seen)
-        logits = answers(module, seen)
-        best = logits[:, :-1].argmax(1)
-        rest = logits.scatter(1, best[:, None], -torch.inf).logsumexp(1)
-        return np.asarray((logits.gather(1, best[:, None])[:, 0] - rest).numpy())
+            takes = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
+            crossed = x + space.mask_frozen((other - x) * takes[:, columns], x)
+        unbounded = torch.full((len(x),), torch.inf)
+        snapped = space.snap(crossed, x, unbounded, draw(x, generator))
+        return self.adapter_.encode(self.adapter_.decode(snapped, x, X))
 
 
-def is_woven(coding: Coding) -> bool:
-    """Whether cells hang together in time, so that rows cross as wholes."""
+def is_ordered(coding: Coding) -> bool:
+    """Whether the cells of a row are in an order, so that rows are crossed in pieces."""
     return isinstance(coding, SignalCoding | SequenceCoding)

@@ -93,7 +93,7 @@ def of_distillation(folder: Path, seeds: int) -> Iterator[Record]:
     for seed in range(seeds):
         for name, radius in IMAGES.items():
             X, X_test, y, y_test = images(folder, name, seed)
-            net = AdversarialClassifier(alpha=1, random_state=seed).fit(X, y)
+            net = AdversarialClassifier(clean_weight=1, random_state=seed).fit(X, y)
             models = {"a net": net}
             for warmth in (1, 20, 100):
                 models[f"its student, T = {warmth}"] = DistilledClassifier(
@@ -131,7 +131,9 @@ class Voices(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Voices":
         self.classes_, self.encode_ = np.unique(y), encoder_of(X)
-        self.nets_ = [AdversarialClassifier(alpha=1, random_state=k).fit(X, y) for k in range(5)]
+        self.nets_ = [
+            AdversarialClassifier(clean_weight=1, random_state=k).fit(X, y) for k in range(5)
+        ]
         rows = self.encode_(X)
         self.trees_ = [
             ExtraTreesClassifier(200, min_samples_leaf=3, random_state=0).fit(rows, y),
@@ -161,13 +163,13 @@ def of_compression(folder: Path, seeds: int) -> Iterator[Record]:
         nets = {"net alone": Training(), "wide net": wide, "wide net, as many steps": long}
         models: dict[str, Any] = {"committee": committee}
         for who, training in nets.items():
-            net = AdversarialClassifier(alpha=1, training=training, random_state=seed)
+            net = AdversarialClassifier(clean_weight=1, training=training, random_state=seed)
             models[who] = net.fit(X, y)
         for copies, training in ((0, Training()), (COPIES, Training()), (COPIES, wide)):
             student = DistilledClassifier(
                 FrozenEstimator(committee),
                 temperature=1,
-                copies=copies,
+                n_mixtures=copies,
                 training=training,
                 random_state=seed,
             )

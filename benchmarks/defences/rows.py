@@ -47,7 +47,7 @@ def images(folder: Path, name: str, seed: int) -> Rows:
 
 IMAGES = {"MNIST": 0.25, "digits": 0.1}  # radius, black to white
 WAYS: dict[str, dict[str, Any]] = {
-    "plain": {"alpha": 1},
+    "plain": {"clean_weight": 1},
     "noise": {"attack": "noise"},
     "FGSM": {"attack": "fgsm"},
     "PGD": {"attack": PGD(steps=7)},

@@ -45,10 +45,10 @@ def of_detector(folder: Path, seeds: int) -> Iterator[Record]:
     for seed in range(seeds):
         for name, radius in IMAGES.items():
             X, X_test, y, y_test = images(folder, name, seed)
-            net = AdversarialClassifier(alpha=1, random_state=seed).fit(X, y)
+            net = AdversarialClassifier(clean_weight=1, random_state=seed).fit(X, y)
             for on in ("rows", "activations"):
                 detector = AdversarialDetector(
-                    surrogate=net, attack="fgsm", radius=radius, on=on, random_state=seed
+                    surrogate=net, attack="fgsm", radius=radius, inputs=on, random_state=seed
                 ).fit(X, y)
                 tried: dict[str, tuple[Any, float, float]] = {
                     "fgsm (seen)": ("fgsm", radius, np.inf),
@@ -88,7 +88,7 @@ def of_unknown(folder: Path, seeds: int) -> Iterator[Record]:
             for hidden in range(10) if name == "digits" else (0, 3, 7):
                 known, is_new = y != hidden, y_test == hidden
                 own = (X[known], y[known])
-                net = AdversarialClassifier(alpha=1, random_state=seed).fit(*own)
+                net = AdversarialClassifier(clean_weight=1, random_state=seed).fit(*own)
                 suspects = {
                     "largest probability": -net.predict_proba(X_test).max(1),
                     "isolation forest": -IsolationForest(random_state=seed)

@@ -29,8 +29,8 @@ from benchmarks.oversampling.instruments import SHIFTS
 FARTHER = 1.3  # times the radius of the attack
 IMAGE_WAYS = {
     **WAYS,
-    "FGSM, alpha .8": {"attack": "fgsm", "alpha": 0.8},
-    "PGD, farther": {"attack": PGD(steps=7), "alpha": 0.3},
+    "FGSM, alpha .8": {"attack": "fgsm", "clean_weight": 0.8},
+    "PGD, farther": {"attack": PGD(steps=7), "clean_weight": 0.3},
 }
 EPOCHS = {"MNIST": 15, "digits": 60}
 
@@ -89,7 +89,7 @@ def table_of_images(found: pd.DataFrame) -> pd.DataFrame:
 
 TABLE_WAYS: dict[str, dict[str, Any]] = {
     **WAYS,
-    "FGSM, alpha .8": {"attack": "fgsm", "alpha": 0.8},
+    "FGSM, alpha .8": {"attack": "fgsm", "clean_weight": 0.8},
     "TRADES, beta 1": {"loss": "trades"},
 }
 
@@ -147,7 +147,7 @@ def of_regression(folder: Path, seeds: int) -> Iterator[Record]:
             model.fit(X, y)
             record = {"seed": seed, "trained": way, "clean": model.score(X_test, y_test)}
             for attack in ("noise", PGD(steps=20)):
-                moved = model.attacked(X_test, y_test, attack=attack, radius=TABLE_RADIUS)
+                moved = model.attack_rows(X_test, y_test, attack=attack, radius=TABLE_RADIUS)
                 kind = attack if isinstance(attack, str) else "pgd"
                 record[kind] = model.score(moved, y_test)
             yield record
@@ -165,7 +165,7 @@ def table_of_regression(found: pd.DataFrame) -> pd.DataFrame:
 SIGNALS = ("ecg200", "gunpoint", "basic_motions", "libras_traj", "italy_power_demand", "cbf")
 RECORDER = Instrument(gain=0.5, offset=0.5, drift=0.5, clock=0.1, noise=0.3, cutoff=0.1)
 SIGNAL_WAYS: dict[str, dict[str, Any]] = {
-    "plain": {"alpha": 1},
+    "plain": {"clean_weight": 1},
     "noise": {"attack": "noise", "radius": 0.3},
     "instruments at random": {"attack": replace(RECORDER, steps=0), "radius": 1.0},
     "instruments that fool it": {"attack": replace(RECORDER, steps=2, step=0.5), "radius": 1.0},
@@ -221,12 +221,12 @@ def of_unlabelled(folder: Path, seeds: int) -> Iterator[Record]:
         few[known] = y[known]
         X_few = X.iloc[known].reset_index(drop=True)
         ways = {
-            "a tenth": (AdversarialClassifier(alpha=1, random_state=seed), X_few, y[known]),
+            "a tenth": (AdversarialClassifier(clean_weight=1, random_state=seed), X_few, y[known]),
             "a tenth, VAT": (AdversarialClassifier(loss="vat", random_state=seed), X, few),
             "a tenth, VAT with noise": (
                 AdversarialClassifier(loss="vat", attack="noise", random_state=seed), X, few,
             ),
-            "all labels": (AdversarialClassifier(alpha=1, random_state=seed), X, y),
+            "all labels": (AdversarialClassifier(clean_weight=1, random_state=seed), X, y),
         }  # fmt: skip
         record: Record = {"set": name, "seed": seed}
         for way, (model, rows, labels) in ways.items():
@@ -247,8 +247,8 @@ def table_of_unlabelled(found: pd.DataFrame) -> pd.DataFrame:
 
 COSTS: dict[str, dict[str, Any]] = {
     **WAYS,
-    "fast (Wong et al.)": {"attack": PGD(steps=1, step=1.25), "alpha": 0},
-    "free, 2 replays (Shafahi et al.)": {"loss": "free", "alpha": 0},
+    "fast (Wong et al.)": {"attack": PGD(steps=1, step=1.25), "clean_weight": 0},
+    "free, 2 replays (Shafahi et al.)": {"loss": "free", "clean_weight": 0},
     "TRADES (PGD 5)": {"loss": "trades"},
     "VAT": {"loss": "vat"},
 }

@@ -12,7 +12,7 @@ from advaug.sampling.defaults import Defaults, conformal_judge
 from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.recipes import Explore, Recipe
-from advaug.sampling.voters import MAX_ROWS, seed_of
+from advaug.sampling.voters import MAX_ROWS, draw_seed
 
 
 def explore(auc: float) -> Recipe:
@@ -21,7 +21,7 @@ def explore(auc: float) -> Recipe:
 
 def with_ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> EncodedDataset:
     """Linear models on all n-grams vote: the nets see only leading directions of them."""
-    few = sample_of_classes(dataset.y, seed_of(generator), MAX_ROWS)
+    few = sample_of_classes(dataset.y, draw_seed(generator), MAX_ROWS)
     models = NGramRidge().fit(
         dataset.x[few],
         dataset.y[few],

@@ -64,6 +64,7 @@ class NGramFeatures:
     """
 
     descriptors: ClassVar[None] = None
+    is_differentiable: ClassVar[bool] = False
     normal: Array
     letters: Array | None
     first: Array

@@ -5,7 +5,7 @@ once, on a bootstrap of the rows outside one fold. How sure a score is, rows hel
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
+from advaug.core.tensor_fields import TensorFields
 from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
 from advaug.models.committee import stratified_folds
+from advaug.models.protocol import CrossFitted
 
 Array = np.ndarray[Any, Any]
 ROUNDS = 50  # of conjugate gradients, at most
@@ -26,8 +28,8 @@ EXACT = 1e-4  # share of the first residual at which they stop
 STEPS = 20  # of Newton's method, for one number a class and one more
 
 
-@dataclass(frozen=True)
-class FittedNGramRidge:
+@dataclass(frozen=True, repr=False)
+class FittedNGramRidge(CrossFitted, TensorFields):
     """Fitted members. Logits are `sharpness` * mean score + `offset` of the class.
 
     Parameters
@@ -42,10 +44,6 @@ class FittedNGramRidge:
     fold_of_member: Int[Tensor, " members"]
     fold_of_row: Int[Tensor, " rows"]
 
-    def to(self, device: torch.device | str) -> Self:
-        """Themselves: n-grams are counted on the CPU."""
-        return self
-
     def scores(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "members batch classes"]:
         """Each member's scores of encoded rows."""
         table = self.grams.tfidf(x)
@@ -56,10 +54,6 @@ class FittedNGramRidge:
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits."""
         return self.sharpness * self.scores(x) + self.offset.to(x)
-
-    def logits(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
-        """The members' mean logits."""
-        return self.member_logits(x).mean(0)
 
     def contributions(
         self, x: Float[Tensor, "batch length"]

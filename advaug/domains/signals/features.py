@@ -8,7 +8,7 @@ is missing.
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -43,6 +43,7 @@ class ConvolutionFeatures:
         Mean and standard deviation of each feature.
     """
 
+    is_differentiable: ClassVar[bool] = True
     kernels: tuple[Tensor, ...]
     thresholds: Tensor
     softness: Tensor

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
+from advaug.models.protocol import ModelFamily
 from advaug.sampling.judges.conformal import ConformalJudge, FittedConformalJudge
 from advaug.sampling.judges.cross_fitted import (
     FAMILIES,
     CrossFittedModels,
-    ModelFamily,
     agreement,
     fit_cross_fitted,
 )

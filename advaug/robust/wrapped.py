@@ -1,0 +1,63 @@
+"""What the classifiers share that wrap another one."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from advaug import containers
+from advaug.estimators.validation import check_rows, target_of
+from advaug.models.protocol import Array
+
+
+def estimator_has(name: str) -> Any:
+    """Whether the fitted estimator, or the one to be fitted, has a method."""
+    return lambda self: hasattr(getattr(self, "estimator_", self.estimator), name)
+
+
+def labels_of(X: Any, y: Any) -> Array:
+    """y as labels, one for each row; ValueError if they are of one class."""
+    y = target_of(X, y)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes[0]!r})")
+    return np.asarray(y)
+
+
+class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """A classifier that predicts by its `estimator_`, in the containers that this one takes."""
+
+    estimator: Any
+    estimator_: Any
+    classes_: Array
+
+    def __sklearn_tags__(self) -> Any:
+        tags, own = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.input_tags = own.input_tags
+        tags.classifier_tags = own.classifier_tags
+        return tags
+
+    def _check(self, X: Any, y: Any) -> tuple[Any, Array]:
+        """Rows and labels that can be learnt from."""
+        self._validate_params()
+        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
+        y = labels_of(X, y)
+        self.classes_ = np.unique(y)
+        return X, y
+
+    def _check_rows(self, X: Any) -> Any:
+        """Rows like those of `fit`."""
+        check_is_fitted(self)
+        return check_rows(self, containers.owned(X), reset=False)
+
+    def _query(self, method: str, X: Any) -> Array:
+        """The wrapped classifier's answer."""
+        return np.asarray(getattr(self.estimator_, method)(self._check_rows(X)))
+
+    @available_if(estimator_has("predict_proba"))
+    def predict_proba(self, X: Any) -> Array:
+        """The wrapped classifier's probabilities, ndarray (rows, classes)."""
+        return self._query("predict_proba", X)
