@@ -354,7 +354,9 @@ def test_only_the_gradients_direction_counts_at_each_step(attack, norm, mlp):
     objective, radius = Margin(net, net(seed).argmax(1)), torch.full((24,), 0.5).double()
     plain = attack(objective, seed, box(norm), radius, source())
     grown = attack(lambda x: (4 * objective(x)).exp(), seed, box(norm), radius, source())
-    torch.testing.assert_close(grown, plain)
+    # APGD tells values apart at the resolution 3.7e-11, so points near an optimum at its root.
+    atol = 1e-5 if isinstance(attack, APGD) else 1e-7
+    torch.testing.assert_close(grown, plain, rtol=1e-7, atol=atol)
 
 
 @pytest.mark.parametrize("attack", ASCENTS, ids=str)

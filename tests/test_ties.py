@@ -103,6 +103,20 @@ def test_keys_order_what_is_tied(values, seed):
     assert order == sorted(range(len(values)), key=lambda at: (-values[at], float(keys[at])))
 
 
+def test_the_order_is_the_same_on_every_device(device):
+    values = torch.randint(4, (50, 9), generator=source()).float()
+    keys, unit = torch.rand((50, 9), generator=source(1)), torch.linspace(1, 9, 50)[:, None]
+    for given_keys in (None, keys):
+        there = None if given_keys is None else given_keys.to(device)
+        found = stable_argsort(values.to(device), unit.to(device), there).cpu()
+        for row in range(50):
+            second = torch.arange(9) if given_keys is None else given_keys[row]
+            wanted = sorted(
+                range(9), key=lambda at: (-int(values[row, at]), float(second[at]))
+            )  # fmt: skip
+            assert found[row].tolist() == wanted
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 3))
 def test_leaders_are_the_first_of_each_owners_highest(values, count):
     owner = torch.arange(len(values)) % 3
