@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from advaug.attacks.ascent import Attack
 from advaug.attacks.square import Square
 from advaug.core.domain import Adapter, Coding
+from advaug.core.problem import Attack
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.sequences.attacks.greedy import Greedy
 from advaug.domains.sequences.judge import BigramJudge

@@ -19,10 +19,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.domain import Coding
 from advaug.core.objectives import Logits
+from advaug.core.problem import Attack
 from advaug.domains.sequences.ngram_ridge import NGramRidge
 from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
 from advaug.domains.tables.rules.constraints import Constraints
@@ -34,7 +34,6 @@ from advaug.estimators.attacked_model import (
     frozen_during,
     is_given,
     logits_of_encoded,
-    with_references,
 )
 from advaug.estimators.provenance import ClassRequest, ProvenanceRecorder, counted, report_of
 from advaug.estimators.validation import (
@@ -323,8 +322,6 @@ recipe
         generator: torch.Generator,
     ) -> Iterator[SyntheticBatch]:
         attack = self._attack_of(order.recipe, coding, isinstance(attacked, QueriedLogits))
-        if attack is not None:
-            attack = with_references(attack, pool.x[pool.of(order.label)])
         judge = self.judge
         if isinstance(judge, str):
             is_sifted, signs = order.recipe.chance is not None, pool.committee.features.signs

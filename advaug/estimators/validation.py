@@ -14,9 +14,9 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, co
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.domain import Adapter, Coding
+from advaug.core.problem import Attack, refuse_no_attack
 from advaug.domains.sequences.ngram_ridge import NGramRidge
 from advaug.domains.signals.adapter import SignalCoding
 from advaug.estimators import domain_defaults
@@ -161,8 +161,10 @@ def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Co
 
 
 def choose_attack(attack: str | Attack) -> Attack:
-    """The attack named or given."""
-    return ATTACKS[attack]() if isinstance(attack, str) else attack
+    """The attack named or given; TypeError for what is none."""
+    chosen: Attack = ATTACKS[attack]() if isinstance(attack, str) else attack
+    refuse_no_attack(chosen)
+    return chosen
 
 
 def choose_ensemble(surrogate: Any, coding: Coding) -> Ensemble | NGramRidge:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.objectives import RowLogits
 
 RESPONSES = ("decision_function", "predict_proba", "predict")
 SURE = 1e-7  # probabilities nearer to 0 are taken for this: a logit is never infinite
@@ -96,7 +97,7 @@ class QueriedEstimator:
 
 
 @dataclass(frozen=True)
-class QueriedLogits:
+class QueriedLogits(RowLogits):
     """The logits of encoded rows: each is decoded on its own row of the user's, then asked.
 
     Parameters
@@ -121,7 +122,7 @@ class QueriedLogits:
         return cls(model, coding.decode, rows, seed.cpu(), torch.arange(len(seed)))
 
     @property
-    def regions(self) -> Any:
+    def tree_regions(self) -> Any:
         """What is known of the model's leaves, if it is made of trees."""
         return self.model.regions
 

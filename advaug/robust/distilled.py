@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
@@ -154,7 +155,9 @@ class DistilledClassifier(AsksNet, ClassifierMixin, MetaEstimatorMixin, BaseEsti
         for _ in range(self.copies):
             other = x[torch.randperm(len(x), generator=generator)]
             mixed = space.mix(x, other, torch.rand(len(x), generator=generator) / 2)
-            shipped = space.snap(mixed, x, endless, draw(x, generator))
+            shipped = space.snap(
+                mixed, x, endless, draw(x, RowRandom.from_generator(len(x), generator))
+            )
             new = self.adapter_.decode(shipped, x, X)
             rows.append(self.adapter_.encode(new))
             asked.append(self.teacher_.predict_proba(new))

@@ -142,7 +142,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
 
     def _own_attack(self) -> Any:
         attack = super()._own_attack()
-        if getattr(attack, "raises", "odds") == "margin":
+        if attack.loss == "margin":
             raise ValueError(
                 f"attack={attack} looks for a boundary between classes, and a regressor has none: "
                 "take 'fgsm', 'pgd' or another attack that raises a loss"

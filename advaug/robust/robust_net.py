@@ -130,7 +130,7 @@ class RobustNet(SharesModels, BaseEstimator):
                 f"loss='free' makes its own moves, got attack={self.attack!r}: leave attack='auto'"
             )
         attack: Any = OWN_ATTACK[self.loss]() if named else choose_attack(self.attack)
-        if hasattr(attack, "learn") or getattr(attack, "references", "none") is None:
+        if attack.is_universal or attack.needs_reference_rows:
             raise ValueError(
                 f"attack={attack} cannot train a net, it must learn from rows first: take 'fgsm', "
                 "'pgd' or another gradient attack"

@@ -12,6 +12,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.domain import Coding
 from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.signals.adapter import SignalCoding
 from advaug.estimators.validation import (
@@ -141,7 +142,9 @@ class UnknownDetector(SharesModels, NetOutlierDetector):
             taken = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
             moved = x + space.mask_frozen((other - x) * taken[:, columns], x)
         endless = torch.full((len(x),), torch.inf)
-        shipped = space.snap(moved, x, endless, draw(x, generator))
+        shipped = space.snap(
+            moved, x, endless, draw(x, RowRandom.from_generator(len(x), generator))
+        )
         return self.adapter_.encode(self.adapter_.decode(shipped, x, X))
 
     def _seen(self, X: Any) -> Tensor:

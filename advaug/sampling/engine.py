@@ -15,11 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.attacks.ascent import Attack
 from advaug.core.domain import refuse_not_finite
 from advaug.core.features import Features
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
+from advaug.core.problem import Attack, AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.models.committee import Committee
 from advaug.sampling.encoded_dataset import EncodedDataset, Voter
@@ -210,6 +211,11 @@ def mean_vote(
     return members.mean(0), torch.stack(voices).mean(0)
 
 
+def keyed(rows: Tensor, generator: torch.Generator) -> RowRandom:
+    """Random numbers of their own for each of the rows."""
+    return RowRandom.from_generator(len(rows), generator).to(rows.device)
+
+
 @dataclass(frozen=True)
 class ClassGenerator:
     """What one batch needs beside its plan."""
@@ -282,14 +288,14 @@ class ClassGenerator:
         start = self.space.mix(parent, self._rows(plan.mate), plan.share.to(self.device))
         if plan.scatter.any():
             start = self._scattered(start, plan.scatter.to(self.device))
-        moved, noise = self._attack(plan, start), draw(parent, self.streams.snap)
+        moved, noise = self._attack(plan, start), draw(parent, keyed(parent, self.streams.snap))
         # Only a row that starts at its parent has a ball to stay in once it is snapped.
         reach = torch.where(plan.share > 0, torch.inf, plan.radius).to(self.device)
         return moved, noise, reach
 
     def _scattered(self, x: Tensor, size: Float[Tensor, " batch"]) -> Tensor:
         """The rows moved in random directions by `size` standard deviations of the columns."""
-        noise = draw(x, self.streams.scatter)
+        noise = draw(x, keyed(x, self.streams.scatter))
         return self.space.scatter(x, size, self.pool.scale.to(self.device), noise)
 
     def _tried(
@@ -327,10 +333,15 @@ class ClassGenerator:
         for rows in torch.arange(len(start)).split(height):
             some = plan.take(rows)
             attacked = of_rows(self.attacked, some.parent)
-            objective = self.recipe.objective(attacked, label[rows], some)
-            moved.append(
-                self.attack(objective, start[rows], self.arena, some.radius, self.streams.attack)
+            problem = AttackProblem(
+                objective=self.recipe.objective(attacked, label[rows], some),
+                seed=start[rows],
+                space=self.arena,
+                radius=some.radius,
+                random=keyed(start[rows], self.streams.attack),
+                reference_rows=self.pool.x[self.pool.of(self.label)],
             )
+            moved.append(self.attack(problem))
         refuse_not_finite(torch.cat(moved).cpu())
         return torch.cat(moved)
 
