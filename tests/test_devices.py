@@ -36,7 +36,12 @@ from tests.problems import problem_of
 
 ATTACKS = [
     *(FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM(), APGD(steps=20)),
-    *(VAT(), JSMA(), CarliniWagner(rounds=2, steps=3), EAD(rounds=2, steps=3)),
+    *(
+        VAT(),
+        JSMA(),
+        CarliniWagner(binary_search_steps=2, steps=3),
+        EAD(binary_search_steps=2, steps=3),
+    ),
     *(Noise(), Uniform(), Direction()),
 ]
 OBJECTIVES = {
