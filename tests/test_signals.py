@@ -31,6 +31,7 @@ from advaug.judges import ConformalJudge, DescriptorBandJudge
 from advaug.models import Ensemble
 from advaug.registry import RECIPES
 from advaug.report import VerdictDisplay
+from tests.problems import problem_of
 
 matplotlib.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -646,7 +647,7 @@ def warps_of(attack, x, has_flags=False, radius=1.0):
     low, high = -torch.full((x.shape[1], 1), 99.0), torch.full((x.shape[1], 1), 99.0)
     space = BandLimited(Box(low, high, 2.0), torch.ones(channels, x.shape[2] + 1), has_flags)
     size = torch.full((len(x),), radius)
-    return attack(None, x, space, size, torch.Generator().manual_seed(0))
+    return attack(problem_of(None, x, space, size))
 
 
 def test_a_warped_clock_is_the_integral_of_its_speed():
@@ -695,7 +696,7 @@ def test_a_searched_warp_fools_more_than_a_random_one():
 def test_only_signals_have_time_to_warp():
     box = Box(torch.zeros(3), torch.ones(3), 2.0)
     with pytest.raises(ValueError, match="use adapter='signal'"):
-        Warp()(None, torch.zeros(2, 3), box, torch.ones(2), torch.Generator())
+        Warp()(problem_of(None, torch.zeros(2, 3), box, torch.ones(2)))
 
 
 def test_features_have_a_gradient_everywhere(generator):

@@ -5,7 +5,6 @@ torch module with exact gradients; any other one is only asked.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.domain import RowCoding
 from advaug.core.objectives import Logits
 from advaug.models.committee import Committee
@@ -125,13 +123,6 @@ def logits_of_encoded(model: Model, coding: RowCoding, rows: Any, seed: Tensor) 
 def frozen_during(model: Model | None) -> AbstractContextManager[Any]:
     """A block in which the model is frozen once for all."""
     return nullcontext() if model is None else model.frozen()
-
-
-def with_references(attack: Attack, x: Tensor) -> Attack:
-    """The attack with real rows to start from or to copy, where it asks for some."""
-    if getattr(attack, "references", x) is not None:
-        return attack
-    return replace(attack, references=x)  # type: ignore[type-var]
 
 
 def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:

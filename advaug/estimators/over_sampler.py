@@ -19,9 +19,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
+from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import (
     Model,
@@ -30,7 +30,6 @@ from advaug.estimators.attacked_model import (
     frozen_during,
     is_given,
     logits_of_encoded,
-    with_references,
 )
 from advaug.estimators.bound_constraints import BoundConstraints
 from advaug.estimators.choices import (
@@ -439,8 +438,6 @@ recipe, default="auto"
         if not plan.is_fallback:
             is_queried = isinstance(attacked, QueriedLogits)
             attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
-            if attack is not None:
-                attack = with_references(attack, dataset.x[dataset.of_class(plan.label)])
             judge, reads_rows = self._judge(plan, dataset, coding, seed)
         repair = constraints.repair
         config = GenerationConfig(
