@@ -274,7 +274,7 @@ def test_the_estimated_slope_of_a_plane_is_its_slope(has_signs):
     objective, x = Linear(slope, torch.zeros(4).double()), torch.zeros(4, 6).double()
     problem = problem_of(objective, x, box(2.0, -9.0, 9.0), torch.ones(4).double())
     settings = {"pairs": 4000, "delta": 0.1, "has_signs": has_signs}
-    value, found = estimated_gradient(problem, x, 3, **settings)
+    value, found, _ = estimated_gradient(problem, x, 3, **settings)
     torch.testing.assert_close(value, objective(x))
     assert (length(found - slope, 2.0) / length(slope, 2.0) < 0.1).all()
 

@@ -17,7 +17,9 @@ from advaug.attacks import (
     SPSA,
     UAP,
     VAT,
+    Attack,
     AutoAttack,
+    Captured,
     CarliniWagner,
     Crossover,
     DeepFool,
@@ -34,6 +36,7 @@ from advaug.attacks import (
     Uniform,
     Warp,
 )
+from advaug.core.problem import refuse_no_attack
 from advaug.models import Ensemble
 from advaug.registry import ATTACKS
 
@@ -102,6 +105,47 @@ every_one = pytest.mark.parametrize("thing", CHANGED, ids=lambda thing: type(thi
 
 def test_every_attack_has_a_row_in_this_table():
     assert {type(thing) for thing in CHANGED} == {*ATTACKS.values(), Ensemble}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_says_all_of_itself_that_anybody_reads(name):
+    attack = ATTACKS[name]()
+    assert isinstance(attack, Attack)
+    assert attack.loss in ("odds", "margin", "divergence")
+    assert attack.requires <= {
+        *("gradient", "cells", "edits", "embedding", "time_axis", "tree_regions")
+    }
+    flags = attack.is_min_norm, attack.needs_reference_rows, attack.is_universal
+    assert {type(flag) for flag in flags} == {bool}
+    if not attack.is_universal:
+        assert attack.fit(None) is attack
+
+
+@pytest.mark.parametrize(
+    ("attack", "required"),
+    [
+        (Captured(PGD()), {"gradient"}),
+        (AutoAttack(), {"cells"}),
+        (AutoAttack(attacks=(FGSM(), APGD())), {"gradient"}),
+        (Warp(), {"time_axis"}),
+        (Warp(steps=3), {"time_axis", "gradient"}),
+        (HotFlip(), {"edits", "embedding"}),
+        (LeafSearch(), {"cells", "tree_regions"}),
+    ],
+    ids=str,
+)
+def test_what_an_attack_requires_follows_from_its_settings(attack, required):
+    assert attack.requires == required
+
+
+def test_an_ensemble_gets_reference_rows_if_a_member_needs_them():
+    assert AutoAttack(attacks=(FGSM(), Crossover())).needs_reference_rows
+    assert not AutoAttack().needs_reference_rows
+
+
+def test_a_plain_function_is_no_attack_and_the_error_says_what_is():
+    with pytest.raises(TypeError, match=r"inherits from advaug\.attacks\.Attack"):
+        refuse_no_attack(lambda problem: problem.seed)
 
 
 @every_one

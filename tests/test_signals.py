@@ -368,12 +368,19 @@ def share(move, x):
     return (move * x).sum(2, keepdims=True) / (x * x).sum(2, keepdims=True)
 
 
+def is_noise(move, size):
+    """Without a side, and nowhere much louder than `size`."""
+    sides = move.mean(2).ravel()
+    no_side = abs(sides.mean()) < 3 * sides.std() / len(sides) ** 0.5
+    return no_side and size / 3 < move.std(2).max() < 2 * size
+
+
 INSTRUMENTS = {
     "nothing": ({}, lambda move, x: np.abs(move).max() < 1e-5),
     "gain": ({"gain": 0.2}, lambda move, x: np.allclose(move, share(move, x) * x, atol=1e-3)),
     "offset": ({"offset": 0.2}, lambda move, x: np.allclose(np.ptp(move, axis=2), 0, atol=1e-4)),
     "drift": ({"drift": 0.2}, lambda move, x: np.allclose(np.diff(move, 2), 0, atol=1e-4)),
-    "noise": ({"noise": 0.1}, lambda move, x: np.abs(move.mean(2)).max() < 0.05),
+    "noise": ({"noise": 0.1}, lambda move, x: is_noise(move, 0.1 * x.std())),
 }
 
 

@@ -326,6 +326,21 @@ def test_a_row_does_not_depend_on_its_batch(attack):
     assert torch.equal(torch.cat(parts), whole)
 
 
+@every_attack
+@pytest.mark.parametrize("factor", [2.0**-12, 2.0**12])
+def test_a_factor_on_the_logits_changes_no_edit(attack, factor):
+    texts, _ = loose(30)
+    coding = SequenceAdapter(max_edit_share=0.5, tokens="word").fit(texts)
+    net = net_of(coding)
+    objective, x, space = arena(net, coding, texts)
+    scaled = Margin(lambda rows: factor * net(coding.native(rows)), objective.label)
+    moved, again = (
+        attack(problem_of(goal, x, space, torch.full((30,), 2.0))) for goal in (objective, scaled)
+    )
+    assert (moved != x).any()
+    assert torch.equal(again, moved)
+
+
 ODD = {
     "empty": "",
     "blank": "  \n",

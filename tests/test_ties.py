@@ -313,6 +313,25 @@ def test_noise_moves_no_row_of_a_gradient_attack_by_more_than_noise(attack, norm
         assert_same(first, *others, atol=1e-3)
 
 
+@pytest.mark.parametrize("factor", [2.0**-12, 2.0**12])  # powers of 2 round nothing
+@pytest.mark.parametrize(
+    ("attack", "real"),
+    [*QUERYING, *((one, None) for one in (PGD(stop_at=0.0), JSMA(columns=2), DeepFool()))],
+    ids=lambda one: repr(one)[:40],
+)
+def test_a_factor_on_the_logits_changes_no_move(attack, real, factor):
+    """So the unit of noise is the model's own, and no number such as 1."""
+    space, seed = table(2.0)
+    net, radius = twins(), torch.linspace(0.05, 0.6, 24)
+    label = net(seed).argmax(1)
+    plain, scaled = (
+        attack(problem_of(Margin(logits, label), seed, space, radius, 7, real))
+        for logits in (net, lambda x: factor * net(x))
+    )
+    assert (plain != seed).any()
+    torch.testing.assert_close(scaled, plain, rtol=0, atol=1e-6)
+
+
 # ---------------------------------------------------------------- attacks on sequences
 
 WORDS = ["red", "blue", "green", "good", "bad", "fine", "poor", "nice", "old", "new"]

@@ -18,8 +18,8 @@ NO_GRADIENT = (
     "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
 )
 
-# problem, rows, number of the step -> the objective of the rows and its gradient
-Gradient = Callable[[AttackProblem, Tensor, int], tuple[Tensor, Tensor]]
+# problem, rows, number of the step -> the objective of the rows, its gradient, its noise's unit
+Gradient = Callable[[AttackProblem, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 
 
 def refuse_no_gradient(value: Tensor) -> None:
@@ -40,9 +40,10 @@ def value_and_gradient(
     return value.detach(), gradient
 
 
-def exact_gradient(problem: AttackProblem, x: Tensor, step: int) -> tuple[Tensor, Tensor]:
+def exact_gradient(problem: AttackProblem, x: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
     """The objective and its gradient by backpropagation, the same in every step."""
-    return value_and_gradient(problem.objective, x)
+    value, gradient = value_and_gradient(problem.objective, x)
+    return value, gradient, value
 
 
 def ascend(
@@ -86,19 +87,19 @@ def ascend(
     pull = torch.zeros_like(seed) if momentum else seed
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
-        largest = torch.full_like(radius, abs(stop_at))  # value met: the unit of noise
+        unit = torch.full_like(radius, abs(stop_at))  # the largest that was met
     for k in range(steps):
         at = x
         if looks_ahead:
             move = space.steepest(pull, x, radius, seed)
             at = back(torch.add(x, move, alpha=momentum * step))
-        value, gradient = gradient_of(problem, at, k)
+        value, gradient, size = gradient_of(problem, at, k)
         if stop_at is not None:
-            largest = largest.maximum(value.abs())
-            if bool((reached := at_least(value, stop_at, largest)).any()):
+            unit = unit.maximum(size.abs())
+            if bool((reached := at_least(value, stop_at, unit)).any()):
                 done[rows[reached]], going = x[reached], ~reached
                 x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
-                rows, largest, problem = rows[going], largest[going], problem.take(going)
+                rows, unit, problem = rows[going], unit[going], problem.take(going)
                 if not len(rows):
                     return done
                 radius = problem.radius

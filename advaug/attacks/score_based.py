@@ -20,7 +20,7 @@ from advaug.core.ties import exceeds
 
 def estimated_gradient(
     problem: AttackProblem, x: Tensor, step: int, *, pairs: int, delta: float, has_signs: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The objective at valid rows, and its slope from `pairs` pairs of queries.
 
     slope = mean of (f(x + d u) - f(x - d u)) / (2 d) u over the pairs, d = delta * radius, with
@@ -36,14 +36,14 @@ def estimated_gradient(
         many.valid_anywhere(base - way, 1 - noise),
     )
     (more, _), (less, _) = many.measure(ahead), many.measure(behind)
-    unit = unit.repeat_interleave(pairs)
-    differs = exceeds(more, less, unit) | exceeds(less, more, unit)
+    noise_unit = unit.repeat_interleave(pairs)
+    differs = exceeds(more, less, noise_unit) | exceeds(less, more, noise_unit)
     gain = (more - less) * differs  # the sign of noise would be a whole step
     pulls = (per_row(gain, base) * (ahead - behind)).view(len(x), pairs, *x.shape[1:])
     slope, size = pulls.mean(1), pulls.abs().mean(1)
     slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # pulls that cancel leave noise
     width = (2 * delta * problem.radius).square()  # once in the gain, once in the way
-    return value, slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x)
+    return value, slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x), unit
 
 
 @dataclass

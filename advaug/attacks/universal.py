@@ -48,14 +48,15 @@ def raise_for_all(
     few = rows_of_step(batches, 0, batch_size)
     cap = float(few.measure(few.seed)[0].abs().median())
 
-    def gradient_of(_: AttackProblem, shared: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def gradient_of(_: AttackProblem, shared: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         some = rows_of_step(batches, step, batch_size)
 
         def mean(shared: Tensor) -> Tensor:
             value: Tensor = some.objective(apply(shared, some, step))
             return value.clamp_max(cap).mean()[None]
 
-        return value_and_gradient(mean, shared)
+        value, gradient = value_and_gradient(mean, shared)
+        return value, gradient, value
 
     one = replace(
         problem.take(torch.zeros_like(problem.random.keys[:1])),
