@@ -166,7 +166,7 @@ def measure(name: str, read: Any) -> dict[str, Any]:
             own = np.stack([*Constraints(rules).check(parent).values()])
             cell["breaks_of_parent"] = float((own & ~ours).any(0).mean())
             report = sampler.constraints_report_
-            cell |= {k: report[k] / len(new) for k in ("repaired", "set_back", "retracted")}
+            cell |= {k: report[k] / len(new) for k in ("repaired", "reverted", "replaced")}
         cells[method] = cell
     size = {"rows": len(X), "columns": X.shape[1], "rules": len(rules)}
     size |= {"exact_rules": int(exact.sum()), "translation_agrees": agree}
@@ -226,7 +226,7 @@ def cost(rounds: int, rows: int) -> list[dict[str, Any]]:
             "with_s": float(np.median(seconds["with"])),
             "ratio": float(np.median(np.divide(seconds["with"], seconds["without"]))),
             "breaks": float((~broken).any(0).mean()),
-            **{k: report[k] / report["rows"] for k in ("repaired", "set_back", "retracted")},
+            **{k: report[k] / report["rows"] for k in ("repaired", "reverted", "replaced")},
         })  # fmt: skip
         print(table[-1], flush=True)
     return table
@@ -241,11 +241,11 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
         "",
         "Share of new rows (%) that break a rule which all real rows keep, by `Constraints.check` "
         "/ by the set's own numpy expressions. SMOTE: on filled tables, without rules on missing "
-        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / set back to the "
-        "parent's cells in the columns of a rule / retracted to a real row.",
+        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / reverted to the "
+        "parent's cells in the columns of a rule / replaced by a real row.",
         "",
         "| set | rules (exact) | translation agrees | advaug | PGD with rules | advaug without | "
-        "PGD without | SMOTE(NC) | repaired / set back / retracted | the same, PGD with rules |",
+        "PGD without | SMOTE(NC) | repaired / reverted / replaced | the same, PGD with rules |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in sets:
@@ -255,7 +255,7 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
             for k in ("advaug", "advaug_pgd", "unconstrained", "pgd", "smote")
         )
         work = " | ".join(
-            " / ".join(f"{100 * m[k][w]:.1f}" for w in ("repaired", "set_back", "retracted"))
+            " / ".join(f"{100 * m[k][w]:.1f}" for w in ("repaired", "reverted", "replaced"))
             for k in ("advaug", "advaug_pgd")
         )
         lines.append(
@@ -267,13 +267,13 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
             "",
             "Ten linear rules, 30 columns, CPU seconds of `fit_resample`, median of rounds:",
             "",
-            "| rules | rows | without | with | ratio | breaks | repaired | set back | retracted |",
+            "| rules | rows | without | with | ratio | breaks | repaired | reverted | replaced |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [
             f"| {c['rules']} | {c['rows']} | {c['without_s']:.2f} | {c['with_s']:.2f} | "
-            f"{c['ratio']:.2f} | {c['breaks']:.2%} | {c['repaired']:.1%} | {c['set_back']:.2%} | "
-            f"{c['retracted']:.2%} |"
+            f"{c['ratio']:.2f} | {c['breaks']:.2%} | {c['repaired']:.1%} | {c['reverted']:.2%} | "
+            f"{c['replaced']:.2%} |"
             for c in costs
         ]
     return "\n".join(lines) + "\n"

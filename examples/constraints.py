@@ -55,4 +55,4 @@ if __name__ == "__main__":
         shares = [1 - Constraints(rule).check(rows)[rule].mean() for rows in made.values()]
         print(f"{shares[0]:27.1%} {shares[1]:11.1%}  {rule}")
     report = sampler.constraints_report_
-    print({name: report[name] for name in ("rows", "repaired", "set_back", "retracted")})
+    print({name: report[name] for name in ("rows", "repaired", "reverted", "replaced")})
