@@ -178,8 +178,8 @@ COLUMNS = [
     "kept",
     "retracted",
     "repaired",
-    "set_back",
-    "breaks_rule",
+    "reverted",
+    "replaced",
 ]
 
 
@@ -205,7 +205,7 @@ def test_provenance_says_of_each_new_row_what_the_data_say(recipe):
     home = (facts["kept"] == 0).to_numpy()
     assert_allclose(new[home], X[facts["parent"]][home])
     assert_array_equal(facts["retracted"], facts["kept"] < 1)
-    assert not facts["breaks_rule"].any()
+    assert not facts["replaced"].any()
     assert set(facts["kept"]) <= {0, 0.25, 0.5, 1}
 
     own = y[facts["parent"]] == "yes"
@@ -296,7 +296,7 @@ def test_a_rule_is_kept_by_every_row_whose_parent_keeps_it(recipe, rule):
     X_new, _ = s.fit_resample(X, y)
     new, parents = X_new.iloc[200:], X_new.iloc[s.parent_indices_[200:]]
     assert rule(new)[rule(parents)].all()
-    broken = s.provenance_["breaks_rule"].to_numpy()
+    broken = s.provenance_["replaced"].to_numpy()
     assert broken.any(), "without the rule some rows would break it"
     assert_array_equal(new[broken], parents[broken])
     assert (s.provenance_["kept"][broken] == 0).all()
@@ -599,10 +599,10 @@ def test_a_row_that_breaks_a_rule_goes_home_to_its_own_class():
     s = sampler(recipe="translate", constraints=never_new)
     X_new, _ = s.fit_resample(X, y)
     made = s.provenance_
-    assert made["breaks_rule"].any()
-    assert (y[made["parent"][made["breaks_rule"]]] == 1).all()
+    assert made["replaced"].any()
+    assert (y[made["parent"][made["replaced"]]] == 1).all()
     np.testing.assert_array_equal(
-        X_new[len(X) :][made["breaks_rule"]], X[made["parent"][made["breaks_rule"]]]
+        X_new[len(X) :][made["replaced"]], X[made["parent"][made["replaced"]]]
     )
 
 

@@ -169,8 +169,8 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     )
     work = sampler.constraints_report_
     rules = [
-        f"constraints: {work['repaired']} synthetic rows repaired, {work['set_back']} set back to "
-        f"their parents' cells, {work['retracted']} replaced by real rows"
+        f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted to "
+        f"their parents' cells, {work['replaced']} replaced by real rows"
     ]
     return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
 

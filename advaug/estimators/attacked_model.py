@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.attacks.ascent import Attack
-from advaug.core.domain import Coding
+from advaug.core.domain import AFFINE_COLUMNS, Coding
 from advaug.core.objectives import Logits
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.sequences.ngram_ridge import FittedNGramRidge
-from advaug.domains.tables.adapter import TabularCoding
 from advaug.models.committee import Committee
 from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
 from advaug.models.sklearn_to_torch import sklearn_to_torch
@@ -60,14 +59,14 @@ def attacked_model(surrogate: Any, coding: Coding, X: Any, n_classes: int | None
     check_classifier(surrogate)
     try:
         predicted = np.asarray(surrogate.predict(rows))
-        model = QueriedEstimator(surrogate, region_of(surrogate, coding)).settle(rows)
+        model = QueriedEstimator(surrogate, region_of(surrogate, coding, rows)).settle(rows)
     except Exception as error:
         name = type(surrogate).__name__
         raise ValueError(
             f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
             "columns and the container that are attacked"
         ) from error
-    twin = sklearn_to_torch(surrogate) if is_plain(coding) else None
+    twin = sklearn_to_torch(surrogate) if AFFINE_COLUMNS in coding.provides else None
     if twin is None:
         return model
     net = TorchModel(twin, classes=model.classes)
@@ -120,19 +119,12 @@ def is_edited(coding: Coding) -> bool:
     return isinstance(coding, SequenceCoding)
 
 
-def is_plain(coding: Coding) -> bool:
-    """Whether rows are numbers alone, in columns that a formula can read."""
-    if not isinstance(coding, TabularCoding) or coding.categories:
-        return False
-    return not any(number.has_missing or number.unit for number in coding.numbers)
-
-
-def region_of(estimator: Any, coding: Coding) -> Trees | None:
-    """The leaves of a tree ensemble, as boxes of encoded rows."""
-    trees = trees_of(estimator) if is_plain(coding) else None
+def region_of(estimator: Any, coding: Coding, rows: Any) -> Trees | None:
+    """The leaves of a tree ensemble, as boxes of encoded rows like `rows`."""
+    trees = trees_of(estimator) if AFFINE_COLUMNS in coding.provides else None
     if trees is None:
         return None
-    width = len(coding.names)  # type: ignore[attr-defined]
+    width = coding.encode(rows).shape[1]
     origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
     along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
     return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))

@@ -21,11 +21,9 @@ from tqdm import tqdm
 from advaug import containers
 from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
-from advaug.core.domain import Coding
+from advaug.core.domain import Coding, RowConstraints
 from advaug.core.objectives import Logits
 from advaug.domains.sequences.ngram_ridge import NGramRidge
-from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
-from advaug.domains.tables.rules.constraints import Constraints
 from advaug.estimators import domain_defaults
 from advaug.estimators.attacked_model import (
     Model,
@@ -44,6 +42,7 @@ from advaug.estimators.validation import (
     check_X_y,
     choose_attack,
     fit_committee,
+    learnt_coding,
     new_generator,
     reads_anything,
     refuse_classes,
@@ -110,12 +109,12 @@ recipe
     sample_weight_ : ndarray (rows out,): 1, and the jury's probability for synthetic rows
     provenance_ : DataFrame, a line for each synthetic row: parent, mate (second parent, -1 where
         there is none), recipe, label, distance, margin_before, margin_after, p_value, probability,
-        kept (share of the move that the jury left), retracted, repaired (brought back to the
-        rules), set_back (with the parent's cells in the columns of a rule), breaks_rule (a copy
-        of a real row since a rule could not be kept); of sequences also edits: place of the token
-        in the parent -> (tokens before, tokens after)
+        kept (share of the move that the jury left), retracted, repaired (the row broke a rule and
+        keeps it now), reverted (it has the parent's cells in the columns of a rule), replaced (it
+        is a copy of a real row, since a rule could not be kept); of sequences also edits: place of
+        the token in the parent -> (tokens before, tokens after)
     constraints_report_ : dict: "rules" (rule -> share of X's rows that keep it) and how many
-        synthetic "rows" there are, of them "repaired", "set_back" and "retracted" by rules
+        synthetic "rows" there are, and how many of them are "repaired", "reverted" and "replaced"
     surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 no attack is made.
     surrogate_, adapter_ : what was attacked, and the learnt coding
     n_features_in_, feature_names_in_
@@ -212,28 +211,28 @@ recipe
         )
         classes, codes = np.unique(target, return_inverse=True)
         generator = new_generator(check_random_state(self.random_state))
-        kept = Constraints(self.constraints)
-        held = kept.check(rows)
+        coding = learnt_coding(self.adapter, rows, self.surrogate)
+        constraints = coding.constraints(self.constraints, rows)
+        shares = constraints.shares  # A rule that does not fit is refused before any work.
         norm = getattr(self._recipe(), "norm", 2.0)
-        pool, coding = fit_committee(self, rows, torch.from_numpy(codes), norm, generator)
+        pool = fit_committee(self, rows, coding, torch.from_numpy(codes), norm, generator)
         model = self._given(rows, coding, classes)
         attacked = None if model is None else attacked_at(model, coding, rows, pool)
         if isinstance(self.surrogate, NGramRidge):
             seen = (pool.x, pool.y, len(classes), generator, pool.committee.features)
             model = self.surrogate.fit(*seen)
             attacked = OutOfFoldModel(model.member_logits, model.fold_of_member, model.fold_of_row)
-        mender = repairer_for(coding, kept, containers.take(rows, pool.rows.numpy()))
         orders = self._orders(pool, coding, classes)
         is_sifted = any(order.recipe.chance is not None for order in orders)
         if is_sifted:
             pool = domain_defaults.with_voters(pool, coding, len(classes), generator)
 
         total = sum(order.count for order in orders)
-        growing = ProvenanceRecorder(rows, coding, pool, kept, mender, orders)
+        growing = ProvenanceRecorder(rows, coding, pool, constraints, orders)
         batches = (
             growing.finish(grown, order)
             for order in orders
-            for grown in self._grow(order, pool, coding, attacked, mender, generator)
+            for grown in self._grow(order, pool, coding, attacked, constraints, generator)
         )
         bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
         with frozen_during(model), bar:
@@ -242,7 +241,7 @@ recipe
         y_out = containers.join(y, [containers.take(y, example)], growing.record["parent"])
         self._remember(growing, pool, coding, classes, len(codes))
         self.surrogate_ = pool.committee if model is None else model
-        self.constraints_report_ = report_of(held, growing.record)
+        self.constraints_report_ = report_of(shares, growing.record)
         self._made = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
 
@@ -319,7 +318,7 @@ recipe
         pool: EncodedDataset,
         coding: Coding,
         attacked: Logits | None,
-        mender: ConstraintRepairer | None,
+        constraints: RowConstraints,
         generator: torch.Generator,
     ) -> Iterator[SyntheticBatch]:
         attack = self._attack_of(order.recipe, coding, isinstance(attacked, QueriedLogits))
@@ -339,7 +338,7 @@ recipe
             radius=None if self.radius == "auto" else self.radius,
             batch_size=int(self.batch_size),
             device=resolve(self.device),
-            mend=mender.mend if mender else None,
+            mend=lambda x, seed, place: constraints.repair(x, seed, pool.rows[place]),
             reads_rows=reads_rows,
         )
         yield from generate(pool, order.recipe, order.label, order.count, terms, generator)

@@ -8,16 +8,13 @@ import numpy as np
 import torch
 
 from advaug import containers
-from advaug.core.domain import Coding
+from advaug.core.domain import Coding, RepairStatus, RowConstraints
 from advaug.domains.sequences.adapter import SequenceCoding
-from advaug.domains.tables.repair import ConstraintRepairer
-from advaug.domains.tables.repair_rounds import REPAIRED, SET_BACK
-from advaug.domains.tables.rules.constraints import Constraints, broken
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.engine import RECORD, SyntheticBatch
 from advaug.sampling.recipes import Recipe
 
-FLAGS = ("retracted", "repaired", "set_back", "breaks_rule")
+FLAGS = ("retracted", "repaired", "reverted", "replaced")
 
 
 @dataclass(frozen=True)
@@ -39,12 +36,10 @@ class ProvenanceRecorder:
         X: Any,
         coding: Coding,
         pool: EncodedDataset,
-        rules: Constraints,
-        mender: ConstraintRepairer | None,
+        constraints: RowConstraints,
         orders: list[ClassRequest],
     ) -> None:
-        self.X, self.coding, self.pool, self.rules = X, coding, pool, rules
-        self.mender = mender
+        self.X, self.coding, self.pool, self.constraints = X, coding, pool, constraints
         self.recipes = sorted({order.name for order in orders})
         self.done, total = 0, sum(order.count for order in orders)
         self.record: dict[str, np.ndarray[Any, Any]] = {
@@ -61,10 +56,7 @@ class ProvenanceRecorder:
         """The batch decoded on copies of its parents; what breaks a rule becomes its home row."""
         parent = self.pool.rows[grown.parent].numpy()
         rows, seed, x = containers.take(self.X, parent), self.pool.x[grown.parent], grown.x
-        new = self.coding.decode(x, seed, rows)
-        if self.mender:
-            new = self.mender.shipped(new, rows)
-        bad = broken(self.rules, rows, new, len(parent))
+        new, bad = self.constraints.finish(self.coding.decode(x, seed, rows), rows)
         facts: dict[str, Any] = {name: grown.record[name].numpy() for name in RECORD}
         mate = np.where(grown.mate < 0, -1, self.pool.rows[grown.mate].numpy())
         if bad.any():
@@ -73,17 +65,18 @@ class ProvenanceRecorder:
             parent = self.pool.rows[grown.parent].numpy()
             rows, seed = containers.take(self.X, parent), self.pool.x[grown.parent]
             x[torch.from_numpy(bad)] = self.pool.x[home]
-            new = self.coding.decode(x, seed, rows)
+            new, _ = self.constraints.finish(self.coding.decode(x, seed, rows), rows)
             margins = self.pool.margins(order.label)[home].numpy()
             facts["margin_before"][bad] = facts["margin_after"][bad] = margins
             facts["kept"][bad], facts["distance"][bad], mate[bad] = 0, 0, -1
-            facts["mended"][bad] = 0
+            facts["mended"][bad] = RepairStatus.REPLACED
             facts["p_value"][bad], facts["probability"][bad] = np.nan, 1
         facts |= {"parent": parent, "mate": mate, "retracted": facts["kept"] < 1}
-        mended = facts.pop("mended")
-        facts |= {"repaired": mended == REPAIRED, "set_back": mended == SET_BACK}
+        status = facts.pop("mended")
+        for one in (RepairStatus.REPAIRED, RepairStatus.REVERTED, RepairStatus.REPLACED):
+            facts[one.name.lower()] = status == one
         facts |= {"recipe": self.recipes.index(order.name), "label": order.label}
-        for name, values in (facts | {"breaks_rule": bad}).items():
+        for name, values in facts.items():
             self.record[name][self.done : self.done + len(parent)] = values
         if self.changes is not None:
             self.changes += self.coding.changes(rows, new)
@@ -91,11 +84,10 @@ class ProvenanceRecorder:
         return new
 
 
-def report_of(held: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """How many real rows keep each rule, and what the rules did to synthetic ones."""
-    counts = {name: int(record[name].sum()) for name in ("repaired", "set_back")}
-    counts |= {"retracted": int(record["breaks_rule"].sum()), "rows": len(record["parent"])}
-    return {"rules": {rule: float(keeps.mean()) for rule, keeps in held.items()}, **counts}
+def report_of(shares: dict[str, float], record: dict[str, Any]) -> dict[str, Any]:
+    """The share of real rows that keep each rule, and what the rules did to synthetic ones."""
+    counts = {name: int(record[name].sum()) for name in ("repaired", "reverted", "replaced")}
+    return {"rules": shares, **counts, "rows": len(record["parent"])}
 
 
 def counted(batches: Iterator[Any], bar: Any) -> Iterator[Any]:

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.devices import resolve
+from advaug.core.domain import RowConstraints
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, Objective, objective_of, of_rows
 from advaug.core.space import Space
-from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
-from advaug.domains.tables.rules.constraints import Constraints, broken
 from advaug.estimators.attacked_model import (
     attacked_model,
     classes_of,
@@ -158,8 +157,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
-        Constraints(self.constraints).check(X)
         coding = learnt_coding(self.adapter, X, self.surrogate)
+        _ = coding.constraints(self.constraints, X).shares  # A rule that does not fit is refused.
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = attacked_model(
@@ -269,33 +268,22 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
-        mender = repairer_for(self.adapter_, rules, X)
+        seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(self.constraints, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
         with self._model(X, seed) as logits:
-            moved = self._attacked(seed, labels, logits, mender)
-        return self._kept(moved, seed, X, rules, mender)
+            moved = self._attacked(seed, labels, logits, constraints)
+        return self._decoded(moved, seed, X, constraints)
 
-    def _kept(
-        self,
-        moved: Tensor,
-        seed: Tensor,
-        X: Any,
-        rules: Constraints,
-        mender: ConstraintRepairer | None,
-    ) -> Any:
-        """The copies in X's container; what breaks a rule there is the row itself."""
-        new = self.adapter_.decode(moved, seed, X)
-        if mender:
-            new = mender.shipped(new, X)
-        bad = torch.from_numpy(broken(rules, X, new, len(seed)))
-        if not bad.any():
+    def _decoded(self, moved: Tensor, seed: Tensor, X: Any, constraints: RowConstraints) -> Any:
+        """The copies in X's container; a copy that breaks a rule there is the row itself."""
+        new, is_broken = constraints.finish(self.adapter_.decode(moved, seed, X), X)
+        if not is_broken.any():
             return new
-        moved = torch.where(bad.reshape(-1, *[1] * (seed.dim() - 1)), seed, moved)
-        new = self.adapter_.decode(moved, seed, X)
-        return mender.shipped(new, X) if mender else new
+        moved = moved.clone()
+        moved[is_broken] = seed[is_broken]
+        return constraints.finish(self.adapter_.decode(moved, seed, X), X)[0]
 
     @contextmanager
     def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
@@ -322,7 +310,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         seed: Tensor,
         labels: Tensor | None,
         logits: Logits,
-        mender: ConstraintRepairer | None = None,
+        constraints: RowConstraints | None = None,
     ) -> Tensor:
         random_state = check_random_state(self.random_state)
         walk, snap = new_generator(random_state), new_generator(random_state)
@@ -335,7 +323,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             y = self.attack_(*arena, walk)
             stuck += count_stuck(objective, x, y)
             y = space.snap(y, x, radius, draw(x, snap))
-            moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
+            moved.append((constraints.repair(y, x, rows)[0] if constraints else y).cpu())
         if stuck:
             warnings.warn(
                 f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model is "

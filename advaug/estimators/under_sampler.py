@@ -23,6 +23,7 @@ from advaug.estimators.validation import (
     SharesModels,
     check_X_y,
     fit_committee,
+    learnt_coding,
     new_generator,
     reads_anything,
     refuse_classes,
@@ -158,7 +159,8 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         classes, codes = np.unique(target, return_inverse=True)
         labels = torch.from_numpy(codes)
         generator = new_generator(check_random_state(self.random_state))
-        pool, coding = fit_committee(self, rows, labels, 2.0, generator)
+        coding = learnt_coding(self.adapter, rows, self.surrogate)
+        pool = fit_committee(self, rows, coding, labels, 2.0, generator)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()
         self.surrogate_auc_: dict[Any, float] = {}

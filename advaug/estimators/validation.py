@@ -106,10 +106,9 @@ def reads_anything(tags: Any) -> Any:
 
 
 def fit_committee(
-    estimator: Any, X: Any, codes: Tensor, norm: float, generator: torch.Generator
-) -> tuple[EncodedDataset, Coding]:
-    """Coding of all rows; committee on at most 10 000 of each class."""
-    coding = learnt_coding(estimator.adapter, X, estimator.surrogate)
+    estimator: Any, X: Any, coding: Coding, codes: Tensor, norm: float, generator: torch.Generator
+) -> EncodedDataset:
+    """A committee on at most 10 000 rows of each class."""
     kept = sample_of_classes(codes, generator)
     x = coding.encode(containers.take(X, kept.numpy()))
     y = codes[kept]
@@ -121,7 +120,7 @@ def fit_committee(
     n_classes = int(codes.max()) + 1
     features = coding.features(x, generator)
     committee = ensemble.fit(x.to(device), y, n_classes, generator, features).to("cpu")
-    return EncodedDataset(x, y, kept, coding.space(norm), committee), coding
+    return EncodedDataset(x, y, kept, coding.space(norm), committee)
 
 
 def refuse_classes(estimator: Any) -> None:

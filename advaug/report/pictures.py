@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
+from advaug.core.domain import Drift
 from advaug.core.drawing import COLOURS, INK, NEW
-from advaug.domains.tables.cell_checks import Drift
 from advaug.report.class_map import CLIP, ClassMapDisplay
 from advaug.report.evidence import Array, Evidence
 from advaug.report.margins import MarginDisplay

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from advaug.containers.rows import as_array
 from advaug.core.box import Box
-from advaug.core.domain import refuse_not_finite
+from advaug.core.domain import Coding, refuse_not_finite
 from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.sampling.constraints import CallableConstraints
 
 
 @dataclass
@@ -65,7 +66,7 @@ class ImageAdapter(Parameters):
 
 
 @dataclass(frozen=True)
-class ImageCoding:
+class ImageCoding(Coding):
     """Learnt black and white; whole-numbered pixels stay whole."""
 
     low: float
@@ -105,6 +106,10 @@ class ImageCoding:
         least, most = np.minimum(values, self.low), np.maximum(values, self.high)
         shifted = np.clip(values + by, least, most)
         return np.where(by == 0, images, shifted.astype(images.dtype))
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        return CallableConstraints(rules, X, "images")
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each image how many pixels moved, and the largest move."""

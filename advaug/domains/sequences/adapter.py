@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import refuse_not_finite
+from advaug.core.domain import Coding, refuse_not_finite
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
@@ -32,6 +32,7 @@ from advaug.domains.sequences.tokenizer import (
     without_leading_space,
     words,
 )
+from advaug.sampling.constraints import CallableConstraints
 
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
 ALIGNED = 200  # differing tokens up to which edits are told one by one
@@ -207,7 +208,7 @@ def seams_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
 
 
 @dataclass(frozen=True)
-class SequenceCoding:
+class SequenceCoding(Coding):
     """What `SequenceAdapter` has learnt: tokens and their numbers, and the space of edits."""
 
     cutter: Tokenizer
@@ -269,6 +270,14 @@ class SequenceCoding:
             if number != -1
         ]
         return containers.like_row(row, tokens + own[self.width :])
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        hint = (
+            ", e.g. lambda rows: [len(row) < 9 for row in rows]; tokens that must stay "
+            "are SequenceAdapter(frozen=[...], protected='a regular expression')"
+        )
+        return CallableConstraints(rules, X, "sequences", hint)
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each row its edits: place -> (tokens before, tokens after)."""

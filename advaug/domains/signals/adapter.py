@@ -15,13 +15,14 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.box import Box
-from advaug.core.domain import refuse_not_finite
+from advaug.core.domain import Coding, refuse_not_finite
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
+from advaug.sampling.constraints import CallableConstraints
 
 Array = np.ndarray[Any, Any]
 MOST_PADDING = 8  # times the mean length
@@ -155,7 +156,7 @@ class SignalAdapter(Parameters):
 
 
 @dataclass(frozen=True)
-class SignalCoding:
+class SignalCoding(Coding):
     """What `SignalAdapter` has learnt; a value for each channel, in the signals' own units."""
 
     center: Array
@@ -271,6 +272,10 @@ class SignalCoding:
         shifted = np.clip(values + by, np.fmin(values, low), np.fmax(values, high))
         with np.errstate(invalid="ignore"):
             return np.where(by == 0, signals, shifted.astype(signals.dtype))
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        return CallableConstraints(rules, X, "signals")
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each signal how many cells of which channels moved, and the largest move."""
