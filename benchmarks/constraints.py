@@ -241,11 +241,11 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
         "",
         "Share of new rows (%) that break a rule which all real rows keep, by `Constraints.check` "
         "/ by the set's own numpy expressions. SMOTE: on filled tables, without rules on missing "
-        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / set back to the "
-        "parent's cells in the columns of a rule / retracted to a real row.",
+        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / reverted to the "
+        "parent's cells in the columns of a rule / replaced by a real row.",
         "",
         "| set | rules (exact) | translation agrees | advaug | PGD with rules | advaug without | "
-        "PGD without | SMOTE(NC) | repaired / set back / retracted | the same, PGD with rules |",
+        "PGD without | SMOTE(NC) | repaired / reverted / replaced | the same, PGD with rules |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in sets:
@@ -267,7 +267,7 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
             "",
             "Ten linear rules, 30 columns, CPU seconds of `fit_resample`, median of rounds:",
             "",
-            "| rules | rows | without | with | ratio | breaks | repaired | set back | retracted |",
+            "| rules | rows | without | with | ratio | breaks | repaired | reverted | replaced |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [

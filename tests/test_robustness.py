@@ -68,7 +68,7 @@ def test_the_curve_of_a_linear_model_is_its_margins_distribution():
     curve = RobustnessDisplay.from_estimator(model, X, y, attack="fgsm", radii=radii)
     coding = TabularAdapter().fit(X)
     x, space = coding.encode(X), coding.space()
-    weight = torch.tensor(model.coef_[0] * [number.scale for number in coding.numbers])
+    weight = torch.tensor(model.coef_[0] * [number.scale for number in coding.layout.numbers])
     side = torch.from_numpy(np.where(y == 1, -1.0, 1.0))[:, None]
     for radius, score in zip(radii, curve.attacked["LogisticRegression"], strict=True):
         worst = (x + radius * side * weight.sign()).clamp(space.lower, space.upper)

@@ -430,12 +430,12 @@ def test_what_is_no_token_is_refused_by_its_row(token):
 
 def test_a_rule_over_columns_is_refused_for_texts():
     texts, y = loose(40)
-    with pytest.raises(ValueError, match="'a <= b' reads columns, but X holds sequences"):
+    with pytest.raises(ValueError, match=r"\('a <= b'\) need a table: for sequences"):
         AdversarialOverSampler(constraints="a <= b").fit_resample(texts, y)
     attack = AdversarialTransformer(
         attack="greedy", radius=2, surrogate=pipeline_of(texts, y), constraints="a <= b"
     )
-    with pytest.raises(ValueError, match="pass a callable from rows to one bool a row"):
+    with pytest.raises(ValueError, match="pass callables from rows to one bool a row"):
         attack.fit(texts)
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.core.domain import RowCoding
+from advaug.core.domain import AFFINE_COLUMNS, RowCoding
 from advaug.core.objectives import Logits
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel
@@ -65,7 +65,7 @@ def attacked_model(surrogate: Any, coding: RowCoding, X: Any, n_classes: int | N
             f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
             "columns and the container that are attacked"
         ) from error
-    twin = sklearn_to_torch(surrogate) if "affine_columns" in coding.provides else None
+    twin = sklearn_to_torch(surrogate) if AFFINE_COLUMNS in coding.provides else None
     if twin is None:
         return model
     net = TorchModel(twin, classes=model.classes)
@@ -101,7 +101,7 @@ def check_classifier(estimator: Any) -> None:
 
 def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
     """The leaves of a tree ensemble, as boxes of encoded rows."""
-    trees = trees_of(estimator) if "affine_columns" in coding.provides else None
+    trees = trees_of(estimator) if AFFINE_COLUMNS in coding.provides else None
     if trees is None:
         return None
     width = coding.encode(rows).shape[1]

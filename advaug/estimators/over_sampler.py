@@ -31,7 +31,6 @@ from advaug.estimators.attacked_model import (
     is_given,
     logits_of_encoded,
 )
-from advaug.estimators.bound_constraints import BoundConstraints
 from advaug.estimators.choices import (
     choose_attack,
     choose_judge,
@@ -269,7 +268,8 @@ recipe, default="auto"
         coding = learnt_coding(self.adapter, rows, self.surrogate)
         model = self._given(rows, coding, classes)
         self._refuse_what_does_not_fit(coding, model)
-        constraints = BoundConstraints(self.constraints, coding, rows)
+        constraints = coding.constraints(self.constraints, rows)
+        _ = constraints.shares  # A rule that does not fit is refused before any work.
         norm = self._recipe().norm
         dataset = fit_dataset(self, rows, torch.from_numpy(codes), coding, norm, seed)
         model, attacked = self._attacked(model, rows, coding, dataset, seed)
@@ -439,14 +439,13 @@ recipe, default="auto"
             is_queried = isinstance(attacked, QueriedLogits)
             attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
             judge, reads_rows = self._judge(plan, dataset, coding, seed)
-        repair = constraints.repair
         config = GenerationConfig(
             attack=attack,
             attacked=attacked,
             judge=judge,
             reads_rows=reads_rows,
             radius=None if self.radius == "auto" else self.radius,
-            repair=repair and (lambda x, parent, at: repair(x, parent, dataset.rows[at])),
+            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
             device=resolve(self.device),
         )
         return ClassGenerator(dataset, plan.recipe, plan.label, config)

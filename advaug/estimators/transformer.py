@@ -23,8 +23,6 @@ from advaug.core.norms import draw
 from advaug.core.objectives import Logits, objective_of, of_rows
 from advaug.core.problem import AttackProblem
 from advaug.core.row_random import RowRandom
-from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
-from advaug.domains.tables.rules.constraints import Constraints, broken
 from advaug.estimators.attacked_model import (
     attacked_model,
     classes_of,
@@ -44,6 +42,7 @@ from advaug.estimators.validation import (
     target_of,
 )
 from advaug.models.committee import Committee
+from advaug.sampling.constraints import RowConstraints
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
 ATTACK, SNAP = range(2)  # streams of a row's random numbers
@@ -158,8 +157,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
-        Constraints(self.constraints).check(X)
         coding = learnt_coding(self.adapter, X, self.surrogate)
+        _ = coding.constraints(self.constraints, X).shares  # A rule that does not fit is refused.
         self.attack_: Any = choose_attack(self.attack)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
@@ -269,33 +268,22 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
-        mender = repairer_for(self.adapter_, rules, X)
+        seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(self.constraints, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
         with self._model(X, seed) as logits:
-            moved = self._attacked(seed, labels, logits, mender)
-        return self._kept(moved, seed, X, rules, mender)
+            moved = self._attacked(seed, labels, logits, constraints)
+        return self._decoded(moved, seed, X, constraints)
 
-    def _kept(
-        self,
-        moved: Tensor,
-        seed: Tensor,
-        X: Any,
-        rules: Constraints,
-        mender: ConstraintRepairer | None,
-    ) -> Any:
-        """The copies in X's container; what breaks a rule there is the row itself."""
-        new = self.adapter_.decode(moved, seed, X)
-        if mender:
-            new = mender.shipped(new, X)
-        bad = torch.from_numpy(broken(rules, X, new, len(seed)))
-        if not bad.any():
+    def _decoded(self, moved: Tensor, seed: Tensor, X: Any, constraints: RowConstraints) -> Any:
+        """The copies in X's container; a copy that breaks a rule there is the row itself."""
+        new, is_broken = constraints.finish(self.adapter_.decode(moved, seed, X), X)
+        if not is_broken.any():
             return new
-        moved = torch.where(bad.reshape(-1, *[1] * (seed.dim() - 1)), seed, moved)
-        new = self.adapter_.decode(moved, seed, X)
-        return mender.shipped(new, X) if mender else new
+        moved = moved.clone()
+        moved[is_broken] = seed[is_broken]
+        return constraints.finish(self.adapter_.decode(moved, seed, X), X)[0]
 
     @contextmanager
     def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
@@ -331,7 +319,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         seed: Tensor,
         labels: Tensor | None,
         logits: Logits,
-        mender: ConstraintRepairer | None = None,
+        constraints: RowConstraints | None = None,
     ) -> Tensor:
         key, moved, stuck = self._row_random(), [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
@@ -340,7 +328,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             stuck += count_stuck(problem, y)
             noise = draw(y, problem.random.at(SNAP))
             y = problem.space.snap(y, problem.seed, problem.radius, noise)
-            moved.append((mender.mend(y, problem.seed, rows)[0] if mender else y).cpu())
+            y = constraints.repair(y, problem.seed, rows)[0] if constraints else y
+            moved.append(y.cpu())
         if stuck:
             warnings.warn(
                 f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model is "
