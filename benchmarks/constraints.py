@@ -4,7 +4,7 @@ For each set its expressions (numpy) are translated to the library's language; n
 advaug with the rules, advaug and PGD without, and SMOTE, and judged twice: by `Constraints.check`
 and by the set's own expressions in numpy. Then the cost of ten linear rules, in CPU time.
 
-    python benchmarks/constraints.py --data FOLDER [--sets NAME ...] [--out benchmarks/results]
+    python -m benchmarks.constraints --data FOLDER [--sets NAME ...] [--out benchmarks/results]
 
 What is not measured again is kept from the file that is there.
 """
@@ -23,8 +23,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pandas as pd
 import torch
@@ -32,6 +30,7 @@ from imblearn.over_sampling import SMOTE, SMOTENC
 
 from advaug import AdversarialOverSampler
 from advaug.constraints import Constraints
+from benchmarks.tables import save
 
 SEED, MOST_ROWS, NEW_ROWS, CLASSES = 0, 4000, 400, 3
 SIGNS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
@@ -241,11 +240,11 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
         "",
         "Share of new rows (%) that break a rule which all real rows keep, by `Constraints.check` "
         "/ by the set's own numpy expressions. SMOTE: on filled tables, without rules on missing "
-        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / set back to the "
-        "parent's cells in the columns of a rule / retracted to a real row.",
+        "cells. PGD: recipe `harden`, no judge. Of advaug's rows: repaired / reverted to the "
+        "parent's cells in the columns of a rule / replaced by a real row.",
         "",
         "| set | rules (exact) | translation agrees | advaug | PGD with rules | advaug without | "
-        "PGD without | SMOTE(NC) | repaired / set back / retracted | the same, PGD with rules |",
+        "PGD without | SMOTE(NC) | repaired / reverted / replaced | the same, PGD with rules |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in sets:
@@ -267,7 +266,7 @@ def page(sets: list[dict[str, Any]], costs: list[dict[str, Any]]) -> str:
             "",
             "Ten linear rules, 30 columns, CPU seconds of `fit_resample`, median of rounds:",
             "",
-            "| rules | rows | without | with | ratio | breaks | repaired | set back | retracted |",
+            "| rules | rows | without | with | ratio | breaks | repaired | reverted | replaced |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [
@@ -315,7 +314,7 @@ def main() -> None:
     result = {"machine": machine, "seed": SEED, "sets": sets, "cost": costs}
     args.out.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "constraints.md").write_text(page(sets, costs))
+    save(page(sets, costs), args.out / "constraints.md")
 
 
 if __name__ == "__main__":
