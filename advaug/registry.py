@@ -47,6 +47,10 @@ class Registry(Mapping[str, Any]):
         others = {known: entry for known, entry in self._names.items() if known != name}
         self.__dict__["_names"] = {name: factory} | others
 
+    def remove(self, name: str) -> None:
+        """Take away a name that was added by `register`."""
+        del self._names[name]
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._names:
             raise KeyError(self.unknown(name))

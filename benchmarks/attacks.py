@@ -36,6 +36,8 @@ from torch.nn.functional import cross_entropy, interpolate
 from advaug.attacks import FGSM, PGD, Captured, DeepFool
 from advaug.core.box import Box
 from advaug.core.objectives import Margin, Odds
+from advaug.core.problem import AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.models.torch_model import TorchModel
 from benchmarks.tables import save
 
@@ -161,13 +163,15 @@ def ours_captured(task: Task) -> Attack:
 
 def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
     """Net, space and radius are made once, as the peers' models and attacks are."""
-    net, generator = TorchModel(task.net), torch.Generator().manual_seed(SEED)
+    net = TorchModel(task.net)
     space = Box(torch.zeros_like(task.x[0]), torch.ones_like(task.x[0]), task.norm)
     radius = torch.full((len(task.x),), task.radius, device=task.x.device)
+    random = RowRandom.of(SEED, 0, torch.arange(len(task.x))).to(task.x.device)
 
     def run() -> Tensor:
         with net:  # frozen once for the whole attack
-            return attack(objective(net.logits, task.y), task.x, space, radius, generator)
+            goal = objective(net.logits, task.y)
+            return attack(AttackProblem(goal, task.x, space, radius, random))
 
     return run
 

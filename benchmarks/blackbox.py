@@ -33,7 +33,9 @@ from torch import Tensor, nn
 
 from advaug.attacks import SPSA, Crossover, HopSkipJump, LeafSearch, Square
 from advaug.core.box import Box
-from advaug.core.objectives import Margin
+from advaug.core.objectives import Margin, RowLogits
+from advaug.core.problem import AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.models.tree_nodes import trees_of
 from benchmarks.tables import save
 
@@ -59,7 +61,7 @@ class Task:
     estimator: Any = None
     n_classes: int = 2
     queries: int = 0
-    seed: int = SEED  # of the attacks' chance
+    seed: int = SEED  # of the attacks' random numbers
 
     def probability(self, x: np.ndarray) -> np.ndarray:
         """The model's answer; counted."""
@@ -75,46 +77,37 @@ Attack = Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueriedLogits(RowLogits):
     """The task's model as logits of tensors, for us; with the boxes of its leaves."""
 
     task: Task
-    regions: Any = None
+    tree_regions: Any = None
 
     def __call__(self, x: Tensor) -> Tensor:
         answer = self.task.probability(x.detach().numpy())
         return torch.from_numpy(np.log(answer.clip(1e-7))).to(x)
 
-    def take(self, rows: Tensor) -> "Asked":
-        return self
-
 
 # ---------------------------------------------------------------- the rivals
 
 
-def ours(attack: Any) -> Callable[[Task], Attack]:
+def ours(attack: Any, *, starts_at_random: bool = False) -> Callable[[Task], Attack]:
     def make(task: Task) -> Attack:
         space = Box(torch.tensor(0.0), torch.tensor(1.0), norm=task.norm)
         regions = None if task.estimator is None else trees_of(task.estimator)
         seed, label = torch.from_numpy(task.x), torch.from_numpy(task.y)
-        if "references" in vars(attack):
-            attack.references = torch.from_numpy(task.seen)
 
         def run() -> np.ndarray:
-            objective = Margin(Asked(task, regions), label)
-            radius = torch.full((len(seed),), task.radius)
-            generator = torch.Generator().manual_seed(task.seed)
-            return attack(objective, seed, space, radius, generator).numpy()
+            problem = AttackProblem(
+                objective=Margin(QueriedLogits(task, regions), label),
+                seed=seed,
+                space=space,
+                radius=torch.full((len(seed),), task.radius),
+                random=RowRandom.of(task.seed, 0, torch.arange(len(seed))),
+                reference_rows=None if starts_at_random else torch.from_numpy(task.seen),
+            )
+            return attack(problem).numpy()
 
-        return run
-
-    return make
-
-
-def without_references(attack: Any) -> Callable[[Task], Attack]:
-    def make(task: Task) -> Attack:
-        run = ours(attack)(task)
-        attack.references = None
         return run
 
     return make
@@ -231,7 +224,9 @@ Rivals = dict[str, Callable[[Task], Attack]]
 WALKS: Rivals = {
     "advaug HopSkipJump, 10 steps": ours(HopSkipJump(steps=10)),
     "advaug HopSkipJump, 5 steps": ours(HopSkipJump(steps=5)),
-    "advaug HopSkipJump, 10 steps, random start": without_references(HopSkipJump(steps=10)),
+    "advaug HopSkipJump, 10 steps, random start": ours(
+        HopSkipJump(steps=10), starts_at_random=True
+    ),
     "ART HopSkipJump, 10 steps": art_hopskipjump(10),
 }
 ON_TREES: Rivals = {

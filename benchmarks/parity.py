@@ -28,12 +28,14 @@ from torch import Tensor, nn
 from advaug import attacks as A
 from advaug.core.box import Box
 from advaug.core.objectives import objective_of
+from advaug.core.problem import AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.models.torch_model import TorchModel
 from benchmarks.attacks import SEED, cnn_rows, machine, mlp_rows
 from benchmarks.tables import save
 
 STEPS = 20
-SEARCH = {"rounds": 6, "steps": 100}
+SEARCH = {"binary_search_steps": 6, "steps": 100}
 ELASTIC = 0.01
 
 
@@ -82,20 +84,21 @@ def predicted(net: nn.Module, x: Tensor) -> Tensor:
         return net(x).argmax(1)
 
 
-def ours(attack: Any, norm: float = math.inf, endless: bool = False) -> Moved:
+def ours(
+    attack: Any, norm: float = math.inf, endless: bool = False, loss: str | None = None
+) -> Moved:
     def run(case: Net) -> Tensor:
-        net, generator = TorchModel(case.net), torch.Generator().manual_seed(SEED)
-        space = Box(torch.tensor(0.0), torch.tensor(1.0), norm)
-        raises = getattr(attack, "raises", "odds")
+        net, space = TorchModel(case.net), Box(torch.tensor(0.0), torch.tensor(1.0), norm)
 
-        def arena(x: Tensor) -> tuple[Any, ...]:
-            y = predicted(case.net, x)
+        def problem(x: Tensor) -> AttackProblem:
+            objective = objective_of(loss or attack.loss, net.logits, x, predicted(case.net, x))
             radius = torch.full((len(x),), math.inf if endless else case.radius[norm])
-            return objective_of(raises, net.logits, x, y), x, space, radius, generator
+            random = RowRandom.of(SEED, 0, torch.arange(len(x)))
+            return AttackProblem(objective, x, space, radius, random)
 
         with net:
-            learnt = attack.learn(*arena(case.learn_from)) if hasattr(attack, "learn") else attack
-            return learnt(*arena(case.x))
+            learnt = attack.fit(problem(case.learn_from)) if attack.is_universal else attack
+            return learnt(problem(case.x))
 
     return run
 
@@ -192,14 +195,11 @@ def pgd(norm: float) -> dict[str, Moved]:
     return peers
 
 
-def apgd(norm: float, raises: str) -> dict[str, Moved]:
-    attack = A.APGD(STEPS)
-    if raises == "margin":
-        attack.raises = "margin"  # type: ignore[attr-defined]
+def apgd(norm: float, objective: str) -> dict[str, Moved]:
     named = "Linf" if norm == math.inf else "L2"
-    loss = {"odds": "ce", "margin": "dlr"}[raises]
+    loss = {"odds": "ce", "margin": "dlr"}[objective]
     return {
-        "advaug": ours(attack, norm),
+        "advaug": ours(A.APGD(STEPS), norm, loss=objective),
         "torchattacks": torchattacks(
             lambda t, net, n: t.APGD(
                 net, norm=named, eps=n.radius[norm], steps=STEPS, loss=loss, seed=SEED
@@ -258,7 +258,7 @@ FIXED: dict[str, dict[str, Moved]] = {
     "APGD L2, cross-entropy": apgd(2.0, "odds"),
     "APGD L2, margin": apgd(2.0, "margin"),
     "VAT L2": {
-        "advaug": ours(A.VAT(iterations=3), 2.0),
+        "advaug": ours(A.VAT(steps=3), 2.0),
         "ART": art(
             lambda e, c, n: e.VirtualAdversarialMethod(
                 c, max_iter=3, eps=n.radius[2.0], verbose=False
@@ -300,11 +300,13 @@ SHORTEST: dict[str, tuple[Measure, dict[str, Moved]]] = {
             "advaug": ours(A.CarliniWagner(**SEARCH), 2.0, endless=True),
             "Foolbox": foolbox(
                 lambda f, n: f.L2CarliniWagnerAttack(
-                    SEARCH["rounds"], SEARCH["steps"], stepsize=0.05, initial_const=1.0
+                    SEARCH["binary_search_steps"], SEARCH["steps"], stepsize=0.05, initial_const=1.0
                 )
             ),
             "torchattacks": torchattacks(
-                lambda t, net, n: t.CW(net, c=1, steps=SEARCH["rounds"] * SEARCH["steps"])
+                lambda t, net, n: t.CW(
+                    net, c=1, steps=SEARCH["binary_search_steps"] * SEARCH["steps"]
+                )
             ),
             "ART": art(
                 lambda e, c, n: e.CarliniL2Method(
@@ -316,10 +318,15 @@ SHORTEST: dict[str, tuple[Measure, dict[str, Moved]]] = {
     "EAD": (
         elastic,
         {
-            "advaug": ours(A.EAD(**SEARCH, sparsity=ELASTIC), 2.0, endless=True),
+            "advaug": ours(A.EAD(**SEARCH, beta=ELASTIC), 2.0, endless=True),
             "Foolbox": foolbox(
                 lambda f, n: f.EADAttack(
-                    SEARCH["rounds"], SEARCH["steps"], 0.05, 0.0, 1.0, regularization=ELASTIC
+                    SEARCH["binary_search_steps"],
+                    SEARCH["steps"],
+                    0.05,
+                    0.0,
+                    1.0,
+                    regularization=ELASTIC,
                 )
             ),
         },

@@ -355,19 +355,19 @@ def theirs(kind: str, moves: Callable[[Table], Table] = dict) -> Callable[[Task]
 Rivals = dict[str, Callable[[Task], Attack]]
 ASKING: dict[str, Rivals] = {
     "substitutes, places by deletion (TextFooler's search)": {
-        "advaug Greedy": ours(Greedy(candidates=NEAR, patience=60)),
+        "advaug Greedy": ours(Greedy(n_candidates=NEAR, patience=60)),
         "advaug Greedy, default": ours(Greedy()),
         "TextAttack GreedyWordSwapWIR": theirs("table"),
         "random edits (control)": ours(Noise()),
     },
     "words blotted out, places by deletion (DeepWordBug's search)": {
-        "advaug Greedy": ours(Greedy(candidates=1, patience=60), blotted),
+        "advaug Greedy": ours(Greedy(n_candidates=1, patience=60), blotted),
         "TextAttack GreedyWordSwapWIR": theirs("table", blotted),
     },
 }
 WITH_GRADIENT: Rivals = {
-    "advaug HotFlip, 8 asked, beam 4": ours(HotFlip(exact=8, beam=4)),
-    "advaug HotFlip, 24 asked, beam 8": ours(HotFlip(exact=24, beam=8)),
+    "advaug HotFlip, 8 asked, beam 4": ours(HotFlip(n_candidates=8, beam_width=4)),
+    "advaug HotFlip, 24 asked, beam 8": ours(HotFlip(n_candidates=24, beam_width=8)),
     "TextAttack BeamSearch(4), words by gradient": theirs("gradient"),
 }
 

@@ -17,13 +17,14 @@ from torch import nn
 from advaug import attacks as A
 from advaug.core.box import Box
 from advaug.core.objectives import objective_of
+from advaug.core.row_random import RowRandom
 
 FAMILIES = {
     "one step": [A.FGSM(), A.RFGSM()],
     "many steps": [A.PGD(), A.APGD(steps=30)],
     "shortest move": [A.DeepFool(), A.CarliniWagner()],
     "one column": [A.JSMA(columns=1)],
-    "no label": [A.VAT(iterations=5)],
+    "no label": [A.VAT(steps=5)],
     "controls": [A.Noise(), A.Uniform(), A.Direction()],
 }
 COLOURS = ["tab:red", "tab:purple", "tab:green"]
@@ -57,12 +58,10 @@ def main() -> None:
         panel.contour(ticks[..., 0], ticks[..., 1], height, levels=[0], colors="black")
         panel.scatter(*seed.T, s=9, color="black", zorder=3)
         for number, (attack, colour) in enumerate(zip(attacks, COLOURS, strict=False)):
-            objective = objective_of(
-                getattr(attack, "raises", "odds"), net, seed, net(seed).argmax(1)
-            )
-            shortest = getattr(attack, "is_minimal", False)
-            radius = torch.full((len(seed),), 1.2 if shortest else 0.4)
-            moved = attack(objective, seed, space, radius, torch.Generator().manual_seed(number))
+            objective = objective_of(attack.loss, net, seed, net(seed).argmax(1))
+            radius = torch.full((len(seed),), 1.2 if attack.is_min_norm else 0.4)
+            random = RowRandom.of(number, 0, torch.arange(len(seed)))
+            moved = attack(A.AttackProblem(objective, seed, space, radius, random))
             name = type(attack).__name__
             way = (moved - seed).T
             arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}

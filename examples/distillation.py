@@ -8,6 +8,7 @@ not vanish: the same step along their gradient fools it as it fooled the net bef
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,20 +17,22 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from torch.nn.functional import cross_entropy
 
-from advaug.attacks import FGSM
-from advaug.attacks.ascent import ascend
+from advaug.attacks import FGSM, Attack, ascend
 from advaug.robust import AdversarialClassifier, DistilledClassifier, RobustnessDisplay
 
 RADII = [0, 0.05, 0.1, 0.15, 0.2]
 
 
-def textbook(objective, seed, space, radius, generator):
+class Textbook(Attack):
     """The sign of the cross-entropy's own gradient."""
 
-    def loss(x):
-        return cross_entropy(objective.logits(x), objective.label, reduction="none")
+    def __call__(self, problem):
+        logits, label = problem.objective.logits, problem.objective.label
 
-    return ascend(loss, seed, space, radius, steps=1, step=1.0)
+        def loss(x):
+            return cross_entropy(logits(x), label, reduction="none")
+
+        return ascend(replace(problem, objective=loss), steps=1, step=1.0)
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def main() -> None:
         models[f"its student at {heat}"] = student.fit(X_train, y_train)
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    attacks = {"FGSM along the cross-entropy": textbook, "FGSM along the log-odds": FGSM()}
+    attacks = {"FGSM along the cross-entropy": Textbook(), "FGSM along the log-odds": FGSM()}
     for ax, (name, attack) in zip(figure.subplots(1, 2), attacks.items(), strict=True):
         with warnings.catch_warnings():  # that rows do not move is the point
             warnings.filterwarnings("ignore", message=".* rows were not moved by")

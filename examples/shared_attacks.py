@@ -21,7 +21,7 @@ from advaug.attacks import UAP, Noise, Patch
 ROWS = {  # attack, radius: black to white is 1
     "universal move": (UAP(), 0.25),
     "noise, as long": (Noise(), 0.25),
-    "patch": (Patch(sizes=(0.35, 0.45), turn=10.0), 1.0),
+    "patch": (Patch(sizes=(0.35, 0.45), rotation_max=10.0), 1.0),
 }
 
 

@@ -136,7 +136,7 @@ def test_an_id_beyond_2_to_the_53_moves_by_whole_steps_and_keeps_its_other_digit
     rows = pd.DataFrame({"id": BIG + 2 * np.arange(N)})
     coding = TabularAdapter().fit(rows)
     x = coding.encode(rows)
-    number = coding.numbers[0]
+    number = coding.layout.numbers[0]
     out = coding.decode(x + 3 / number.scale, x, rows)
     assert (out["id"] - rows["id"]).tolist()[:-2] == [3] * (N - 2)
     assert out["id"].iloc[-1] == rows["id"].iloc[-1]  # the largest may not grow
@@ -372,7 +372,7 @@ def test_frozen_must_be_a_list_and_dates_must_keep_their_unit():
     with pytest.raises(TypeError, match=r"write frozen=\['age'\]"):
         TabularAdapter(frozen="age").fit(X)
     learnt = TabularAdapter(frozen=iter(["age"])).fit(X)
-    assert [number.is_free for number in learnt.numbers] == [False, True]
+    assert [number.is_free for number in learnt.layout.numbers] == [False, True]
     other = X.assign(day=X["day"].astype("M8[s]"))
     with pytest.raises(ValueError, match=r"column 'day' is Datetime.*but was"):
         TabularAdapter().fit(X).encode(other)

@@ -29,15 +29,14 @@ from advaug.attacks import (
     LeafSearch,
     Square,
 )
-from advaug.attacks.problem import AttackProblem
-from advaug.attacks.score_based import EstimatedGradient
+from advaug.attacks.score_based import estimated_gradient
 from advaug.core.box import Box
-from advaug.core.chance import Chance
 from advaug.core.norms import NORMS, length
-from advaug.core.objectives import Margin
+from advaug.core.objectives import Margin, Objective, RowLogits
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.models.tree_nodes import trees_of
+from tests.problems import problem_of
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", NORMS)
@@ -51,21 +50,21 @@ REAL = torch.rand((60, 10), generator=source(9))
 REAL[:, 4:] = torch.nn.functional.one_hot(
     torch.randint(3, (60, 2), generator=source(8)), 3
 ).flatten(1)
-ASKING = [
-    Square(steps=40),
-    Square(steps=40, stop_at=None),
-    HopSkipJump(steps=3, probes=20),
-    HopSkipJump(steps=3, probes=20, references=REAL),
-    NES(steps=5, pairs=4),
-    SPSA(steps=5, pairs=4),
-    Crossover(donors=2, references=REAL),
-    AutoAttack(attacks=(APGD(steps=5), DeepFool(), Square(steps=20))),
+QUERYING = [  # an attack and its reference rows
+    (Square(steps=40), None),
+    (Square(steps=40, stop_at=None), None),
+    (HopSkipJump(steps=3, init_eval=20), None),
+    (HopSkipJump(steps=3, init_eval=20), REAL),
+    (NES(steps=5, pairs=4), None),
+    (SPSA(steps=5, pairs=4), None),
+    (Crossover(donors=2), REAL),
+    (AutoAttack(attacks=(APGD(steps=5), DeepFool(), Square(steps=20))), None),
 ]
-every_attack = pytest.mark.parametrize("attack", ASKING, ids=lambda a: repr(a)[:40])
+every_attack = pytest.mark.parametrize(("attack", "real"), QUERYING, ids=lambda a: repr(a)[:40])
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Objective):
     """Objective x . slope + offset, one slope a row."""
 
     slope: Tensor
@@ -100,11 +99,11 @@ def table(norm, mlp, rows=24):
 
 @every_attack
 @every_norm
-def test_what_comes_out_can_be_shipped_and_lies_in_its_own_ball(attack, norm, mlp):
+def test_what_comes_out_can_be_shipped_and_lies_in_its_own_ball(attack, real, norm, mlp):
     net, seed, label, space = table(norm, mlp)
     radius = torch.linspace(0.05, 0.9, 24).double()
     before = seed.clone()
-    x = attack(Margin(net, label), seed, space, radius, source())
+    x = attack(problem_of(Margin(net, label), seed, space, radius, reference_rows=real))
     assert x.dtype == torch.float64
     assert torch.equal(seed, before)
     assert not x.requires_grad
@@ -123,25 +122,23 @@ def test_what_comes_out_can_be_shipped_and_lies_in_its_own_ball(attack, norm, ml
 
 @every_attack
 @every_norm
-def test_the_batch_size_changes_no_row(attack, norm, mlp):
+def test_the_batch_size_changes_no_row(attack, real, norm, mlp):
     net, seed, label, space = table(norm, mlp)
     objective, radius = Margin(net, label), torch.linspace(0.2, 0.9, 24).double()
-    whole = attack(objective, seed, space, radius, source(7))
-    generator = source(7)
-    parts = [
-        attack(objective.take(rows), seed[rows], space, radius[rows], generator)
-        for rows in torch.arange(24).split(7)
-    ]
+    problem = problem_of(objective, seed, space, radius, 7, reference_rows=real)
+    whole = attack(problem)
+    parts = [attack(problem.take(rows)) for rows in torch.arange(24).split(7)]
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-9)
 
 
 @every_attack
-def test_a_generators_seed_says_all(attack, mlp):
+def test_a_generators_seed_says_all(attack, real, mlp):
     net, seed, label, space = table(2.0, mlp)
     radius = torch.full((24,), 0.8).double()
     global_state = torch.get_rng_state()
     first, again, other = (
-        attack(Margin(net, label), seed, space, radius, source(number)) for number in (3, 3, 4)
+        attack(problem_of(Margin(net, label), seed, space, radius, number, reference_rows=real))
+        for number in (3, 3, 4)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other) or isinstance(attack, Crossover)
@@ -150,47 +147,52 @@ def test_a_generators_seed_says_all(attack, mlp):
 
 @every_attack
 @every_norm
-def test_with_radius_0_nothing_moves(attack, norm, mlp):
+def test_with_radius_0_nothing_moves(attack, real, norm, mlp):
     net, seed, label, space = table(norm, mlp)
-    x = attack(Margin(net, label), seed, space, torch.zeros(24).double(), source())
+    x = attack(
+        problem_of(Margin(net, label), seed, space, torch.zeros(24).double(), reference_rows=real)
+    )
     torch.testing.assert_close(x, seed, atol=1e-12, rtol=0)
 
 
 @every_attack
-def test_a_row_without_a_number_becomes_nan_and_harms_no_other(attack):
+def test_a_row_without_a_number_becomes_nan_and_harms_no_other(attack, real):
     slope = torch.randn((6, 10), generator=source(1))
     seed, offset = torch.full((6, 10), 0.5), torch.full((6,), -1.0)
     offset = offset - (slope * seed).sum(1)
     args = seed, box(2.0), torch.full((6,), 0.9)
-    healthy = attack(Linear(slope, offset), *args, source())
+    healthy = attack(problem_of(Linear(slope, offset), *args, reference_rows=real))
     broken = slope.index_fill(0, torch.tensor([2]), torch.nan)
-    x = attack(Linear(broken, offset), *args, source())
+    x = attack(problem_of(Linear(broken, offset), *args, reference_rows=real))
     assert x[2].isnan().all()
     others = torch.arange(6) != 2
     torch.testing.assert_close(x[others], healthy[others])
 
 
 @every_attack
-def test_a_row_that_cannot_be_fooled_stays_near_home_and_harms_no_other(attack):
+def test_a_row_that_cannot_be_fooled_stays_near_home_and_harms_no_other(attack, real):
     slope = torch.randn((6, 10), generator=source(1))
     seed = torch.full((6, 10), 0.5)
     offset = -0.2 - (slope * seed).sum(1)
     hopeless = offset.index_fill(0, torch.tensor([4]), -1e4)
     radius = torch.full((6,), 0.9)
-    x = attack(Linear(slope, hopeless), seed, box(2.0), radius, source())
+    x = attack(problem_of(Linear(slope, hopeless), seed, box(2.0), radius, reference_rows=real))
     fooled = Linear(slope, hopeless)(x) > 0
     assert fooled.tolist()[4] is False
     assert fooled.sum() >= 4
     assert length(x - seed, 2.0)[4] <= 0.9 + 1e-5
 
 
-@pytest.mark.parametrize("attack", [HopSkipJump(steps=4), Crossover(references=REAL)], ids=str)
+@pytest.mark.parametrize("attack", [HopSkipJump(steps=4), Crossover()], ids=str)
 def test_labels_alone_are_enough(attack, mlp):
     net, seed, label, space = table(2.0, mlp)
     radius = torch.full((24,), 5.0).double()
     scores = Margin(net, label)
     labels = Margin(lambda x: torch.nn.functional.one_hot(net(x).argmax(1), 2).double(), label)
-    x, y = (attack(objective, seed, space, radius, source()) for objective in (scores, labels))
+    x, y = (
+        attack(problem_of(objective, seed, space, radius, reference_rows=REAL))
+        for objective in (scores, labels)
+    )
     assert torch.equal(x, y)
     assert (scores(x) > 0).double().mean() > 0.9
 
@@ -207,8 +209,9 @@ def test_hopskipjump_finds_the_distance_to_a_plane(has_references, norm, near):
     objective = Linear(slope, offset)
     wide = box(norm, -5.0, 5.0)
     references = 8 * torch.rand((50, 8), generator=source(3)) - 4 if has_references else None
-    attack = HopSkipJump(steps=10, references=references)
-    x = attack(objective, seed, wide, torch.full((30,), math.inf).double(), source())
+    endless = torch.full((30,), math.inf).double()
+    problem = problem_of(objective, seed, wide, endless, reference_rows=references)
+    x = HopSkipJump(steps=10)(problem)
     assert (objective(x) > 0).all()
     ratio = length(x - seed, norm) / (-objective(seed) / length(slope, DUAL[norm]))
     assert ratio.min() >= 1
@@ -219,7 +222,7 @@ def test_hopskipjump_leaves_a_row_whose_boundary_lies_beyond_the_radius():
     slope = torch.ones(2, 4)
     objective = Linear(slope, torch.tensor([-0.2, -3.0]))
     attack = HopSkipJump(steps=5)
-    x = attack(objective, torch.zeros(2, 4), box(2.0, -9.0, 9.0), torch.full((2,), 0.5), source())
+    x = attack(problem_of(objective, torch.zeros(2, 4), box(2.0, -9.0, 9.0), torch.full((2,), 0.5)))
     assert (objective(x) > 0).tolist() == [True, False]
     assert torch.equal(x[1], torch.zeros(4))
 
@@ -228,14 +231,16 @@ def test_square_climbs_a_linear_objective_to_the_corner_and_asks_no_more_than_it
     slope = torch.randn((10, 12), generator=source(1))
     objective, calls = Linear(slope, torch.full((10,), -1e3)), []
 
-    def counted(x):
-        calls.append(len(x))
-        return objective(x)
+    class Counted(Objective):
+        def __call__(self, x):
+            calls.append(len(x))
+            return objective(x)
 
-    counted.take = lambda rows: counted
-    x = Square(steps=300)(
-        counted, torch.zeros(10, 12), box(math.inf, -9.0, 9.0), torch.ones(10), source()
-    )
+        def take(self, rows):
+            return self
+
+    space = box(math.inf, -9.0, 9.0)
+    x = Square(steps=300)(problem_of(Counted(), torch.zeros(10, 12), space, torch.ones(10)))
     assert len(calls) == 301
     optimum = slope.abs().sum(1)
     assert ((objective(x) + 1e3) / optimum).min() > 0.95
@@ -245,7 +250,7 @@ def test_square_throws_windows_in_images():
     seed = torch.zeros(1, 2, 8, 8)
     seen = []
 
-    class Seen:
+    class Seen(Objective):
         def __call__(self, x):
             seen.append(x.clone())
             return -torch.ones(len(x))
@@ -253,7 +258,7 @@ def test_square_throws_windows_in_images():
         def take(self, rows):
             return self
 
-    Square(steps=30, share=0.2)(Seen(), seed, box(math.inf, -1.0, 1.0), torch.ones(1), source())
+    Square(steps=30, p_init=0.2)(problem_of(Seen(), seed, box(math.inf, -1.0, 1.0), torch.ones(1)))
     start = seen[1]
     assert torch.equal(start, start[:, :, :1].expand_as(start)), "the first throw is in stripes"
     for one in seen[2:]:
@@ -266,15 +271,11 @@ def test_square_throws_windows_in_images():
 @pytest.mark.parametrize("has_signs", [False, True])
 def test_the_estimated_slope_of_a_plane_is_its_slope(has_signs):
     slope = torch.randn((4, 6), generator=source(1), dtype=torch.float64)
-    objective = Linear(slope, torch.zeros(4).double())
-    ground = AttackProblem(
-        objective, torch.zeros(4, 6).double(), box(2.0, -9.0, 9.0), torch.ones(4)
-    )
-    chance = Chance.of(slope, source())
-    x = torch.zeros(4, 6).double().requires_grad_(True)
-    value = EstimatedGradient(ground, chance, 4000, 0.1, has_signs)(x)
-    (found,) = torch.autograd.grad(value.sum(), x)
-    torch.testing.assert_close(value.detach(), objective(x.detach()))
+    objective, x = Linear(slope, torch.zeros(4).double()), torch.zeros(4, 6).double()
+    problem = problem_of(objective, x, box(2.0, -9.0, 9.0), torch.ones(4).double())
+    settings = {"pairs": 4000, "delta": 0.1, "has_signs": has_signs}
+    value, found, _ = estimated_gradient(problem, x, 3, **settings)
+    torch.testing.assert_close(value, objective(x))
     assert (length(found - slope, 2.0) / length(slope, 2.0) < 0.1).all()
 
 
@@ -282,7 +283,7 @@ def test_a_crossover_is_made_of_real_cells_and_no_column_can_be_spared(mlp):
     net, seed, label, space = table(2.0, mlp)
     objective = Margin(net, label)
     radius = torch.full((24,), math.inf).double()
-    x = Crossover(references=REAL)(objective, seed, space, radius, source())
+    x = Crossover()(problem_of(objective, seed, space, radius, reference_rows=REAL))
     fooled = objective(x) > 0
     assert fooled.double().mean() > 0.9
     column = space.column_index(seed)
@@ -301,18 +302,18 @@ def test_a_crossover_is_made_of_real_cells_and_no_column_can_be_spared(mlp):
 
 def test_a_crossover_without_real_rows_says_what_it_needs():
     with pytest.raises(ValueError, match="Crossover copies cells of real rows: give it some"):
-        Crossover()(None, REAL, box(), torch.ones(60), source())
+        Crossover()(problem_of(None, REAL, box(), torch.ones(60)))
 
 
 # ---------------------------------------------------------------- trees
 
 
 @dataclass(frozen=True)
-class Forest:
+class Forest(RowLogits):
     """A fitted estimator's log-odds of rows as they are, with its leaves."""
 
     model: object
-    regions: object
+    tree_regions: object
 
     def __call__(self, x):
         return torch.from_numpy(np.log(self.model.predict_proba(x.detach().numpy()).clip(1e-9))).to(
@@ -342,7 +343,7 @@ every_forest = pytest.mark.parametrize("model", FORESTS, ids=lambda m: type(m)._
 @every_forest
 def test_the_model_says_the_same_everywhere_in_a_cell_and_not_beyond_all_of_its_walls(model):
     logits, seed, _, _ = fitted(model)
-    cell = logits.regions.cell(seed)
+    cell = logits.tree_regions.cell(seed)
     low, high = cell.lower.maximum(torch.tensor(-9.0)), cell.upper.minimum(torch.tensor(9.0))
     assert (low <= seed + 1e-5).all()
     assert (seed <= high + 1e-5).all()
@@ -371,9 +372,9 @@ def leaves(model, x):
 def test_leaf_search_is_exact_on_one_tree(norm):
     logits, seed, label, _ = fitted(DecisionTreeClassifier(random_state=0))
     objective, space = Margin(logits, label), box(norm, -99.0, 99.0)
-    x = LeafSearch()(objective, seed, space, torch.full((30,), math.inf).double(), source())
+    x = LeafSearch()(problem_of(objective, seed, space, torch.full((30,), math.inf).double()))
     assert (objective(x) > 0).all()
-    lower, upper = logits.regions.boxes(5)
+    lower, upper = logits.tree_regions.boxes(5)
     inside = lower.maximum(torch.tensor(-99.0)).minimum(upper)
     says = logits(torch.where(lower.isinf(), upper.minimum(torch.tensor(99.0)), inside)).argmax(1)
     for row in range(30):
@@ -388,9 +389,9 @@ def test_leaf_search_is_exact_on_one_tree(norm):
 def test_leaf_search_fools_every_row_nearer_than_a_short_walk(norm, model):
     logits, seed, label, real = fitted(model)
     objective, space = Margin(logits, label), box(norm, -99.0, 99.0)
-    args = seed, space, torch.full((30,), math.inf).double(), source()
-    x = LeafSearch(references=real)(objective, *args)
-    walk = HopSkipJump(steps=2, probes=50, references=real)(objective, *args)
+    endless = torch.full((30,), math.inf).double()
+    problem = problem_of(objective, seed, space, endless, reference_rows=real)
+    x, walk = LeafSearch()(problem), HopSkipJump(steps=2, init_eval=50)(problem)
     assert (objective(x) > 0).all()
     assert length(x - seed, norm).median() <= length(walk - seed, norm).median()
 
@@ -398,7 +399,7 @@ def test_leaf_search_fools_every_row_nearer_than_a_short_walk(norm, model):
 def test_leaf_search_says_what_it_needs(mlp):
     net, seed, label, space = table(2.0, mlp)
     with pytest.raises(ValueError, match="LeafSearch needs a model made of trees"):
-        LeafSearch()(Margin(net, label), seed, space, torch.ones(24).double(), source())
+        LeafSearch()(problem_of(Margin(net, label), seed, space, torch.ones(24).double()))
 
 
 # ---------------------------------------------------------------- several at once
@@ -409,19 +410,20 @@ def test_autoattack_fools_each_row_that_a_member_fools_and_rows_of_two_classes(m
     seed = torch.rand((80, 10), generator=source(), dtype=torch.float64)
     objective, radius = Margin(net, net(seed).argmax(1)), torch.full((80,), 0.05).double()
     members = (APGD(steps=20), APGD(steps=20), DeepFool(), Square(steps=50))
-    all_of = AutoAttack(attacks=members)(objective, seed, box(), radius, source()) - seed
+    all_of = AutoAttack(attacks=members)(problem_of(objective, seed, box(), radius)) - seed
     fooled = objective(seed + all_of) > 0
     assert 0.05 < fooled.double().mean() < 0.99
     for member in members:
         assert (
-            fooled.sum() >= (objective(member(objective, seed, box(), radius, source())) > 0).sum()
+            fooled.sum()
+            >= (objective(member(problem_of(objective, seed, box(), radius))) > 0).sum()
         )
 
 
 def test_autoattack_asks_a_model_without_a_gradient():
     logits, seed, label, _ = fitted(RandomForestClassifier(15, random_state=0))
     objective = Margin(logits, label)
-    x = AutoAttack()(objective, seed, box(math.inf, -9, 9), torch.ones(30).double(), source())
+    x = AutoAttack()(problem_of(objective, seed, box(math.inf, -9, 9), torch.ones(30).double()))
     assert (objective(x) > 0).double().mean() > 0.8
 
 
@@ -430,26 +432,26 @@ def test_estimated_slopes_refuse_a_radius_without_end(attack):
     logits, seed, label, _ = fitted(RandomForestClassifier(5, random_state=0))
     endless = torch.full((len(seed),), math.inf)
     with pytest.raises(ValueError, match="give it a finite one"):
-        attack(Margin(logits, label), seed, box(2.0), endless, source())
+        attack(problem_of(Margin(logits, label), seed, box(2.0), endless))
 
 
 def test_a_gradient_attack_on_a_model_without_one_says_what_to_take():
     logits, seed, label, _ = fitted(RandomForestClassifier(5, random_state=0))
     with pytest.raises(ValueError, match="no gradient, it can only be asked"):
-        FGSM()(Margin(lambda x: logits(x.detach()), label), seed, box(), torch.ones(30), source())
+        FGSM()(problem_of(Margin(lambda x: logits(x.detach()), label), seed, box(), torch.ones(30)))
 
 
 @pytest.mark.parametrize(
     ("one", "two"),
     [
         (Square(steps=10), Square(steps=40)),
-        (Square(share=0.2), Square(share=0.8)),
+        (Square(p_init=0.2), Square(p_init=0.8)),
         (HopSkipJump(steps=1), HopSkipJump(steps=4)),
-        (HopSkipJump(steps=2, probes=10), HopSkipJump(steps=2, probes=60)),
-        (HopSkipJump(steps=2), HopSkipJump(steps=2, reach=0.4)),
+        (HopSkipJump(steps=2, init_eval=10), HopSkipJump(steps=2, init_eval=60)),
+        (HopSkipJump(steps=2), HopSkipJump(steps=2, probe_size=0.4)),
         (NES(pairs=2), NES(pairs=8)),
         (NES(), SPSA()),
-        (NES(reach=0.1), NES(reach=0.5)),
+        (NES(delta=0.1), NES(delta=0.5)),
         (PGD(), NES()),
     ],
     ids=lambda a: repr(a)[:40],
@@ -458,5 +460,5 @@ def test_two_attacks_with_different_fields_differ(one, two, mlp):
     net = mlp(10, 16, 2, seed=1)
     seed = torch.rand((24, 10), generator=source())
     objective, radius = Margin(net, net(seed).argmax(1)), torch.full((24,), 0.6)
-    x, y = (attack(objective, seed, box(2.0), radius, source()) for attack in (one, two))
+    x, y = (attack(problem_of(objective, seed, box(2.0), radius)) for attack in (one, two))
     assert (length(x - y, 2) > 1e-3).float().mean() > 0.3

@@ -139,7 +139,7 @@ def test_a_constraint_is_kept_by_every_synthetic_row(tmp_path, capsys, name):
     ("rule", "reason", "under"),
     [
         ("dose <= cuont", "did you mean 'count'", "cuont"),
-        ("dose <= __import__('os').nice", "attributes are no part of the language", "."),
+        ("dose <= __import__('os').nice", "attributes are not part of the language", "."),
         ("dose <= eval('count')", "no function", "eval"),
         ("dose = count", "an equality is written ==", "="),
         ("dose <= 9 ** 9 ** 9", "power is larger than 100", "**"),

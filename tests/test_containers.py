@@ -7,7 +7,6 @@ from pandas.testing import assert_frame_equal, assert_index_equal
 from scipy import sparse
 
 from advaug import containers
-from advaug.domains.tables.rules import constraints
 
 X = np.arange(12.0).reshape(4, 3)
 BIG = 2**53 + 1  # the first whole number that float64 cannot hold
@@ -320,27 +319,6 @@ def test_labels_are_read_from_any_container(y):
 def test_the_row_of_a_missing_label_is_named(y):
     with pytest.raises(ValueError, match="no label at row 2"):
         containers.labels(y)
-
-
-# ---------------------------------------------------------------- constraints
-
-
-def test_a_rule_is_broken_only_by_rows_that_kept_it_before():
-    before, after = np.array([[1], [1], [9], [9]]), np.array([[2], [8], [8], [2]])
-    small = lambda rows: rows[:, 0] < 5  # noqa: E731
-    assert constraints.broken(small, before, after, 4).tolist() == [False, True, False, False]
-    assert not constraints.broken(None, before, after, 4).any()
-    both = [small, lambda rows: rows[:, 0] != 2]
-    assert constraints.broken(both, before, after, 4).tolist() == [True, True, False, True]
-
-
-@pytest.mark.parametrize("answer", [True, np.ones(3, bool), np.ones(4), np.ones((4, 1), bool)])
-def test_a_rule_that_gives_no_bool_a_row_is_named(answer):
-    def in_order(rows):
-        return answer
-
-    with pytest.raises(ValueError, match="constraint in_order must return one bool for each of"):
-        constraints.broken(in_order, X, X, 4)
 
 
 def test_an_index_of_nullable_integers_goes_on_counting():

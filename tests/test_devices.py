@@ -32,10 +32,16 @@ from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.space import BandLimited
 from advaug.models.committee import Committee
 from advaug.models.torch_model import TorchModel
+from tests.problems import problem_of
 
 ATTACKS = [
     *(FGSM(), RFGSM(), BIM(), PGD(), PGD(random_start=False), MIFGSM(), NIFGSM(), APGD(steps=20)),
-    *(VAT(), JSMA(), CarliniWagner(rounds=2, steps=3), EAD(rounds=2, steps=3)),
+    *(
+        VAT(),
+        JSMA(),
+        CarliniWagner(binary_search_steps=2, steps=3),
+        EAD(binary_search_steps=2, steps=3),
+    ),
     *(Noise(), Uniform(), Direction()),
 ]
 OBJECTIVES = {
@@ -116,7 +122,7 @@ def run(attack, name, objective, mlp, device):
     radius = torch.full((5,), 0.3, device=device)
     logits = TorchModel(net).logits
     goal = OBJECTIVES[objective](logits, label)
-    return attack(goal, seed, space.to(device), radius, torch.Generator().manual_seed(0))
+    return attack(problem_of(goal, seed, space.to(device), radius))
 
 
 @every_attack
@@ -177,7 +183,7 @@ def test_a_committee_is_attacked_wholly_on_the_meta_device():
     ).to("meta")
     seed, radius = torch.zeros(5, WIDTH, device="meta"), torch.ones(5, device="meta")
     objective = Odds(committee.logits, torch.zeros(5, dtype=torch.long, device="meta"))
-    x = PGD()(objective, seed, box(2.0).to("meta"), radius, torch.Generator())
+    x = PGD()(problem_of(objective, seed, box(2.0).to("meta"), radius))
     assert x.device.type == "meta"
 
 

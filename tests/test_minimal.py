@@ -9,6 +9,7 @@ from advaug.attacks import EAD, JSMA, CarliniWagner, DeepFool
 from advaug.core.box import Box
 from advaug.core.norms import NORMS, length
 from advaug.core.objectives import Margin, Odds
+from tests.problems import problem_of
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", NORMS)
@@ -44,7 +45,7 @@ def test_deepfool_goes_to_a_linear_models_nearest_boundary_and_a_little_farther(
 ):
     weight, seed, objective = linear(classes)
     label = objective.label
-    x = DeepFool(overshoot=overshoot)(objective, seed, box(norm), endless(seed), source())
+    x = DeepFool(overshoot=overshoot)(problem_of(objective, seed, box(norm), endless(seed)))
     logits = seed @ weight
     away = torch.stack(
         [
@@ -66,7 +67,7 @@ def test_deepfool_weighs_only_the_most_advanced_candidates():
     seed = torch.zeros(1, 2)
     for candidates, away in ((1, 1.0), (2, 0.2)):
         attack = DeepFool(candidates=candidates, overshoot=0.0)
-        x = attack(Margin(logits, torch.tensor([0])), seed, box(), endless(seed), source())
+        x = attack(problem_of(Margin(logits, torch.tensor([0])), seed, box(), endless(seed)))
         assert float(-x[0, 0]) == pytest.approx(away, rel=1e-3)
 
 
@@ -75,16 +76,16 @@ def test_deepfool_reaches_a_target_and_any_objective_of_one_value(norm):
     weight, seed, objective = linear(4)
     target = (objective.label + 2) % 4
     for goal in (Margin(objective.logits, target, True), Odds(objective.logits, target, True)):
-        x = DeepFool()(goal, seed, box(norm), endless(seed), source())
+        x = DeepFool()(problem_of(goal, seed, box(norm), endless(seed)))
         assert torch.equal((x @ weight).argmax(1), target)
 
 
 def test_deepfool_leaves_rows_that_are_over_or_have_no_gradient():
     weight, seed, objective = linear(2)
     over = Margin(objective.logits, 1 - objective.label)
-    assert torch.equal(DeepFool()(over, seed, box(), endless(seed), source()), seed)
+    assert torch.equal(DeepFool()(problem_of(over, seed, box(), endless(seed))), seed)
     flat = Margin(lambda x: x.detach() @ weight + 0 * x.sum(1, keepdim=True), objective.label)
-    assert torch.equal(DeepFool()(flat, seed, box(), endless(seed), source()), seed)
+    assert torch.equal(DeepFool()(problem_of(flat, seed, box(), endless(seed))), seed)
 
 
 MINIMAL = [DeepFool(), JSMA(columns=6), CarliniWagner(steps=60), EAD(steps=60)]
@@ -95,7 +96,7 @@ def test_frozen_cells_stay_and_the_rest_does_the_work(attack):
     _, seed, objective = linear(3)
     free = torch.tensor([True, False, True, True, False, True])
     space = box(low=-5.0, high=6.0, free=free)
-    x = attack(objective, seed, space, endless(seed), source())
+    x = attack(problem_of(objective, seed, space, endless(seed)))
     assert torch.equal(x[:, ~free], seed[:, ~free])
     assert (objective(x) > 0).all()
 
@@ -105,7 +106,7 @@ def test_each_row_keeps_to_its_own_cap(attack):
     _, seed, objective = linear(3)
     cap = torch.linspace(0, 0.5, len(seed), dtype=torch.float64)
     for norm in NORMS:
-        x = attack(objective, seed, box(norm), cap, source())
+        x = attack(problem_of(objective, seed, box(norm), cap))
         assert (length(x - seed, norm) <= cap + 1e-9).all()
 
 
@@ -114,7 +115,9 @@ def test_each_row_keeps_to_its_own_cap(attack):
 
 def test_carlini_wagner_finds_a_linear_models_nearest_point_within_1_percent():
     weight, seed, objective = linear(2)
-    x = CarliniWagner(rounds=9, steps=300)(objective, seed, box(), endless(seed), source())
+    x = CarliniWagner(binary_search_steps=9, steps=300)(
+        problem_of(objective, seed, box(), endless(seed))
+    )
     nearest = -objective(seed) / (weight[:, 0] - weight[:, 1]).norm()
     assert (objective(x) > 0).all()
     torch.testing.assert_close(length(x - seed, 2), nearest, rtol=0.01, atol=1e-3)
@@ -135,8 +138,8 @@ def elastic_optimum(weight, gap, sparsity):
 @pytest.mark.parametrize("sparsity", [0.01, 0.3])
 def test_ead_finds_the_elastic_nets_optimum_within_2_percent(sparsity):
     weight, seed, objective = linear(2)
-    attack = EAD(rounds=9, steps=300, sparsity=sparsity)
-    move = attack(objective, seed, box(), endless(seed), source()) - seed
+    attack = EAD(binary_search_steps=9, steps=300, beta=sparsity)
+    move = attack(problem_of(objective, seed, box(), endless(seed))) - seed
     side = torch.where(objective.label == 0, -1.0, 1.0).double()[:, None]
     direction = weight[:, 0] - weight[:, 1]
     best = elastic_optimum(direction, -objective(seed), sparsity)
@@ -150,7 +153,7 @@ def test_a_confident_success_is_farther():
     _, seed, objective = linear(2)
     for kind in (CarliniWagner, EAD):
         near, far = (
-            kind(confidence=sure)(objective, seed, box(), endless(seed), source())
+            kind(confidence=sure)(problem_of(objective, seed, box(), endless(seed)))
             for sure in (0.0, 1.0)
         )
         assert (objective(far) > 1).all()
@@ -162,7 +165,7 @@ def test_a_confident_success_is_farther():
 
 def test_the_sparse_attack_changes_as_few_columns_as_a_linear_model_allows():
     weight, seed, objective = linear(2, width=9)
-    x = JSMA(columns=9)(objective, seed, box(low=0.0, high=1.0), endless(seed), source())
+    x = JSMA(columns=9)(problem_of(objective, seed, box(low=0.0, high=1.0), endless(seed)))
     up = weight[:, 1] - weight[:, 0]
     for k in range(len(seed)):
         pull = up if objective.label[k] == 0 else -up
@@ -178,7 +181,7 @@ def test_no_more_columns_than_allowed_change(columns, norm, mlp):
     seed = torch.rand((30, 12), generator=source())
     objective = Margin(net, net(seed).argmax(1))
     attack = JSMA(columns)
-    x = attack(objective, seed, box(norm, 0.0, 1.0), torch.full((30,), 0.4), source())
+    x = attack(problem_of(objective, seed, box(norm, 0.0, 1.0), torch.full((30,), 0.4)))
     changed = (x != seed).sum(1)
     assert changed.max() <= columns
     assert norm != math.inf or changed.max() == columns

@@ -141,7 +141,7 @@ def mixed(n=200):
     ("attack", "radius"),
     [
         (Square(steps=20), 1.5),
-        (HopSkipJump(steps=1, probes=20), np.inf),
+        (HopSkipJump(steps=1, init_eval=20), np.inf),
         ("crossover", np.inf),
     ],
     ids=str,

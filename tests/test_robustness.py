@@ -1,5 +1,7 @@
 """Curves under attack, classifiers augmented with their adversarial rows, students, detectors."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -24,7 +26,7 @@ from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import TabularAdapter
-from advaug.attacks import FGSM, PGD, Square
+from advaug.attacks import FGSM, PGD, Attack, Square
 from advaug.attacks.ascent import ascend
 from advaug.models.training import Training
 from advaug.robust import (
@@ -66,7 +68,7 @@ def test_the_curve_of_a_linear_model_is_its_margins_distribution():
     curve = RobustnessDisplay.from_estimator(model, X, y, attack="fgsm", radii=radii)
     coding = TabularAdapter().fit(X)
     x, space = coding.encode(X), coding.space()
-    weight = torch.tensor(model.coef_[0] * [number.scale for number in coding.numbers])
+    weight = torch.tensor(model.coef_[0] * [number.scale for number in coding.layout.numbers])
     side = torch.from_numpy(np.where(y == 1, -1.0, 1.0))[:, None]
     for radius, score in zip(radii, curve.attacked["LogisticRegression"], strict=True):
         worst = (x + radius * side * weight.sign()).clamp(space.lower, space.upper)
@@ -196,14 +198,16 @@ def test_rounds_make_a_net_of_another_house_harder_to_turn_at_no_cost():
 # ---------------------------------------------------------------- distilled
 
 
-class CrossEntropyStep:
+class CrossEntropyStep(Attack):
     """The textbook FGSM: the sign of the cross-entropy's own gradient."""
 
-    def __call__(self, objective, seed, space, radius, generator):
+    def __call__(self, problem):
+        objective = problem.objective
+
         def loss(x):
             return cross_entropy(objective.logits(x), objective.label, reduction="none")
 
-        return ascend(loss, seed, space, radius, steps=1, step=1.0)
+        return ascend(replace(problem, objective=loss), steps=1, step=1.0)
 
 
 @pytest.mark.filterwarnings("ignore:.* rows were not moved")

@@ -617,15 +617,15 @@ class Net(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:.*were not moved")
-@pytest.mark.parametrize("beam", [1, 3])
-def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam):
+@pytest.mark.parametrize("beam_width", [1, 3])
+def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam_width):
     texts, _ = loose(30)
     coding = SequenceAdapter(max_edit_share=1.0, tokens="word").fit(texts)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = Net(len(coding.words))
     attack = AdversarialTransformer(
-        attack=HotFlip(tries=300, exact=1, beam=beam, stop_at=None),
+        attack=HotFlip(max_substitutes=300, n_candidates=1, beam_width=beam_width, stop_at=None),
         radius=1,
         surrogate=net,
         adapter=SequenceAdapter(max_edit_share=1.0, tokens="word"),

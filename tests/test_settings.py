@@ -17,7 +17,9 @@ from advaug.attacks import (
     SPSA,
     UAP,
     VAT,
+    Attack,
     AutoAttack,
+    Captured,
     CarliniWagner,
     Crossover,
     DeepFool,
@@ -34,6 +36,7 @@ from advaug.attacks import (
     Uniform,
     Warp,
 )
+from advaug.core.problem import refuse_no_attack
 from advaug.models import Ensemble
 from advaug.registry import ATTACKS
 
@@ -44,32 +47,41 @@ CHANGED = [
     ),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),
-    RFGSM(share=0.3),
+    RFGSM(noise_share=0.3),
     BIM(steps=4, step=0.3),
     NIFGSM(steps=4, step=0.3, momentum=0.5),
-    APGD(steps=9, momentum=0.5, rising=0.5, random_start=False),
+    APGD(steps=9, momentum=0.5, rho=0.5, random_start=False),
     DeepFool(steps=9, overshoot=0.1, candidates=3),
-    CarliniWagner(rounds=2, steps=9, learning_rate=0.1, price=2.0, confidence=0.5),
-    EAD(rounds=2, steps=9, learning_rate=0.1, sparsity=0.1, price=2.0, confidence=0.5),
+    CarliniWagner(
+        binary_search_steps=2, steps=9, learning_rate=0.1, initial_const=2.0, confidence=0.5
+    ),
+    EAD(
+        binary_search_steps=2,
+        steps=9,
+        learning_rate=0.1,
+        beta=0.1,
+        initial_const=2.0,
+        confidence=0.5,
+    ),
     JSMA(columns=7),
     UAP(steps=9, step=0.2, momentum=0.5, batch_size=9),
-    Patch(steps=9, step=0.2, sizes=(0.1, 0.2), turn=5.0, is_signal=True, batch_size=9),
-    VAT(iterations=3, near=0.1),
-    Square(steps=9, share=0.5, stop_at=None),
-    HopSkipJump(steps=3, probes=9, most_probes=99, reach=0.2),
-    NES(steps=3, step=0.3, momentum=0.5, pairs=5, reach=0.1, stop_at=None),
-    SPSA(steps=3, step=0.3, pairs=5, reach=0.1, stop_at=None),
+    Patch(steps=9, step=0.2, sizes=(0.1, 0.2), rotation_max=5.0, is_signal=True, batch_size=9),
+    VAT(steps=3, xi=0.1),
+    Square(steps=9, p_init=0.5, stop_at=None),
+    HopSkipJump(steps=3, init_eval=9, max_eval=99, probe_size=0.2),
+    NES(steps=3, step=0.3, momentum=0.5, pairs=5, delta=0.1, stop_at=None),
+    SPSA(steps=3, step=0.3, pairs=5, delta=0.1, stop_at=None),
     Crossover(donors=2),
     LeafSearch(leaves=9, steps=3),
-    Greedy(candidates=3, places=9, patience=1, stop_at=None),
-    HotFlip(exact=3, beam=2, tries=5, stop_at=None),
+    Greedy(n_candidates=3, places=9, patience=1, stop_at=None),
+    HotFlip(n_candidates=3, beam_width=2, max_substitutes=5, stop_at=None),
     Trigger(
         length=2,
         count=2,
         place="start",
-        rounds=2,
-        exact=3,
-        beam=2,
+        n_sweeps=2,
+        n_candidates=3,
+        beam_width=2,
         batch_size=9,
         max_queried_tokens=99,
     ),
@@ -93,6 +105,47 @@ every_one = pytest.mark.parametrize("thing", CHANGED, ids=lambda thing: type(thi
 
 def test_every_attack_has_a_row_in_this_table():
     assert {type(thing) for thing in CHANGED} == {*ATTACKS.values(), Ensemble}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_says_all_of_itself_that_anybody_reads(name):
+    attack = ATTACKS[name]()
+    assert isinstance(attack, Attack)
+    assert attack.loss in ("odds", "margin", "divergence")
+    assert attack.requires <= {
+        *("gradient", "cells", "edits", "embedding", "time_axis", "tree_regions")
+    }
+    flags = attack.is_min_norm, attack.needs_reference_rows, attack.is_universal
+    assert {type(flag) for flag in flags} == {bool}
+    if not attack.is_universal:
+        assert attack.fit(None) is attack
+
+
+@pytest.mark.parametrize(
+    ("attack", "required"),
+    [
+        (Captured(PGD()), {"gradient"}),
+        (AutoAttack(), {"cells"}),
+        (AutoAttack(attacks=(FGSM(), APGD())), {"gradient"}),
+        (Warp(), {"time_axis"}),
+        (Warp(steps=3), {"time_axis", "gradient"}),
+        (HotFlip(), {"edits", "embedding"}),
+        (LeafSearch(), {"cells", "tree_regions"}),
+    ],
+    ids=str,
+)
+def test_what_an_attack_requires_follows_from_its_settings(attack, required):
+    assert attack.requires == required
+
+
+def test_an_ensemble_gets_reference_rows_if_a_member_needs_them():
+    assert AutoAttack(attacks=(FGSM(), Crossover())).needs_reference_rows
+    assert not AutoAttack().needs_reference_rows
+
+
+def test_a_plain_function_is_no_attack_and_the_error_says_what_is():
+    with pytest.raises(TypeError, match=r"inherits from advaug\.attacks\.Attack"):
+        refuse_no_attack(lambda problem: problem.seed)
 
 
 @every_one

@@ -17,13 +17,14 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import Greedy, HotFlip, Trigger
-from advaug.core.chance import Chance
 from advaug.core.objectives import Margin
+from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.splicing import lengths
+from tests.problems import problem_of
 
 WORDS = ["red", "blue", "green", "good", "bad", "fine", "poor", "nice", "old", "new"]
 ATTACKS = [
-    *(Greedy(), HotFlip(), HotFlip(beam=3)),
+    *(Greedy(), HotFlip(), HotFlip(beam_width=3)),
     *(Trigger(), Trigger(place="start", count=2)),
 ]
 every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=str)
@@ -68,10 +69,6 @@ def arena(net, coding, texts):
     return Margin(logits, logits(x).argmax(1)), x, coding.edits
 
 
-def source():
-    return torch.Generator().manual_seed(0)
-
-
 # ---------------------------------------------------------------- the candidates
 
 
@@ -79,7 +76,7 @@ def test_all_substitutes_are_listed_where_there_is_room_for_them():
     texts, _ = loose()
     coding = SequenceAdapter(tokens="word", moves={"red": ["blue", "new"]}).fit(texts)
     x = coding.encode(texts).long()
-    new, valid = coding.edits.substitutes(x, 600, Chance.of(x, source()))
+    new, valid = coding.edits.substitutes(x, 600, RowRandom(torch.arange(len(x))))
     end = torch.full_like(x[:, :1], -1)
     before, after = torch.cat([end, x[:, :-1]], 1), torch.cat([x[:, 1:], end], 1)
     safe = {
@@ -110,7 +107,7 @@ def test_few_substitutes_are_of_both_the_table_and_the_corpus():
     table = {word: [other for other in WORDS if other != word] for word in WORDS}
     coding = SequenceAdapter(tokens="word", moves=table, only_listed_moves=True).fit(texts)
     x = coding.encode(texts).long()
-    new, valid = coding.edits.substitutes(x, len(WORDS) - 1, Chance.of(x, source()))
+    new, valid = coding.edits.substitutes(x, len(WORDS) - 1, RowRandom(torch.arange(len(x))))
     there = x >= 0
     assert valid[there].all()
     assert not valid[~there].any()
@@ -126,8 +123,8 @@ def test_the_best_edits_of_a_linear_net_are_found(edits):
     ).fit(texts)
     net = net_of(coding)
     objective, x, space = arena(net, coding, texts)
-    attack = HotFlip(tries=9, stop_at=None)
-    moved = attack(objective, x, space, torch.full((30,), float(edits)), source())
+    attack = HotFlip(max_substitutes=9, stop_at=None)
+    moved = attack(problem_of(objective, x, space, torch.full((30,), float(edits))))
     weight = net.vectors.weight[1:] @ (net.out.weight[1] - net.out.weight[0])
     label = objective.label
     worth = torch.where(label[:, None] == 0, weight, -weight)
@@ -158,10 +155,10 @@ def test_the_trigger_of_a_linear_net_is_the_best_of_all():
     side = objective.label == 0
     objective, x = objective.take(side), x[side]
     radius = torch.full((len(x),), 3.0)
-    attack = Trigger(length=2, beam=40, exact=40, batch_size=99).learn(
-        objective, x, space, radius, source()
+    attack = Trigger(length=2, beam_width=40, n_candidates=40, batch_size=99).fit(
+        problem_of(objective, x, space, radius)
     )
-    reached = over(objective, attack(objective, x, space, radius, source()), x)
+    reached = over(objective, attack(problem_of(objective, x, space, radius)), x)
     words = range(len(coding.words))
     best = max(
         float(over(objective, put(x, pair), x))
@@ -240,8 +237,8 @@ def test_a_trigger_never_runs_into_the_row(texts, place, tokens):
     if not len(coding.edits.bigrams.followers.values):
         return
     objective, x, space = arena(net_of(coding), coding, rows)
-    attack = Trigger(place=place, length=2, exact=4, beam=2, count=2)
-    moved = attack(objective, x, space, torch.full((len(x),), 4.0), source())
+    attack = Trigger(place=place, length=2, n_candidates=4, beam_width=2, count=2)
+    moved = attack(problem_of(objective, x, space, torch.full((len(x),), 4.0)))
     new = coding.decode(moved, x, rows)
     assert torch.equal(coding.edits.plain(coding.encode(new)), coding.edits.plain(moved))
     for text, longer in zip(rows, new, strict=True):
@@ -255,7 +252,7 @@ def test_rows_of_one_length_keep_it_under_a_trigger(place):
     rows = ["".join(rng.choice(list("ACGT"), 20)) for _ in range(30)]
     coding = SequenceAdapter(max_edit_share=1.0).fit(rows)
     objective, x, space = arena(net_of(coding), coding, rows)
-    moved = Trigger(place=place)(objective, x, space, torch.full((30,), 3.0), source())
+    moved = Trigger(place=place)(problem_of(objective, x, space, torch.full((30,), 3.0)))
     assert (lengths(moved.long()) == 20).all()
     kept = slice(3, None) if place == "start" else slice(0, -3)
     assert torch.equal(moved[:, kept], x[:, kept])
@@ -267,7 +264,7 @@ def test_a_trigger_is_of_the_tables_words_alone_where_it_is_asked_for():
     adapter = SequenceAdapter(moves={"": ["um", "er"]}, only_listed_moves=True, max_edit_share=1.0)
     coding = adapter.fit([*texts, " ".join(["red"] * 14)])
     objective, x, space = arena(net_of(coding), coding, texts)
-    moved = Trigger()(objective, x, space, torch.full((40,), 3.0), source())
+    moved = Trigger()(problem_of(objective, x, space, torch.full((40,), 3.0)))
     new = coding.decode(moved, x, texts)
     assert {*" ".join(new).split()} - {*WORDS} <= {"um", "er"}
     assert all(
@@ -276,21 +273,21 @@ def test_a_trigger_is_of_the_tables_words_alone_where_it_is_asked_for():
     )
     none = SequenceAdapter(moves={"red": ["blue"]}, only_listed_moves=True).fit(texts)
     with pytest.raises(ValueError, match=r"tokens that may be put in: .*moves=.''"):
-        Trigger()(*arena(net_of(none), none, texts), torch.full((40,), 3.0), source())
+        Trigger()(problem_of(*arena(net_of(none), none, texts), torch.full((40,), 3.0)))
 
 
 @pytest.mark.parametrize(
     ("attack", "told"),
     [
         (Trigger(place="middle"), "place must be one of"),
-        (Trigger(length=0), "length, count, exact"),
+        (Trigger(length=0), "length, count, n_candidates"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(attack, told):
     texts, _ = loose(20)
     coding = SequenceAdapter().fit(texts)
     with pytest.raises(ValueError, match=told):
-        attack(*arena(net_of(coding), coding, texts), torch.full((20,), 3.0), source())
+        attack(problem_of(*arena(net_of(coding), coding, texts), torch.full((20,), 3.0)))
 
 
 # ---------------------------------------------------------------- what all of them keep
@@ -304,7 +301,7 @@ def test_budget_neighbours_seed_and_generator_are_kept(attack):
     )
     objective, x, space = arena(net_of(coding), coding, texts)
     before, radius = x.clone(), torch.full((40,), 3.0)
-    moved, again = (attack(objective, x, space, radius, source()) for _ in range(2))
+    moved, again = (attack(problem_of(objective, x, space, radius)) for _ in range(2))
     assert torch.equal(moved, again)
     assert torch.equal(x, before)
     assert (space.distance(moved, x) <= 2 * space.budget(x, radius)).all()  # a swap counts as two
@@ -323,15 +320,25 @@ def test_a_row_does_not_depend_on_its_batch(attack):
     texts, _ = loose(30)
     coding = SequenceAdapter(max_edit_share=0.5, tokens="word").fit(texts)
     objective, x, space = arena(net_of(coding), coding, texts)
-    radius, chance = torch.full((30,), 2.0), source()
-    if isinstance(attack, Trigger):
-        attack = attack.learn(objective, x, space, radius, source())
-    whole = attack(objective, x, space, radius, source())
-    parts = [
-        attack(objective.take(rows), x[rows], space, radius[rows], chance)
-        for rows in torch.arange(30).split(7)
-    ]
+    problem = problem_of(objective, x, space, torch.full((30,), 2.0))
+    attack, whole = attack.fit(problem), attack.fit(problem)(problem)
+    parts = [attack(problem.take(rows)) for rows in torch.arange(30).split(7)]
     assert torch.equal(torch.cat(parts), whole)
+
+
+@every_attack
+@pytest.mark.parametrize("factor", [2.0**-12, 2.0**12])
+def test_a_factor_on_the_logits_changes_no_edit(attack, factor):
+    texts, _ = loose(30)
+    coding = SequenceAdapter(max_edit_share=0.5, tokens="word").fit(texts)
+    net = net_of(coding)
+    objective, x, space = arena(net, coding, texts)
+    scaled = Margin(lambda rows: factor * net(coding.native(rows)), objective.label)
+    moved, again = (
+        attack(problem_of(goal, x, space, torch.full((30,), 2.0))) for goal in (objective, scaled)
+    )
+    assert (moved != x).any()
+    assert torch.equal(again, moved)
 
 
 ODD = {
@@ -423,12 +430,12 @@ def test_what_is_no_token_is_refused_by_its_row(token):
 
 def test_a_rule_over_columns_is_refused_for_texts():
     texts, y = loose(40)
-    with pytest.raises(ValueError, match="'a <= b' reads columns, but X holds sequences"):
+    with pytest.raises(ValueError, match=r"\('a <= b'\) need a table: for sequences"):
         AdversarialOverSampler(constraints="a <= b").fit_resample(texts, y)
     attack = AdversarialTransformer(
         attack="greedy", radius=2, surrogate=pipeline_of(texts, y), constraints="a <= b"
     )
-    with pytest.raises(ValueError, match="pass a callable from rows to one bool a row"):
+    with pytest.raises(ValueError, match="pass callables from rows to one bool a row"):
         attack.fit(texts)
 
 
@@ -455,7 +462,7 @@ def test_the_attack_itself_names_an_embedding_that_is_too_small():
     x = coding.encode(texts)
     objective = Margin(lambda rows: net(coding.native(rows)), torch.zeros(20, dtype=torch.long))
     with pytest.raises(ValueError, match=r"Embedding has \d+ rows, but tokens are numbered 0"):
-        HotFlip()(objective, x, coding.edits, torch.ones(20), source())
+        HotFlip()(problem_of(objective, x, coding.edits, torch.ones(20)))
 
 
 def test_a_pipeline_has_no_embedding_to_take_a_gradient_at():

@@ -5,7 +5,7 @@ these tests say the same on every machine. The models have exact ties on purpose
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ from advaug.attacks import (
 from advaug.core import neighbors
 from advaug.core.box import Box
 from advaug.core.neighbors import nearest
-from advaug.core.objectives import Margin
+from advaug.core.objectives import Margin, RowLogits
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.core.ties import (
@@ -61,6 +61,7 @@ from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.row_metrics import conformal, density, is_hidden
 from advaug.sampling.thinning import Depth, order_of_dropping
+from tests.problems import problem_of
 
 NOISE = 1e-6  # of a float32 value's size
 
@@ -103,6 +104,20 @@ def test_keys_order_what_is_tied(values, seed):
     assert order == sorted(range(len(values)), key=lambda at: (-values[at], float(keys[at])))
 
 
+def test_the_order_is_the_same_on_every_device(device):
+    values = torch.randint(4, (50, 9), generator=source()).float()
+    keys, unit = torch.rand((50, 9), generator=source(1)), torch.linspace(1, 9, 50)[:, None]
+    for given_keys in (None, keys):
+        there = None if given_keys is None else given_keys.to(device)
+        found = stable_argsort(values.to(device), unit.to(device), there).cpu()
+        for row in range(50):
+            second = torch.arange(9) if given_keys is None else given_keys[row]
+            wanted = sorted(
+                range(9), key=lambda at: (-int(values[row, at]), float(second[at]))
+            )  # fmt: skip
+            assert found[row].tolist() == wanted
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 3))
 def test_leaders_are_the_first_of_each_owners_highest(values, count):
     owner = torch.arange(len(values)) % 3
@@ -141,7 +156,7 @@ def test_lengths_are_told_apart_by_their_own_size_and_answers_by_1():
 
 
 @dataclass(frozen=True)
-class Noisy:
+class Noisy(RowLogits):
     """A model whose answers and gradients carry noise: other noise at every call."""
 
     model: object
@@ -156,16 +171,16 @@ class Noisy:
         return answer * rounding(answer, self.generator) + NOISE * size * noise.to(answer)
 
     @property
-    def regions(self):
+    def tree_regions(self):
         return trees_of(self.model.trees)
 
 
 class Plateaus:
-    """Answers of a tree: flat, of the first column alone, with a flat piece on the boundary."""
+    """Scores of a tree: flat, of the first column alone, with a flat piece on the boundary."""
 
     def __call__(self, x):
         side = (6 * (x.flatten(1)[:, 0] - 0.47)).ceil() / 4
-        return torch.stack([-side, side], 1)
+        return torch.stack([1 - side, 1 + side], 1)
 
 
 def table(norm):
@@ -198,35 +213,35 @@ def twins(classes=2):
 
 
 REAL = encoded(20, 8).repeat_interleave(3, 0)  # each row three times
-ASKING = [
-    *(Square(steps=40), Square(steps=40, stop_at=None)),
-    *(HopSkipJump(steps=3, probes=20), HopSkipJump(steps=3, probes=20, references=REAL)),
-    *(NES(steps=5, pairs=4), SPSA(steps=5, pairs=4), Crossover(donors=3, references=REAL)),
-    AutoAttack(attacks=(Square(steps=20), Square(steps=40))),
+QUERYING = [  # an attack and its reference rows
+    *((Square(steps=40), None), (Square(steps=40, stop_at=None), None)),
+    *((HopSkipJump(steps=3, init_eval=20), None), (HopSkipJump(steps=3, init_eval=20), REAL)),
+    *((NES(steps=5, pairs=4), None), (SPSA(steps=5, pairs=4), None)),
+    (AutoAttack(attacks=(Square(steps=20), Square(steps=40))), None),
+    (Crossover(donors=3), REAL),
 ]
 CLIMBING = [
     *(APGD(steps=20), PGD(stop_at=0.0), PGD(stop_at=None, random_start=False)),
     *(JSMA(columns=2), DeepFool(), Patch(steps=5, sizes=(0.2, 0.3))),
     *(
-        CarliniWagner(rounds=3, steps=20, learning_rate=0.1, price=10),
-        EAD(rounds=3, steps=20, price=10),
+        CarliniWagner(binary_search_steps=3, steps=20, learning_rate=0.1, initial_const=10),
+        EAD(binary_search_steps=3, steps=20, initial_const=10),
     ),
 ]
 every_norm = pytest.mark.parametrize("norm", [math.inf, 2.0, 1.0])
 
 
-def runs(attack, model, label, seed, space, radius, **settings):
+def runs(attack, model, label, seed, space, radius, real=None, **settings):
     """The attack's rows with three different noises, the last one in batches of 7 rows."""
-    found = []
-    for salt in (1, 2):
-        objective = Margin(Noisy(model, source(salt), **settings), label)
-        found.append(attack(objective, seed, space, radius, source(7)))
-    objective, generator = Margin(Noisy(model, source(3), **settings), label), source(7)
-    parts = [
-        attack(objective.take(rows), seed[rows], space, radius[rows], generator)
-        for rows in torch.arange(len(seed)).split(7)
+    problems = [
+        problem_of(
+            Margin(Noisy(model, source(salt), **settings), label), seed, space, radius, 7, real
+        )
+        for salt in (1, 2, 3)
     ]
-    return *found, torch.cat(parts)
+    *whole, last = problems
+    parts = [attack(last.take(rows)) for rows in torch.arange(len(seed)).split(7)]
+    return *map(attack, whole), torch.cat(parts)
 
 
 def assert_same(first, *others, atol=0.0):
@@ -235,20 +250,20 @@ def assert_same(first, *others, atol=0.0):
 
 
 @every_norm
-@pytest.mark.parametrize("attack", ASKING, ids=lambda one: repr(one)[:40])
-def test_noise_does_not_decide_for_attacks_that_only_ask(attack, norm):
+@pytest.mark.parametrize(("attack", "real"), QUERYING, ids=lambda one: repr(one)[:40])
+def test_noise_does_not_decide_for_attacks_that_only_query(attack, real, norm):
     space, seed = table(norm)
     label = (Plateaus()(seed).argmax(1)).index_fill(0, torch.arange(12), 0)
     radius = torch.linspace(0.2, 0.9, 24)
-    first, *others = runs(attack, Plateaus(), label, seed, space, radius, is_read_exactly=True)
+    settings = {"real": real, "is_read_exactly": True}
+    first, *others = runs(attack, Plateaus(), label, seed, space, radius, **settings)
     assert (first != seed).any()
     assert_same(first, *others, atol=1e-5)
 
 
-@pytest.mark.parametrize("attack", ASKING[:4], ids=lambda one: repr(one)[:40])
+@pytest.mark.parametrize("attack", [one for one, _ in QUERYING[:3]], ids=str)
 def test_noise_does_not_decide_for_signals(attack):
     seed = torch.rand((20, 2, 12), generator=source())
-    attack = replace(attack, references=None) if isinstance(attack, HopSkipJump) else attack
     space, radius = Box(torch.tensor(0.0), torch.tensor(1.0)), torch.full((20,), 0.5)
     label = torch.zeros(20, dtype=torch.long)
     first, *others = runs(attack, Plateaus(), label, seed, space, radius, is_read_exactly=True)
@@ -273,9 +288,9 @@ def test_noise_does_not_decide_for_trees(norm):
     grove, seed = Grove(), torch.cartesian_prod(*[torch.arange(6.0)] * 2)
     label = grove(seed).argmax(1)
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=norm)
-    attack = LeafSearch(references=seed.repeat(2, 1))
-    radius = torch.full((36,), math.inf)
-    first, *others = runs(attack, grove, label, seed, space, radius, is_read_exactly=True)
+    real, radius = seed.repeat(2, 1), torch.full((36,), math.inf)
+    settings = {"real": real, "is_read_exactly": True}
+    first, *others = runs(LeafSearch(), grove, label, seed, space, radius, **settings)
     assert (first != seed).any()
     assert_same(first, *others, atol=1e-5)
 
@@ -296,6 +311,25 @@ def test_noise_moves_no_row_of_a_gradient_attack_by_more_than_noise(attack, norm
     assert_same(worth(first), *map(worth, others), atol=1e-3)
     if not isinstance(attack, APGD):  # its last steps gain as little as noise
         assert_same(first, *others, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [2.0**-12, 2.0**12])  # powers of 2 round nothing
+@pytest.mark.parametrize(
+    ("attack", "real"),
+    [*QUERYING, *((one, None) for one in (PGD(stop_at=0.0), JSMA(columns=2), DeepFool()))],
+    ids=lambda one: repr(one)[:40],
+)
+def test_a_factor_on_the_logits_changes_no_move(attack, real, factor):
+    """So the unit of noise is the model's own, and no number such as 1."""
+    space, seed = table(2.0)
+    net, radius = twins(), torch.linspace(0.05, 0.6, 24)
+    label = net(seed).argmax(1)
+    plain, scaled = (
+        attack(problem_of(Margin(logits, label), seed, space, radius, 7, real))
+        for logits in (net, lambda x: factor * net(x))
+    )
+    assert (plain != seed).any()
+    torch.testing.assert_close(scaled, plain, rtol=0, atol=1e-6)
 
 
 # ---------------------------------------------------------------- attacks on sequences
@@ -331,18 +365,15 @@ def texts_attacked(attack, salt, *, in_parts=False):
     label = TwinWords(len(coding.words), source())(coding.native(x)).argmax(1)
     net = TwinWords(len(coding.words), source(salt)).requires_grad_(False)
     objective = Margin(lambda rows: net(coding.native(rows)), label)
-    radius, generator = torch.full((30,), 3.0), source(7)
+    problem = problem_of(objective, x, coding.edits, torch.full((30,), 3.0), 7)
     groups = torch.arange(30).split(7 if in_parts else 30)
-    return x, torch.cat([
-        attack(objective.take(rows), x[rows], coding.edits, radius[rows], generator)
-        for rows in groups
-    ])  # fmt: skip
+    return x, torch.cat([attack(problem.take(rows)) for rows in groups])
 
 
 @pytest.mark.parametrize(
     "attack",
     [
-        *(Greedy(), Greedy(stop_at=None), HotFlip(), HotFlip(beam=3), HotFlip(stop_at=None)),
+        *(Greedy(), Greedy(stop_at=None), HotFlip(), HotFlip(beam_width=3), HotFlip(stop_at=None)),
         *(Trigger(), Trigger(place="start", count=2)),
     ],
     ids=str,

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from advaug.attacks.apgd import APGD
-from advaug.attacks.ascent import Attack, ascend
+from advaug.attacks.ascent import ascend
 from advaug.attacks.autoattack import AutoAttack
 from advaug.attacks.carlini_wagner import EAD, CarliniWagner
 from advaug.attacks.crossover import Crossover
@@ -17,11 +17,11 @@ from advaug.attacks.hopskipjump import HopSkipJump
 from advaug.attacks.leaf_search import LeafSearch
 from advaug.attacks.min_norm import JSMA, DeepFool
 from advaug.attacks.noise import Direction, Noise, Uniform
-from advaug.attacks.problem import AttackProblem
 from advaug.attacks.score_based import NES, SPSA
 from advaug.attacks.square import Square
 from advaug.attacks.universal import UAP, Patch
 from advaug.attacks.vat import VAT
+from advaug.core.problem import Attack, AttackProblem
 
 if TYPE_CHECKING:
     from advaug.domains.sequences.attacks.greedy import Greedy

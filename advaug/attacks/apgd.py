@@ -4,15 +4,15 @@ The step is halved, and the row sent back to its best point, whenever it stops g
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
 from advaug.core.norms import draw, per_row
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem
 from advaug.core.ties import exceeds
 
 
@@ -28,7 +28,7 @@ def checkpoints(steps: int) -> list[int]:
 
 
 @dataclass
-class APGD(Parameters):
+class APGD(Attack, Parameters):
     """Auto-PGD: momentum, a first step of twice the radius, halved where it no longer pays.
 
     z = project(x + step * steepest(grad J(x))), x <- project(x + .75 (z - x) + .25 (x - last)).
@@ -41,8 +41,8 @@ class APGD(Parameters):
         Number of gradient steps.
     momentum : float
         Weight of the new direction; 1 - momentum is kept of the last one.
-    rising : float
-        Share of the steps since the last checkpoint that must have gained (rho).
+    rho : float
+        Share of the steps since the last checkpoint that must have gained.
     random_start : bool
         Begin at a random point of the ball instead of the row itself.
 
@@ -54,44 +54,44 @@ class APGD(Parameters):
     Examples
     --------
     >>> from advaug.attacks import APGD
-    >>> APGD(steps=50).rising
+    >>> APGD(steps=50).rho
     0.75
     """
 
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
     steps: int = 100
     momentum: float = 0.75
-    rising: float = 0.75
+    rho: float = 0.75
     random_start: bool = True
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        seed, back = seed.detach(), space.projector(seed.detach(), radius)
-        start = space.sample(seed, radius, draw(seed, generator)) if self.random_start else seed
-        value, gradient = value_and_gradient(objective, start)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space, radius = problem.seed.detach(), problem.space, problem.radius
+        back = space.projector(seed, radius)
+        start = (
+            space.sample(seed, radius, draw(seed, problem.random)) if self.random_start else seed
+        )
+        value, gradient = value_and_gradient(problem.objective, start)
         x = last = start
         best, best_value, best_gradient = start, value, gradient
         step, rises = torch.full_like(radius, 2.0), torch.zeros_like(radius)
         was_halved, best_before = torch.ones_like(radius, dtype=torch.bool), value
         checked, checks = 0, checkpoints(self.steps)
         for k in range(1, self.steps + 1):
-            ahead = back(x + per_row(step, x) * space.steepest(gradient, x, radius, seed))
+            move = space.steepest(gradient, x, radius, seed)
+            # To first order: in this unit a gain is the same for any growing function of the value.
+            unit = (gradient * move).flatten(1).sum(1)
+            ahead = back(x + per_row(step, x) * move)
             new = 1.0 if k == 1 else self.momentum
             x, last = back(x + new * (ahead - x) + (1 - new) * (x - last)), x
             before = value
-            value, gradient = value_and_gradient(objective, x)
-            rises += exceeds(value, before)
-            better = exceeds(value, best_value)
+            value, gradient = value_and_gradient(problem.objective, x)
+            rises += exceeds(value, before, unit)
+            better = exceeds(value, best_value, unit)
             best_value = torch.where(better, value, best_value)
             best = torch.where(per_row(better, x), x, best)
             best_gradient = torch.where(per_row(better, x), gradient, best_gradient)
             if k in checks:
-                halved = rises <= self.rising * (k - checked)
+                halved = rises <= self.rho * (k - checked)
                 halved |= ~was_halved & (best_before >= best_value)
                 step, rises = torch.where(halved, step / 2, step), torch.zeros_like(rises)
                 back_to = per_row(halved, x)

@@ -1,17 +1,16 @@
 """The one gradient loop: raise an objective inside a space, no farther than a radius.
 
-Everything that differs between the gradient attacks is an argument of `climb`.
+Everything that differs between the gradient attacks is an argument of `ascend`.
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core.norms import per_row
-from advaug.core.objectives import Objective
-from advaug.core.space import Space
+from advaug.core.problem import AttackProblem
 from advaug.core.ties import at_least
 
 NO_GRADIENT = (
@@ -19,18 +18,8 @@ NO_GRADIENT = (
     "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
 )
 
-
-class Attack(Protocol):
-    """attack(objective, seed, space, radius, generator) -> x, of the seed's shape."""
-
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor: ...
+# problem, rows, number of the step -> the objective of the rows, its gradient, its noise's unit
+Gradient = Callable[[AttackProblem, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 
 
 def refuse_no_gradient(value: Tensor) -> None:
@@ -40,7 +29,7 @@ def refuse_no_gradient(value: Tensor) -> None:
 
 
 def value_and_gradient(
-    objective: Objective, x: Float[Tensor, "batch *shape"]
+    objective: Callable[[Tensor], Tensor], x: Float[Tensor, "batch *shape"]
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *shape"]]:
     """The objective and its gradient in each row; nothing is left behind in any parameter."""
     x = x.detach().requires_grad_(True)
@@ -51,11 +40,14 @@ def value_and_gradient(
     return value.detach(), gradient
 
 
+def exact_gradient(problem: AttackProblem, x: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The objective and its gradient by backpropagation, the same in every step."""
+    value, gradient = value_and_gradient(problem.objective, x)
+    return value, gradient, value
+
+
 def ascend(
-    objective: Objective,
-    seed: Float[Tensor, "batch *shape"],
-    space: Space,
-    radius: Float[Tensor, " batch"],
+    problem: AttackProblem,
     *,
     steps: int,
     step: float,
@@ -63,6 +55,7 @@ def ascend(
     looks_ahead: bool = False,
     start: Float[Tensor, "batch *shape"] | None = None,
     stop_at: float | None = None,
+    gradient_of: Gradient = exact_gradient,
 ) -> Float[Tensor, "batch *shape"]:
     """Steepest ascent with projection, x <- project(x + step * steepest(pull, x, radius)).
 
@@ -78,6 +71,8 @@ def ascend(
         Where to begin; the seed itself by default.
     stop_at
         Rows whose objective has reached this value leave the loop with the move they have.
+    gradient_of
+        What is climbed: an estimate of the gradient where the model has none.
 
     Returns
     -------
@@ -85,26 +80,30 @@ def ascend(
     """
     if steps < 0 or not step > 0:
         raise ValueError(f"an attack needs steps >= 0 and step > 0, got {steps=}, {step=}")
-    seed = seed.detach()
+    seed, space, radius = problem.seed.detach(), problem.space, problem.radius
     x = seed if start is None else start.detach()
     # One step from the seed cannot leave the ball.
     back = space.projector(seed, None if steps == 1 and start is None and step <= 1 else radius)
     pull = torch.zeros_like(seed) if momentum else seed
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
-    for _ in range(steps):
+        unit = torch.full_like(radius, abs(stop_at))  # the largest that was met
+    for k in range(steps):
         at = x
         if looks_ahead:
             move = space.steepest(pull, x, radius, seed)
             at = back(torch.add(x, move, alpha=momentum * step))
-        value, gradient = value_and_gradient(objective, at)
-        if stop_at is not None and bool((reached := at_least(value, stop_at)).any()):
-            done[rows[reached]], going = x[reached], ~reached
-            x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
-            rows, radius, objective = rows[going], radius[going], objective.take(going)
-            if not len(rows):
-                return done
-            back = space.projector(seed, radius)
+        value, gradient, size = gradient_of(problem, at, k)
+        if stop_at is not None:
+            unit = unit.maximum(size.abs())
+            if bool((reached := at_least(value, stop_at, unit)).any()):
+                done[rows[reached]], going = x[reached], ~reached
+                x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
+                rows, unit, problem = rows[going], unit[going], problem.take(going)
+                if not len(rows):
+                    return done
+                radius = problem.radius
+                back = space.projector(seed, radius)
         if momentum:
             size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
             pull = momentum * pull + gradient / per_row(size, gradient)

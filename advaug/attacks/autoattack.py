@@ -1,21 +1,18 @@
 """Several attacks one after the other: each row keeps its first success."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, cast
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from advaug.attacks.apgd import APGD
-from advaug.attacks.ascent import Attack
 from advaug.attacks.min_norm import DeepFool
-from advaug.attacks.problem import AttackProblem, marked, within
 from advaug.attacks.square import Square
-from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Margin, Objective, Odds
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
 from advaug.core.ties import at_most, exceeds
 
 
@@ -25,13 +22,13 @@ def default_attacks() -> tuple[Attack, ...]:
 
 
 @dataclass
-class AutoAttack(Parameters):
+class AutoAttack(Attack, Parameters):
     """A small ensemble of attacks without settings to tune, for a verdict on robustness.
 
     By default APGD on the odds, APGD on the margin, DeepFool and Square; a row leaves with its
-    first success, judged as it is shipped. It works for two classes too, where the published
-    ensemble's DLR loss needs three and FAB several logits. On a model that can only be asked the
-    members without a gradient are left. Raise `Margin`.
+    first success, judged as it is returned. It works for two classes too, where the published
+    ensemble's DLR loss needs three and FAB several logits. On a model that can only be queried the
+    members that require a gradient are left out. Raise `Margin`.
 
     Parameters
     ----------
@@ -50,39 +47,37 @@ class AutoAttack(Parameters):
     (4, 2)
     """
 
-    raises: ClassVar[str] = "margin"
+    loss: ClassVar[Loss] = "margin"
     attacks: tuple[Attack, ...] = field(default_factory=default_attacks)
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        ground, chance = (
-            AttackProblem(objective, seed.detach(), space, radius),
-            Chance.of(seed, generator),
-        )
-        first = ground.worth(ground.seed)
-        done = marked(ground.seed.clone(), first)
-        rows = at_most(first, 0.0).nonzero()[:, 0]
-        most = first.clone()
+    @property
+    def needs_reference_rows(self) -> bool:
+        return any(attack.needs_reference_rows for attack in self.attacks)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What its members do; a gradient only if all of them need one."""
+        needed = [attack.requires for attack in self.attacks]
+        every = frozenset[str]().union(*needed)
+        return every if all("gradient" in one for one in needed) else every - {"gradient"}
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        most, unit = problem.measure(problem.seed)
+        done = mark_undefined(problem.seed.clone(), most)
+        rows = at_most(most, 0.0, unit).nonzero()[:, 0]
         for place, attack in enumerate(self.attacks):
             if not len(rows):
                 break
-            some = ground.take(rows)
-            if has_no_gradient(some) and not isinstance(attack, Square):
+            some = problem.take(rows).at(place)
+            if "gradient" in attack.requires and has_no_gradient(some):
                 continue
             raised = odds_objective(some.objective) if place == 0 else some.objective
-            luck = Chance(chance.keys[rows], place << 16)  # each member's own, row by row
-            x = attack(raised, some.seed, space, some.radius, cast(torch.Generator, luck))
-            x = some.shipped(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
-            value = some.worth(x)
-            better = exceeds(value, most[rows]) & within(some, x)
+            x = attack(replace(some, objective=raised))
+            x = some.valid(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
+            value, unit = some.measure(x)
+            better = exceeds(value, most[rows], unit) & some.contains(x)
             done[rows[better]], most[rows[better]] = x[better], value[better]
-            rows = rows[~(better & exceeds(value, 0.0))]
+            rows = rows[~(better & exceeds(value, 0.0, unit))]
         return done
 
 
@@ -93,8 +88,8 @@ def odds_objective(objective: Objective) -> Objective:
     return Odds(objective.logits, objective.label, objective.targeted)
 
 
-def has_no_gradient(ground: AttackProblem) -> bool:
+def has_no_gradient(problem: AttackProblem) -> bool:
     """Whether the objective has no gradient."""
     with torch.enable_grad():
-        few = ground.take(torch.arange(1, device=ground.seed.device))
+        few = problem.take(torch.arange(1, device=problem.seed.device))
         return not few.objective(few.seed.clone().requires_grad_(True)).requires_grad

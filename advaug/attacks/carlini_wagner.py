@@ -1,10 +1,10 @@
 """Carlini-Wagner and EAD: success bought at the least length, its price found by bisection.
 
-Both descend length + price * (confidence - objective)+ for each price in turn, and
-keep the shortest success that was met; a row without one stays as it was.
+Both descend length + const * (confidence - objective)+ for each constant in turn, and keep the
+shortest success that was met; a row without one stays as it was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,53 +14,77 @@ from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
 from advaug.core.norms import per_row
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.ties import at_most, exceeds
-
-Walk = Callable[[Tensor], Iterator[tuple[Tensor, Tensor]]]  # price -> points and their objective
-
-
-def cheapest(
-    seed: Float[Tensor, "batch *shape"],
-    walk: Walk,
-    size: Callable[[Tensor], Tensor],
-    price: float,
-    rounds: int,
-    confidence: float,
-) -> Float[Tensor, "batch *shape"]:
-    """The shortest success on walks at `rounds` prices, bisected in each row by itself."""
-    best, least = seed.clone(), torch.full_like(seed.flatten(1)[:, 0], torch.inf)
-    low, high = torch.zeros_like(least), least.clone()
-    prices = torch.full_like(least, price)
-    is_broken = torch.zeros_like(least, dtype=torch.bool)
-    for _ in range(rounds):
-        has_won = torch.zeros_like(least, dtype=torch.bool)
-        for x, value in walk(prices):
-            won, length = exceeds(value, confidence), size(x)
-            shorter = won & exceeds(least, length, unit=0.0)
-            best = torch.where(per_row(shorter, x), x, best)
-            least = torch.where(shorter, length, least)
-            has_won |= won
-            is_broken |= value.isnan()
-        low, high = torch.where(has_won, low, prices), torch.where(has_won, prices, high)
-        prices = torch.where(high.isinf(), 10 * prices, (low + high) / 2)
-    return best.masked_fill(per_row(is_broken & least.isinf(), best), torch.nan)
 
 
 @dataclass
-class CarliniWagner(Parameters):
-    """Least squared length plus price * (confidence - margin)+, by Adam inside the bounds.
+class PenalisedLength(Attack, Parameters):
+    """What both share: constants bisected in each row by itself, the shortest success kept."""
+
+    loss: ClassVar[Loss] = "margin"
+    is_min_norm: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    binary_search_steps: int = 6
+    steps: int = 100
+    learning_rate: float = 0.05
+    initial_const: float = 1.0
+    confidence: float = 0.0
+
+    def length(self, move: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
+        """What is kept small."""
+        return move.square().sum(1)
+
+    def descend(
+        self, problem: AttackProblem, const: Float[Tensor, " batch"]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The points that are met with these constants, and the objective there."""
+        raise NotImplementedError
+
+    def pull(
+        self, value: Tensor, gradient: Tensor, unit: Tensor, const: Tensor
+    ) -> Float[Tensor, "batch *shape"]:
+        """const * the gradient of the objective, while it is not above the confidence."""
+        return gradient * per_row(const * at_most(value, self.confidence, unit), gradient)
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed = problem.seed.detach()
+        best, least = seed.clone(), torch.full_like(problem.radius, torch.inf)
+        low, high = torch.zeros_like(least), least.clone()
+        const = torch.full_like(least, self.initial_const)
+        is_broken = torch.zeros_like(least, dtype=torch.bool)
+        for _ in range(self.binary_search_steps):
+            has_won = torch.zeros_like(is_broken)
+            unit = torch.full_like(least, abs(self.confidence))
+            for x, value in self.descend(problem, const):
+                unit = unit.maximum(value.abs())
+                won, size = (
+                    exceeds(value, self.confidence, unit),
+                    self.length((x - seed).flatten(1)),
+                )
+                shorter = won & exceeds(least, size, unit=0.0)
+                best = torch.where(per_row(shorter, x), x, best)
+                least = torch.where(shorter, size, least)
+                has_won |= won
+                is_broken |= value.isnan()
+            low, high = torch.where(has_won, low, const), torch.where(has_won, const, high)
+            const = torch.where(high.isinf(), 10 * const, (low + high) / 2)
+        return best.masked_fill(per_row(is_broken & least.isinf(), best), torch.nan)
+
+
+@dataclass
+class CarliniWagner(PenalisedLength):
+    """Least squared length plus const * (confidence - margin)+, by Adam inside the bounds.
 
     Parameters
     ----------
-    rounds, steps : int
-        Prices tried, and steps at each.
+    binary_search_steps, steps : int
+        Constants tried, and steps with each.
     learning_rate : float
         First step length of Adam, in the space's units; it falls to 0 over the steps.
-    price : float
-        The first price of success.
+    initial_const : float
+        The first constant: what success is worth beside length.
     confidence : float
         The margin that counts as success.
 
@@ -71,69 +95,42 @@ class CarliniWagner(Parameters):
     Examples
     --------
     >>> from advaug.attacks import CarliniWagner
-    >>> CarliniWagner(steps=50).rounds
+    >>> CarliniWagner(steps=50).binary_search_steps
     6
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
-    rounds: int = 6
-    steps: int = 100
-    learning_rate: float = 0.05
-    price: float = 1.0
-    confidence: float = 0.0
-
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        seed = seed.detach()
-        back = space.projector(seed, radius)
-
-        def walk(prices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-            x, mean, square = seed, torch.zeros_like(seed), torch.zeros_like(seed)
-            for k in range(1, self.steps + 1):
-                value, gradient = value_and_gradient(objective, x)
-                yield x, value
-                pull = gradient * per_row(prices * at_most(value, self.confidence), x) - 2 * (
-                    x - seed
-                )
-                mean, square = mean.lerp(pull, 0.1), square.lerp(pull * pull, 0.001)
-                tilt, spread = 1 - 0.9**k, 1 - 0.999**k
-                move = mean / tilt / ((square / spread).sqrt() + 1e-8)
-                rate = self.learning_rate * (1 - (k - 1) / self.steps)
-                x = back(x + rate * space.mask_frozen(move, x))
-
-        return cheapest(
-            seed,
-            walk,
-            lambda x: (x - seed).flatten(1).square().sum(1),
-            self.price,
-            self.rounds,
-            self.confidence,
-        )
+    def descend(self, problem: AttackProblem, const: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        x = seed = problem.seed.detach()
+        back = problem.space.projector(seed, problem.radius)
+        mean, square, unit = torch.zeros_like(seed), torch.zeros_like(seed), torch.zeros_like(const)
+        for k in range(1, self.steps + 1):
+            value, gradient = value_and_gradient(problem.objective, x)
+            yield x, value
+            unit = unit.maximum(value.abs())
+            pull = self.pull(value, gradient, unit, const) - 2 * (x - seed)
+            mean, square = mean.lerp(pull, 0.1), square.lerp(pull * pull, 0.001)
+            tilt, spread = 1 - 0.9**k, 1 - 0.999**k
+            move = mean / tilt / ((square / spread).sqrt() + 1e-8)
+            rate = self.learning_rate * (1 - (k - 1) / self.steps)
+            x = back(x + rate * problem.space.mask_frozen(move, x))
 
 
 @dataclass
-class EAD(Parameters):
-    """Elastic net attack: Carlini-Wagner with sparsity * L1 length added, by FISTA.
+class EAD(PenalisedLength):
+    """Elastic net attack: Carlini-Wagner with beta * L1 length added, by FISTA.
 
     Parameters
     ----------
-    rounds, steps : int
-        Prices tried, and steps at each.
+    binary_search_steps, steps : int
+        Constants tried, and steps with each.
     learning_rate : float
         First step length; it falls to 0 with the root of the steps left.
-    sparsity : float
-        Weight of the L1 length beside the squared L2 length (beta).
-    price : float
-        The first price of success.
+    initial_const : float
+        The first constant: what success is worth beside length.
     confidence : float
         The margin that counts as success.
+    beta : float
+        Weight of the L1 length beside the squared L2 length.
 
     References
     ----------
@@ -143,44 +140,25 @@ class EAD(Parameters):
     Examples
     --------
     >>> from advaug.attacks import EAD
-    >>> EAD().sparsity
+    >>> EAD().beta
     0.01
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
-    rounds: int = 6
-    steps: int = 100
-    learning_rate: float = 0.05
-    sparsity: float = 0.01
-    price: float = 1.0
-    confidence: float = 0.0
+    beta: float = 0.01
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        seed = seed.detach()
-        back = space.projector(seed, radius)
+    def length(self, move: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
+        return move.square().sum(1) + self.beta * move.abs().sum(1)
 
-        def size(x: Tensor) -> Tensor:
-            move = (x - seed).flatten(1)
-            return move.square().sum(1) + self.sparsity * move.abs().sum(1)
-
-        def walk(prices: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-            x = ahead = seed
-            for k in range(1, self.steps + 1):
-                value, gradient = value_and_gradient(objective, ahead)
-                yield ahead, value
-                pull = gradient * per_row(prices * at_most(value, self.confidence), x)
-                rate = self.learning_rate * (1 - (k - 1) / self.steps) ** 0.5
-                move = ahead - seed + rate * space.mask_frozen(pull - 2 * (ahead - seed), ahead)
-                shrunk = move.sign() * (move.abs() - rate * self.sparsity).clamp_min(0)
-                x, last = back(seed + shrunk), x
-                ahead = back(x + (k - 1) / (k + 2) * (x - last))
-
-        return cheapest(seed, walk, size, self.price, self.rounds, self.confidence)
+    def descend(self, problem: AttackProblem, const: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        x = ahead = seed = problem.seed.detach()
+        back, unit = problem.space.projector(seed, problem.radius), torch.zeros_like(const)
+        for k in range(1, self.steps + 1):
+            value, gradient = value_and_gradient(problem.objective, ahead)
+            yield ahead, value
+            unit = unit.maximum(value.abs())
+            pull = self.pull(value, gradient, unit, const) - 2 * (ahead - seed)
+            rate = self.learning_rate * (1 - (k - 1) / self.steps) ** 0.5
+            move = ahead - seed + rate * problem.space.mask_frozen(pull, ahead)
+            shrunk = move.sign() * (move.abs() - rate * self.beta).clamp_min(0)
+            x, last = back(seed + shrunk), x
+            ahead = back(x + (k - 1) / (k + 2) * (x - last))

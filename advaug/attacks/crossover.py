@@ -4,24 +4,22 @@ No gradient, no score, no value that the data does not hold: it works on any tab
 and all.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.problem import AttackProblem, by_distance, ever_farther, far, marked, within
-from advaug.core.chance import Chance
-from advaug.core.objectives import Objective
+from advaug.attacks.black_box import growing_ranks, nearest_first
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
 from advaug.core.ties import at_most, exceeds
 
 
 @dataclass
-class Crossover(Parameters):
-    """Copy cells of a real row that succeeds, then give back each column that is not needed.
+class Crossover(Attack, Parameters):
+    """Copy cells of a reference row that succeeds, then give back each column that is not needed.
 
     x = seed with the cells of a donor in a set of columns; no single column can be given back
     without losing the success. Of several donors the one with the fewest columns is taken, then
@@ -31,8 +29,6 @@ class Crossover(Parameters):
     ----------
     donors : int
         Real rows tried for each seed, the nearest that succeed.
-    references : Tensor (rows, *shape), optional
-        The encoded real rows. The estimators hand in rows that they have seen.
 
     References
     ----------
@@ -46,89 +42,80 @@ class Crossover(Parameters):
     Crossover(donors=3)
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
+    loss: ClassVar[Loss] = "margin"
+    is_min_norm: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"cells"})
+    needs_reference_rows: ClassVar[bool] = True
     donors: int = 5
-    references: Tensor | None = field(default=None, repr=False, compare=False)
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
+    def __call__(self, problem: AttackProblem) -> Tensor:
         if self.donors < 1:
             raise ValueError(f"donors must be at least 1, got donors={self.donors}")
-        if self.references is None:
+        if problem.reference_rows is None:
             raise ValueError(
                 "Crossover copies cells of real rows: give it some, "
-                "Crossover(references=coding.encode(rows))"
+                "AttackProblem(..., reference_rows=coding.encode(rows))"
             )
-        ground, chance = (
-            AttackProblem(objective, seed.detach(), space, radius),
-            Chance.of(seed, generator),
-        )
-        first = ground.worth(ground.seed)
-        best = ground.seed.clone()
-        fewest = torch.full_like(radius, torch.inf)
-        nearest = torch.full_like(radius, torch.inf)
-        real = self.references.to(ground.seed)
-        order = by_distance(ground.seed, real)
-        tried = torch.zeros_like(first)  # donors that succeeded
-        for rank in ever_farther(len(real)):
-            rows = (at_most(first, 0.0) & (tried < self.donors)).nonzero()[:, 0]
+        first, unit = problem.measure(problem.seed)
+        best = problem.seed.clone()
+        fewest = torch.full_like(problem.radius, torch.inf)
+        nearest = torch.full_like(problem.radius, torch.inf)
+        real = problem.reference_rows.to(problem.seed)
+        order = nearest_first(problem.seed, real)
+        successes = torch.zeros_like(first)  # of donors
+        waiting = at_most(first, 0.0, unit)
+        for rank in growing_ranks(len(real)):
+            rows = (waiting & (successes < self.donors)).nonzero()[:, 0]
             if not len(rows):
                 break
-            some = ground.take(rows)
+            some = problem.take(rows).at(rank)
             child = CopiedCells.of(some, real[order[rows, rank]])
             good = some.succeeds(child.row())
             rows, child = rows[good], child.take(good)
-            tried[rows] += 1
-            x = child.reduced(chance.take(rows))
-            count, size = child.kept.sum(1).to(radius), child.ground.distance(x)
+            successes[rows] += 1
+            x = child.reduced()
+            count, size = child.kept.sum(1).to(fewest), child.problem.distance(x)
             shorter = exceeds(nearest[rows], size, unit=0.0)
             better = (count < fewest[rows]) | ((count == fewest[rows]) & shorter)
-            better &= within(child.ground, x)
+            better &= child.problem.contains(x)
             rows, x = rows[better], x[better]
             best[rows], fewest[rows], nearest[rows] = x, count[better], size[better]
-        return marked(best, first)
+        return mark_undefined(best, first)
 
 
 @dataclass
 class CopiedCells:
     """Seeds with their donors' cells in the columns that are `kept`."""
 
-    ground: AttackProblem
+    problem: AttackProblem
     donor: Float[Tensor, "batch *shape"]
     column: Int[Tensor, "*shape"]
     kept: Bool[Tensor, "batch columns"]
 
     @classmethod
-    def of(cls, ground: AttackProblem, donor: Tensor) -> "CopiedCells":
+    def of(cls, problem: AttackProblem, donor: Tensor) -> "CopiedCells":
         """All columns that move, may move, and whose copy lies within the radius."""
-        column = ground.space.column_index(ground.seed)
-        child = cls(ground, donor, column, ground.movable())
+        column = problem.space.column_index(problem.seed)
+        child = cls(problem, donor, column, problem.movable())
         for one in range(child.kept.shape[1]):
-            alone = torch.where(column == one, donor, ground.seed)
-            moves = (alone != ground.seed).flatten(1).any(1)
-            child.kept[:, one] &= moves & within(ground, alone)
+            alone = torch.where(column == one, donor, problem.seed)
+            moves = (alone != problem.seed).flatten(1).any(1)
+            child.kept[:, one] &= moves & problem.contains(alone)
         return child
 
     def take(self, rows: Tensor) -> "CopiedCells":
         """Some of the rows."""
-        return CopiedCells(self.ground.take(rows), self.donor[rows], self.column, self.kept[rows])
+        return CopiedCells(self.problem.take(rows), self.donor[rows], self.column, self.kept[rows])
 
     def row(self, kept: Tensor | None = None) -> Float[Tensor, "batch *shape"]:
-        """The rows themselves, as they can be shipped."""
+        """The rows themselves, as they can be returned."""
         kept = self.kept if kept is None else kept
-        x = torch.where(kept[:, self.column], self.donor, self.ground.seed)
-        return self.ground.shipped(x, radius=far(self.ground))
+        x = torch.where(kept[:, self.column], self.donor, self.problem.seed)
+        return self.problem.valid_anywhere(x)
 
-    def reduced(self, chance: Chance) -> Float[Tensor, "batch *shape"]:
+    def reduced(self) -> Float[Tensor, "batch *shape"]:
         """Give back one column after the other, in random order, until none can be spared."""
-        order = chance.draw(self.kept.shape[1]).argsort(dim=1, stable=True)
+        order = self.problem.random.uniform(self.kept.shape[1]).argsort(dim=1, stable=True)
         going = torch.arange(len(order), device=order.device)
         while len(going):
             before = self.kept[going].clone()
@@ -144,5 +131,5 @@ class CopiedCells:
         if len(rows):
             fewer = self.kept[rows].scatter(1, column[:, None], False)
             some = self.take(rows)
-            good = some.ground.succeeds(some.row(fewer))
+            good = some.problem.succeeds(some.row(fewer))
             self.kept[rows[good]] = fewer[good]

@@ -11,21 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advaug.attacks.ascent import Attack
 from advaug.attacks.gradient import PGD
-from advaug.core.chance import Chance
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss
 
 
 @dataclass
-class Captured(Parameters):
+class Captured(Attack, Parameters):
     """An attack that on cuda is captured as a graph and replayed; elsewhere the attack as it is.
 
     Worth it for small nets and many batches of one size: capturing costs about three calls. The
-    graph is captured anew when a shape, the model or its weights' places in memory change. A random
-    start is drawn row by row from the generator, so that it differs from the plain attack's.
+    graph is captured anew when a shape, the model or its weights' places in memory change. The rows
+    are those of the attack itself.
 
     Parameters
     ----------
@@ -45,26 +42,23 @@ class Captured(Parameters):
         self._graph: Graph | None = None  # of the last shapes
 
     @property
-    def raises(self) -> str:
-        """The attack's own objective."""
-        return getattr(self.attack, "raises", "odds")
+    def loss(self) -> Loss:
+        """The attack's own."""
+        return self.attack.loss
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        given = (objective, seed.detach(), space, radius, Chance.of(seed, generator).keys)
-        if seed.device.type != "cuda":
-            return run(self.attack, given)
-        known = outline((self.attack.get_params(), given))  # type: ignore[attr-defined]
+    @property
+    def requires(self) -> frozenset[str]:
+        """The attack's own."""
+        return self.attack.requires
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        if problem.seed.device.type != "cuda":
+            return self.attack(problem)
+        known = outline((self.attack, problem))
         if self._graph is None or self._graph.known != known:
             self._graph = None  # gives its memory back first
-            self._graph = Graph(self.attack, given, known)
-        return self._graph(given)
+            self._graph = Graph(self.attack, problem, known)
+        return self._graph(problem)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_graph": None}
@@ -73,35 +67,29 @@ class Captured(Parameters):
 class Graph:
     """One captured call: its buffers, the graph, and where it leaves its result."""
 
-    def __init__(self, attack: Attack, given: Any, known: Any) -> None:
+    def __init__(self, attack: Attack, problem: AttackProblem, known: Any) -> None:
         self.known = known
-        self.held = rebuilt(given, iter([leaf.clone() for leaf in tensors(given)]))
+        self.held = rebuilt(problem, iter([leaf.clone() for leaf in tensors(problem)]))
         self.graph = torch.cuda.CUDAGraph()
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
-            run(attack, self.held)
+            attack(self.held)
         here.wait_stream(aside)
         try:
             with torch.cuda.graph(self.graph):
-                self.moved = run(attack, self.held)
+                self.moved = attack(self.held)
         except RuntimeError as error:
             raise ValueError(
                 f"{attack} cannot be captured: a step of it, or the net, asks the host what to do "
                 "next (stop_at, a branch on values); take the attack without Captured"
             ) from error
 
-    def __call__(self, given: Any) -> Tensor:
-        for place, leaf in zip(tensors(self.held), tensors(given), strict=True):
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        for place, leaf in zip(tensors(self.held), tensors(problem), strict=True):
             place.copy_(leaf)
         self.graph.replay()
         return self.moved.clone()
-
-
-def run(attack: Attack, given: Any) -> Tensor:
-    """The attack on what it was given, each row with chance of its own."""
-    *arena, keys = given
-    return attack(*arena, Chance(keys))  # type: ignore[call-arg]
 
 
 def tensors(thing: Any) -> Iterator[Tensor]:

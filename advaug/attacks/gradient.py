@@ -1,22 +1,113 @@
-"""FGSM, R+FGSM, BIM, PGD, MI-FGSM and NI-FGSM: six settings of `climb`.
+"""FGSM, R+FGSM, BIM, PGD, MI-FGSM and NI-FGSM: presets of one ascent.
+
+| preset  | steps | step         | start             | momentum | looks ahead |
+|---------|-------|--------------|-------------------|----------|-------------|
+| FGSM    | 1     | 1            | the row           | 0        | no          |
+| R+FGSM  | 1     | 1 - noise    | a random step off | 0        | no          |
+| BIM     | 10    | 1 / steps    | the row           | 0        | no          |
+| PGD     | 10    | .25          | anywhere          | 0        | no          |
+| MI-FGSM | 10    | 1 / steps    | the row           | 1        | no          |
+| NI-FGSM | 10    | 1 / steps    | the row           | 1        | yes         |
 
 Norm, bounds and frozen cells are the space's business, target and sign the objective's.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.core.norms import draw, standard_normal
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss
 
 
 @dataclass
-class FGSM(Parameters):
+class Ascent(Attack, Parameters):
+    """Steepest ascent with projection: x <- project(x + step * radius * steepest(pull)).
+
+    Parameters
+    ----------
+    steps : int
+        Number of gradient steps.
+    step : float, optional
+        Length of one step as a share of the radius; 1 / steps by default.
+    momentum : float
+        How much of the pull is kept from step to step.
+    looks_ahead : bool
+        Take the gradient where the momentum alone would carry the row.
+    start : {"seed", "step", "ball"}
+        Begin at the row itself, a random step of `noise_share` off it, or anywhere in the ball.
+    noise_share : float
+        Length of the random step as a share of the radius.
+    stop_at : float, optional
+        Drop a row from the loop once its objective has reached this value. With the objective
+        `Margin`, 0 means: once it is misclassified.
+
+    Examples
+    --------
+    >>> from advaug.attacks.gradient import Ascent
+    >>> Ascent(steps=5, momentum=0.9, start="ball").get_params()["steps"]
+    5
+    """
+
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    steps: int = 10
+    step: float | None = None
+    momentum: float = 0.0
+    looks_ahead: bool = False
+    start: Literal["seed", "step", "ball"] = "seed"
+    noise_share: float = 0.0
+    stop_at: float | None = None
+
+    @property
+    def loss(self) -> Loss:
+        """The objective that `stop_at` makes sense with."""
+        return "odds" if self.stop_at is None else "margin"
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        return ascend(
+            problem,
+            steps=self.steps,
+            step=1 / max(self.steps, 1) if self.step is None else self.step,
+            momentum=self.momentum,
+            looks_ahead=self.looks_ahead,
+            start=self._start(problem),
+            stop_at=self.stop_at,
+        )
+
+    def _start(self, problem: AttackProblem) -> Tensor | None:
+        seed, space, radius = problem.seed, problem.space, problem.radius
+        if self.start == "seed":
+            return None
+        noise = draw(seed, problem.random)
+        if self.start == "ball":
+            return space.sample(seed, radius, noise)
+        move = space.steepest(standard_normal(noise), seed, radius)
+        return space.project(seed + move * self.noise_share, seed, radius)
+
+
+class Preset(Attack, Parameters):
+    """An attack that is an `Ascent` of these settings."""
+
+    requires: ClassVar[frozenset[str]] = Ascent.requires
+
+    @property
+    def ascent(self) -> Ascent:
+        """The settings of the loop."""
+        raise NotImplementedError
+
+    @property
+    def loss(self) -> Loss:
+        return self.ascent.loss
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        return self.ascent(problem)
+
+
+@dataclass
+class FGSM(Preset):
     """Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
 
     References
@@ -25,31 +116,30 @@ class FGSM(Parameters):
 
     Examples
     --------
+    >>> from sklearn.datasets import load_iris
+    >>> from advaug import AdversarialTransformer
     >>> from advaug.attacks import FGSM
-    >>> FGSM()
-    FGSM()
+    >>> X, y = load_iris(return_X_y=True)
+    >>> moved = AdversarialTransformer(attack=FGSM(), radius=0.1, random_state=0).fit(X, y)
+    >>> moved.transform(X[:1]).shape
+    (1, 4)
     """
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        return ascend(objective, seed, space, radius, steps=1, step=1.0)
+    @property
+    def ascent(self) -> Ascent:
+        return Ascent(steps=1, step=1.0)
 
 
 @dataclass
-class RFGSM(Parameters):
+class RFGSM(Preset):
     """R+FGSM: a random step first, then a gradient step with the rest of the radius.
 
-    x' = x + share * radius * sign(N(0, 1)), then x' + (1 - share) * radius * sign(grad J(x')).
+    x' = x + s * radius * sign(N(0, 1)), then x' + (1 - s) * radius * sign(grad J(x')), s the
+    share of the noise.
 
     Parameters
     ----------
-    share : float
+    noise_share : float
         Share of the radius that the random step takes, from 0 (FGSM) to below 1.
 
     References
@@ -60,28 +150,19 @@ class RFGSM(Parameters):
     Examples
     --------
     >>> from advaug.attacks import RFGSM
-    >>> RFGSM().share
-    0.5
+    >>> RFGSM(noise_share=0.25).ascent.step
+    0.75
     """
 
-    share: float = 0.5
+    noise_share: float = 0.5
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        noise = standard_normal(draw(seed, generator))
-        move = space.steepest(noise, seed, radius) * self.share
-        start = space.project(seed + move, seed, radius)
-        return ascend(objective, seed, space, radius, steps=1, step=1 - self.share, start=start)
+    @property
+    def ascent(self) -> Ascent:
+        return Ascent(1, 1 - self.noise_share, start="step", noise_share=self.noise_share)
 
 
 @dataclass
-class BIM(Parameters):
+class BIM(Preset):
     """Basic iterative method: PGD from the row itself, in steps that add up to the radius.
 
     Parameters
@@ -105,20 +186,13 @@ class BIM(Parameters):
     steps: int = 10
     step: float | None = None
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return ascend(objective, seed, space, radius, steps=self.steps, step=step)
+    @property
+    def ascent(self) -> Ascent:
+        return Ascent(self.steps, self.step)
 
 
 @dataclass
-class PGD(Parameters):
+class PGD(Preset):
     """Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
 
     Parameters
@@ -151,33 +225,13 @@ class PGD(Parameters):
     stop_at: float | None = None
 
     @property
-    def raises(self) -> str:
-        """The objective that `stop_at` makes sense with."""
-        return "odds" if self.stop_at is None else "margin"
-
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        start = space.sample(seed, radius, draw(seed, generator)) if self.random_start else None
-        return ascend(
-            objective,
-            seed,
-            space,
-            radius,
-            steps=self.steps,
-            step=self.step,
-            start=start,
-            stop_at=self.stop_at,
-        )
+    def ascent(self) -> Ascent:
+        start: Literal["ball", "seed"] = "ball" if self.random_start else "seed"
+        return Ascent(self.steps, self.step, start=start, stop_at=self.stop_at)
 
 
 @dataclass
-class MIFGSM(Parameters):
+class MIFGSM(Preset):
     """Momentum iterative FGSM: the pull gathers g / ||g||_1 over the steps.
 
     Parameters
@@ -204,33 +258,19 @@ class MIFGSM(Parameters):
     step: float | None = None
     momentum: float = 1.0
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return ascend(
-            objective, seed, space, radius, steps=self.steps, step=step, momentum=self.momentum
-        )
+    @property
+    def ascent(self) -> Ascent:
+        return Ascent(self.steps, self.step, self.momentum)
 
 
 @dataclass
-class NIFGSM(Parameters):
+class NIFGSM(Preset):
     """Nesterov iterative FGSM: MI-FGSM whose gradient is taken one momentum step ahead.
 
     Parameters
     ----------
-    steps : int
-        Number of gradient steps.
-    step : float, optional
-        Length of one step as a share of the radius; 1 / steps by default.
-    momentum : float
-        How much of the pull is kept from step to step (mu), and the length of the look ahead in
-        steps.
+    steps, step, momentum
+        As for `MIFGSM`; the momentum is also the length of the look ahead, in steps.
 
     References
     ----------
@@ -240,30 +280,14 @@ class NIFGSM(Parameters):
     Examples
     --------
     >>> from advaug.attacks import NIFGSM
-    >>> NIFGSM().momentum
-    1.0
+    >>> NIFGSM(steps=4).ascent.looks_ahead
+    True
     """
 
     steps: int = 10
     step: float | None = None
     momentum: float = 1.0
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        step = 1 / max(self.steps, 1) if self.step is None else self.step
-        return ascend(
-            objective,
-            seed,
-            space,
-            radius,
-            steps=self.steps,
-            step=step,
-            momentum=self.momentum,
-            looks_ahead=True,
-        )
+    @property
+    def ascent(self) -> Ascent:
+        return Ascent(self.steps, self.step, self.momentum, looks_ahead=True)

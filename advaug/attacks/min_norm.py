@@ -15,25 +15,24 @@ from advaug.attacks.ascent import refuse_no_gradient, value_and_gradient
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
+from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.space import Space
 from advaug.core.ties import exceeds, largest_size, stable_argmax, stable_topk
 
-CLEAR = 1e-5  # of the first objective: so far beyond a boundary rounding cannot undo it
+CLEAR = 1e-5  # share of the first objective: rounding cannot undo a step so far over a boundary
 
 
-def slopes(
+def goals_and_gradients(
     objective: Objective, x: Float[Tensor, "batch *shape"], most: int
 ) -> tuple[Float[Tensor, "batch goals"], list[Tensor]]:
-    """The `most` best of an objective's several goals in each row, and the gradient of each.
-
-    An objective without `each` is its own only goal.
-    """
+    """The `most` best of an objective's several goals in each row, and the gradient of each."""
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
-        values = objective.each(x) if hasattr(objective, "each") else objective(x)[:, None]
+        values = objective.each(x)
         refuse_no_gradient(values)
         if values.shape[1] > 1:
-            values = values.gather(1, stable_topk(values.detach(), most))
+            known = values.detach()
+            values = values.gather(1, stable_topk(known, most, largest_size(known)))
         goals = values.unbind(1)
         gradients = [
             torch.autograd.grad(goal, x, torch.ones_like(goal), retain_graph=goal is not goals[-1])
@@ -43,7 +42,7 @@ def slopes(
 
 
 @dataclass
-class DeepFool(Parameters):
+class DeepFool(Attack, Parameters):
     """To the nearest of the linearised boundaries, again and again until one is crossed.
 
     x <- x + (1 + overshoot) * |f| / ||grad f||_dual * steepest(grad f), f the goal of least
@@ -70,40 +69,32 @@ class DeepFool(Parameters):
     0.02
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
+    loss: ClassVar[Loss] = "margin"
+    is_min_norm: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
     steps: int = 50
     overshoot: float = 0.02
     candidates: int = 10
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        x = seed = seed.detach()
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        x = seed = problem.seed.detach()
+        objective, space, radius = problem.objective, problem.space, problem.radius
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
         back, one = space.projector(seed, radius), torch.ones_like(radius)
         for k in range(self.steps):
-            values, gradients = slopes(objective, x, self.candidates)
+            values, gradients = goals_and_gradients(objective, x, self.candidates)
             if k == 0:
-                edge = (CLEAR * values[:, 0].abs()).clamp_min(1e-6)
+                gain = gradients[0].flatten(1).abs().amax(1)  # of a coordinate that moves by 1
+                edge = CLEAR * values[:, 0].abs().maximum(gain / 10)
             going = ~(values[:, 0] > edge / 2)
             if not bool(going.all()):
                 done[rows[~going]] = x[~going]
                 x, seed, rows, radius = x[going], seed[going], rows[going], radius[going]
                 values, gradients = values[going], [gradient[going] for gradient in gradients]
-                edge = edge[going]
                 if not len(rows):
                     return done
-                back, one, objective = (
-                    space.projector(seed, radius),
-                    one[going],
-                    objective.take(going),
-                )
+                edge, one, objective = edge[going], one[going], objective.take(going)
+                back = space.projector(seed, radius)
             step = self._step(edge[:, None] - values, gradients, x, space, one)
             x = back(x + (1 + self.overshoot) * step)
         return done.index_copy(0, rows, x)
@@ -127,7 +118,7 @@ class DeepFool(Parameters):
 
 
 @dataclass
-class JSMA(Parameters):
+class JSMA(Attack, Parameters):
     """Sparse attack: at most `columns` columns change, each to the far end of its range.
 
     In each step the column of largest |gradient| * room goes all the way, up or down, until the
@@ -150,30 +141,25 @@ class JSMA(Parameters):
     JSMA(columns=2)
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
+    loss: ClassVar[Loss] = "margin"
+    is_min_norm: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
     columns: int = 3
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        x = seed.detach()
-        back, alone = space.projector(x, radius), space.with_norm(math.inf)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        x, space = problem.seed.detach(), problem.space
+        back, alone = space.projector(x, problem.radius), space.with_norm(math.inf)
         column = space.column_index(x).expand_as(x).flatten(1)
-        reach = radius.clamp_max(1e6)  # times 0 it must be 0
-        gradient = torch.zeros_like(x)
+        room = problem.radius.clamp_max(1e6)  # times 0 it must be 0
+        gradient, unit = torch.zeros_like(x), torch.zeros_like(room)
         for _ in range(self.columns):
-            value, gradient = value_and_gradient(objective, x)
-            move = back(x + alone.steepest(gradient, x, reach)) - x
+            value, gradient = value_and_gradient(problem.objective, x)
+            unit = unit.maximum(value.abs())
+            move = back(x + alone.steepest(gradient, x, room)) - x
             gain = torch.zeros_like(column, dtype=x.dtype)
             gain = gain.scatter_add(1, column, (gradient * move).flatten(1))
             best = stable_argmax(gain, unit=largest_size(gain))
             chosen = (column == best[:, None]).view_as(x)
-            chosen = chosen & per_row(~exceeds(value, 0.0), x)
+            chosen = chosen & per_row(~exceeds(value, 0.0, unit), x)
             x = back(torch.where(chosen, x + move, x))
         return x.add(gradient, alpha=0)

@@ -4,18 +4,18 @@
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from advaug.core.norms import draw, per_row, standard_normal
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem
 
 
 @dataclass
-class Noise(Parameters):
+class Noise(Attack, Parameters):
     """A random step of the attack's own kind and length: +-radius in every cell in norm inf.
 
     References
@@ -24,25 +24,21 @@ class Noise(Parameters):
 
     Examples
     --------
-    >>> from advaug.attacks import Noise
-    >>> Noise()
-    Noise()
+    >>> from sklearn.datasets import load_iris
+    >>> from advaug import AdversarialTransformer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> AdversarialTransformer(attack="noise", random_state=0).fit(X, y).transform(X[:2]).shape
+    (2, 4)
     """
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        move = space.steepest(standard_normal(draw(seed, generator)), seed, radius)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space, radius = problem.seed, problem.space, problem.radius
+        move = space.steepest(standard_normal(draw(seed, problem.random)), seed, radius)
         return space.project(seed + move, seed, radius)
 
 
 @dataclass
-class Uniform(Parameters):
+class Uniform(Attack, Parameters):
     """Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
 
     References
@@ -56,19 +52,13 @@ class Uniform(Parameters):
     Uniform()
     """
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        return space.sample(seed, radius, draw(seed, generator))
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        noise = draw(problem.seed, problem.random)
+        return problem.space.sample(problem.seed, problem.radius, noise)
 
 
 @dataclass
-class Direction(Parameters):
+class Direction(Attack, Parameters):
     """A direction that is equally likely everywhere (normal), as long as the radius in any norm.
 
     References
@@ -83,14 +73,10 @@ class Direction(Parameters):
     Direction()
     """
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        move = space.mask_frozen(standard_normal(draw(seed, generator)), seed)
-        size = space.distance(seed + move, seed).clamp_min(torch.finfo(seed.dtype).tiny)
+    requires: ClassVar[frozenset[str]] = frozenset({"cells"})
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space, radius = problem.seed, problem.space, problem.radius
+        move = space.mask_frozen(standard_normal(draw(seed, problem.random)), seed)
+        size = problem.distance(seed + move).clamp_min(torch.finfo(seed.dtype).tiny)
         return space.project(seed + move * per_row(radius / size, move), seed, radius)

@@ -1,72 +1,53 @@
 """NES and SPSA: the one gradient loop on a gradient that is only estimated, from scores.
 
-The objective's values at pairs of points beside the row give its slope there; `climb` does not
+The objective's values at pairs of points beside the row give its slope there; `ascend` does not
 know the difference.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from advaug.attacks.ascent import ascend
-from advaug.attacks.problem import AttackProblem, far, marked
-from advaug.core.chance import Chance
 from advaug.core.norms import per_row, standard_normal
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
 from advaug.core.ties import exceeds
 
 
-@dataclass(frozen=True)
-class EstimatedGradient:
-    """An objective with a slope from `pairs` of queries: f(x) + <g, x - its own value>.
+def estimated_gradient(
+    problem: AttackProblem, x: Tensor, step: int, *, pairs: int, delta: float, has_signs: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The objective at valid rows, and its slope from `pairs` pairs of queries.
 
-    g = mean of (f(x + r u) - f(x - r u)) / (2 r) u over the pairs, with normal u or with
-    signs; cells that do not move, or stay on their grid, have no part in it.
+    slope = mean of (f(x + d u) - f(x - d u)) / (2 d) u over the pairs, d = delta * radius, with
+    normal u or with signs; cells that do not move, or stay on their grid, have no part in it.
     """
-
-    ground: AttackProblem
-    chance: Chance
-    pairs: int
-    reach: float
-    has_signs: bool
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> "EstimatedGradient":
-        """The same for some of the rows."""
-        ground, chance = self.ground.take(rows), self.chance.take(rows)
-        return EstimatedGradient(ground, chance, self.pairs, self.reach, self.has_signs)
-
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        at = x.detach()
-        value = self.ground.worth(self.ground.shipped(at))
-        return value + ((x - at) * self._slope(at)).flatten(1).sum(1)
-
-    def _slope(self, x: Tensor) -> Tensor:
-        many, base = self.ground.again(self.pairs), x.repeat_interleave(self.pairs, 0)
-        noise = self.chance.draw(self.pairs, *x.shape[1:]).to(x).flatten(0, 1)
-        way = (noise - 0.5).sign() if self.has_signs else standard_normal(noise)
-        way = way * per_row(self.reach * many.radius, way)
-        no_ball = far(many)
-        there, back = (
-            many.shipped(base + side * way, rounding, no_ball)
-            for side, rounding in ((1, noise), (-1, 1 - noise))
-        )
-        ahead, behind = many.worth(there), many.worth(back)
-        differs = exceeds(ahead, behind) | exceeds(behind, ahead)
-        gain = (ahead - behind) * differs  # the sign of noise would be a whole step
-        pulls = (per_row(gain, base) * (there - back)).view(len(x), self.pairs, *x.shape[1:])
-        slope, size = pulls.mean(1), pulls.abs().mean(1)
-        slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # pulls that cancel leave noise
-        width = (2 * self.reach * self.ground.radius).square()  # once in the gain, once in the way
-        return slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x)
+    value, unit = problem.measure(problem.valid(x))
+    many, base = problem.repeat(pairs), x.repeat_interleave(pairs, 0)
+    noise = problem.random.at(step).uniform(pairs, *x.shape[1:]).to(x).flatten(0, 1)
+    way = (noise - 0.5).sign() if has_signs else standard_normal(noise)
+    way = way * per_row(delta * many.radius, way)
+    ahead, behind = (
+        many.valid_anywhere(base + way, noise),
+        many.valid_anywhere(base - way, 1 - noise),
+    )
+    (more, _), (less, _) = many.measure(ahead), many.measure(behind)
+    noise_unit = unit.repeat_interleave(pairs)
+    differs = exceeds(more, less, noise_unit) | exceeds(less, more, noise_unit)
+    gain = (more - less) * differs  # the sign of noise would be a whole step
+    pulls = (per_row(gain, base) * (ahead - behind)).view(len(x), pairs, *x.shape[1:])
+    slope, size = pulls.mean(1), pulls.abs().mean(1)
+    slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # pulls that cancel leave noise
+    width = (2 * delta * problem.radius).square()  # once in the gain, once in the way
+    return value, slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x), unit
 
 
 @dataclass
-class NES(Parameters):
+class NES(Attack, Parameters):
     """Natural evolution strategies: PGD on a slope estimated from 2 * pairs queries a step.
 
     Parameters
@@ -78,9 +59,9 @@ class NES(Parameters):
     momentum : float
         How much of the pull is kept from step to step: it averages the slopes.
     pairs : int
-        Pairs of points asked for one slope.
-    reach : float
-        Their distance from the row in each cell, as a share of the radius.
+        Pairs of points that are queried for one slope.
+    delta : float
+        Their distance from the row in each cell, as a share of the radius (the paper's sigma).
     stop_at : float, optional
         Drop a row once its objective has reached this value (`Margin`: 0 is misclassified).
 
@@ -96,32 +77,44 @@ class NES(Parameters):
     20
     """
 
-    raises: ClassVar[str] = "margin"
+    loss: ClassVar[Loss] = "margin"
+    requires: ClassVar[frozenset[str]] = frozenset({"cells"})
+    has_signs: ClassVar[bool] = False  # of the random directions
     steps: int = 20
     step: float = 0.2
     momentum: float = 0.9
     pairs: int = 10
-    reach: float = 0.2
+    delta: float = 0.2
     stop_at: float | None = 0.0
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        return _climbed(self, False, objective, seed, space, radius, generator)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        if self.pairs < 1 or not self.delta > 0:
+            raise ValueError(f"pairs must be at least 1 and delta above 0, got {self}")
+        if problem.radius.isinf().any():
+            raise ValueError(
+                f"{type(self).__name__} takes steps that are shares of the radius: give it a "
+                "finite one; HopSkipJump looks for the shortest move"
+            )
+        x = ascend(
+            problem,
+            steps=self.steps,
+            step=self.step,
+            momentum=self.momentum,
+            stop_at=self.stop_at,
+            gradient_of=partial(
+                estimated_gradient, pairs=self.pairs, delta=self.delta, has_signs=self.has_signs
+            ),
+        )
+        return mark_undefined(problem.valid(x), x.flatten(1).sum(1))
 
 
 @dataclass
-class SPSA(Parameters):
-    """Simultaneous perturbation: as NES, but every cell moves by + or - reach * radius.
+class SPSA(NES):
+    """Simultaneous perturbation: as NES, but every cell moves by + or - delta * radius.
 
     Parameters
     ----------
-    steps, step, momentum, pairs, reach, stop_at
+    steps, step, momentum, pairs, delta, stop_at
         As for `NES`.
 
     References
@@ -136,55 +129,4 @@ class SPSA(Parameters):
     10
     """
 
-    raises: ClassVar[str] = "margin"
-    steps: int = 20
-    step: float = 0.2
-    momentum: float = 0.9
-    pairs: int = 10
-    reach: float = 0.2
-    stop_at: float | None = 0.0
-
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        return _climbed(self, True, objective, seed, space, radius, generator)
-
-
-def _climbed(
-    attack: NES | SPSA,
-    has_signs: bool,
-    objective: Objective,
-    seed: Tensor,
-    space: Space,
-    radius: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    if attack.pairs < 1 or not attack.reach > 0:
-        raise ValueError(
-            f"pairs must be at least 1 and reach above 0, got pairs={attack.pairs}, "
-            f"reach={attack.reach}"
-        )
-    if radius.isinf().any():
-        raise ValueError(
-            f"{type(attack).__name__} takes steps that are shares of the radius: give it a finite "
-            "one; HopSkipJump looks for the shortest move"
-        )
-    ground = AttackProblem(objective, seed.detach(), space, radius)
-    chance = Chance.of(seed, generator)
-    estimated = EstimatedGradient(ground, chance, attack.pairs, attack.reach, has_signs)
-    x = ascend(
-        estimated,
-        seed,
-        space,
-        radius,
-        steps=attack.steps,
-        step=attack.step,
-        momentum=attack.momentum,
-        stop_at=attack.stop_at,
-    )
-    return marked(ground.shipped(x), x.flatten(1).sum(1))
+    has_signs: ClassVar[bool] = True

@@ -1,62 +1,74 @@
 """One move or one patch for all rows: an attack on a single row, the thing that they share.
 
-What is raised is the mean objective of a few rows at a time, each one's capped, so that rows that
-are over pull no more. `learn` returns the attack with what it has learnt; without it, each call
-learns from the rows it is given.
+They raise the mean objective of a few rows at a time, each one's capped, so that rows that are over
+pull no more. `fit` returns the attack with what it has learnt; without it, each call learns from
+the rows it is given.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from advaug.attacks.ascent import ascend, value_and_gradient
-from advaug.core.norms import draw
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
+from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.space import Space
 from advaug.core.ties import largest_size, stable_topk
 
-Place = Callable[[Tensor, Tensor], Tensor]  # what is shared (1, *shape), rows -> moved rows
+PLACES = 1  # the stream of random numbers that places a patch; stream 0 chooses rows
+
+# what is shared (1, *shape), some of the rows, number of the step -> moved rows
+Apply = Callable[[Tensor, AttackProblem, int], Tensor]
 
 
-@dataclass(frozen=True)
-class SharedObjective:
-    """The objective of what all rows share: their mean, of `batch` rows drawn at each call."""
-
-    objective: Objective
-    place: Place
-    rows: int
-    batch: int
-    cap: float
-    generator: torch.Generator
-
-    def __call__(self, shared: Float[Tensor, "1 *shape"]) -> Float[Tensor, " 1"]:
-        source = self.generator
-        rows = torch.randperm(self.rows, generator=source, device=source.device)[: self.batch]
-        rows = rows.to(shared.device)
-        value: Tensor = self.objective.take(rows)(self.place(shared, rows))
-        return value.clamp_max(self.cap).mean()[None]
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return self
+def rows_of_step(problem: AttackProblem, step: int, batch_size: int) -> AttackProblem:
+    """The rows that a step looks at: those of smallest random numbers there."""
+    return problem.take(problem.random.at(step).uniform(1)[:, 0].argsort(stable=True)[:batch_size])
 
 
-def median_objective(
-    objective: Objective, seed: Float[Tensor, "batch *shape"], batch: int
-) -> float:
-    """The median size of the objective: what counts as far over, however sure a model is."""
-    with torch.no_grad():
-        return float(objective.take(torch.arange(len(seed))[:batch])(seed[:batch]).abs().median())
+def raise_for_all(
+    problem: AttackProblem,
+    start: Float[Tensor, "1 *shape"],
+    space: Space,
+    apply: Apply,
+    batch_size: int,
+    **settings: Any,
+) -> Float[Tensor, "*shape"]:
+    """What all rows share, where the mean of their objectives is high, each one's capped.
+
+    The cap is the median size of the objective: what counts as far over, however sure a model is.
+    """
+    batches = problem.at(0)
+    few = rows_of_step(batches, 0, batch_size)
+    cap = float(few.measure(few.seed)[0].abs().median())
+
+    def gradient_of(_: AttackProblem, shared: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        some = rows_of_step(batches, step, batch_size)
+
+        def mean(shared: Tensor) -> Tensor:
+            value: Tensor = some.objective(apply(shared, some, step))
+            return value.clamp_max(cap).mean()[None]
+
+        value, gradient = value_and_gradient(mean, shared)
+        return value, gradient, value
+
+    one = replace(
+        problem.take(torch.zeros_like(problem.random.keys[:1])),
+        seed=start,
+        space=space,
+        radius=problem.radius.amax(dim=0, keepdim=True),
+    )
+    return ascend(one, gradient_of=gradient_of, **settings)[0]
 
 
 @dataclass
-class UAP(Parameters):
+class UAP(Attack, Parameters):
     """Universal perturbation: one move of length `radius` that fools most rows, seen or not.
 
     Steepest ascent with momentum on the mean over rows of min(objective(x + v), cap), v in the
@@ -88,56 +100,38 @@ class UAP(Parameters):
     128
     """
 
-    raises: ClassVar[str] = "margin"
+    loss: ClassVar[Loss] = "margin"
+    is_universal: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"cells", "gradient"})
     steps: int = 40
     step: float = 0.1
     momentum: float = 0.9
     batch_size: int = 128
     move: Tensor | None = field(default=None, repr=False, compare=False)
 
-    def learn(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Self:
-        """The same attack with the move learnt from these rows."""
+    def fit(self, problem: AttackProblem) -> Self:
+        """The same attack with the move learnt from the problem's rows."""
 
-        def place(move: Tensor, rows: Tensor) -> Tensor:
-            return apply_shared_move(seed[rows], move, space, None)
+        def apply(move: Tensor, some: AttackProblem, step: int) -> Tensor:
+            return apply_shared_move(some.seed, move, some.space, None)
 
-        most, cap = (
-            radius.amax(dim=0, keepdim=True),
-            median_objective(objective, seed, self.batch_size),
-        )
-        goal = SharedObjective(objective, place, len(seed), self.batch_size, cap, generator)
-        start = torch.zeros_like(seed[:1])
-        move = ascend(
-            goal,
-            start,
-            space.displacement_space(),
-            most,
+        move = raise_for_all(
+            problem,
+            torch.zeros_like(problem.seed[:1]),
+            problem.space.displacement_space(),
+            apply,
+            self.batch_size,
             steps=self.steps,
             step=self.step,
             momentum=self.momentum,
         )
-        return replace(self, move=move[0])
+        return replace(self, move=move)
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        learnt = self
-        if self.move is None:
-            learnt = self.learn(objective, seed, space, radius, generator)
-        refuse_other_shape(self, learnt.move, seed)
-        return apply_shared_move(seed, cast(Tensor, learnt.move).to(seed)[None], space, radius)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        move = self.fit(problem).move if self.move is None else self.move
+        refuse_other_shape(self, move, problem.seed)
+        move = cast(Tensor, move).to(problem.seed)[None]
+        return apply_shared_move(problem.seed, move, problem.space, problem.radius)
 
 
 def refuse_other_shape(
@@ -166,10 +160,10 @@ def apply_shared_move(
 
 
 @dataclass
-class Patch(Parameters):
+class Patch(Attack, Parameters):
     """Adversarial patch: a small thing that fools most rows wherever it is put.
 
-    Images (c, h, w) or (h, w): a patch of random place, size and turn in each row. Signals
+    Images (c, h, w) or (h, w): a patch of random place, size and rotation in each row. Signals
     (channels, time): a window of random place and length. Tables: the same values in the few
     columns that the model reads most. No cell moves farther than the radius.
 
@@ -182,8 +176,8 @@ class Patch(Parameters):
     sizes : (float, float)
         Least and largest side of the patch, as a share of the row's; of a table's columns the
         larger share is covered.
-    turn : float
-        Largest turn of an image's patch, in degrees.
+    rotation_max : float
+        Largest rotation of an image's patch, in degrees.
     is_signal : bool, optional
         Rows are (channels, time); None: where they move in a `BandLimited`, as signals do.
     batch_size : int
@@ -198,74 +192,58 @@ class Patch(Parameters):
     Examples
     --------
     >>> from advaug.attacks import Patch
-    >>> Patch(sizes=(0.2, 0.3)).turn
+    >>> Patch(sizes=(0.2, 0.3)).rotation_max
     20.0
     """
 
-    raises: ClassVar[str] = "margin"
+    loss: ClassVar[Loss] = "margin"
+    is_universal: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"cells", "gradient"})
     steps: int = 100
     step: float = 0.1
     sizes: tuple[float, float] = (0.3, 0.5)
-    turn: float = 20.0
+    rotation_max: float = 20.0
     is_signal: bool | None = None
     batch_size: int = 128
     patch: Tensor | None = field(default=None, repr=False, compare=False)
     covers: Tensor | None = field(default=None, repr=False, compare=False)
 
-    def learn(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Self:
-        """The same attack with the patch learnt from these rows."""
-        covers = None
+    def fit(self, problem: AttackProblem) -> Self:
+        """The same attack with the patch learnt from the problem's rows."""
+        seed, space, covers = problem.seed, problem.space, None
         if seed.dim() == 2:
-            covers = most_influential_columns(objective, seed, space, self.sizes[1])
+            covers = most_influential_columns(problem, self.sizes[1])
         learner = replace(self, covers=covers)
 
-        def place(patch: Tensor, rows: Tensor) -> Tensor:
-            noise = draw(seed[rows].flatten(1)[:, :1].expand(-1, 4), generator)
-            return learner._placed(patch, seed[rows], space, None, noise)
+        def apply(patch: Tensor, some: AttackProblem, step: int) -> Tensor:
+            return learner._put(patch, some.at(PLACES).at(step), None)
 
-        most, cap = (
-            radius.amax(dim=0, keepdim=True),
-            median_objective(objective, seed, self.batch_size),
+        patch = raise_for_all(
+            problem,
+            seed.mean(0, keepdim=True),
+            space.with_norm(math.inf),
+            apply,
+            self.batch_size,
+            steps=self.steps,
+            step=self.step,
         )
-        goal = SharedObjective(objective, place, len(seed), self.batch_size, cap, generator)
-        center, flat = seed.mean(0, keepdim=True), space.with_norm(math.inf)
-        patch = ascend(goal, center, flat, most, steps=self.steps, step=self.step)
-        return replace(learner, patch=patch[0])
+        return replace(learner, patch=patch)
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        learnt = self
-        if self.patch is None:
-            learnt = self.learn(objective, seed, space, radius, generator)
-        refuse_other_shape(self, learnt.patch, seed)
-        noise = draw(seed.flatten(1)[:, :1].expand(-1, 4), generator)
-        patch = cast(Tensor, learnt.patch).to(seed)[None]
-        return learnt._placed(patch, seed, space, radius, noise)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        learnt = self.fit(problem) if self.patch is None else self
+        refuse_other_shape(self, learnt.patch, problem.seed)
+        patch = cast(Tensor, learnt.patch).to(problem.seed)[None]
+        return learnt._put(patch, problem.at(PLACES), problem.radius)
 
-    def _placed(
-        self, patch: Tensor, seed: Tensor, space: Space, radius: Tensor | None, noise: Tensor
-    ) -> Tensor:
-        """Each row with the patch on it; frozen and missing cells stay."""
+    def _put(self, patch: Tensor, problem: AttackProblem, radius: Tensor | None) -> Tensor:
+        """Each row with the patch on it, where its random numbers say."""
+        seed, space = problem.seed, problem.space
         if self.covers is not None:
             there, cover = patch, self.covers.to(seed.device)
         else:
             is_signal = space.window_axes == 1 if self.is_signal is None else self.is_signal
-            there, cover = self._thrown(patch, seed, noise, is_signal)
-        move = torch.where(cover, there - seed, 0.0)
-        return apply_shared_move(seed, move, space, radius)
+            there, cover = self._thrown(patch, seed, problem.random.uniform(4).to(seed), is_signal)
+        return apply_shared_move(seed, torch.where(cover, there - seed, 0.0), space, radius)
 
     def _thrown(
         self, patch: Tensor, seed: Tensor, noise: Tensor, is_signal: bool
@@ -274,7 +252,7 @@ class Patch(Parameters):
         small, large = self.sizes
         size = small + (large - small) * noise[:, 0]
         across, down = ((1 - size) * (2 * noise[:, k] - 1) for k in (1, 2))
-        angle = math.radians(self.turn) * (2 * noise[:, 3] - 1)
+        angle = math.radians(self.rotation_max) * (2 * noise[:, 3] - 1)
         wide = seed[:, :, None] if is_signal else seed.view(len(seed), -1, *seed.shape[-2:])
         high = torch.ones_like(size) if is_signal else size
         down, angle = (down * (high < 1), angle * (high < 1))
@@ -289,14 +267,13 @@ class Patch(Parameters):
         return there.view_as(seed), cover.reshape(seed.shape)
 
 
-def most_influential_columns(
-    objective: Objective, seed: Float[Tensor, "batch width"], space: Space, share: float
-) -> Shaped[Tensor, " width"]:
-    """The share of the columns (at least one) on which the objective leans most."""
-    _, gradient = value_and_gradient(objective, seed)
+def most_influential_columns(problem: AttackProblem, share: float) -> Bool[Tensor, " width"]:
+    """The share of the columns (at least one) on which the objective depends most."""
+    seed, space = problem.seed, problem.space
+    _, gradient = value_and_gradient(problem.objective, seed)
     column: Int[Tensor, " width"] = space.column_index(seed)
-    leaning = space.mask_frozen(gradient, seed).abs().mean(0)
-    leaning = torch.zeros_like(leaning).index_add(0, column, leaning)
+    size = space.mask_frozen(gradient, seed).abs().mean(0)
+    size = torch.zeros_like(size).index_add(0, column, size)
     count = max(int(share * (int(column.max()) + 1)), 1)
-    most = stable_topk(leaning[None], count, unit=largest_size(leaning[None]))
+    most = stable_topk(size[None], count, unit=largest_size(size[None]))
     return torch.isin(column, most)

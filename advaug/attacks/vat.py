@@ -3,28 +3,26 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
 from advaug.core.norms import draw, standard_normal
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss
 
 
 @dataclass
-class VAT(Parameters):
+class VAT(Attack, Parameters):
     """Virtual adversarial perturbation: where the model's answer changes most, label unknown.
 
     Power iteration on KL(p(seed) || p(x)) from a random direction: d <- steepest(grad at
-    seed + near * d), then x = seed + radius * d. Raises `Divergence`.
+    seed + xi * radius * d), then x = seed + radius * d. Raise `Divergence`.
 
     Parameters
     ----------
-    iterations : int
+    steps : int
         Power iterations.
-    near : float
+    xi : float
         How far from the row the gradient is taken, as a share of the radius: at the row it is 0.
 
     References
@@ -35,25 +33,19 @@ class VAT(Parameters):
     Examples
     --------
     >>> from advaug.attacks import VAT
-    >>> VAT().iterations
+    >>> VAT().steps
     1
     """
 
-    raises: ClassVar[str] = "divergence"
-    iterations: int = 1
-    near: float = 0.05
+    loss: ClassVar[Loss] = "divergence"
+    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    steps: int = 1
+    xi: float = 0.05
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        seed, back = seed.detach(), space.projector(seed.detach(), radius)
-        pull = standard_normal(draw(seed, generator))
-        for _ in range(self.iterations):
-            near = back(seed + self.near * space.steepest(pull, seed, radius))
-            _, pull = value_and_gradient(objective, near)
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space, radius = problem.seed.detach(), problem.space, problem.radius
+        back, pull = space.projector(seed, radius), standard_normal(draw(seed, problem.random))
+        for _ in range(self.steps):
+            near = back(seed + self.xi * space.steepest(pull, seed, radius))
+            _, pull = value_and_gradient(problem.objective, near)
         return back(seed + space.steepest(pull, seed, radius)).add(pull, alpha=0)

@@ -9,6 +9,8 @@ from advaug.core.objectives import Logits
 from advaug.core.space import Space
 
 Provides = frozenset[str]
+# `native` gives one number for each column, an affine function of the encoded row.
+AFFINE_COLUMNS = "affine_columns"
 CELLS: Provides = frozenset({"cells", "gradient"})  # Numbers that move by a little: most rows are.
 
 

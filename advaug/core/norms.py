@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from advaug.core.chance import Chance
 from advaug.core.row_random import RowRandom
 from advaug.core.ties import largest_size, stable_argmax, stable_argsort
 
@@ -135,20 +134,7 @@ def ball(
     return direction * per_row(radius * share / size, noise)
 
 
-def draw(
-    like: Float[Tensor, "batch *shape"], generator: torch.Generator | Chance | RowRandom
-) -> Float[Tensor, "batch *shape"]:
-    """Uniform noise for each cell, the same rows whatever the batch or the device.
-
-    Drawn on the generator's own device in row order, then moved; or each row from its own chance.
-    """
-    if isinstance(generator, RowRandom):
-        noise = generator.uniform(*like.shape[1:])
-    elif isinstance(generator, Chance):
-        noise = generator.draw(*like.shape[1:])
-    else:
-        noise = torch.rand(
-            like.shape, generator=generator, dtype=torch.float32, device=generator.device
-        )
-    noise = noise.to(device=like.device, dtype=like.dtype)
+def draw(like: Float[Tensor, "batch *shape"], random: RowRandom) -> Float[Tensor, "batch *shape"]:
+    """Uniform noise for each cell of the rows, as each row's own random numbers have it."""
+    noise = random.uniform(*like.shape[1:]).to(device=like.device, dtype=like.dtype)
     return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1

@@ -6,60 +6,102 @@ here and nowhere else.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.tensor_fields import some_rows
+from advaug.core.ties import largest_size
+
 Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
 
 
-@runtime_checkable
-class RowLogits(Protocol):
-    """Logits that depend on which row of the data each row of the batch starts from.
+class RowLogits:
+    """Logits that know more of each row than its coordinates, or more of the model: inherit."""
 
-    Logits that are a function of the coordinates alone need no `take`.
-    """
+    tree_regions: Any = None  # the boxes in which the model says one thing, if it is made of trees
 
-    def __call__(self, x: Tensor, /) -> Tensor: ...
-
-    def take(self, rows: Tensor, /) -> Self:
-        """The logits for some of the rows, or for some of them several times."""
-        ...
-
-
-@runtime_checkable
-class RegionLogits(RowLogits, Protocol):
-    """Logits of a model that may know the boxes in which they are constant.
-
-    Attributes
-    ----------
-    regions : `advaug.models.trees.Trees` or None
-    """
-
-    regions: Any
+    def take(self, rows: Shaped[Tensor, " some"], /) -> Self:
+        """The same for some of the rows, or for some of them several times."""
+        return self
 
 
 def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
-    """The logits for some of the rows of a batch."""
+    """The logits of some of the rows, where the model is asked with more than their coordinates."""
     return logits.take(rows) if isinstance(logits, RowLogits) else logits
 
 
-def regions_of(logits: Any) -> Any:
-    """The boxes in which the logits are constant; None where they are not known."""
-    return logits.regions if isinstance(logits, RegionLogits) else None
-
-
 class Objective(Protocol):
-    """(batch, *shape) -> (batch,), to be raised."""
+    """(batch, *shape) -> (batch,), to be raised; inherit from it for the defaults.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class First(Objective):
+    ...     def __call__(self, x):
+    ...         return x[:, 0]
+    ...
+    ...     def take(self, rows):
+    ...         return self
+    >>> First().measure(torch.tensor([[-2.0, 3.0]]))
+    (tensor([-2.]), tensor([2.]))
+    """
 
     def __call__(self, x: Tensor, /) -> Tensor: ...
 
     def take(self, rows: Tensor, /) -> Self:
         """The same objective for some of the rows."""
         ...
+
+    def each(self, x: Tensor, /) -> Tensor:
+        """(batch, goals): where it is the best of several goals, the value of each."""
+        value: Tensor = self(x)[:, None]
+        return value
+
+    def measure(self, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """The value, and the size of the terms that it is a difference of: the unit of its noise.
+
+        Two values that differ by noise, see `advaug.core.ties`, count as equal.
+        """
+        value = self(x)
+        return value, value.abs()
+
+    @property
+    def tree_regions(self) -> Any:
+        """The boxes in which the model says one thing, if it is made of trees; else None."""
+        return None
+
+
+@dataclass(frozen=True)
+class LogitObjective(Objective):
+    """An objective of a model's logits: its further fields are tensors with a value for each row,
+    or the same for all rows."""
+
+    logits: Logits
+
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        """The objective of rows with these logits."""
+        raise NotImplementedError
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        return self.value(self.logits(x))
+
+    def measure(
+        self, x: Float[Tensor, "batch *shape"]
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        logits = self.logits(x)
+        return self.value(logits), largest_size(logits)[:, 0]
+
+    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
+        values = {one.name: some_rows(getattr(self, one.name), rows) for one in fields(self)}
+        return replace(self, **values | {"logits": of_rows(self.logits, rows)})
+
+    @property
+    def tree_regions(self) -> Any:
+        return self.logits.tree_regions if isinstance(self.logits, RowLogits) else None
 
 
 def margin(
@@ -90,34 +132,29 @@ def log_odds(
 
 
 @dataclass(frozen=True)
-class Odds:
+class Odds(LogitObjective):
     """Raise the odds against `label` (untargeted) or for it (targeted): FGSM's objective."""
 
-    logits: Logits
     label: Tensor
     targeted: bool = False
 
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        value = log_odds(self.logits(x), self.label)
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        value = log_odds(logits, self.label)
         return value if self.targeted else -value
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
 
 
 @dataclass(frozen=True)
-class Margin:
+class Margin(LogitObjective):
     """The same on the margin: above 0 exactly where the prediction has left (reached) `label`.
 
     `each` has it for each other class alone, for an attack that looks for the nearest boundary.
     """
 
-    logits: Logits
     label: Tensor
     targeted: bool = False
 
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        value = margin(self.logits(x), self.label)
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        value = margin(logits, self.label)
         return value if self.targeted else -value
 
     def each(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch goals"]:
@@ -129,24 +166,16 @@ class Margin:
         others = torch.arange(1, classes, device=logits.device) + self.label[:, None]
         return logits.gather(1, others % classes) - own
 
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, logits=of_rows(self.logits, rows), label=self.label[rows])
-
 
 @dataclass(frozen=True)
-class TargetMargin:
+class TargetMargin(LogitObjective):
     """Bring the label's margin to `level`: 0 is reached, below 0 is the distance to it."""
 
-    logits: Logits
     label: Tensor
     level: Tensor
 
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        return -(margin(self.logits(x), self.label) - self.level).abs()
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        logits = of_rows(self.logits, rows)
-        return replace(self, logits=logits, label=self.label[rows], level=self.level[rows])
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        return -(margin(logits, self.label) - self.level).abs()
 
 
 def divergence(
@@ -158,17 +187,13 @@ def divergence(
 
 
 @dataclass(frozen=True)
-class Divergence:
+class Divergence(LogitObjective):
     """KL(p(seed) || p(x)): how far the model's answer has moved. It needs no label."""
 
-    logits: Logits
     before: Tensor
 
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        return divergence(self.before, self.logits(x))
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, logits=of_rows(self.logits, rows), before=self.before[rows])
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        return divergence(self.before, logits)
 
 
 def number(logits: Float[Tensor, "batch 2"]) -> Float[Tensor, " batch"]:
@@ -177,29 +202,25 @@ def number(logits: Float[Tensor, "batch 2"]) -> Float[Tensor, " batch"]:
 
 
 @dataclass(frozen=True)
-class SquaredError:
+class SquaredError(LogitObjective):
     """Raise the squared error of a net's number."""
 
-    logits: Logits
     target: Tensor
 
-    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        return (number(self.logits(x)) - self.target).square()
-
-    def take(self, rows: Shaped[Tensor, " some"]) -> Self:
-        return replace(self, logits=of_rows(self.logits, rows), target=self.target[rows])
+    def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+        return (number(logits) - self.target).square()
 
 
 def objective_of(
-    raises: str,
+    loss: str,
     logits: Logits,
     x: Float[Tensor, "batch *shape"],
     label: Int[Tensor, " batch"] | None,
 ) -> Odds | Margin | Divergence:
-    """What an attack wants raised on rows x: "odds", "margin", or "divergence" (no label)."""
-    if raises == "divergence":
+    """The objective of a name on rows x: "odds", "margin", or "divergence" (no label)."""
+    if loss == "divergence":
         with torch.no_grad():
             return Divergence(logits, logits(x))
     if label is None:
-        raise ValueError(f"label must be given to raise {raises!r}: only 'divergence' needs none")
-    return (Margin if raises == "margin" else Odds)(logits, label)
+        raise ValueError(f"label must be given to raise {loss!r}: only 'divergence' needs none")
+    return (Margin if loss == "margin" else Odds)(logits, label)

@@ -1,7 +1,7 @@
 """The one argument of every attack, and what an attack says of itself."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -11,6 +11,11 @@ from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
+from advaug.core.ties import exceeds
+
+Loss = Literal["odds", "margin", "divergence"]
+
+UNBOUNDED = 1e9  # a radius that nothing reaches, but that keeps budgets of flips
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,23 @@ class AttackProblem:
         The rows' own random numbers.
     reference_rows : Tensor (rows, *shape), optional
         Encoded real rows, for attacks that start from some or copy their cells.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from advaug.attacks import FGSM, AttackProblem
+    >>> from advaug.core.box import Box
+    >>> from advaug.core.objectives import Margin
+    >>> from advaug.core.row_random import RowRandom
+    >>> weight = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> seed, label = torch.tensor([[0.75, 0.5]]), torch.tensor([0])
+    >>> objective = Margin(lambda x: x @ weight, label)
+    >>> space, radius = Box(torch.tensor(0.0), torch.tensor(1.0)), torch.tensor([0.25])
+    >>> random = RowRandom.of(seed=0, label=0, rows=torch.arange(1))
+    >>> problem = AttackProblem(objective, seed, space, radius, random)
+    >>> x = FGSM()(problem)
+    >>> x, problem.succeeds(x)
+    (tensor([[0.5000, 0.7500]]), tensor([True]))
     """
 
     objective: Objective
@@ -74,6 +96,19 @@ class AttackProblem:
         x = self.seed + self.space.mask_frozen(x - self.seed, self.seed)
         return self.space.snap(self.space.project(x, self.seed, radius), self.seed, radius, noise)
 
+    def valid_anywhere(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        noise: Float[Tensor, "batch *shape"] | None = None,
+    ) -> Float[Tensor, "batch *shape"]:
+        """`valid`, however far from the seed."""
+        return self.valid(x, noise, torch.full_like(self.radius, UNBOUNDED))
+
+    def contains(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
+        """Whether rows lie in their balls, give or take float rounding."""
+        beyond = (self.space.project(x, self.seed, self.radius) - x).flatten(1).abs().amax(1)
+        return beyond <= 1e-5 * (x - self.seed).flatten(1).abs().amax(1)
+
     def movable(self) -> Bool[Tensor, "batch columns"]:
         """Which of the user's columns may move in each row."""
         column = self.space.column_index(self.seed).flatten()
@@ -81,36 +116,55 @@ class AttackProblem:
         found = torch.zeros(len(free), int(column.max()) + 1, device=free.device)
         return found.index_add_(1, column, free.float()) > 0
 
-    def query(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
-        """The objective of rows, without a gradient: one query of the model for each."""
+    def measure(
+        self, x: Float[Tensor, "batch *shape"]
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """The objective of rows and the unit of its noise: one query of the model for each."""
         with torch.no_grad():
-            return self.objective(x).detach()
+            value, unit = self.objective.measure(x)
+        return value.detach(), unit.detach()
 
     def succeeds(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
-        """Whether the objective of each row is above 0: one query for each."""
-        return self.query(x) > 0
+        """Whether the objective of each row is above 0 by more than noise: one query for each."""
+        value, unit = self.measure(x)
+        return exceeds(value, 0.0, unit)
 
     def distance(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """How far the rows lie from their seeds."""
         return self.space.distance(x, self.seed)
 
-    def mark_undefined(
-        self, x: Float[Tensor, "batch *shape"], value: Float[Tensor, " batch"]
-    ) -> Float[Tensor, "batch *shape"]:
-        """x, but NaN in rows whose objective is no number: they must not pass as unmoved."""
-        return x.masked_fill(per_row(value.isnan(), x), torch.nan)
+
+def mark_undefined(
+    x: Float[Tensor, "batch *shape"], value: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch *shape"]:
+    """x, but NaN in rows whose objective is no number: they must not pass as unmoved."""
+    return x.masked_fill(per_row(value.isnan(), x), torch.nan)
 
 
+@runtime_checkable
 class Attack(Protocol):
     """attack(problem) -> x (batch, *shape): rows that raise the problem's objective.
 
-    An attack is a dataclass that inherits from this protocol. It knows no label, no sign, no norm
-    and no model: the objective and the space know them. Every member has a default.
+    An attack is a dataclass that inherits from this protocol and from `Parameters`. It knows no
+    label, no sign, no norm and no model: the objective and the space know them. Every member but
+    the call has a default.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from advaug.attacks import Attack
+    >>> from advaug.core.parameters import Parameters
+    >>> @dataclass
+    ... class Nothing(Attack, Parameters):
+    ...     def __call__(self, problem):
+    ...         return problem.seed.clone()
+    >>> Nothing().loss, sorted(Nothing().requires), Nothing().get_params()
+    ('odds', [], {})
     """
 
     @property
-    def loss(self) -> str:
-        """What it raises by default: "odds", "margin" or "divergence" (`objective_of`)."""
+    def loss(self) -> Loss:
+        """What it raises by default: see `objective_of`."""
         return "odds"
 
     @property
@@ -119,8 +173,13 @@ class Attack(Protocol):
         return False
 
     @property
+    def stop_at(self) -> float | None:
+        """The value of the objective at which a row is left as it is; None: never."""
+        return None
+
+    @property
     def needs_reference_rows(self) -> bool:
-        """Whether the problem must hold real rows."""
+        """Whether the estimators put real rows into its problem."""
         return False
 
     @property
@@ -130,7 +189,13 @@ class Attack(Protocol):
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the domain and the model must provide, such as "gradient" or "edits"."""
+        """What the domain and the model must provide.
+
+        "gradient": the model is differentiable in the rows. "cells": rows are numbers, each of
+        which may move. "edits": rows are sequences that move by edits. "embedding": the model
+        reads tokens through a `torch.nn.Embedding`. "time_axis": rows are (channels, time).
+        "tree_regions": the model is made of trees whose thresholds can be read.
+        """
         return frozenset()
 
     def fit(self, problem: AttackProblem) -> Self:
@@ -140,3 +205,12 @@ class Attack(Protocol):
     def __call__(self, problem: AttackProblem) -> Tensor:
         """Rows within the radius of their seeds; NaN in a row whose objective is no number."""
         ...
+
+
+def refuse_no_attack(attack: object) -> None:
+    """TypeError for what is no attack, such as a plain function."""
+    if not isinstance(attack, Attack):
+        raise TypeError(
+            f"attack must be a name or an attack, got {attack!r}: write a dataclass that inherits "
+            "from advaug.attacks.Attack, with __call__(self, problem)"
+        )

@@ -5,6 +5,7 @@ order of the work, or on the device (as Salmon, Moraes, Dror, Shaw. Parallel ran
 as 1, 2, 3. SC 2011).
 """
 
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -65,6 +66,7 @@ def mix_bits(bits: Int[Tensor, "*shape"], shift: int, factor: int) -> Int[Tensor
     return bits.mul_(factor)
 
 
+@dataclass(frozen=True, eq=False)
 class RowRandom:
     """Uniform random numbers of each row of a batch.
 
@@ -87,13 +89,20 @@ class RowRandom:
     True
     """
 
-    def __init__(self, keys: Int[Tensor, " batch"]) -> None:
-        self.keys = keys
+    keys: Int[Tensor, " batch"]
 
     @classmethod
     def of(cls, seed: int, label: int, rows: Int[Tensor, " batch"]) -> Self:
         """The numbers of the rows with these row numbers in a class."""
         return cls(mix_keys(rows + signed(mix_seed(seed, label)), 0))
+
+    @classmethod
+    def from_generator(cls, count: int, generator: torch.Generator) -> Self:
+        """For rows that are drawn anew in each step of a training: keys drawn in row order."""
+        keys = torch.randint(
+            2**62, (count,), generator=generator, device=generator.device, dtype=torch.long
+        )
+        return cls(keys)
 
     def take(self, rows: Shaped[Tensor, " some"] | list[int]) -> Self:
         """Those of some of the rows, or of some of them several times."""

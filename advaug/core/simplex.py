@@ -66,8 +66,12 @@ class Simplex(Space):
         self, score: Float[Tensor, "batch positions"], unit: float | Tensor = 1.0
     ) -> Bool[Tensor, "batch positions"]:
         """The `flips` positions of highest score above 0 in each row; of tied ones, the first."""
-        best = stable_argsort(score, unit)[:, : self.flips]
-        return torch.zeros_like(score, dtype=torch.bool).scatter(1, best, True) & (score > 0)
+        if self.flips == 1:
+            best = stable_argmax(score, unit)[:, None]
+        else:
+            best = stable_argsort(score, unit)[:, : self.flips]
+        is_best = torch.zeros_like(score, dtype=torch.bool).scatter(1, best, True)
+        return is_best & exceeds(score, 0.0, unit)
 
     def _moved(self, x: Tensor, seed: Tensor) -> Float[Tensor, "batch positions"]:
         """How much of each position has left the seed, from 0 to 1."""
@@ -84,8 +88,7 @@ class Simplex(Space):
         unit = gradient.abs().amax((1, 2))[:, None]  # gains are differences of gradients
         reached = gradient.masked_fill(~self.reachable, -torch.inf)
         level = stable_argmax(reached, unit[..., None])[..., None]
-        best, own = reached.gather(-1, level)[..., 0], (gradient * x).sum(-1)
-        gain = torch.where(exceeds(best, own, unit), best - own, 0.0)
+        gain = reached.gather(-1, level)[..., 0] - (gradient * x).sum(-1)
         gain = gain.masked_fill(self._is_fixed(x) | (per_row(radius, gain) <= 0), -torch.inf)
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
         return move.masked_fill(~self._strongest(gain, unit)[..., None], 0.0)

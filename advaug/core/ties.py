@@ -71,7 +71,7 @@ def at_most(
 def stable_argmax(
     values: Float[Tensor, "*batch n"], unit: float | Tensor = 1.0
 ) -> Int[Tensor, "*batch"]:
-    """Place of the largest value of the last axis; of those that noise tells apart, the first.
+    """Place of the largest value of the last axis; of those that only noise tells apart, the first.
 
     What is no number is never the largest, unless nothing else is there.
 
@@ -82,8 +82,9 @@ def stable_argmax(
     tensor([1, 0])
     """
     values = values.masked_fill(values.isnan(), -torch.inf)
-    largest = values.amax(-1, keepdim=True).expand_as(values)
-    return (~exceeds(largest, values, unit)).long().argmax(-1)
+    largest = values.amax(-1, keepdim=True)
+    tied = values >= largest - tolerance(largest, largest, unit)
+    return tied.long().argmax(-1)
 
 
 def tie_groups(
@@ -99,11 +100,16 @@ def tie_groups(
     >>> tie_groups(torch.tensor([2.0, 5.0, 2.000001, 1.0]))
     tensor([1, 0, 1, 2])
     """
+    order, group = _in_groups(values, unit)
+    return torch.zeros_like(order).scatter(-1, order, group)
+
+
+def _in_groups(values: Tensor, unit: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Places along the last axis, the largest value first, and the number of the group of each."""
     values = values.masked_fill(values.isnan(), -torch.inf)
     ordered, order = values.sort(dim=-1, descending=True, stable=True)
     starts = exceeds(ordered[..., :-1], ordered[..., 1:], unit)
-    group = torch.cat([torch.zeros_like(order[..., :1]), starts.long().cumsum(-1)], -1)
-    return torch.zeros_like(order).scatter(-1, order, group)
+    return order, torch.nn.functional.pad(starts.long().cumsum(-1), (1, 0))
 
 
 def stable_argsort(
@@ -119,11 +125,17 @@ def stable_argsort(
     >>> stable_argsort(torch.tensor([2.0, 5.0, 2.000001, 1.0]))
     tensor([1, 0, 2, 3])
     """
-    group = tie_groups(values, unit)
-    if keys is None:
-        return group.argsort(dim=-1, stable=True)
-    order = keys.argsort(dim=-1, stable=True)
-    return order.gather(-1, group.gather(-1, order).argsort(dim=-1, stable=True))
+    order, group = _in_groups(values, unit)
+    if keys is not None:
+        by_key = keys.argsort(dim=-1, stable=True)
+        order = by_key.argsort(dim=-1).gather(-1, order)  # places among the keys
+    many, number = values.shape[-1], group * values.shape[-1] + order
+    if values.is_cuda:  # no question that the host must answer: an attack may be captured
+        order = number.sort(dim=-1).values % max(many, 1)
+    else:
+        tied = group[..., -1:].sum(-1) < many - 1  # few rows, and a sort costs most
+        order[tied] = number[tied].sort(dim=-1).values % max(many, 1)
+    return order if keys is None else by_key.gather(-1, order)
 
 
 def stable_topk(

@@ -5,7 +5,6 @@ torch module with exact gradients; any other one is only asked.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
-from advaug.core.domain import RowCoding
+from advaug.core.domain import AFFINE_COLUMNS, RowCoding
 from advaug.core.objectives import Logits
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel
@@ -67,7 +65,7 @@ def attacked_model(surrogate: Any, coding: RowCoding, X: Any, n_classes: int | N
             f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
             "columns and the container that are attacked"
         ) from error
-    twin = sklearn_to_torch(surrogate) if "affine_columns" in coding.provides else None
+    twin = sklearn_to_torch(surrogate) if AFFINE_COLUMNS in coding.provides else None
     if twin is None:
         return model
     net = TorchModel(twin, classes=model.classes)
@@ -103,7 +101,7 @@ def check_classifier(estimator: Any) -> None:
 
 def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
     """The leaves of a tree ensemble, as boxes of encoded rows."""
-    trees = trees_of(estimator) if "affine_columns" in coding.provides else None
+    trees = trees_of(estimator) if AFFINE_COLUMNS in coding.provides else None
     if trees is None:
         return None
     width = coding.encode(rows).shape[1]
@@ -125,13 +123,6 @@ def logits_of_encoded(model: Model, coding: RowCoding, rows: Any, seed: Tensor) 
 def frozen_during(model: Model | None) -> AbstractContextManager[Any]:
     """A block in which the model is frozen once for all."""
     return nullcontext() if model is None else model.frozen()
-
-
-def with_references(attack: Attack, x: Tensor) -> Attack:
-    """The attack with real rows to start from or to copy, where it asks for some."""
-    if getattr(attack, "references", x) is not None:
-        return attack
-    return replace(attack, references=x)  # type: ignore[type-var]
 
 
 def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:

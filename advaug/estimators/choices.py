@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol
 import numpy as np
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
 from advaug.sampling.domain import Adapter
 from advaug.sampling.judges.protocol import Judge
@@ -64,7 +64,7 @@ def choose_adapter(adapter: str | Adapter, X: Any) -> Adapter:
 
 def choose_attack(attack: str | Attack) -> Attack:
     """The attack named or given."""
-    return choose(ATTACKS, attack)
+    return choose(ATTACKS, attack, Attack)
 
 
 def choose_recipe(recipe: str | Recipe) -> Recipe:

@@ -19,9 +19,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
+from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import (
     Model,
@@ -30,9 +30,7 @@ from advaug.estimators.attacked_model import (
     frozen_during,
     is_given,
     logits_of_encoded,
-    with_references,
 )
-from advaug.estimators.bound_constraints import BoundConstraints
 from advaug.estimators.choices import (
     choose_attack,
     choose_judge,
@@ -270,7 +268,8 @@ recipe, default="auto"
         coding = learnt_coding(self.adapter, rows, self.surrogate)
         model = self._given(rows, coding, classes)
         self._refuse_what_does_not_fit(coding, model)
-        constraints = BoundConstraints(self.constraints, coding, rows)
+        constraints = coding.constraints(self.constraints, rows)
+        _ = constraints.shares  # A rule that does not fit is refused before any work.
         norm = self._recipe().norm
         dataset = fit_dataset(self, rows, torch.from_numpy(codes), coding, norm, seed)
         model, attacked = self._attacked(model, rows, coding, dataset, seed)
@@ -439,17 +438,14 @@ recipe, default="auto"
         if not plan.is_fallback:
             is_queried = isinstance(attacked, QueriedLogits)
             attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
-            if attack is not None:
-                attack = with_references(attack, dataset.x[dataset.of_class(plan.label)])
             judge, reads_rows = self._judge(plan, dataset, coding, seed)
-        repair = constraints.repair
         config = GenerationConfig(
             attack=attack,
             attacked=attacked,
             judge=judge,
             reads_rows=reads_rows,
             radius=None if self.radius == "auto" else self.radius,
-            repair=repair and (lambda x, parent, at: repair(x, parent, dataset.rows[at])),
+            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
             device=resolve(self.device),
         )
         return ClassGenerator(dataset, plan.recipe, plan.label, config)

@@ -20,17 +20,15 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.norms import draw
-from advaug.core.objectives import Logits, Objective, objective_of, of_rows
-from advaug.core.space import Space
-from advaug.domains.tables.repair import ConstraintRepairer, repairer_for
-from advaug.domains.tables.rules.constraints import Constraints, broken
+from advaug.core.objectives import Logits, objective_of, of_rows
+from advaug.core.problem import AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.estimators.attacked_model import (
     attacked_model,
     classes_of,
     frozen_during,
     is_given,
     logits_of_encoded,
-    with_references,
 )
 from advaug.estimators.choices import choose_attack
 from advaug.estimators.validation import (
@@ -44,8 +42,10 @@ from advaug.estimators.validation import (
     target_of,
 )
 from advaug.models.committee import Committee
+from advaug.sampling.constraints import RowConstraints
 
 REFERENCES = 1000  # real rows kept for attacks that start from some
+ATTACK, SNAP = range(2)  # streams of a row's random numbers
 
 
 class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -157,8 +157,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self._validate_params()
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
-        Constraints(self.constraints).check(X)
         coding = learnt_coding(self.adapter, X, self.surrogate)
+        _ = coding.constraints(self.constraints, X).shares  # A rule that does not fit is refused.
         self.attack_: Any = choose_attack(self.attack)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
@@ -185,11 +185,11 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             surrogate = ensemble.fit(x.to(device), labels, len(self.classes_), generator, features)
             surrogate = surrogate.to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
-        if getattr(self.attack_, "references", coding) is None:
-            self.attack_ = with_references(self.attack_, self._some_rows(X))
+        needs_rows = self.attack_.needs_reference_rows
+        self._reference_rows = self._some_rows(X) if needs_rows else None
         self._refuse_endless()
-        if hasattr(self.attack_, "learn"):
-            self._learn_shared(X)
+        if self.attack_.is_universal:
+            self._fit_universal(X)
         return self
 
     def _some_rows(self, X: Any) -> Tensor:
@@ -201,13 +201,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     def _refuse_endless(self) -> None:
         """ValueError where a step would be a share of an infinite radius."""
-        if self.radius == np.inf and not getattr(self.attack_, "is_minimal", False):
+        if self.radius == np.inf and not self.attack_.is_min_norm:
             raise ValueError(
                 f"radius must be finite for {self.attack_}: only attacks that look for the "
                 "shortest move take inf"
             )
 
-    def _learn_shared(self, X: Any) -> None:
+    def _fit_universal(self, X: Any) -> None:
         """What all rows share, learnt on four fifths of them and judged on the others."""
         generator = new_generator(check_random_state(self.random_state))
         order = torch.randperm(containers.count(X), generator=generator)
@@ -215,8 +215,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
         x = self.adapter_.encode(X)
         with self._model(X, x) as every:
-            known = of_rows(every, learnt)
-            self.attack_ = self.attack_.learn(*self._arena(x[learnt], known), generator)
+            problem = self._problem(x, learnt, every, self._row_random())
+            self.attack_ = self.attack_.fit(problem)
             seed, logits = x[held_out], of_rows(every, held_out)
             moved = self._attacked(seed, None, logits)
             device = resolve(self.device)
@@ -268,33 +268,22 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed, rules = self.adapter_.encode(X), Constraints(self.constraints)
-        mender = repairer_for(self.adapter_, rules, X)
+        seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(self.constraints, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))
         with self._model(X, seed) as logits:
-            moved = self._attacked(seed, labels, logits, mender)
-        return self._kept(moved, seed, X, rules, mender)
+            moved = self._attacked(seed, labels, logits, constraints)
+        return self._decoded(moved, seed, X, constraints)
 
-    def _kept(
-        self,
-        moved: Tensor,
-        seed: Tensor,
-        X: Any,
-        rules: Constraints,
-        mender: ConstraintRepairer | None,
-    ) -> Any:
-        """The copies in X's container; what breaks a rule there is the row itself."""
-        new = self.adapter_.decode(moved, seed, X)
-        if mender:
-            new = mender.shipped(new, X)
-        bad = torch.from_numpy(broken(rules, X, new, len(seed)))
-        if not bad.any():
+    def _decoded(self, moved: Tensor, seed: Tensor, X: Any, constraints: RowConstraints) -> Any:
+        """The copies in X's container; a copy that breaks a rule there is the row itself."""
+        new, is_broken = constraints.finish(self.adapter_.decode(moved, seed, X), X)
+        if not is_broken.any():
             return new
-        moved = torch.where(bad.reshape(-1, *[1] * (seed.dim() - 1)), seed, moved)
-        new = self.adapter_.decode(moved, seed, X)
-        return mender.shipped(new, X) if mender else new
+        moved = moved.clone()
+        moved[is_broken] = seed[is_broken]
+        return constraints.finish(self.adapter_.decode(moved, seed, X), X)[0]
 
     @contextmanager
     def _model(self, X: Any, seed: Tensor) -> Iterator[Logits]:
@@ -304,37 +293,43 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         with frozen_during(model):
             yield logits_of_encoded(model, self.adapter_, X, seed)
 
-    def _arena(
-        self, rows: Tensor, logits: Logits, labels: Tensor | None = None
-    ) -> tuple[Objective, Tensor, Space, Tensor]:
-        """What the attack raises on encoded rows, and where: on the device."""
-        device = resolve(self.device)
-        x = rows.to(device)
+    def _row_random(self) -> int:
+        """The seed of the rows' random numbers in one call."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _problem(
+        self, x: Tensor, rows: Tensor, logits: Logits, seed: int, labels: Tensor | None = None
+    ) -> AttackProblem:
+        """The attack's problem of some of the encoded rows, on the device."""
+        device, logits = resolve(self.device), of_rows(logits, rows)
+        x = x[rows].to(device)
         with torch.no_grad():
-            label = logits(x).argmax(1) if labels is None else labels.to(device)
-        radius = torch.full((len(x),), float(self.radius), device=device)
-        objective = objective_of(getattr(self.attack_, "raises", "odds"), logits, x, label)
-        return objective, x, self.adapter_.space(float(self.norm)).to(device), radius
+            label = logits(x).argmax(1) if labels is None else labels[rows].to(device)
+        return AttackProblem(
+            objective=objective_of(self.attack_.loss, logits, x, label),
+            seed=x,
+            space=self.adapter_.space(float(self.norm)).to(device),
+            radius=torch.full((len(x),), float(self.radius), device=device),
+            random=RowRandom.of(seed, 0, rows).to(device),
+            reference_rows=self._reference_rows,
+        )
 
     def _attacked(
         self,
         seed: Tensor,
         labels: Tensor | None,
         logits: Logits,
-        mender: ConstraintRepairer | None = None,
+        constraints: RowConstraints | None = None,
     ) -> Tensor:
-        random_state = check_random_state(self.random_state)
-        walk, snap = new_generator(random_state), new_generator(random_state)
-        moved, stuck = [], 0
+        key, moved, stuck = self._row_random(), [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            arena = self._arena(
-                seed[rows], of_rows(logits, rows), None if labels is None else labels[rows]
-            )
-            objective, x, space, radius = arena
-            y = self.attack_(*arena, walk)
-            stuck += count_stuck(objective, x, y)
-            y = space.snap(y, x, radius, draw(x, snap))
-            moved.append((mender.mend(y, x, rows)[0] if mender else y).cpu())
+            problem = self._problem(seed, rows, logits, key, labels)
+            y = self.attack_(problem.at(ATTACK))
+            stuck += count_stuck(problem, y)
+            noise = draw(y, problem.random.at(SNAP))
+            y = problem.space.snap(y, problem.seed, problem.radius, noise)
+            y = constraints.repair(y, problem.seed, rows)[0] if constraints else y
+            moved.append(y.cpu())
         if stuck:
             warnings.warn(
                 f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model is "
@@ -345,10 +340,10 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return torch.cat(moved)
 
 
-def count_stuck(objective: Objective, seed: Tensor, moved: Tensor) -> int:
+def count_stuck(problem: AttackProblem, moved: Tensor) -> int:
     """How many rows are where they were though their objective is below 0."""
-    unmoved = (moved == seed).flatten(1).all(1)
+    unmoved = (moved == problem.seed).flatten(1).all(1)
     if not bool(unmoved.any()):
         return 0
-    with torch.no_grad():
-        return int((objective.take(unmoved)(seed[unmoved]) < 0).sum())
+    some = problem.take(unmoved)
+    return int((some.measure(some.seed)[0] < 0).sum())

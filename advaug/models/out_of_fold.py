@@ -7,9 +7,11 @@ from typing import Self
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.objectives import RowLogits
+
 
 @dataclass(frozen=True)
-class OutOfFoldModel:
+class OutOfFoldModel(RowLogits):
     """For each row the mean logits of the members that were trained without its fold.
 
     Parameters

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.domain import RowCoding
-from advaug.core.objectives import Logits
+from advaug.core.objectives import Logits, RowLogits
 from advaug.models.protocol import Array, AttackedModel
 from advaug.models.trees import Trees
 
@@ -110,7 +110,7 @@ class QueriedEstimator(AttackedModel):
 
 
 @dataclass(frozen=True)
-class QueriedLogits:
+class QueriedLogits(RowLogits):
     """The logits of encoded rows: each is decoded on the row that it starts from, then queried.
 
     Parameters
@@ -132,7 +132,7 @@ class QueriedLogits:
     start: Tensor = field(repr=False)
 
     @property
-    def regions(self) -> Trees | None:
+    def tree_regions(self) -> Trees | None:
         """The leaves of the model's trees, where they are known."""
         return self.model.regions
 

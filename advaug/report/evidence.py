@@ -11,10 +11,9 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.features import Features
-from advaug.domains.tables.adapter import TabularCoding
-from advaug.domains.tables.cell_checks import Drift, Fault, drifts, faults
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.sampling.domain import Coding
+from advaug.sampling.faults import Drift, Fault
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.cross_fitted import CrossFittedModels
 from advaug.sampling.judges.panel import PanelJudge
@@ -91,8 +90,7 @@ def gather(
 ) -> Evidence:
     """Judge the synthetic rows of a class."""
     label, new = made.label, made.X
-    coding = real.coding if isinstance(real.coding, TabularCoding) else None
-    found = list(faults(coding, real.X, new)) if coding else []
+    faults = real.coding.faults(real.X, new)  # They name a column that cannot be encoded.
     coded = real.coding.encode(new)
     x = real.features(coded)
     bench = real.panel.for_class(real.jury, real.x, real.y, label, generator)
@@ -111,9 +109,9 @@ def gather(
         before=bench.surety(real.x[ancestor], ancestor).numpy(),
         after=signs["agreement"].double().logit(1e-6).numpy(),
         **copies(real, coded.flatten(1), label),
-        faults=found,
+        faults=faults,
         broken=broken(constraints, containers.take(real.X, known), new),
-        drifts=drifts(coding, own, new) if coding else [],
+        drifts=real.coding.drifts(own, new),
         batch=as_batch(real.x[real.y == label], x, generator),
     )
 

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from advaug.core.drawing import COLOURS, INK, NEW
-from advaug.domains.tables.cell_checks import Drift
 from advaug.report.class_map import CLIP, ClassMapDisplay
 from advaug.report.evidence import Array, Evidence
 from advaug.report.margins import MarginDisplay
+from advaug.sampling.faults import Drift
 
 MOST_POINTS = 500  # of real and of new rows on the map
 MOST_LINKS = 20

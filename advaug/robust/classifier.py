@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.estimators.validation import target_of
 from advaug.models.protocol import Array
 from advaug.robust.losses import UNKNOWN, Classification, LossName

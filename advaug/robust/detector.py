@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from torch import nn
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import is_given
 from advaug.estimators.validation import (
     check_rows,

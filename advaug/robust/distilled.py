@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
@@ -169,7 +170,8 @@ class DistilledClassifier(NetClassifierMixin, ClassifierMixin, MetaEstimatorMixi
         for _ in range(self.n_mixtures):
             other = x[torch.randperm(len(x), generator=generator)]
             mixed = space.mix(x, other, torch.rand(len(x), generator=generator) / 2)
-            snapped = space.snap(mixed, x, unbounded, draw(x, generator))
+            noise = draw(x, RowRandom.from_generator(len(x), generator))
+            snapped = space.snap(mixed, x, unbounded, noise)
             new = self.adapter_.decode(snapped, x, X)
             rows.append(self.adapter_.encode(new))
             probability.append(self.teacher_.predict_proba(new))

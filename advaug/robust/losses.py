@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
-from advaug.attacks.ascent import NO_GRADIENT, Attack
+from advaug.attacks.ascent import NO_GRADIENT
 from advaug.attacks.gradient import FGSM, PGD
 from advaug.attacks.vat import VAT
 from advaug.core.norms import draw
@@ -24,6 +24,8 @@ from advaug.core.objectives import (
     number,
     objective_of,
 )
+from advaug.core.problem import Attack, AttackProblem
+from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.optimizer import Gradients, Weights, gradients_of
@@ -78,7 +80,7 @@ class Classification:
         return divergence(before, after)
 
     def objective_of(self, attack: Any, logits: Any, x: Tensor, y: Tensor) -> Any:
-        return objective_of(getattr(attack, "raises", "odds"), logits, x, y)
+        return objective_of(attack.loss, logits, x, y)
 
     def change_objective(self, logits: Any, x: Tensor) -> Any:
         with torch.no_grad():
@@ -101,7 +103,7 @@ class Regression:
         return (number(before) - number(after)).square()
 
     def objective_of(self, attack: Any, logits: Any, x: Tensor, y: Tensor) -> Any:
-        is_free = getattr(attack, "raises", "odds") == "divergence"
+        is_free = attack.loss == "divergence"
         return self.change_objective(logits, x) if is_free else SquaredError(logits, y)
 
     def change_objective(self, logits: Any, x: Tensor) -> Any:
@@ -282,10 +284,11 @@ class RobustLoss(TensorFields, Loss):
             def logits(rows: Tensor) -> Tensor:
                 return frozen.logits(self.native(rows))
 
+            random = RowRandom.from_generator(len(x), self.generator).to(x.device)
             if self.is_at_moved_rows:
                 objective = self.task.objective_of(self.attack, logits, x, y)
-                return self.attack(objective, x, self.space, radius, self.generator)
+                return self.attack(AttackProblem(objective, x, self.space, radius, random))
             objective = self.task.change_objective(logits, x)
-            near = self.space.sample(x, radius * START_SHARE, draw(x, self.generator))
-            moved = self.attack(objective, near, self.space, radius, self.generator)
-            return self.space.project(moved, x, radius)
+            near = self.space.sample(x, radius * START_SHARE, draw(x, random.at(0)))
+            problem = AttackProblem(objective, near, self.space, radius, random.at(1))
+            return self.space.project(self.attack(problem), x, radius)

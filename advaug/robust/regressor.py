@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import Tensor
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.devices import resolve
 from advaug.core.objectives import number
+from advaug.core.problem import Attack
 from advaug.estimators.validation import check_rows, new_generator, refuse_no_labels
 from advaug.models.protocol import Array
 from advaug.robust.losses import LossName, Regression

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from torch import Tensor
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.estimators.choices import choose_attack
 from advaug.estimators.validation import (
     SharesModels,
@@ -108,7 +108,7 @@ class RobustNet(SharesModels, BaseEstimator):
                 f"loss='free' makes its own moves, got attack={self.attack!r}: leave attack='auto'"
             )
         attack: Any = DEFAULT_ATTACK[self.loss]() if self._is_auto else choose_attack(self.attack)
-        if hasattr(attack, "learn") or getattr(attack, "references", "none") is None:
+        if attack.is_universal or attack.needs_reference_rows:
             raise ValueError(
                 f"attack={attack} cannot train a net, it must learn from rows first: take 'fgsm', "
                 "'pgd' or another gradient attack"

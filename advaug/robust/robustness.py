@@ -14,8 +14,8 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.attacks.ascent import Attack
 from advaug.core.drawing import COLOURS, INK, dress, new_axes
+from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.signals.adapter import SignalCoding
 from advaug.estimators.validation import (
@@ -151,7 +152,8 @@ class UnknownDetector(NetOutlierDetector):
             takes = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
             crossed = x + space.mask_frozen((other - x) * takes[:, columns], x)
         unbounded = torch.full((len(x),), torch.inf)
-        snapped = space.snap(crossed, x, unbounded, draw(x, generator))
+        noise = draw(x, RowRandom.from_generator(len(x), generator))
+        snapped = space.snap(crossed, x, unbounded, noise)
         return self.adapter_.encode(self.adapter_.decode(snapped, x, X))
 
 

@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.ascent import Attack
-from advaug.core.chance import Chance
 from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
+from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
@@ -289,17 +288,22 @@ class ClassGenerator:
             return start
         device = start.device
         label = torch.full((len(start),), self.label, device=device)
-        plan, keys = plan.to(device), random.at(ATTACK).keys.to(device)
+        plan, random = plan.to(device), random.to(device).at(ATTACK)
+        real = self.dataset.x[self.dataset.of_class(self.label)]
         height = CPU_ROWS if device.type == "cpu" else len(start)
         moved = []
         for rows in torch.arange(len(start)).split(height):
             some = plan.take(rows)
             attacked = of_rows(models.attacked, some.parent)
-            objective = self.recipe.objective(attacked, label[rows], some)
-            chance = Chance(keys[rows])
-            moved.append(
-                attack(objective, start[rows], self.attack_space, some.radius, chance)  # type: ignore[arg-type]
+            problem = AttackProblem(
+                objective=self.recipe.objective(attacked, label[rows], some),
+                seed=start[rows],
+                space=self.attack_space,
+                radius=some.radius,
+                random=random.take(rows),
+                reference_rows=real,
             )
+            moved.append(attack(problem))
         refuse_not_finite(torch.cat(moved).cpu())
         return torch.cat(moved)
 

@@ -1,44 +1,130 @@
-"""Rules that new rows must keep where their parents do: what every domain can check."""
+"""Rules that a new row must keep where its parent keeps them: callables over rows, in any domain.
 
-from collections.abc import Callable
+A domain with rules of its own, which can repair rows, fills `RowConstraints` by itself.
+"""
+
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from advaug import containers
 
 Array = np.ndarray[Any, Any]
 
 
-class RowStatus(IntEnum):
-    """What a repair did to a row."""
+class RepairStatus(IntEnum):
+    """What the rules have done to a new row."""
 
     UNTOUCHED = 0
     REPAIRED = 1
-    REVERTED = 2
+    REVERTED = 2  # It has its parent's cells wherever a broken rule reads.
+    REPLACED = 3  # It is a copy of a real row, since a rule could not be kept.
 
 
 class RowConstraints(Protocol):
-    """Rules bound to the real rows."""
+    """Rules over rows: a new row may not break one that its parent keeps.
 
-    shares: dict[str, float]
+    It is built from the user's rules and the real rows, which are the parents.
+    """
 
     @property
-    def repair(self) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] | None:
-        return None
+    def shares(self) -> dict[str, float]:
+        """The share of the real rows that keep each rule; ValueError where a rule does not fit."""
+        ...
 
-    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]: ...
+    def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded rows that keep the rules, and a `RepairStatus` for each.
+
+        `seed` are their parents, encoded, and `parents` these rows' numbers among the real rows.
+        """
+        ...
+
+    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
+        """Decoded rows repaired in their own dtypes, and which of them still break a rule.
+
+        `rows` are their parents, in the user's container.
+        """
+        ...
 
 
 class CallableConstraints(RowConstraints):
-    """Callables from rows to one bool a row, for every domain: nothing is repaired.
+    """Callables from rows, in the user's container, to one bool a row. They repair nothing.
 
     Parameters
     ----------
-    rules : list of callables
+    rules : callable, list of callables, or None
     X : the real rows
+    kind : str
+        What the rows are, for errors: "images".
+    hint : str
+        What else the user may do, for errors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from advaug.sampling.constraints import CallableConstraints
+    >>> rules = CallableConstraints(lambda rows: rows.sum(1) > 2, np.array([[1, 1], [1, 2]]))
+    >>> list(rules.shares.values())
+    [0.5]
     """
 
-    def __init__(self, rules: list[Callable[[Any], Any]], X: Any) -> None:
-        self.rules = rules
-        self.shares = {}
+    def __init__(self, rules: Any, X: Any, kind: str = "such rows", hint: str = "") -> None:
+        self.rules, self.X = list_of_rules(rules), X
+        others = [name_of(rule) for rule in self.rules if not callable(rule)]
+        if others:
+            raise ValueError(
+                f"constraints over columns ({', '.join(others[:3])}) need a table: for "
+                f"{kind} pass callables from rows to one bool a row{hint}"
+            )
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The share of the real rows that keep each rule."""
+        return {name_of(rule): float(rows_that_keep(rule, self.X).mean()) for rule in self.rules}
+
+    def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows as they are."""
+        return x, torch.full((len(x),), RepairStatus.UNTOUCHED, dtype=torch.int8, device=x.device)
+
+    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
+        """The rows as they are, and which of them break a rule that their parent keeps."""
+        is_broken = np.zeros(containers.count(new), dtype=bool)
+        for rule in self.rules:
+            is_broken |= rows_that_keep(rule, rows) & ~rows_that_keep(rule, new)
+        return new, is_broken
+
+
+def list_of_rules(rules: Any) -> list[Any]:
+    """One rule, several or None as a list."""
+    if rules is None:
+        return []
+    is_one = callable(rules) or isinstance(rules, str) or not isinstance(rules, Iterable)
+    return [rules] if is_one else list(rules)
+
+
+def name_of(rule: Any) -> str:
+    """What reports call a rule."""
+    return str(getattr(rule, "text", None) or getattr(rule, "__name__", None) or repr(rule))
+
+
+def rows_that_keep(rule: Callable[[Any], Any], rows: Any) -> Array:
+    """Which rows keep a callable rule."""
+    # The rule gets a copy, since it may write into its rows.
+    answer = rule(rows.copy() if hasattr(rows, "copy") else rows)
+    return one_bool_a_row(rule, answer, containers.count(rows))
+
+
+def one_bool_a_row(rule: Any, answer: Any, n_rows: int) -> Array:
+    """A rule's answer; ValueError if it is not one bool for each row."""
+    answer = np.asarray(answer)
+    if answer.shape != (n_rows,) or answer.dtype != bool:
+        raise ValueError(
+            f"constraint {name_of(rule)} must return one bool for each of the {n_rows} rows, "
+            f"got {answer.dtype} of shape {answer.shape}"
+        )
+    return answer

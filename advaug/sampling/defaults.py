@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from advaug.attacks.ascent import Attack
 from advaug.attacks.square import Square
+from advaug.core.problem import Attack
 from advaug.models.committee import Ensemble
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.conformal import ConformalJudge
@@ -40,7 +40,7 @@ def attack_for_queries(attack: Attack, *, is_queried: bool) -> Attack:
     """A recipe's own attack, or one that only queries where the model has no gradient."""
     if not is_queried:
         return attack
-    return Square(steps=100, stop_at=getattr(attack, "stop_at", None))
+    return Square(steps=100, stop_at=attack.stop_at)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from advaug.core.domain import CELLS, Provides, RowCoding
 from advaug.core.features import Features, FlatFeatures
+from advaug.sampling.constraints import CallableConstraints, RowConstraints
 from advaug.sampling.defaults import Defaults
+from advaug.sampling.faults import Drift, Fault
 
 
 @runtime_checkable
@@ -26,6 +28,18 @@ class Coding(RowCoding, Protocol):
     def defaults(self) -> Defaults:
         """What estimators do with such rows where the user does not say so."""
         return Defaults()
+
+    def constraints(self, rules: Any, X: Any) -> RowConstraints:
+        """The user's rules, over rows like the real rows X: by default callables."""
+        return CallableConstraints(rules, X)
+
+    def faults(self, real_rows: Any, new_rows: Any) -> list[Fault]:
+        """What no real row could hold; by default nothing is found."""
+        return []
+
+    def drifts(self, real_rows: Any, new_rows: Any) -> list[Drift]:
+        """How far each column of the new rows has drifted; by default nothing is found."""
+        return []
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each row what moved: name -> (before, after)."""

@@ -9,7 +9,7 @@ import torch
 
 from advaug import containers
 from advaug.sampling.class_generator import RECORD, ClassGenerator, SyntheticBatch
-from advaug.sampling.constraints import RowConstraints, RowStatus
+from advaug.sampling.constraints import RepairStatus, RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 
@@ -116,8 +116,8 @@ class RowWriter:
 def status_of(move_share: Array, repair: Array, replaced: Array) -> Array:
     """Codes into STATUSES: the strongest thing that was done to each row."""
     status = np.where(move_share < 1, STATUSES.index("retracted"), STATUSES.index("accepted"))
-    status[repair == RowStatus.REPAIRED] = STATUSES.index("repaired")
-    status[repair == RowStatus.REVERTED] = STATUSES.index("reverted")
+    status[repair == RepairStatus.REPAIRED] = STATUSES.index("repaired")
+    status[repair == RepairStatus.REVERTED] = STATUSES.index("reverted")
     status[move_share == 0] = STATUSES.index("copied")
     status[replaced] = STATUSES.index("replaced")
     return status.astype(np.int8)

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.attacks.ascent import Attack
 from advaug.attacks.gradient import FGSM, PGD
 from advaug.core.norms import standard_normal
 from advaug.core.objectives import Logits, Objective, Odds, TargetMargin
 from advaug.core.parameters import Parameters
+from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom, mix_keys, mix_seed, signed
 from advaug.core.tensor_fields import TensorFields
 from advaug.sampling.encoded_dataset import EncodedDataset

@@ -1,7 +1,7 @@
 """What other models become: augmented with their own adversarial rows, and their students."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,7 @@ from sklearn.svm import SVC
 from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialTransformer
-from advaug.attacks import FGSM, PGD
-from advaug.attacks.ascent import ascend
+from advaug.attacks import FGSM, PGD, Attack, AttackProblem, ascend
 from advaug.models.training import Training
 from advaug.robust import (
     AdversarialClassifier,
@@ -77,16 +76,16 @@ def table_of_augmented(found: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass
-class CrossEntropyFGSM:
+class CrossEntropyFGSM(Attack):
     """The textbook step: the sign of the cross-entropy's own float32 gradient, which vanishes."""
 
-    def __call__(
-        self, objective: Any, seed: Any, space: Any, radius: Any, generator: Any
-    ) -> torch.Tensor:
+    def __call__(self, problem: AttackProblem) -> torch.Tensor:
+        objective: Any = problem.objective
+
         def loss(x: torch.Tensor) -> torch.Tensor:
             return cross_entropy(objective.logits(x), objective.label, reduction="none")
 
-        return ascend(loss, seed, space, radius, steps=1, step=1.0)  # type: ignore[arg-type]
+        return ascend(replace(problem, objective=loss), steps=1, step=1.0)
 
 
 def of_distillation(folder: Path, seeds: int) -> Iterator[Record]:

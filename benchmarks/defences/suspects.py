@@ -1,7 +1,7 @@
 """Detectors of attacks and of unknown classes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sklearn.ensemble import (
 )
 from sklearn.metrics import roc_auc_score
 
-from advaug.attacks.ascent import ascend
+from advaug.attacks import Attack, AttackProblem, ascend
 from advaug.robust import AdversarialClassifier, AdversarialDetector, UnknownDetector
 from benchmarks.defences.rows import IMAGES, Record, images, quietly, under
 
@@ -21,7 +21,7 @@ from benchmarks.defences.rows import IMAGES, Record, images, quietly, under
 
 
 @dataclass
-class Knowing:
+class Knowing(Attack):
     """PGD that turns the net and keeps the detector calm: it raises both log-odds at once.
 
     In long steps, then in short ones: a pixel that the detector watches must not tremble.
@@ -30,15 +30,15 @@ class Knowing:
     detector: AdversarialDetector
     weight: float = 1.0
 
-    def __call__(
-        self, objective: Any, seed: Any, space: Any, radius: Any, generator: Any
-    ) -> torch.Tensor:
+    def __call__(self, problem: AttackProblem) -> torch.Tensor:
         def both(x: torch.Tensor) -> torch.Tensor:
             says = self.detector.net_.module(x)
-            return objective(x).clamp_max(1) + self.weight * (says[:, 0] - says[:, 1]).clamp_max(1)
+            turned = problem.objective(x).clamp_max(1)
+            return turned + self.weight * (says[:, 0] - says[:, 1]).clamp_max(1)
 
-        near = ascend(both, seed, space, radius, steps=60, step=0.1)  # type: ignore[arg-type]
-        return ascend(both, seed, space, radius, steps=100, step=0.01, start=near)  # type: ignore[arg-type]
+        joint = replace(problem, objective=both)
+        near = ascend(joint, steps=60, step=0.1)
+        return ascend(joint, steps=100, step=0.01, start=near)
 
 
 def of_detector(folder: Path, seeds: int) -> Iterator[Record]:

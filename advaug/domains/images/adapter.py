@@ -17,6 +17,7 @@ from advaug.core.box import Box
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.domain import Adapter, Coding
 
 
@@ -102,6 +103,10 @@ class ImageCoding(Coding):
         least, most = np.minimum(values, self.low), np.maximum(values, self.high)
         shifted = np.clip(values + by, least, most)
         return np.where(by == 0, images, shifted.astype(images.dtype))
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        return CallableConstraints(rules, X, "images")
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each image how many pixels moved, and the largest move."""

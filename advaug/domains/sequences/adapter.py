@@ -35,6 +35,7 @@ from advaug.domains.sequences.tokenizer import (
     without_leading_space,
     words,
 )
+from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
@@ -311,6 +312,14 @@ class SequenceCoding(Coding):
             if number != -1
         ]
         return containers.like_row(row, tokens + own[self.width :])
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        hint = (
+            ", e.g. lambda rows: [len(row) < 9 for row in rows]; tokens that must stay "
+            "are SequenceAdapter(frozen=[...], protected='a regular expression')"
+        )
+        return CallableConstraints(rules, X, "sequences", hint)
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each row its edits: place -> (tokens before, tokens after)."""

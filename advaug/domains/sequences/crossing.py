@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from advaug.core.chance import Chance
+from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.bigrams import Bigrams
 from advaug.domains.sequences.splicing import END, keys_of, lengths, neighbours, spliced
 
@@ -37,12 +37,12 @@ def crossed(
 
     Of some places at about the same share of the way through both rows one is taken where the
     corpus has seen both seams, or else one or none of them. Blocks hold no frozen token of
-    either row; where there is none so long, shorter ones are taken. Chance is drawn from the
-    rows themselves.
+    either row; where there is none so long, shorter ones are taken. The random numbers come
+    from the rows themselves.
     """
     a, b = seed.long(), other.long()
-    chance = Chance(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
-    cut, size, start, taken = blocks(a, b, share, chance, keeps_length=keeps_length)
+    random = RowRandom(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
+    cut, size, start, taken = blocks(a, b, share, random, keeps_length=keeps_length)
     score = seams(a, b, cut, size, start, taken, bigrams) + SHORTER.to(a.device)
     best = score.argmax(1, keepdim=True)
     cut, size, start, taken = (one.gather(1, best) for one in (cut, size, start, taken))
@@ -54,12 +54,12 @@ def crossed(
 
 
 def blocks(
-    a: Tensor, b: Tensor, share: Tensor, chance: Chance, *, keeps_length: bool
+    a: Tensor, b: Tensor, share: Tensor, random: RowRandom, *, keeps_length: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(batch, CUTS) each: where the seed is cut, how much goes, what comes from where."""
     n, m = lengths(a)[:, None], lengths(b)[:, None]
-    place, jitter, longer = (chance.draw(CUTS) for _ in range(3))
-    wanted = share[:, None] * torch.where(SHORTER.to(a.device) < 0, chance.draw(CUTS), 1.0)
+    place, jitter, longer, shorter = (random.at(one).uniform(CUTS) for one in range(4))
+    wanted = share[:, None] * torch.where(SHORTER.to(a.device) < 0, shorter, 1.0)
     size = (wanted * n).round().long().clamp_min(1).minimum(n)
     cut = (place * (n - size + 1)).long()
     if keeps_length:

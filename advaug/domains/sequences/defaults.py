@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.domains.sequences.attacks.greedy import Greedy
 from advaug.domains.sequences.judge import BigramJudge
 from advaug.domains.sequences.ngram_ridge import NGramRidge
@@ -41,7 +41,7 @@ def judge(n_classes: int, *, redraws: bool) -> Judge:
 
 def edits(attack: Attack, *, is_queried: bool) -> Attack:
     """Sequences move by edits, whatever attack a recipe has for numbers."""
-    return Greedy(stop_at=getattr(attack, "stop_at", None))
+    return Greedy(stop_at=attack.stop_at)
 
 
 DEFAULTS = Defaults(recipe=explore, with_voters=with_ngram_ridge, judge=judge, attack=edits)

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from advaug.core.chance import Chance
 from advaug.core.norms import per_row
+from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
 from advaug.domains.sequences.crossing import crossed, is_frozen, plain
@@ -27,7 +27,7 @@ from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, ne
 __all__ = ["EditSpace", "keys_of", "lengths", "neighbours"]
 
 TRIES = 8  # proposals for one edit
-DRAWS = 4  # of chance for each
+PLACE, KIND, TOKEN, TABLE = range(4)  # streams of random numbers for an edit
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
 SAFE = 0.5  # share of the substitutions that the table of safe moves is asked for first
 
@@ -183,27 +183,28 @@ class EditSpace(Space):
         noise: Float[Tensor, "batch length"],
     ) -> Float[Tensor, "batch length"]:
         """`size` random edits (a part of one by chance), whatever the scale."""
-        chance = Chance(keys_of(noise))
-        wanted = size.nan_to_num(posinf=float(self.most)) + chance.draw(1)[:, 0]
+        random = RowRandom(keys_of(noise))
+        wanted = size.nan_to_num(posinf=float(self.most)) + random.uniform(1)[:, 0]
         count = wanted.floor().minimum(self.budget(x, size.clamp_min(1).ceil()))
-        rows, done = x.long(), chance.drawn
+        rows = x.long()
         for step in range(int(count.max()) if len(count) else 0):
             going = (count > step).nonzero()[:, 0]
-            some = chance.take(going)
-            some.drawn = done + DRAWS * step
-            rows[going] = self.edited(rows[going], some)
+            rows[going] = self.edited(rows[going], random.at(step).take(going))
         return rows.to(x)
 
-    def edited(self, x: Int[Tensor, "batch length"], chance: Chance) -> Int[Tensor, "batch length"]:
+    def edited(
+        self, x: Int[Tensor, "batch length"], random: RowRandom
+    ) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
-        proposals = self.proposals(x, chance.draw(TRIES), chance)
+        proposals = self.proposals(x, random.at(PLACE).uniform(TRIES), random)
         return proposals.made(x, proposals.valid.long().argmax(1))
 
     def proposals(
-        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], chance: Chance
+        self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], random: RowRandom
     ) -> Proposals:
-        """Edits by chance at `place` of the way through each row, and which are allowed."""
-        kind, token, table = (chance.draw(place.shape[1]) for _ in range(3))
+        """Random edits at `place` of the way through each row, and which are allowed."""
+        streams = (random.at(one) for one in (KIND, TOKEN, TABLE))
+        kind, token, table = (one.uniform(place.shape[1]) for one in streams)
         if self.keeps_length:
             kind = torch.where(kind < 0.75, 0.0, 1.0)
         puts, inserts, deletes = kind < KINDS[1], kind >= KINDS[0], kind >= KINDS[1]
@@ -235,7 +236,7 @@ class EditSpace(Space):
         )
 
     def substitutes(
-        self, x: Int[Tensor, "batch length"], tries: int, chance: Chance
+        self, x: Int[Tensor, "batch length"], tries: int, random: RowRandom
     ) -> tuple[Int[Tensor, "batch length tries"], Bool[Tensor, "batch length tries"]]:
         """Tokens that may stand in the place of each, and which of them are allowed.
 
@@ -247,7 +248,7 @@ class EditSpace(Space):
         known = self._known(at)
         share = tries if not len(self.bigrams.followers.values) else max(tries // 2, 1)
         tabled = self.safe.count(known).clamp_max(share)[..., None]
-        k, start = torch.arange(tries, device=x.device), chance.draw(x.shape[1])[..., None]
+        k, start = torch.arange(tries, device=x.device), random.uniform(x.shape[1])[..., None]
         is_tabled = k < tabled
         lot = torch.where(is_tabled, k + start, k - tabled + start)
         lot = lot / torch.where(is_tabled, tabled, tries - tabled).clamp_min(1)

@@ -25,6 +25,7 @@ from advaug.domains.signals.defaults import DEFAULTS
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
+from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
@@ -295,6 +296,10 @@ class SignalCoding(Coding):
         shifted = np.clip(values + by, np.fmin(values, low), np.fmax(values, high))
         with np.errstate(invalid="ignore"):
             return np.where(by == 0, signals, shifted.astype(signals.dtype))
+
+    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
+        """Callables from rows to one bool a row."""
+        return CallableConstraints(rules, X, "signals")
 
     def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
         """For each signal how many cells of which channels moved, and the largest move."""

@@ -1,6 +1,6 @@
 """What estimators do with signals where the user does not say so: chosen by measurement."""
 
-from advaug.attacks.ascent import Attack
+from advaug.core.problem import Attack
 from advaug.domains.signals.warp import Warp
 from advaug.models.committee import Ensemble
 from advaug.sampling.defaults import Defaults, attack_for_queries

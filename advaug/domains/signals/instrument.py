@@ -5,8 +5,7 @@ recorder leave a signal what it is; how far each may go is said in its own unit.
 """
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,11 +13,10 @@ from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
-from advaug.core.chance import Chance
 from advaug.core.norms import per_row, standard_normal
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem
 from advaug.domains.signals.space import BandLimited, read_at
 
 EACH = 3  # scalars of each channel: gain, offset, drift
@@ -27,7 +25,7 @@ WAVES = 2  # more of each channel: sine and cosine of the wander
 
 
 @dataclass
-class Instrument(Parameters):
+class Instrument(Attack, Parameters):
     """The recording instrument that fools the model most, within its tolerances.
 
     Steepest ascent over scalars z in [-1, 1] (noise and cut-off: [0, 1]), from a random start; a
@@ -67,7 +65,6 @@ class Instrument(Parameters):
     0.02
     """
 
-    raises: ClassVar[str] = "odds"
     gain: float = 0.2
     offset: float = 0.2
     drift: float = 0.3
@@ -78,34 +75,32 @@ class Instrument(Parameters):
     steps: int = 8
     step: float = 0.25
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
+    @property
+    def requires(self) -> frozenset[str]:
+        return frozenset({"time_axis", "gradient"} if self.steps else {"time_axis"})
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space = problem.seed, problem.space
         if seed.dim() != 3 or not isinstance(space, BandLimited):
             raise ValueError(
                 f"an instrument records signals (channels, time), got rows of shape "
                 f"{tuple(seed.shape[1:])}: use adapter='signal'"
             )
-        channels, chance = len(space.spread), Chance.of(seed, generator)
-        noise = pink(standard_normal(chance.draw(channels, seed.shape[2]).to(seed)))
+        channels = len(space.spread)
+        white = problem.random.at(0).uniform(channels, seed.shape[2]).to(seed)
+        noise = pink(standard_normal(white))
         unit = seed.new_ones((EACH + WAVES) * channels + SHARED)
         lowest = -unit
         lowest[EACH * channels + 1 : EACH * channels + 3] = 0  # noise and cut-off
-        start = chance.draw(len(unit)).to(seed) * (unit - lowest) + lowest
-        start = start * per_row(radius, start)
+        z = problem.random.at(1).uniform(len(unit)).to(seed) * (unit - lowest) + lowest
+        z = z * per_row(problem.radius, z)
         if self.steps:
-            goal = RecordedObjective(objective, self, seed, noise, space)
-            box = Box(lowest, unit)
-            start = ascend(
-                goal, torch.zeros_like(start), box, radius, steps=self.steps, step=self.step,
-                start=start / 2,
-            )  # fmt: skip
-        return self.recorded(start, seed, noise, space)
+            recorded = RecordedObjective(problem.objective, self, seed, noise, space)
+            of_scalars = replace(
+                problem, objective=recorded, seed=torch.zeros_like(z), space=Box(lowest, unit)
+            )
+            z = ascend(of_scalars, steps=self.steps, step=self.step, start=z / 2)
+        return self.recorded(z, seed, noise, space)
 
     def recorded(self, z: Tensor, seed: Tensor, noise: Tensor, space: BandLimited) -> Tensor:
         """The signals through instruments z; frozen and missing cells stay, bounds hold."""
@@ -131,7 +126,7 @@ class Instrument(Parameters):
 
 
 @dataclass(frozen=True)
-class RecordedObjective:
+class RecordedObjective(Objective):
     """The objective of signals as a function of the instruments' scalars."""
 
     objective: Objective

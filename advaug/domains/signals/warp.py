@@ -4,8 +4,7 @@ What happens stays, only when it happens moves: the label-preserving move of sig
 tells real ones from made ones. Chosen by chance, or searched adversarially.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -13,16 +12,15 @@ from torch import Tensor
 
 from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
-from advaug.core.chance import Chance
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem
 from advaug.domains.signals.space import BandLimited, read_at
 
 
 @dataclass
-class Warp(Parameters):
+class Warp(Attack, Parameters):
     """Time that starts earlier or later and runs at a smoothly changing speed.
 
     With T the signal's last sample and s = t / T, speed(t) = exp(spread * sum_k z_k cos(pi k s))
@@ -56,35 +54,32 @@ class Warp(Parameters):
     4
     """
 
-    raises: ClassVar[str] = "odds"
     spread: float = 0.2
     shift: float = 0.1
     waves: int = 4
     steps: int = 0
     step: float = 0.25
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
+    @property
+    def requires(self) -> frozenset[str]:
+        return frozenset({"time_axis", "gradient"} if self.steps else {"time_axis"})
+
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        seed, space = problem.seed, problem.space
         if seed.dim() != 3 or not isinstance(space, BandLimited):
             raise ValueError(
                 f"time is warped in signals (channels, time), got rows of shape "
                 f"{tuple(seed.shape[1:])}: use adapter='signal'"
             )
-        z = Chance.of(seed, generator).draw(1 + self.waves).to(seed) * 2 - 1
-        z = z * per_row(radius, z)
+        z = problem.random.uniform(1 + self.waves).to(seed) * 2 - 1
+        z = z * per_row(problem.radius, z)
         if self.steps:
             unit = seed.new_ones(1 + self.waves)
-            warped = WarpedObjective(objective, self, seed, space)
-            z = ascend(
-                warped, torch.zeros_like(z), Box(-unit, unit), radius,
-                steps=self.steps, step=self.step, start=z / 2,
-            )  # fmt: skip
+            warped = WarpedObjective(problem.objective, self, seed, space)
+            of_clocks = replace(
+                problem, objective=warped, seed=torch.zeros_like(z), space=Box(-unit, unit)
+            )
+            z = ascend(of_clocks, steps=self.steps, step=self.step, start=z / 2)
         return self.warped(z, seed, space)
 
     def warped(self, z: Float[Tensor, "batch scalars"], seed: Tensor, space: BandLimited) -> Tensor:
@@ -116,7 +111,7 @@ class Warp(Parameters):
 
 
 @dataclass(frozen=True)
-class WarpedObjective:
+class WarpedObjective(Objective):
     """The objective of signals as a function of their clocks."""
 
     objective: Objective

@@ -1,10 +1,9 @@
 """Cells that no real row could hold, and how far each column has drifted.
 
-A column's range, grid, levels and gaps are those of the real rows.
+The real rows give a column's range, grid, levels and missing cells.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,70 +11,46 @@ from scipy.stats import ks_2samp
 
 from advaug import containers
 from advaug.containers.columns import Series
-from advaug.domains.tables.adapter import Category, Number, TabularCoding
+from advaug.containers.rows import Frame
+from advaug.domains.tables.columns import Array, Number, TableLayout, in_whole_steps
+from advaug.sampling.faults import Drift, Fault
 
-ROUNDING = 1e-6  # of a column's scale, by which a cell may miss its grid or bounds
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with one column in some of the rows."""
-
-    rows: Array
-    is_beyond: bool  # outside the range that was seen; else no value of the column at all
-    words: Callable[[int], str]  # of one of the rows
+ROUNDING = 1e-6  # A cell may miss its grid or bounds by this share of the column's scale.
 
 
-@dataclass(frozen=True)
-class Drift:
-    """How far a column of new rows of a class lies from the real ones of the class.
-
-    distance : Kolmogorov-Smirnov distance of numbers, total variation of levels, in [0, 1]
-    bins, real, new : what a histogram of both shows; bins are edges of numbers or names of levels
-    """
-
-    column: Any
-    distance: float
-    missing: tuple[float, float]
-    bins: Array
-    real: Array
-    new: Array
-
-
-def read_numbers(column: Series, name: Any) -> Array:
+def read_numbers(frame: Frame, number: Number) -> Array:
     """A column of numbers as floats; ValueError if it holds something else."""
+    column = frame.get_column(number.name)
     try:
         return containers.numbers(column)
     except Exception as error:
         raise ValueError(
-            f"column {name!r} holds numbers in the real rows, but {column.dtype} in the synthetic "
-            f"ones: bring both to one dtype ({error})"
+            f"column {number.name!r} holds numbers in the real rows, but {column.dtype} in the "
+            f"synthetic ones: bring both to one dtype ({error})"
         ) from error
 
 
-def faults(coding: TabularCoding, real: Any, new: Any) -> Iterator[Fault]:
-    """All that is wrong with the cells of new rows, column by column."""
+def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
+    """All faults of the cells of new rows, column by column."""
     old, made = containers.open_table(real), containers.open_table(new)
-    for number in coding.numbers:
-        yield from faults_of_number(number, read_numbers(made.get_column(number.name), number.name))
-    for category in coding.categories:
-        yield from faults_of_category(
-            category, old.get_column(category.name), made.get_column(category.name)
-        )
+    for number in layout.numbers:
+        yield from faults_of_number(number, read_numbers(made, number))
+    for category in layout.categories:
+        name = category.name
+        yield from faults_of_category(name, old.get_column(name), made.get_column(name))
 
 
 def faults_of_number(number: Number, values: Array) -> Iterator[Fault]:
+    """Missing cells where no real one is missing, cells off the grid and out of range."""
     name, slack = number.name, ROUNDING * number.scale
     low, high = float(number.low), float(number.high)
-    blank = np.isnan(values)
+    is_missing = np.isnan(values)
     if not number.has_missing:
-        yield Fault(np.flatnonzero(blank), False, lambda row: f"{name} is missing")
+        yield Fault(np.flatnonzero(is_missing), False, lambda row: f"{name} is missing")
     if number.grid:
-        off = np.abs(values - np.rint(values / number.grid) * number.grid) > slack
+        is_off = np.abs(values - in_whole_steps(values, number.grid)) > slack
         yield Fault(
-            np.flatnonzero(off & ~blank),
+            np.flatnonzero(is_off & ~is_missing),
             False,
             lambda row: f"{name} = {values[row]:.6g} is off its grid of {number.grid:g}",
         )
@@ -91,34 +66,27 @@ def faults_of_number(number: Number, values: Array) -> Iterator[Fault]:
     )
 
 
-def faults_of_category(category: Category, old: Series, made: Series) -> Iterator[Fault]:
+def faults_of_category(name: Any, old: Series, made: Series) -> Iterator[Fault]:
+    """Levels that no real row has, and missing cells where no real one is missing."""
     known, _ = containers.levels(old)
     code, values = containers.codes(made, known), containers.objects(made)
-    yield Fault(
-        np.flatnonzero(code == -2), False, lambda row: f"{category.name} = {values[row]!r} is new"
-    )
+    yield Fault(np.flatnonzero(code == -2), False, lambda row: f"{name} = {values[row]!r} is new")
     if not containers.missing(old).any():
-        yield Fault(np.flatnonzero(code == -1), False, lambda row: f"{category.name} is missing")
+        yield Fault(np.flatnonzero(code == -1), False, lambda row: f"{name} is missing")
 
 
-def drifts(coding: TabularCoding, real: Any, new: Any) -> list[Drift]:
+def drifts(layout: TableLayout, real: Any, new: Any) -> list[Drift]:
     """Every column of new rows against real ones of the class, the farthest first."""
     old, made = containers.open_table(real), containers.open_table(new)
-    found = [
-        drift_of_numbers(
-            number.name,
-            read_numbers(old.get_column(number.name), number.name),
-            read_numbers(made.get_column(number.name), number.name),
-        )
-        for number in coding.numbers
+    all_drifts = [
+        drift_of_numbers(number.name, read_numbers(old, number), read_numbers(made, number))
+        for number in layout.numbers
     ]
-    found += [
-        drift_of_levels(
-            category.name, old.get_column(category.name), made.get_column(category.name)
-        )
-        for category in coding.categories
+    names = [category.name for category in layout.categories]
+    all_drifts += [
+        drift_of_levels(name, old.get_column(name), made.get_column(name)) for name in names
     ]
-    return sorted(found, key=lambda drift: -drift.distance)
+    return sorted(all_drifts, key=lambda drift: -drift.distance)
 
 
 def drift_of_numbers(name: Any, old: Array, made: Array) -> Drift:
@@ -139,7 +107,9 @@ def drift_of_levels(name: Any, old: Series, made: Series) -> Drift:
     shares = []
     for column in (old, made):
         code = containers.codes(column, known)
-        code = np.where(code < 0, len(known) - 1 - code, code)  # then missing, then unknown
+        code = np.where(
+            code < 0, len(known) - 1 - code, code
+        )  # The place of missing cells comes next, then that of unknown levels.
         shares.append(np.bincount(code, minlength=len(known) + 2) / len(code))
     names = [str(level) for level in containers.objects(known)] + ["missing", "unknown"]
     shown = np.flatnonzero(shares[0] + shares[1])

@@ -1,6 +1,6 @@
-"""What rules may write into the columns of a table, and how encoded rows read as cells.
+"""The columns that rules name, in encoded rows and as cells.
 
-Cells are in the unit that rules read: days for moments, the column's own for numbers, and texts.
+A cell holds what rules read: days for moments, the column's own number, or a text.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.domains.tables.adapter import Category, Number, TabularCoding
-from advaug.domains.tables.rules.constraints import Constraints
-from advaug.domains.tables.rules.evaluation import Array, Cells
+from advaug.domains.tables.columns import Array, Category, Number, TableLayout, in_whole_steps
+from advaug.domains.tables.rules.constraints import Constraints, rule_names
+from advaug.domains.tables.rules.evaluation import Cells
 
-EXACT = 2.0**53  # whole numbers beyond it are no floats: they are only ever set back
+EXACT = 2.0**53  # A float cannot hold larger whole numbers: such a column is only reverted.
 
 
 @dataclass(frozen=True)
@@ -29,77 +29,69 @@ class NumericCodec:
     scale: float
     is_free: bool
     is_coarse: bool
-    ticks: float  # of the coding's unit in one of the rules': 1, but for moments
+    ticks: float  # units of the table's column in one unit of the rules; 1 except for moments
 
     @classmethod
-    def of(cls, at: int, spec: Number, ticks: float, is_coarse: bool) -> "NumericCodec":
-        low, high = float(spec.low), float(spec.high)
+    def of(cls, at: int, number: Number, ticks: float, is_coarse: bool) -> "NumericCodec":
+        low, high = float(number.low), float(number.high)
         return cls(
             at=at,
             low=low / ticks,
             high=high / ticks,
-            grid=spec.grid / ticks,
-            scale=spec.scale / ticks,
-            is_free=spec.is_free and (ticks != 1 or max(abs(low), abs(high)) < EXACT),
+            grid=number.grid / ticks,
+            scale=number.scale / ticks,
+            is_free=number.is_free and (ticks != 1 or max(abs(low), abs(high)) < EXACT),
             is_coarse=is_coarse,
             ticks=ticks,
         )
 
-    def shipped(self, values: Array, parent: Array) -> Array:
+    def representable(self, values: Array, parent: Array) -> Array:
         """The values as the column can hold them: whole steps from the parent, within bounds."""
         if self.grid:
-            values = parent + np.rint((values - parent) / self.grid) * self.grid
+            values = parent + in_whole_steps(values - parent, self.grid)
         values = values.clip(np.fmin(parent, self.low), np.fmax(parent, self.high))
         return values.astype(np.float32).astype(np.float64) if self.is_coarse else values
 
 
 @dataclass(frozen=True)
 class LevelCodec:
-    """A column of categories, and the levels a row may flip to as rules read them."""
+    """A column of categories, and as rules read them the levels that a row may flip to."""
 
     at: int  # its place among the categories
     category: Category
     known: Array
-
-    @property
-    def is_free(self) -> bool:
-        return self.category.is_free
 
     def code(self, level: Any) -> int:
         return int(np.flatnonzero(self.known == level)[0])
 
 
 class ColumnCodec:
-    """The columns that rules name, found again in encoded rows.
+    """Encoded rows to cells and back; of each column what may be written.
 
-    `keys` are the coding's own names, `numbers` and `levels` what may be written.
+    `numbers` and `levels` are the columns that may be written, by the names that rules use.
     """
 
-    def __init__(self, rules: Constraints, coding: TabularCoding, X: Any, coarse: Any) -> None:
-        self.coding, self.frozen = coding, rules.frozen
-        frame, is_array = containers.open_table(X), containers.kind_of_container(X) != "frame"
-        known = {f"x{name}" if is_array else str(name): name for name in coding.names}
-        self.keys = {name: known[name] for name in rules.names}
+    def __init__(self, rules: Constraints, layout: TableLayout, X: Any, coarse: Any) -> None:
+        self.layout, self.frozen = layout, rules.frozen
         self.numbers: dict[str, NumericCodec] = {}
         self.levels: dict[str, LevelCodec] = {}
-        numbers = {spec.name: at for at, spec in enumerate(coding.numbers)}
-        categories = {category.name: at for at, category in enumerate(coding.categories)}
-        for name, key in self.keys.items():
+        frame, keys = containers.open_table(X), rule_names(X, layout.names)
+        self.places = {name: layout.names.index(keys[name]) for name in rules.names}
+        numbers = {number.name: at for at, number in enumerate(layout.numbers)}
+        categories = {category.name: at for at, category in enumerate(layout.categories)}
+        for name, place in self.places.items():
+            key = keys[name]
             if key in numbers:
-                at, column = numbers[key], frame.get_column(frame.columns[self.place(name)])
-                ticks = containers.ticks_a_day(column)
-                self.numbers[name] = NumericCodec.of(at, coding.numbers[at], ticks, name in coarse)
+                ticks = containers.ticks_a_day(frame.get_column(frame.columns[place]))
+                at, is_coarse = numbers[key], name in coarse
+                self.numbers[name] = NumericCodec.of(at, layout.numbers[at], ticks, is_coarse)
             elif key in categories:
-                category = coding.categories[categories[key]]
-                level = LevelCodec(categories[key], category, containers.cells(category.known))
-                self.levels[name] = level
+                at = categories[key]
+                known = containers.cells(layout.categories[at].known)
+                self.levels[name] = LevelCodec(at, layout.categories[at], known)
 
-    def place(self, name: str) -> int:
-        """Where the column stands in the user's table."""
-        return self.coding.names.index(self.keys[name])
-
-    def with_frozen(self, x: Tensor, seed: Tensor) -> Tensor:
-        """Frozen columns are the seed's: their cells may have more digits than rules read."""
+    def restore_frozen(self, x: Tensor, seed: Tensor) -> Tensor:
+        """Frozen columns as the seed's, since their cells may have more digits than rules read."""
         x = x.clone() if self.frozen else x
         for name in self.frozen:
             if name in self.numbers:
@@ -107,27 +99,27 @@ class ColumnCodec:
                 x[:, at] = seed[:, at]
             if name in self.levels:
                 at = self.levels[name].at
-                self._block(x, at)[:] = self._block(seed, at)
+                self.layout.one_hot(x, at)[:] = self.layout.one_hot(seed, at)
         return x
 
-    def read(self, x: Tensor, seed: Tensor, parent: Cells) -> Cells:
-        """The cells that encoded rows will be decoded to."""
+    def decode(self, x: Tensor, seed: Tensor, parent: Cells) -> Cells:
+        """The cells of encoded rows, as the table will hold them."""
         by = x.double() - seed.double()
         cells = dict(parent.columns)
         for name, spec in self.numbers.items():
             shift = by[:, spec.at].numpy() * spec.scale
-            cells[name] = spec.shipped(parent[name] + shift, parent[name])
+            cells[name] = spec.representable(parent[name] + shift, parent[name])
         for name, level in self.levels.items():
-            after, before = (self._block(rows, level.at).argmax(1).numpy() for rows in (x, seed))
-            flipped = np.flatnonzero(after != before)
+            after, before = (
+                self.layout.one_hot(rows, level.at).argmax(1).numpy() for rows in (x, seed)
+            )
+            rows = np.flatnonzero(after != before)
             cells[name] = parent[name].copy()
-            cells[name][flipped] = level.known[after[flipped]]
+            cells[name][rows] = level.known[after[rows]]
         return Cells(cells, parent.n_rows, parent.coarse)
 
-    def written(
-        self, x: Tensor, seed: Tensor, before: Cells, after: Cells, parent: Cells
-    ) -> Tensor:
-        """The encoded rows with the cells that differ from those before."""
+    def encode(self, x: Tensor, seed: Tensor, before: Cells, after: Cells, parent: Cells) -> Tensor:
+        """The encoded rows with the cells that differ between `before` and `after`."""
         x = x.clone()
         for name, spec in self.numbers.items():
             rows = np.flatnonzero(before[name] != after[name])
@@ -135,14 +127,11 @@ class ColumnCodec:
             shift = (after[name][rows] - parent[name][rows]) / spec.scale
             x[rows, spec.at] = (seed[rows, spec.at].double() + torch.from_numpy(shift)).float()
         for name, level in self.levels.items():
+            block, own = (self.layout.one_hot(rows, level.at) for rows in (x, seed))
             rows = np.flatnonzero(before[name] != after[name])
-            back = after[name][rows] == parent[name][rows]
-            self._block(x, level.at)[rows[back]] = self._block(seed, level.at)[rows[back]]
-            for row in rows[~back]:
-                self._block(x, level.at)[row] = 0.0
-                self._block(x, level.at)[row, level.code(after[name][row])] = 1.0
+            is_parent = after[name][rows] == parent[name][rows]
+            block[rows[is_parent]] = own[rows[is_parent]]
+            for row in rows[~is_parent]:
+                block[row] = 0.0
+                block[row, level.code(after[name][row])] = 1.0
         return x
-
-    def _block(self, x: Tensor, category: int) -> Tensor:
-        start, levels = self.coding.first_category, self.coding.most_levels
-        return x[:, start + category * levels : start + (category + 1) * levels]

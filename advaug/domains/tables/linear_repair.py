@@ -1,5 +1,6 @@
-"""Linear rules mended all at once: the nearest cells that keep them, and that columns can hold."""
+"""All linear rules repaired at once: the nearest cells that keep them and that columns can hold."""
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -7,122 +8,119 @@ import torch
 from torch import Tensor
 
 from advaug.domains.tables.column_codec import NumericCodec
-from advaug.domains.tables.polytope import Polytope
-from advaug.domains.tables.rules.evaluation import Array, Cells, truth
+from advaug.domains.tables.polytope import Polytope, RowLimits
+from advaug.domains.tables.rules.evaluation import Array, Cells, is_true
 from advaug.domains.tables.rules.repair_rules import Guards, LinearConstraint
 
-# The share of terms and deviations by which an inequality is overfulfilled: encoded rows are
-# float32, and what is mended once should still hold when it is decoded.
+# An inequality is repaired with room to spare, by this share of its terms and standard deviations:
+# encoded rows are float32, and the rule must still hold when they are decoded.
 MARGIN = 1e-6
-TIE = 1e-6  # of a step: a half goes up whatever the rounding, which depends on the batch
-STRICT = 0.01  # standard deviations that "less than" asks for between decimals
+TIE = 1e-6  # A step this close to a half is rounded up, since noise depends on the batch.
+STRICT = 0.01  # "Less than" between decimals asks for so many standard deviations.
 
 
-def hold(guards: Guards, cells: Cells) -> Array:
+def all_true(guards: Guards, cells: Cells) -> Array:
     """Rows in which all guards are true."""
     yes: Array = np.ones(cells.n_rows, dtype=bool)
-    return reduce(np.logical_and, (truth(guard, cells) for guard in guards), yes)
+    return reduce(np.logical_and, (is_true(guard, cells) for guard in guards), yes)
 
 
 class LinearRepair:
-    """The planes of some rules, each with its rule's place.
+    """The linear constraints of the rules, each with its rule's number.
 
-    Columns in `held` stay where they are: another mend computes them.
+    The columns in `computed` do not move, since another repair computes them.
     """
 
     def __init__(
         self,
-        planes: list[tuple[int, LinearConstraint]],
+        constraints: list[tuple[int, LinearConstraint]],
         numbers: dict[str, NumericCodec],
-        held: set[str],
+        computed: set[str],
     ) -> None:
-        self.planes = planes
-        self.names = list(dict.fromkeys(name for _, plane in planes for name in plane.weights))
+        self.constraints = constraints
+        self.names = list(dict.fromkeys(name for _, one in constraints for name in one.weights))
         self.specs = [numbers[name] for name in self.names]
         self.scale, self.grid, self.low, self.high = (
             np.array([getattr(spec, field) for spec in self.specs])
             for field in ("scale", "grid", "low", "high")
         )
-        self.moves = [
-            spec.is_free and name not in held
-            for name, spec in zip(self.names, self.specs, strict=True)
-        ]
+        self.is_free = [numbers[name].is_free and name not in computed for name in self.names]
         self.weights = np.array(
-            [[plane.weights.get(name, 0.0) for name in self.names] for _, plane in planes]
+            [[one.weights.get(name, 0.0) for name in self.names] for _, one in constraints]
         )
         self.polytope = Polytope(
             torch.from_numpy(self.weights * self.scale),
-            torch.tensor([plane.is_equality for _, plane in planes]),
+            torch.tensor([one.is_equality for _, one in constraints]),
         )
 
     def project(self, cells: Cells, parent: Cells, binds: Array) -> None:
-        """The cells moved to the nearest that keep the planes which bind their row."""
+        """Move the cells to the nearest ones that keep the constraints which bind their row."""
         own, now = (np.stack([rows[name] for name in self.names], 1) for rows in (parent, cells))
-        hidden = np.isnan(own)
-        own, now = np.where(hidden, 0.0, own), np.where(hidden, 0.0, now)
-        stuck = hidden | ~np.array(self.moves)
-        bottom = np.where(stuck, now, np.minimum(self.low, own))
-        top = np.where(stuck, now, np.maximum(self.high, own))
-        asked = torch.from_numpy(self._asked(cells, hidden, binds))
-        offset = np.stack([self._bound(at, now) for at in range(len(self.planes))], 1)
-        # Around the parent and in its standard deviations: well conditioned.
-        off = torch.from_numpy(offset - own @ self.weights.T)
+        is_missing = np.isnan(own)
+        own, now = np.where(is_missing, 0.0, own), np.where(is_missing, 0.0, now)
+        is_fixed = is_missing | ~np.array(self.is_free)
+        bottom = np.where(is_fixed, now, np.minimum(self.low, own))
+        top = np.where(is_fixed, now, np.maximum(self.high, own))
+        applies = self._applies(cells, is_missing, binds)
+        bound = np.stack([self._bound(at, now) for at in range(len(self.constraints))], 1)
+        # In standard deviations from the parent the problem is well conditioned.
         z, low, high = (torch.from_numpy((side - own) / self.scale) for side in (now, bottom, top))
-        x = self.polytope.project(z, off, asked, low, high)
+        offset = torch.from_numpy(bound - own @ self.weights.T)
+        limits = RowLimits(offset, torch.from_numpy(applies), low, high)
+        x = self.polytope.project(z, limits)
         if self.grid.any():
-            x = self._on_grid(x, off, asked, low, high)
+            x = self._on_grid(x, limits)
         moved = own + x.numpy() * self.scale
-        differs = ~hidden & (np.abs(moved - now) > 1e-13 * np.abs(now))
+        differs = ~is_missing & (np.abs(moved - now) > 1e-13 * np.abs(now))
         for k, (name, spec) in enumerate(zip(self.names, self.specs, strict=True)):
             rows = np.flatnonzero(differs[:, k])
-            if self.moves[k]:
-                cells[name][rows] = spec.shipped(moved[rows, k], own[rows, k])
+            if self.is_free[k]:
+                cells[name][rows] = spec.representable(moved[rows, k], own[rows, k])
 
-    def _asked(self, cells: Cells, hidden: Array, binds: Array) -> Array:
-        """(rows, planes): bound by the rule, guarded, and no cell missing."""
-        return np.stack([
-            binds[:, rule] & ~hidden[:, self.weights[k] != 0].any(1) & hold(plane.guards, cells)
-            for k, (rule, plane) in enumerate(self.planes)
-        ], 1)  # fmt: skip
+    def _applies(self, cells: Cells, is_missing: Array, binds: Array) -> Array:
+        """(rows, constraints): the rule binds the row, the guards hold, and no cell is missing."""
+        is_known = np.stack([~is_missing[:, used].any(1) for used in self.weights != 0], 1)
+        guards = np.stack([all_true(one.guards, cells) for _, one in self.constraints], 1)
+        return is_known & guards & binds[:, [rule for rule, _ in self.constraints]]
 
     def _bound(self, at: int, now: Array) -> Array:
-        """The bound, a little inside of it where decimals are rounded."""
-        plane, weights = self.planes[at][1], np.abs(self.weights[at])
-        bound = np.full(len(now), plane.bound)
-        if plane.is_equality:
+        """The bound of each row, a little inside of it where decimals are rounded."""
+        constraint, weights = self.constraints[at][1], np.abs(self.weights[at])
+        bound = np.full(len(now), constraint.bound)
+        if constraint.is_equality:
             return bound
         grid = np.where(self.grid > 0, self.grid, 0.5)[weights > 0]
-        whole = np.array([*weights, plane.bound, *grid])
+        whole = np.array([*weights, constraint.bound, *grid])
         if (whole == np.round(whole)).all():
-            return bound - 1 if plane.is_strict else bound
-        inside = MARGIN * (np.abs(now) @ weights + abs(plane.bound) + self.scale @ weights)
-        if plane.is_strict:
+            return bound - 1 if constraint.is_strict else bound
+        inside = MARGIN * (np.abs(now) @ weights + abs(constraint.bound) + self.scale @ weights)
+        if constraint.is_strict:
             inside = np.maximum(inside, STRICT * (weights * self.scale).max())
         return bound - inside
 
-    def _on_grid(
-        self, x: Tensor, offset: Tensor, asked: Tensor, low: Tensor, high: Tensor
-    ) -> Tensor:
-        """Whole steps where a column has them; decimals make up for the rounding if they can."""
+    def _on_grid(self, x: Tensor, limits: RowLimits) -> Tensor:
+        """Whole steps where a column has them; decimals compensate for the rounding if they can.
+
+        `NumericCodec` rounds the cells. This rounding may depend on no noise of the projection, so
+        it rounds halves up and stays between the bounds.
+        """
         step = torch.from_numpy(self.grid / self.scale)
-        whole = step > 0
-        unit = torch.where(whole, step, 1.0)
-        fits = torch.where(whole, (low / unit).ceil() * unit, low)
-        x = torch.where(whole, (x / unit + (0.5 + TIE)).floor() * unit, x)
-        x = torch.where(whole, x.maximum(fits).minimum((high / unit).floor() * unit), x)
-        x = self._made_up_for(x, offset, asked, low, high, whole)
-        off = (~self.polytope.meets(x, offset, asked)).nonzero()[:, 0]
-        if len(off):
-            some = (offset[off], asked[off], low[off], high[off])
-            settled = self.polytope.settle(x[off], *some, step)
-            x[off] = self._made_up_for(settled, *some, whole)
+        is_whole = step > 0
+        unit = torch.where(is_whole, step, 1.0)
+        steps = (x / unit + (0.5 + TIE)).floor() * unit
+        steps = steps.maximum((limits.lower / unit).ceil() * unit)
+        steps = steps.minimum((limits.upper / unit).floor() * unit)
+        x = self._compensate(torch.where(is_whole, steps, x), limits, is_whole)
+        rows = (~self.polytope.meets(x, limits)).nonzero()[:, 0]
+        if len(rows):
+            some = limits.take(rows)
+            x[rows] = self._compensate(self.polytope.settle(x[rows], some, step), some, is_whole)
         return x
 
-    def _made_up_for(
-        self, x: Tensor, offset: Tensor, asked: Tensor, low: Tensor, high: Tensor, whole: Tensor
-    ) -> Tensor:
+    def _compensate(self, x: Tensor, limits: RowLimits, is_whole: Tensor) -> Tensor:
         """The nearest point with the same whole steps."""
-        if whole.all():
+        if is_whole.all():
             return x
-        bottom, top = torch.where(whole, x, low), torch.where(whole, x, high)
-        return self.polytope.project(x, offset, asked, bottom, top)
+        lower = torch.where(is_whole, x, limits.lower)
+        upper = torch.where(is_whole, x, limits.upper)
+        return self.polytope.project(x, replace(limits, lower=lower, upper=upper))

@@ -1,8 +1,8 @@
-"""Cells that have left the rules brought back to them, in rounds, from least to most undone.
+"""Repairs of cells that break a rule, in rounds that undo more and more of a row's move.
 
-A broken rule is mended by choosing a value, by computing a column anew, by the nearest point that
-keeps all linear rules; then with the parent's levels; then by the parent's cells in all columns
-tied to the rule.
+First a rule is repaired in place: by a value chosen, by a column computed, or by the nearest point
+that keeps all linear rules. Then the row gets its parent's levels, and at last the parent's cells
+in all columns that are connected to the rule.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from advaug.domains.tables.column_codec import ColumnCodec
-from advaug.domains.tables.linear_repair import LinearRepair, hold
-from advaug.domains.tables.rules.constraints import Constraints, answer
+from advaug.domains.tables.linear_repair import LinearRepair, all_true
+from advaug.domains.tables.rules.constraints import Constraints, rule_holds
 from advaug.domains.tables.rules.evaluation import Array, Cells, number
 from advaug.domains.tables.rules.repair_rules import (
     ChosenValue,
@@ -25,12 +25,12 @@ from advaug.domains.tables.rules.repair_rules import (
     repair_rules_of,
 )
 from advaug.domains.tables.rules.syntax_tree import Node, columns
+from advaug.sampling.constraints import RepairStatus
 
-ROUNDS = 3  # of mends before more is undone
-STEPS = (0, 1, -1)  # of a column's grid beside a solution, which rounding may leave a step away
-UNTOUCHED, REPAIRED, SET_BACK = 0, 1, 2
+ROUNDS = 3  # So many rounds repair in place, before more of the move is undone.
+STEPS = (0, 1, -1)  # Rounding may leave a solution one step of the grid away from the rule.
 
-Solution = tuple[str, Node]  # a column, and what it must be for the rule to hold
+Solution = tuple[str, Node]  # a column, and its value with which the rule holds
 
 
 class SolvedRule(NamedTuple):
@@ -43,182 +43,179 @@ class SolvedRule(NamedTuple):
 
 
 class RepairRounds:
-    """What each rule can be mended by, and the rounds in which that is tried."""
+    """The repairs of each rule, and the rounds that try them."""
 
-    def __init__(self, rules: Constraints, writable: ColumnCodec) -> None:
-        self.rules, self.numbers, self.levels = rules, writable.numbers, writable.levels
-        found = [
-            (at, mend)
+    def __init__(self, rules: Constraints, codec: ColumnCodec) -> None:
+        self.rules, self.frozen = rules.column_rules, rules.frozen
+        self.numbers, self.levels = codec.numbers, codec.levels
+        repairs = [
+            (at, repair)
             for at, rule in enumerate(rules.expressions)
-            for mend in repair_rules_of(rule.tree)
+            for repair in repair_rules_of(rule.tree)
         ]
         self.chosen = [
-            (at, mend)
-            for at, mend in found
-            if isinstance(mend, ChosenValue) and self._reaches(mend)
+            (at, repair)
+            for at, repair in repairs
+            if isinstance(repair, ChosenValue) and self._is_possible(repair)
         ]
-        self.computed = in_order(self._solved(found))
-        held = {solved.first[0] for solved in self.computed}
-        planes = [
-            (at, mend)
-            for at, mend in found
-            if isinstance(mend, LinearConstraint) and self.numbers.keys() >= mend.weights.keys()
+        count = Counter(name for rule in rules.expressions for name in rule.names)
+        self.computed = in_order(self._solve(repairs, count))
+        linear = [
+            (at, repair)
+            for at, repair in repairs
+            if isinstance(repair, LinearConstraint) and self.numbers.keys() >= repair.weights.keys()
         ]
-        self.planes = LinearRepair(planes, self.numbers, held) if planes else None
+        computed = {solved.first[0] for solved in self.computed}
+        self.linear = LinearRepair(linear, self.numbers, computed) if linear else None
 
-    def _reaches(self, mend: ChosenValue) -> bool:
-        if mend.column in self.numbers:
-            return self.numbers[mend.column].is_free
-        level = self.levels.get(mend.column)
-        return level is not None and level.is_free and mend.values[0] in level.known
+    def _is_possible(self, repair: ChosenValue) -> bool:
+        if repair.column in self.numbers:
+            return self.numbers[repair.column].is_free
+        level = self.levels.get(repair.column)
+        return level is not None and level.category.is_free and repair.values[0] in level.known
 
-    def _solved(self, found: list[tuple[int, RepairRule]]) -> list[SolvedRule]:
-        """Each column is computed by one rule: decimals before whole numbers, a lone one first.
+    def _solve(
+        self, repairs: list[tuple[int, RepairRule]], count: Counter[str]
+    ) -> list[SolvedRule]:
+        """Each column is computed by one rule: decimals before whole numbers.
 
-        Of the others those come first that few rules read.
+        `count` says how many rules read a column; other columns with low counts come first.
         """
-        read = Counter(name for rule in self.rules.expressions for name in rule.names)
-        usable = [
-            (at, [choice for choice in mend.choices if self._is_usable(*choice)], mend.guards)
-            for at, mend in found
-            if isinstance(mend, ComputedColumn)
-        ]
         solved: list[SolvedRule] = []
-        for at, choices, guards in usable:
-            held = {one.first[0] for one in solved}
-            new = [choice for choice in choices if choice[0] not in held]
-            new.sort(key=lambda choice: self.numbers[choice[0]].grid > 0)
-            if new:
-                solved.append(SolvedRule(at, new[0], new[1:], guards))
-        held = {one.first[0] for one in solved}
-        return [
-            one._replace(
-                others=sorted(
-                    (other for other in one.others if other[0] not in held),
-                    key=lambda other: read[other[0]],
-                )
-            )
-            for one in solved
-        ]
+        for at, repair in repairs:
+            if not isinstance(repair, ComputedColumn):
+                continue
+            taken = {one.first[0] for one in solved}
+            usable = [choice for choice in repair.choices if self._is_usable(*choice)]
+            usable = [choice for choice in usable if choice[0] not in taken]
+            usable.sort(key=lambda choice: self.numbers[choice[0]].grid > 0)
+            if usable:
+                solved.append(SolvedRule(at, usable[0], usable[1:], repair.guards))
+        taken = {one.first[0] for one in solved}
+        for one in solved:
+            one.others[:] = [other for other in one.others if other[0] not in taken]
+            one.others.sort(key=lambda other: count[other[0]])
+        return solved
 
     def _is_usable(self, name: str, node: Node) -> bool:
         is_free = name in self.numbers and self.numbers[name].is_free
         return is_free and self.numbers.keys() >= columns(node).keys()
 
     @cached_property
-    def tied(self) -> list[list[str]]:
-        """For each rule its columns and all that rules tie to them, directly or not."""
+    def connected(self) -> list[set[str]]:
+        """For each rule its columns and all that rules connect to them, directly or not."""
         groups: list[set[str]] = []
-        for rule in self.rules.named:
+        for rule in self.rules:
             touched = [group for group in groups if group & set(rule.names)]
             groups = [group for group in groups if group not in touched]
             groups.append(set(rule.names).union(*touched))
-        return [
-            sorted(next(group for group in groups if set(rule.names) <= group))
-            for rule in self.rules.named
-        ]
+        return [next(g for g in groups if set(rule.names) <= g) for rule in self.rules]
 
-    def kept(self, cells: Cells) -> Array:
+    def holds(self, cells: Cells) -> Array:
         """(rows, rules): which rows keep which rule."""
-        answers = [answer(rule, cells) for rule in self.rules.named]
+        answers = [rule_holds(rule, cells) for rule in self.rules]
         return np.stack(answers, 1) if answers else np.ones((cells.n_rows, 0), dtype=bool)
 
-    def mended(self, child: Cells, parent: Cells) -> tuple[Cells, Array]:
-        """Cells that keep every rule which the parent keeps, and for each row what was done."""
-        frozen = {name: parent[name] for name in self.rules.frozen}
+    def repair(self, child: Cells, parent: Cells, binds: Array) -> tuple[Cells, Array]:
+        """Cells that keep every rule that binds their row, and a `RepairStatus` for each row.
+
+        binds : bool (rows, rules): the rules that the parent keeps
+        """
+        frozen = {name: parent[name] for name in self.frozen}
         child = Cells({**child.columns, **frozen}, child.n_rows, child.coarse)
-        done, binds = np.full(child.n_rows, UNTOUCHED, dtype=np.int8), self.kept(parent)
-        rows = np.flatnonzero((binds & ~self.kept(child)).any(1))
+        status = np.full(child.n_rows, RepairStatus.UNTOUCHED, dtype=np.int8)
+        rows = np.flatnonzero(self._violated(child, binds).any(1))
         if not len(rows):
-            return child, done
-        cells, tried = copied(child).columns, child.take(rows)
-        for way in (self._in_place, self._with_levels_back, self._set_back):
+            return child, status
+        cells, tried = child.take(np.arange(child.n_rows)), child.take(rows)
+        for attempt in (self._repair_in_place, self._restore_levels, self._revert):
             own, bound = parent.take(rows), binds[rows]
-            tried = way(child.take(rows), tried, own, bound)
-            well = np.asarray(~self._broken(tried, bound).any(1))
-            for name, column in cells.items():
-                column[rows[well]] = tried[name][well]
-            done[rows[well]] = REPAIRED if way == self._in_place else SET_BACK
-            rows, tried = rows[~well], tried.take(~well)
+            tried = attempt(child.take(rows), tried, own, bound)
+            is_done = np.asarray(~self._violated(tried, bound).any(1))
+            for name, column in cells.columns.items():
+                column[rows[is_done]] = tried[name][is_done]
+            is_repaired = attempt == self._repair_in_place
+            status[rows[is_done]] = RepairStatus.REPAIRED if is_repaired else RepairStatus.REVERTED
+            rows, tried = rows[~is_done], tried.take(~is_done)
             if not len(rows):
                 break
-        return Cells(cells, child.n_rows, child.coarse), done
+        return cells, status
 
-    # ways, from least to most undone: the rows, what was tried last, their parents ------------
+    def _violated(self, cells: Cells, binds: Array) -> Array:
+        return binds & ~self.holds(cells)
 
-    def _in_place(self, work: Cells, _: Cells, own: Cells, binds: Array) -> Cells:
+    # Attempts, from least to most undone. Each gets the rows, the last attempt and the parents. ---
+
+    def _repair_in_place(self, cells: Cells, _: Cells, parent: Cells, binds: Array) -> Cells:
+        """Up to `ROUNDS` rounds of repairs."""
         for _round in range(ROUNDS):
-            # Only rows that break a rule: others must not be moved by their batch.
-            rows = np.flatnonzero(self._broken(work, binds).any(1))
+            # A row that keeps its rules must not be moved by others of its batch.
+            rows = np.flatnonzero(self._violated(cells, binds).any(1))
             if not len(rows):
                 break
-            part = work.take(rows)
-            self._mend_once(part, own.take(rows), binds[rows])
-            for name, column in work.columns.items():
-                column[rows] = part[name]
-        return work
+            some = cells.take(rows)
+            self._repair_once(some, parent.take(rows), binds[rows])
+            for name, column in cells.columns.items():
+                column[rows] = some[name]
+        return cells
 
-    def _mend_once(self, cells: Cells, parent: Cells, binds: Array) -> None:
-        for at, mend in self.chosen:
-            self._choose(mend, self._wrong(at, mend.guards, cells, binds), cells, parent)
+    def _repair_once(self, cells: Cells, parent: Cells, binds: Array) -> None:
+        for at, repair in self.chosen:
+            self._choose(repair, self._broken_rows(at, repair.guards, cells, binds), cells, parent)
         self._compute(cells, parent, binds)
-        if self.planes:
-            self.planes.project(cells, parent, binds)
+        if self.linear:
+            self.linear.project(cells, parent, binds)
             self._compute(cells, parent, binds)
 
-    def _with_levels_back(self, work: Cells, tried: Cells, own: Cells, binds: Array) -> Cells:
-        """The parent's levels in the columns of rules that stay broken, then as before."""
-        groups = [set(rule.names) - set(self.numbers) for rule in self.rules.named]
+    def _restore_levels(self, cells: Cells, tried: Cells, parent: Cells, binds: Array) -> Cells:
+        """The parent's levels in the columns of rules that are still broken; then as before."""
+        groups = [set(rule.names) - set(self.numbers) for rule in self.rules]
         if not any(groups):
             return tried
-        work = put_back(work, own, self._broken(tried, binds), groups)
-        return self._in_place(work, tried, own, binds)
+        copy_columns(cells, parent, self._violated(tried, binds), groups)
+        return self._repair_in_place(cells, tried, parent, binds)
 
-    def _set_back(self, _: Cells, tried: Cells, own: Cells, binds: Array) -> Cells:
-        """The parent's cells in all columns that are tied to a rule that stays broken."""
-        return put_back(tried, own, self._broken(tried, binds), [set(g) for g in self.tied])
+    def _revert(self, _: Cells, tried: Cells, parent: Cells, binds: Array) -> Cells:
+        """The parent's cells in all columns that are connected to a rule that is still broken."""
+        copy_columns(tried, parent, self._violated(tried, binds), self.connected)
+        return tried
 
-    def _broken(self, cells: Cells, binds: Array) -> Array:
-        return binds & ~self.kept(cells)
+    # Repairs of one rule --------------------------------------------------------------------------
 
-    # mends ------------------------------------------------------------------------------------
+    def _broken_rows(self, at: int, guards: Guards, cells: Cells, binds: Array) -> Array:
+        """Rows that break a rule where the guards hold."""
+        is_broken = binds[:, at] & ~rule_holds(self.rules[at], cells)
+        return np.flatnonzero(is_broken & all_true(guards, cells) if is_broken.any() else is_broken)
 
-    def _wrong(self, at: int, guards: Guards, cells: Cells, binds: Array) -> Array:
-        """Rows that break a rule, where the guards hold."""
-        wrong = binds[:, at] & ~answer(self.rules.named[at], cells)
-        return np.flatnonzero(wrong & hold(guards, cells) if wrong.any() else wrong)
-
-    def _choose(self, mend: ChosenValue, rows: Array, cells: Cells, parent: Cells) -> None:
-        name = mend.column
+    def _choose(self, repair: ChosenValue, rows: Array, cells: Cells, parent: Cells) -> None:
+        name = repair.column
         if name in self.levels:
             rows = rows[~parent.missing(name)[rows]]
-            cells[name][rows] = mend.values[0]
+            cells[name][rows] = repair.values[0]
             return
-        values = np.array(mend.values, dtype=np.float64)
+        values = np.array(repair.values, dtype=np.float64)
         nearest = values[np.abs(cells[name][rows, None] - values).argmin(1)]
-        cells[name][rows] = self.numbers[name].shipped(nearest, parent[name][rows])
+        cells[name][rows] = self.numbers[name].representable(nearest, parent[name][rows])
 
     def _compute(self, cells: Cells, parent: Cells, binds: Array) -> None:
-        """Columns computed anew; what their bounds cut off is made up for by another column."""
+        """Columns computed again; where their bounds cut a value off, another one compensates."""
         for rule, first, others, guards in self.computed:
-            rows = self._wrong(rule, guards, cells, binds)
-            self._put(first, rows, cells, parent)
+            rows = self._broken_rows(rule, guards, cells, binds)
+            self._write(first, rows, cells, parent)
             for other, steps in product(others, STEPS):
-                rows = self._still_wrong(rule, guards, rows, cells)
+                tried = cells.take(rows)
+                is_broken = ~rule_holds(self.rules[rule], tried) & all_true(guards, tried)
+                rows, tried = rows[is_broken], tried.take(is_broken)
                 if not len(rows):
                     break
-                tried, own, each = cells.take(rows), parent.take(rows), np.arange(len(rows))
-                self._put(other, each, tried, own, steps)
-                self._put(first, each, tried, own)
-                well = answer(self.rules.named[rule], tried)
+                own, every = parent.take(rows), np.arange(len(rows))
+                self._write(other, every, tried, own, steps)
+                self._write(first, every, tried, own)
+                is_done = rule_holds(self.rules[rule], tried)
                 for name in (other[0], first[0]):
-                    cells[name][rows[well]] = tried[name][well]
+                    cells[name][rows[is_done]] = tried[name][is_done]
 
-    def _still_wrong(self, rule: int, guards: Guards, rows: Array, cells: Cells) -> Array:
-        some = cells.take(rows)
-        return rows[~answer(self.rules.named[rule], some) & hold(guards, some)]
-
-    def _put(
+    def _write(
         self, solution: Solution, rows: Array, cells: Cells, parent: Cells, steps: int = 0
     ) -> None:
         if not len(rows):
@@ -226,21 +223,16 @@ class RepairRounds:
         name, node = solution
         with np.errstate(all="ignore"):
             values = number(node, cells.take(rows))
-        known = np.isfinite(values) & ~np.isnan(parent[name][rows])
-        rows, values = rows[known], values[known] + steps * self.numbers[name].grid
-        cells[name][rows] = self.numbers[name].shipped(values, parent[name][rows])
+        is_known = np.isfinite(values) & ~np.isnan(parent[name][rows])
+        rows, values = rows[is_known], values[is_known] + steps * self.numbers[name].grid
+        cells[name][rows] = self.numbers[name].representable(values, parent[name][rows])
 
 
-def copied(cells: Cells) -> Cells:
-    return cells.take(np.arange(cells.n_rows))
-
-
-def put_back(cells: Cells, parent: Cells, broken: Array, groups: list[set[str]]) -> Cells:
-    """The parent's cells in each broken rule's group of columns."""
+def copy_columns(cells: Cells, parent: Cells, is_broken: Array, groups: list[set[str]]) -> None:
+    """Write the parent's cells into each broken rule's group of columns."""
     for at, group in enumerate(groups):
         for name in group:
-            cells[name][broken[:, at]] = parent[name][broken[:, at]]
-    return cells
+            cells[name][is_broken[:, at]] = parent[name][is_broken[:, at]]
 
 
 def in_order(solved: list[SolvedRule]) -> list[SolvedRule]:

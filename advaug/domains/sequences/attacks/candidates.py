@@ -1,17 +1,17 @@
-"""What attacks on sequences share: a space of edits, rows that are asked, edits that are picked.
+"""What attacks on sequences share: the problem in edits, queries of tokens, edits that are picked.
 
 They take the edits that the space proposes, so that every row they make is one that it allows.
 """
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.core.objectives import Objective
-from advaug.core.space import Space
+from advaug.attacks.black_box import MAX_CELLS
+from advaug.core.problem import AttackProblem
 from advaug.core.ties import exceeds
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.space import EditSpace
@@ -19,20 +19,43 @@ from advaug.domains.sequences.space import EditSpace
 NO_EDIT = -(2**60)
 
 
-def edit_space_of(space: Space, attack: Any) -> EditSpace:
-    """The space, if it is one of edits; TypeError where rows are no sequences."""
-    if not isinstance(space, EditSpace):
-        raise TypeError(
-            f"{type(attack).__name__} edits sequences (texts or lists of tokens), got rows of "
-            f"another kind ({type(space).__name__}): take 'square' or 'pgd' for numbers"
-        )
-    return space
+@dataclass(frozen=True)
+class EditProblem(AttackProblem):
+    """The problem of rows that are edited: how many edits each may have, and queries of tokens."""
 
+    @classmethod
+    def of(cls, problem: AttackProblem, attack: object) -> Self:
+        """The same problem, if its space is one of edits; TypeError where rows are no sequences."""
+        if not isinstance(problem.space, EditSpace):
+            raise TypeError(
+                f"{type(attack).__name__} edits sequences (texts or lists of tokens), got rows of "
+                f"another kind ({type(problem.space).__name__}): take 'square' or 'pgd' for numbers"
+            )
+        return cls(**vars(problem))
 
-def query(objective: Objective, x: Int[Tensor, "batch length"], like: Tensor) -> Tensor:
-    """The objective at rows of token numbers, without a gradient."""
-    with torch.no_grad():
-        return objective(x.to(like)).detach()
+    @property
+    def edits(self) -> EditSpace:
+        """The space."""
+        return cast(EditSpace, self.space)
+
+    @property
+    def tokens(self) -> Int[Tensor, "batch length"]:
+        """The seeds as whole numbers."""
+        return self.seed.long()
+
+    @property
+    def budget(self) -> Int[Tensor, " batch"]:
+        """Edits that each row may have."""
+        return self.edits.budget(self.seed, self.radius.ceil()).long()
+
+    def measure_tokens(
+        self, x: Int[Tensor, "batch length"]
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+        """The objective at rows of token numbers, and the unit of its noise, in memory's parts."""
+        parts = torch.arange(len(x)).split(max(MAX_CELLS // x.shape[1], 1))
+        found = [self.take(part).measure(x[part].to(self.seed)) for part in parts]
+        value, unit = (torch.cat(several) for several in zip(*found, strict=True))
+        return value.to(self.seed.device), unit.to(self.seed.device)
 
 
 def distinct_valid(proposals: Proposals) -> Bool[Tensor, "batch tries"]:
@@ -51,12 +74,19 @@ def take_proposals(proposals: Proposals, rows: Int[Tensor, " some"]) -> Proposal
 
 
 def top_per_owner(
-    value: Float[Tensor, " some"], owner: Int[Tensor, " some"], count: int
+    value: Float[Tensor, " some"],
+    owner: Int[Tensor, " some"],
+    count: int,
+    unit: float | Tensor = 1.0,
 ) -> Int[Tensor, " fewer"]:
-    """Places of the `count` highest values of each owner; of tied ones, the first."""
+    """Places of the `count` highest values of each owner; of tied ones, the first.
+
+    `unit`: of the values' noise, for all or for each of them.
+    """
     order = value.argsort(descending=True, stable=True)
     order = order[owner[order].argsort(stable=True)]
-    starts = exceeds(value[order[:-1]], value[order[1:]]) | owner[order].diff().bool()
+    least = unit[order[1:]] if isinstance(unit, Tensor) else unit
+    starts = exceeds(value[order[:-1]], value[order[1:]], least) | owner[order].diff().bool()
     group = torch.zeros_like(order)
     group[order[1:]] = starts.long().cumsum(0)
     order = group.argsort(stable=True)

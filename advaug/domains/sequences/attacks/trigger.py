@@ -1,33 +1,31 @@
 """Universal trigger: the few tokens that, put behind (or before) every row, flip most of them."""
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
-from advaug.core.space import Space
+from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.ties import at_most, stable_argmax
-from advaug.domains.sequences.attacks.candidates import edit_space_of, query
+from advaug.domains.sequences.attacks.candidates import EditProblem
 from advaug.domains.sequences.attacks.trigger_search import TriggerSearch, insert_trigger
-from advaug.domains.sequences.space import EditSpace
 
 PLACES = ("end", "start")
 
 
 @dataclass
-class Trigger(Parameters):
+class Trigger(Attack, Parameters):
     """Universal trigger: the same few tokens at the end (or start) of every row.
 
-    Raised is the share of rows that it flips, softened: the mean of sigmoid(objective(row with
+    It raises the share of rows that it flips, softened: the mean of sigmoid(objective(row with
     trigger) / s), s an eighth of the rows' median, where a row that grows surer counts as it was.
-    Token by token, from the row outwards, the `exact` best ones are asked on all rows and the
-    `beam` best triggers go on; then each token is looked for anew, `rounds` times. Ranked are
-    tokens to first order by the gradient at a net's `torch.nn.Embedding`, row by row; for any
-    other model, by what each of the `max_queried_tokens` most frequent ones does alone.
+    Token by token, from the row outwards, the `n_candidates` best ones are queried on all rows and
+    the `beam_width` best triggers go on; then each token is looked for anew, `n_sweeps` times.
+    Tokens are ranked to first order by the gradient at a net's `torch.nn.Embedding`, row by row;
+    for any other model, by what each of the `max_queried_tokens` most frequent ones does alone.
 
     Inside the trigger only tokens follow each other that the corpus (or the table of safe moves)
     knows as neighbours. Where it meets a row, tokens must stay two: words keep a blank between
@@ -46,16 +44,16 @@ class Trigger(Parameters):
         for what it adds; a row takes the one that does it the most harm (one query a trigger).
     place : {"end", "start"}
         Where it is put.
-    rounds : int
+    n_sweeps : int
         How often each token is looked for anew.
-    exact : int
-        Tokens that are asked for each place and each trigger of the beam.
-    beam : int
+    n_candidates : int
+        Tokens that are queried for each place and each trigger of the beam.
+    beam_width : int
         Triggers that go on.
     batch_size : int
-        Rows that are asked.
+        Rows that are queried.
     max_queried_tokens : int
-        Tokens that a model without an embedding is asked about, the most frequent first.
+        Tokens that a model without an embedding is queried about, the most frequent first.
     tokens : int Tensor (count, length), optional
         Learnt triggers, numbers of tokens (`adapter_.words`) as they are read; None: learn from
         the rows of the call.
@@ -72,87 +70,67 @@ class Trigger(Parameters):
     'end'
     """
 
-    raises: ClassVar[str] = "margin"
-    is_minimal: ClassVar[bool] = True
+    loss: ClassVar[Loss] = "margin"
+    is_min_norm: ClassVar[bool] = True
+    is_universal: ClassVar[bool] = True
+    requires: ClassVar[frozenset[str]] = frozenset({"edits"})
     length: int = 3
     count: int = 1
-    place: str = "end"
-    rounds: int = 1
-    exact: int = 16
-    beam: int = 3
+    place: Literal["end", "start"] = "end"
+    n_sweeps: int = 1
+    n_candidates: int = 16
+    beam_width: int = 3
     batch_size: int = 128
     max_queried_tokens: int = 1000
     tokens: Tensor | None = field(default=None, repr=False, compare=False)
 
-    def learn(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Self:
-        """The same attack with the triggers learnt from these rows."""
-        edits = edit_space_of(space, self)
+    def fit(self, problem: AttackProblem) -> Self:
+        """The same attack with the triggers learnt from the problem's rows."""
+        problem = EditProblem.of(problem, self)
         self._check()
-        budget = edits.budget(seed, radius.ceil()).long()
-        best, found = query(objective, seed.long(), seed), list[Tensor]()
-        while len(found) < self.count and bool((left := at_most(best, 0.0)).any() or not found):
-            order = torch.randperm(len(seed), generator=generator, device=generator.device)
-            order = order.to(seed.device)
+        (best, unit), found = problem.measure_tokens(problem.tokens), list[Tensor]()
+        while len(found) < self.count:
+            left = at_most(best, 0.0, unit)
+            if found and not left.any():
+                break
+            order = problem.random.at(len(found)).uniform(1)[:, 0].argsort(stable=True)
             rows = (order[left[order]] if left.any() else order)[: self.batch_size]
-            some = (objective.take(rows), seed[rows], edits, budget[rows], best[rows])
-            hunt = TriggerSearch.of(*some, self.max_queried_tokens, at_end=self.place == "end")
-            found.append(hunt.found(self.length, self.rounds, self.exact, self.beam))
+            search = TriggerSearch.of(
+                problem.take(rows), best[rows], self.max_queried_tokens, at_end=self.place == "end"
+            )
+            found.append(
+                search.found(self.length, self.n_sweeps, self.n_candidates, self.beam_width)
+            )
             if len(found) < self.count:
-                x = self._placed(found[-1], seed.long(), edits, budget)
-                best = best.maximum(query(objective, x, seed))
+                best = best.maximum(problem.measure_tokens(self._put(found[-1], problem))[0])
         return replace(self, tokens=self._read(torch.stack(found)).cpu())
 
-    def __call__(
-        self,
-        objective: Objective,
-        seed: Tensor,
-        space: Space,
-        radius: Tensor,
-        generator: torch.Generator,
-    ) -> Tensor:
-        edits, tokens = edit_space_of(space, self), self.tokens
-        if tokens is None:
-            tokens = self.learn(objective, seed, space, radius, generator).tokens
-        budget = edits.budget(seed, radius.ceil()).long()
-        outward = self._read(tokens.to(seed.device))  # type: ignore[union-attr]
-        tried = [self._placed(one, seed.long(), edits, budget) for one in outward]
+    def __call__(self, problem: AttackProblem) -> Tensor:
+        problem = EditProblem.of(problem, self)
+        tokens = self.fit(problem).tokens if self.tokens is None else self.tokens
+        outward = self._read(cast(Tensor, tokens).to(problem.seed.device))
+        tried = [self._put(one, problem) for one in outward]
         if len(tried) == 1:
-            return tried[0].to(seed)
-        worth = torch.stack([query(objective, x, seed) for x in tried], 1)
-        best = stable_argmax(worth)
-        return torch.stack(tried)[best, torch.arange(len(seed), device=best.device)].to(seed)
+            return tried[0].to(problem.seed)
+        values, units = zip(*(problem.measure_tokens(x) for x in tried), strict=True)
+        best = stable_argmax(torch.stack(values, 1), units[0][:, None])
+        row = torch.arange(len(best), device=best.device)
+        return torch.stack(tried)[best, row].to(problem.seed)
 
     def _read(self, tokens: Int[Tensor, "count length"]) -> Int[Tensor, "count length"]:
         """From the row outwards to as they are read, and back."""
         return tokens.flip(1) if self.place == "start" else tokens
 
-    def _placed(
-        self, outward: Tensor, x: Tensor, edits: EditSpace, budget: Tensor
-    ) -> Int[Tensor, "batch length"]:
-        return insert_trigger(
-            x, outward.expand(len(x), -1), edits, budget, at_end=self.place == "end"
-        )
+    def _put(self, outward: Tensor, problem: EditProblem) -> Int[Tensor, "batch length"]:
+        every, at_end = outward.expand(len(problem.seed), -1), self.place == "end"
+        return insert_trigger(problem.tokens, every, problem.edits, problem.budget, at_end=at_end)
 
     def _check(self) -> None:
         if self.place not in PLACES:
             raise ValueError(f"place must be one of {PLACES}, got {self.place!r}")
-        numbers = (
-            self.length,
-            self.count,
-            self.exact,
-            self.beam,
-            self.batch_size,
-            self.max_queried_tokens,
-        )
-        if min(numbers) < 1 or self.rounds < 0:
+        sizes = (self.length, self.count, self.n_candidates, self.beam_width, self.batch_size)
+        if min(*sizes, self.max_queried_tokens) < 1 or self.n_sweeps < 0:
             raise ValueError(
-                "length, count, exact, beam, batch and max_queried_tokens must be 1 or more, "
-                f"rounds 0 or more, got {self}"
+                "length, count, n_candidates, beam_width, batch_size and max_queried_tokens must "
+                f"be 1 or more, n_sweeps 0 or more, got {self}"
             )

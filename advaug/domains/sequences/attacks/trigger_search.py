@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.problem import MOST_CELLS
-from advaug.core.objectives import Objective
+from advaug.attacks.black_box import MAX_CELLS
 from advaug.core.ties import largest_size, stable_topk
-from advaug.domains.sequences.attacks.candidates import query
+from advaug.domains.sequences.attacks.candidates import EditProblem
 from advaug.domains.sequences.attacks.embedding import embedded, vectors_or_none
 from advaug.domains.sequences.space import EditSpace
 from advaug.domains.sequences.splicing import END, lengths, spliced
@@ -54,12 +53,12 @@ def insert_trigger(
         fits = fits | turned
     at = torch.arange(width, device=x.device)
     block = outward if at_end else outward.gather(1, (size[:, None] - 1 - at).clamp_min(0))
-    held = edits.is_frozen(x) & within(x, start, removed)
+    held = edits.is_frozen(x) & in_window(x, start, removed)
     fits = fits & (size > 0) & ~held.any(1)
     return torch.where(fits[:, None], spliced(led, start, removed, block, size), x)
 
 
-def within(
+def in_window(
     x: Int[Tensor, "batch length"], start: Int[Tensor, " batch"], size: Int[Tensor, " batch"]
 ) -> Bool[Tensor, "batch length"]:
     """Which places lie in a window of each row."""
@@ -71,50 +70,37 @@ def within(
 class TriggerSearch:
     """The search for one trigger on some rows; triggers are held from the row outwards."""
 
-    objective: Objective
-    seed: Float[Tensor, "rows length"]
-    edits: EditSpace
-    budget: Int[Tensor, " rows"]
+    problem: EditProblem
     at_end: bool
-    before: Float[Tensor, " rows"]  # what rows are worth without it
-    soft: float  # the worth that counts as clearly over
+    before: Float[Tensor, " rows"]  # the objective of the rows without it
+    soft: float  # the objective that counts as clearly over
     pool: Int[Tensor, " some"]  # tokens that may be taken
     table: Float[Tensor, "tokens width"] | None
     alone: Float[Tensor, " tokens"] | None = None  # what each token of the pool does by itself
 
     @classmethod
-    def of(
-        cls,
-        objective: Objective,
-        seed: Tensor,
-        edits: EditSpace,
-        budget: Tensor,
-        before: Tensor,
-        most: int,
-        *,
-        at_end: bool,
-    ) -> Self:
-        """The search on these rows; a model without an embedding is asked about `most` tokens."""
-        pool = tokens_of(edits)
-        table = vectors_or_none(objective, edits, seed)
-        if table is None:
-            pool = pool[:most]
+    def of(cls, problem: EditProblem, before: Tensor, most: int, *, at_end: bool) -> Self:
+        """The search on these rows; a model without an embedding is queried about `most` tokens."""
+        pool = tokens_of(problem.edits)
+        table = vectors_or_none(problem.objective, problem.edits, problem.seed)
         soft = SOFT * float(before.abs().median()) + TINY
-        hunt = cls(objective, seed, edits, budget, at_end, before, soft, pool, table)
         if table is not None:
-            return hunt
-        return replace(hunt, alone=hunt.worth(pool[:, None]))
+            return cls(problem, at_end, before, soft, pool, table)
+        search = cls(problem, at_end, before, soft, pool[:most], None)
+        return replace(search, alone=search.worth(search.pool[:, None]))
 
-    def found(self, length: int, rounds: int, exact: int, beam: int) -> Int[Tensor, " length"]:
-        """The best trigger that is found, each token looked for `rounds` times anew."""
+    def found(
+        self, length: int, n_sweeps: int, n_candidates: int, beam_width: int
+    ) -> Int[Tensor, " length"]:
+        """The best trigger that is found, each token looked for `n_sweeps` times anew."""
         leaders = self.pool.new_zeros(1, 0)
-        for place in [*range(length)] * (1 + rounds):
-            every = self._varied(leaders, place, exact)
-            leaders = every[stable_topk(self.worth(every)[None], min(beam, len(every)))[0]]
+        for place in [*range(length)] * (1 + n_sweeps):
+            every = self._varied(leaders, place, n_candidates)
+            leaders = every[stable_topk(self.worth(every)[None], min(beam_width, len(every)))[0]]
         return leaders[0]
 
     def _varied(
-        self, leaders: Int[Tensor, "some tokens"], place: int, exact: int
+        self, leaders: Int[Tensor, "some tokens"], place: int, n_candidates: int
     ) -> Int[Tensor, "more tokens_or_one_more"]:
         """The triggers, and those that differ from one at a place, or are longer by it."""
         grows = place == leaders.shape[1]
@@ -127,7 +113,7 @@ class TriggerSearch:
             known = one[:place] if grows else one
             rank = self._ranked(known, place).masked_fill(~self._fitting(known, place), -torch.inf)
             unit = largest_size(rank[None])
-            top = stable_topk(rank[None], min(exact, len(rank)), unit)[0]
+            top = stable_topk(rank[None], min(n_candidates, len(rank)), unit)[0]
             new = self.pool[top[rank[top] > -torch.inf]]
             many = one.repeat(len(new), 1)
             many[:, place] = new
@@ -147,9 +133,10 @@ class TriggerSearch:
             # At the end outwards is onwards; at the start it is backwards.
             is_left = (near < place) == self.at_end
             pair = (beside, self.pool) if is_left else (self.pool, beside)
-            free = self.edits.anywhere()
-            fits &= self.edits.seen(*pair) | (
-                (torch.isin(pair[0], free) | torch.isin(pair[1], free)) & self.edits.meet(*pair)
+            free = self.problem.edits.anywhere()
+            fits &= self.problem.edits.seen(*pair) | (
+                (torch.isin(pair[0], free) | torch.isin(pair[1], free))
+                & self.problem.edits.meet(*pair)
             )
         return fits
 
@@ -157,27 +144,32 @@ class TriggerSearch:
         """What each token of the pool promises at a place of a trigger."""
         if self.table is None:
             return self.alone  # type: ignore[return-value]
-        width = max(MOST_CELLS // max(len(self.pool), self.seed.shape[1] * self.table.shape[1]), 1)
+        width = max(
+            MAX_CELLS // max(len(self.pool), self.problem.seed.shape[1] * self.table.shape[1]), 1
+        )
         gains = [
             self._promised(one, place, rows)
-            for rows in torch.arange(len(self.seed), device=self.seed.device).split(width)
+            for rows in torch.arange(len(self.problem.seed), device=self.problem.seed.device).split(
+                width
+            )
         ]
         return torch.stack(gains).sum(0)
 
     def _promised(self, one: Tensor, place: int, rows: Tensor) -> Float[Tensor, " pool"]:
         """To first order, the share over with each token, added up over some rows."""
+        problem = self.problem.take(rows)
         held = one if place < len(one) else torch.cat([one, self._neutral(one)])
         x = self._with(held[None], rows)
-        with embedded(self.objective.take(rows), x.to(self.seed)) as (value, vector):
+        with embedded(problem.objective, x.to(problem.seed)) as (value, vector):
             (gradient,) = torch.autograd.grad(value.sum(), vector)
-        value = value.detach().to(self.seed)
-        gradient, vector = gradient.to(self.seed), vector.detach().to(self.seed)
+        value = value.detach().to(problem.seed)
+        gradient, vector = gradient.to(problem.seed), vector.detach().to(problem.seed)
         count = lengths(x)
-        size = (count - lengths(self.seed[rows].long())).clamp_min(0)
-        if self.edits.keeps_length:
-            size = self.budget[rows].minimum(count).clamp_max(len(held))
+        size = (count - lengths(problem.tokens)).clamp_min(0)
+        if problem.edits.keeps_length:
+            size = problem.budget.minimum(count).clamp_max(len(held))
         at = count - size + place if self.at_end else size - 1 - place
-        takes = (place < size) & (x != self.seed[rows].long()).any(1)
+        takes = (place < size) & (x != problem.tokens).any(1)
         at = at.clamp(0, x.shape[1] - 1)
         row = torch.arange(len(rows), device=x.device)
         slope, old = gradient[row, at], vector[row, at]
@@ -188,8 +180,8 @@ class TriggerSearch:
     def _neutral(self, one: Int[Tensor, " tokens"]) -> Int[Tensor, " one"]:
         """The most frequent token that may come next: where a gradient is taken first."""
         fits = self._fitting(one, len(one))
-        if not len(one) and self.at_end and self.edits.seams is not None:
-            opens = self.edits.seams.opens[self.pool]
+        if not len(one) and self.at_end and self.problem.edits.seams is not None:
+            opens = self.problem.edits.seams.opens[self.pool]
             fits = opens if bool(opens.any()) else fits
         return self.pool[fits.long().argmax()][None]
 
@@ -200,19 +192,20 @@ class TriggerSearch:
 
     def _with(self, triggers: Int[Tensor, "some tokens"], rows: Tensor) -> Tensor:
         """Each trigger at each of the rows, trigger by trigger."""
-        x = self.seed[rows].long().repeat(len(triggers), 1)
+        problem = self.problem.take(rows.repeat(len(triggers)))
         every = triggers.repeat_interleave(len(rows), 0)
-        budget = self.budget[rows].repeat(len(triggers))
-        return insert_trigger(x, every, self.edits, budget, at_end=self.at_end)
+        return insert_trigger(
+            problem.tokens, every, problem.edits, problem.budget, at_end=self.at_end
+        )
 
     def worth(self, triggers: Int[Tensor, "some tokens"]) -> Float[Tensor, " some"]:
         """The softened share of rows that are over with each trigger: as many queries as rows."""
-        rows = torch.arange(len(self.seed), device=self.seed.device)
-        many = max(MOST_CELLS // (len(rows) * self.seed.shape[1]), 1)
+        rows = torch.arange(len(self.problem.seed), device=self.problem.seed.device)
+        many = max(MAX_CELLS // self.problem.seed.numel(), 1)
         means = []
         for part in triggers.split(many):
-            x, place = self._with(part, rows), rows.repeat(len(part))
-            value = query(self.objective.take(place), x, self.seed).to(self.seed)
+            place = rows.repeat(len(part))
+            value, _ = self.problem.take(place).measure_tokens(self._with(part, rows))
             means.append(self._over(value.view(len(part), -1).T, rows).mean(0))
         return torch.cat(means).nan_to_num(nan=-torch.inf)
 

@@ -1,12 +1,12 @@
-"""What a tree says of columns: numbers row by row, and answers that are yes, no or neither.
+"""The value of a syntax tree in each row: a number, or a truth that is yes, no or neither.
 
-Where a value is undefined (a division by zero, the root of a negative number, an overflow) a
-comparison is neither true nor false, and a rule that comes to neither does not hold.
+A comparison with an undefined value (a division by zero, the root of a negative number, an
+overflow) is neither true nor false, and a rule that is neither does not hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,18 +27,19 @@ from advaug.domains.tables.rules.syntax_tree import (
     Or,
     Sum,
     columns,
+    is_truth,
     walk,
 )
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
-ROUNDING = 1e-12  # two numbers are equal up to this share of the terms they were added up from
-ROUNDING_FLOAT32 = 1e-6  # where a column holds them in 32 bits
+ROUNDING = 1e-12  # Two numbers are equal up to this share of the terms of their sums.
+ROUNDING_FLOAT32 = 1e-6  # The share where a column holds its numbers in 32 bits.
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns as rules read them: float64 with NaN, or objects with None, where missing.
+    """Columns as rules read them: float64 and NaN for missing cells, or objects and None.
 
     `coarse` names the columns that hold their numbers in 32 bits or fewer.
     """
@@ -61,84 +62,84 @@ class Cells:
         return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse)
 
     def missing(self, name: str) -> Array:
-        """Which cells hold nothing."""
+        """Which cells of a column are missing."""
         cells = self.columns[name]
         if cells.dtype != object:
             return np.isnan(cells)
         return np.equal(cells, np.array(None)).astype(bool)
 
     def rounding(self, node: Node) -> float:
-        """The share of rounding that equal numbers may differ by."""
+        """By which share of their terms two equal numbers may differ."""
         return ROUNDING_FLOAT32 if self.coarse & columns(node).keys() else ROUNDING
 
 
 def holds(tree: Node, cells: Cells) -> Array:
-    """Which rows keep the rule; one with a missing cell that the rule reads is not judged: True."""
-    return truth(tree, cells) | unjudged(tree, cells)
+    """Which rows keep the rule; a row with a missing cell that the rule reads counts as one."""
+    return is_true(tree, cells) | has_missing(tree, cells)
 
 
-def truth(node: Node, cells: Cells) -> Array:
-    """Which rows a part of a rule is true of."""
+def is_true(node: Node, cells: Cells) -> Array:
+    """The rows in which a part of a rule is true."""
     with np.errstate(all="ignore"):
-        return answer(node, cells)[0]
+        return truth(node, cells)[0]
 
 
-def unjudged(tree: Node, cells: Cells) -> Array:
-    """Rows with a missing cell that the rule reads, other than asking whether it is missing."""
-    hidden = np.zeros(cells.n_rows, dtype=bool)
-    for name in columns(tree, with_missing=False):
-        hidden |= cells.missing(name)
-    return hidden
+def has_missing(tree: Node, cells: Cells) -> Array:
+    """Rows with a missing cell in a column that the rule reads other than by "is missing"."""
+    names = columns(tree, with_missing=False)
+    return np.any([np.zeros(cells.n_rows, dtype=bool), *map(cells.missing, names)], 0)
 
 
-def answer(node: Node, cells: Cells) -> tuple[Array, Array]:
+def truth(node: Node, cells: Cells) -> tuple[Array, Array]:
     """(yes, no) for each row; neither where it is undefined (Kleene's three values)."""
     match node:
         case Compare():
-            return compared(node, cells)
+            return compare(node, cells)
         case Member(of, values):
-            several = [answer(Compare("==", of, Constant(value)), cells) for value in values]
-            return np.any([yes for yes, _ in several], 0), np.all([no for _, no in several], 0)
+            return any_of([Compare("==", of, Constant(value)) for value in values], cells)
         case Missing(of):
-            gone = cells.missing(of.name)
-            return gone, ~gone
+            is_missing = cells.missing(of.name)
+            return is_missing, ~is_missing
         case Column(name):
             return cells[name] == 1, cells[name] == 0
         case Not(of):
-            yes, no = answer(of, cells)
+            yes, no = truth(of, cells)
             return no, yes
         case And(parts):
-            several = [answer(part, cells) for part in parts]
-            return np.all([yes for yes, _ in several], 0), np.any([no for _, no in several], 0)
+            no, yes = any_of([Not(part) for part in parts], cells)
+            return yes, no
         case Or(parts):
-            several = [answer(part, cells) for part in parts]
-            return np.any([yes for yes, _ in several], 0), np.all([no for _, no in several], 0)
+            return any_of(parts, cells)
         case Implies(guard, then):
-            (guard_yes, guard_no), (yes, no) = answer(guard, cells), answer(then, cells)
-            return guard_no | yes, guard_yes & no
+            return any_of([Not(guard), then], cells)
     raise TypeError(f"no truth: {node!r}")
 
 
+def any_of(parts: Sequence[Node], cells: Cells) -> tuple[Array, Array]:
+    """(yes, no): at least one part is true, or all of them are false."""
+    truths = [truth(part, cells) for part in parts]
+    return np.any([yes for yes, _ in truths], 0), np.all([no for _, no in truths], 0)
+
+
 def is_text(node: Node, cells: Cells) -> bool:
-    return (isinstance(node, Constant) and isinstance(node.value, str)) or (
-        isinstance(node, Column) and cells[node.name].dtype == object
-    )
+    if isinstance(node, Column):
+        return bool(cells[node.name].dtype == object)
+    return isinstance(node, Constant) and isinstance(node.value, str)
 
 
-def compared(node: Compare, cells: Cells) -> tuple[Array, Array]:
+def compare(node: Compare, cells: Cells) -> tuple[Array, Array]:
+    """(yes, no) of a comparison between two texts, two truths or two numbers."""
     left, right = node.left, node.right
     if is_text(left, cells) or is_text(right, cells):
-        equal = np.equal(texts(left, cells), texts(right, cells)).astype(bool)
+        equal = np.equal(text(left, cells), text(right, cells)).astype(bool)
         equal = np.broadcast_to(equal, cells.n_rows)
         return (equal, ~equal) if node.operator == "==" else (~equal, equal)
-    if isinstance(left, Compare | Member | Missing | Not | And | Or | Implies) or isinstance(
-        right, Compare | Member | Missing | Not | And | Or | Implies
-    ):
-        (yes, no), (other_yes, other_no) = answer(left, cells), answer(right, cells)
+    if is_truth(left) or is_truth(right):
+        (yes, no), (other_yes, other_no) = truth(left, cells), truth(right, cells)
         return (yes & other_yes) | (no & other_no), (yes & other_no) | (no & other_yes)
     a, b = number(left, cells), number(right, cells)
-    slack = cells.rounding(node) * (size(left, cells) + size(right, cells))
-    known = np.isfinite(a) & np.isfinite(b)
+    slack = cells.rounding(node) * (magnitude(left, cells) + magnitude(right, cells))
+    is_known = np.isfinite(a) & np.isfinite(b)
     match node.operator:
         case "==" | "!=":
             yes = np.abs(a - b) <= slack
@@ -147,10 +148,10 @@ def compared(node: Compare, cells: Cells) -> tuple[Array, Array]:
         case _:
             yes = a >= b - slack
     yes = ~yes if node.operator in ("!=", ">", "<") else yes
-    return yes & known, ~yes & known
+    return yes & is_known, ~yes & is_known
 
 
-def texts(node: Node, cells: Cells) -> Any:
+def text(node: Node, cells: Cells) -> Any:
     return cells[node.name] if isinstance(node, Column) else getattr(node, "value", None)
 
 
@@ -162,64 +163,60 @@ def number(node: Node, cells: Cells) -> Array:
         case Column(name):
             return cells[name]
         case Sum(terms):
-            total = number(terms[0], cells)
-            for term in terms[1:]:
-                minus = isinstance(term, Negative)
-                total = total - number(term.of, cells) if minus else total + number(term, cells)  # type: ignore[union-attr]
-            return total
+            return reduce(np.add, (number(term, cells) for term in terms))
         case Negative(of):
             return -number(of, cells)
         case Binary(operator, left, right):
             a, b = number(left, cells), number(right, cells)
-            return defined(a * b if operator == "*" else a / b if operator == "/" else a**b)
+            return finite(a * b if operator == "*" else a / b if operator == "/" else a**b)
         case Call("round", (of, digits)):
             unit = 10.0 ** number(digits, cells)
             return np.rint(number(of, cells) * unit) / unit
         case Call(function, arguments):
-            return called(function, [number(one, cells) for one in arguments])
+            return apply(function, [number(one, cells) for one in arguments])
     raise TypeError(f"no number: {node!r}")
 
 
-def called(function: str, values: list[Array]) -> Array:
+def apply(function: str, values: list[Array]) -> Array:
     if function in ("min", "max"):
         return (np.minimum if function == "min" else np.maximum).reduce(values)
     plain = {"abs": np.abs, "ceil": np.ceil, "floor": np.floor, "round": np.rint}
     plain |= {"exp": np.exp, "log": np.log, "sqrt": np.sqrt}
-    return defined(plain[function](values[0]))
+    return finite(plain[function](values[0]))
 
 
-def defined(values: Array) -> Array:
-    """Infinities as NaN: from then on they compare as neither."""
+def finite(values: Array) -> Array:
+    """The values with NaN for infinities, so that no comparison with one is true or false."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def size(node: Node, cells: Cells) -> Array:
-    """How large the terms are that a value is added up from: what its rounding is a share of."""
-    return np.abs(number(in_size(node), cells))
+def magnitude(node: Node, cells: Cells) -> Array:
+    """The sum of the sizes of a value's terms; its rounding error is a share of it."""
+    return np.abs(number(sum_of_sizes(node), cells))
 
 
 @lru_cache(maxsize=4096)
-def in_size(node: Node) -> Node:
-    """The node with every difference as a sum of sizes."""
+def sum_of_sizes(node: Node) -> Node:
+    """The node with the size of each term instead of the term."""
     match node:
         case Sum(terms):
-            return Sum(tuple(in_size(term) for term in terms))
+            return Sum(tuple(sum_of_sizes(term) for term in terms))
         case Negative(of):
-            return in_size(of)
+            return sum_of_sizes(of)
         case Binary("*", left, right):
-            return Binary("*", in_size(left), in_size(right))
+            return Binary("*", sum_of_sizes(left), sum_of_sizes(right))
         case Binary("/", left, right):
-            return Binary("/", in_size(left), Call("abs", (right,)))
+            return Binary("/", sum_of_sizes(left), Call("abs", (right,)))
         case Call("abs" | "round", arguments):
-            return in_size(arguments[0])
+            return sum_of_sizes(arguments[0])
         case Constant(value):
             return Constant(abs(float(value)))
     return Call("abs", (node,))
 
 
 def constant(node: Node) -> float | None:
-    """The value of a number that names no column, NaN where it is undefined; else None."""
-    if columns(node) or any(isinstance(part, Compare | Member | Missing) for part in walk(node)):
+    """The value of an expression without columns, NaN where it is undefined; else None."""
+    if columns(node) or any(map(is_truth, walk(node))):
         return None
     with np.errstate(all="ignore"):
         return float(number(node, Cells.of_nothing())[0])

@@ -1,7 +1,7 @@
-"""Relations that all rows keep, found by trying: for the user to confirm, never applied unasked.
+"""Relations that all rows keep, for the user to confirm.
 
-What also independent columns would keep is no finding: a relation counts if shuffled columns would
-break it in many rows.
+A relation that independent columns would keep too is no finding: shuffled columns must break it in
+many rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ import numpy as np
 
 from advaug.domains.tables.rules.evaluation import Array, Cells
 from advaug.domains.tables.rules.objects import Equal, Integer, OneHot, Range
-from advaug.domains.tables.rules.syntax_tree import named, spelt_value
+from advaug.domains.tables.rules.syntax_tree import literal, quoted
 
-MOST_LEVELS = 12  # of a category whose levels are tried as guards
-MOST_OF_A_KIND = 200  # findings, the strongest first
-MOST_FOR_THREE = 60  # columns up to which sums of three are tried
-PROBES = 24  # rows that tell most wrong guesses apart
-MOST_DIGITS = 6  # of a rounded quotient
+MOST_LEVELS = 12  # Categories with more levels are not tried as guards.
+MOST_OF_A_KIND = 200  # Only the strongest findings of a kind are returned.
+MOST_FOR_THREE = 60  # Tables with more columns are not searched for sums of three.
+PROBES = 24  # So many rows refute most wrong guesses.
+MOST_DIGITS = 6  # A quotient with more decimals is not rounded.
 
 
 class Finding(NamedTuple):
-    """A rule, how many rows it is seen in, and how many would break it by chance."""
+    """A rule, the number of rows that show it, and how many rows would break it by chance."""
 
     rule: str
     support: int
@@ -30,56 +30,60 @@ class Finding(NamedTuple):
 
 
 class Table:
-    """Columns of numbers and of texts, their names, and rows to probe."""
+    """Columns of numbers and of texts, and a few rows that test a guess first."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         numeric = [name for name, column in cells.columns.items() if column.dtype != object]
-        varied = [name for name in numeric if np.ptp(self.there(name)) > 0]
-        self.constant = [name for name in numeric if name not in varied and len(self.there(name))]
-        self.names = varied
-        self.x = np.stack([cells[n] for n in varied], 1) if varied else np.empty((cells.n_rows, 0))
-        self.texts = [name for name, column in cells.columns.items() if column.dtype == object]
+        self.names = [name for name in numeric if np.ptp(self.known(name)) > 0]
+        self.constant = [name for name in numeric if name not in self.names]
+        columns = [cells[name] for name in self.names]
+        self.x = np.stack(columns, 1) if columns else np.empty((cells.n_rows, 0))
+        self.texts = [name for name in cells.columns if name not in numeric]
         few = np.random.default_rng(0).permutation(cells.n_rows)[:PROBES]
         self.probe = self.x[few]
 
-    def there(self, name: str) -> Array:
-        """The cells that are not missing; one 0 if all are."""
+    def quoted(self, at: int) -> str:
+        """A column's name in the syntax of rules."""
+        return quoted(self.names[at])
+
+    def known(self, name: str) -> Array:
+        """The cells that are not missing; one 0 if all of them are."""
         column = self.cells[name]
         known = column[~np.isnan(column)]
         return known if len(known) else np.zeros(1)
 
 
-def mined(cells: Cells, kinds: tuple[str, ...], least: float) -> list[Finding]:
+def mine(cells: Cells, kinds: tuple[str, ...], least: float) -> list[Finding]:
     """Findings of the kinds, the strongest of each kind first."""
-    table, found = Table(cells), []
+    table, findings = Table(cells), []
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"kinds: {kind!r} is none of {', '.join(KINDS)}")
         some = sorted(KINDS[kind](table, least), key=lambda one: -one.by_chance)
-        found += some[:MOST_OF_A_KIND]
-    return found
+        findings += some[:MOST_OF_A_KIND]
+    return findings
 
 
 def ranges(table: Table, least: float) -> Iterator[Finding]:
     for name in [*table.names, *table.constant]:
-        known = table.there(name)
+        known = table.known(name)
         yield Finding(Range(name, float(known.min()), float(known.max())).text, len(known), 0.0)
 
 
 def integers(table: Table, least: float) -> Iterator[Finding]:
     for name in table.names:
-        known = table.there(name)
+        known = table.known(name)
         if np.array_equal(known, np.rint(known)):
             yield Finding(Integer(name).text, len(known), 0.0)
 
 
 def monotone(table: Table, least: float) -> Iterator[Finding]:
-    """a <= b in all rows, without those that follow from two others."""
+    """a <= b in all rows, without findings that follow from two others."""
     width = len(table.names)
     keeps = np.zeros((width, width), dtype=bool)
     sums: dict[tuple[int, int], tuple[int, float]] = {}
-    ordered = [np.sort(table.there(name)) for name in table.names]
+    ordered = [np.sort(table.known(name)) for name in table.names]
     for a in range(width):
         x = table.x[:, a, None]
         with np.errstate(invalid="ignore"):
@@ -91,20 +95,15 @@ def monotone(table: Table, least: float) -> Iterator[Finding]:
                 keeps[a, b] = True
                 sums[a, b] = int(both.sum()), float(below.sum())
     for (a, b), (support, chance) in sums.items():
-        equal = keeps[b, a]
-        if equal and a < b:
-            yield Finding(f"{table_name(table, a)} == {table_name(table, b)}", support, chance)
+        is_equal = keeps[b, a]
         between = keeps[a] & keeps[:, b] & ~keeps[:, a] & ~keeps[b]
-        if not equal and not between.any():
-            yield Finding(f"{table_name(table, a)} <= {table_name(table, b)}", support, chance)
-
-
-def table_name(table: Table, at: int) -> str:
-    return named(table.names[at])
+        if a < b if is_equal else not between.any():
+            operator = "==" if is_equal else "<="
+            yield Finding(f"{table.quoted(a)} {operator} {table.quoted(b)}", support, chance)
 
 
 def close(left: Array, right: Array, size: Array) -> Array:
-    """Equal up to rounding, or not known."""
+    """Equal up to rounding, or missing."""
     return ~(np.abs(left - right) > 1e-9 * size)
 
 
@@ -124,9 +123,7 @@ def sums(table: Table, least: float) -> Iterator[Finding]:
                 busy = known & ((terms != 0).sum(1) == count)
                 fine = close(total, terms.sum(1), np.abs(terms).sum(1))[known].all()
                 if fine and busy.sum() >= least:
-                    text = f"{table_name(table, at)} == " + " + ".join(
-                        table_name(table, p) for p in parts
-                    )
+                    text = f"{table.quoted(at)} == {' + '.join(map(table.quoted, parts))}"
                     yield Finding(text, int(known.sum()), float(busy.sum()))
 
 
@@ -142,14 +139,14 @@ def shares(table: Table, least: float) -> Iterator[Finding]:
         known = ~np.isnan(table.x[:, a]) & ~np.isnan(table.x[:, b])
         x, y = table.x[known, a], table.x[known, b]
         if close(y, k * x, np.abs(y) + np.abs(k * x)).all() and (x != 0).sum() >= least:
-            text = f"{table_name(table, b)} == {spelt_value(float(k))} * {table_name(table, a)}"
+            text = f"{table.quoted(b)} == {literal(float(k))} * {table.quoted(a)}"
             yield Finding(text, int(known.sum()), float((x != 0).sum()))
 
 
 def products(table: Table, least: float) -> Iterator[Finding]:
     """c == a * b, and c == a / b up to the digits that c was rounded to."""
     spread = [np.nanstd(table.x[:, k]) for k in range(len(table.names))]
-    slack = np.array([rounded_by(table.there(name)) for name in table.names])
+    slack = np.array([rounded_by(table.known(name)) for name in table.names])
     for a in range(len(table.names)):
         for b in range(len(table.names)):
             ways = [("*", table.probe[:, a] * table.probe[:, b])] if a < b else []
@@ -179,13 +176,13 @@ def product(
     if (off <= slack + 1e-9 * np.abs(value[known])).all() and busy.sum() >= least:
         a, b, c = (table.names[k] for k in columns)
         if sign == "/" and (off <= 1e-9 * np.abs(value[known])).all():
-            return  # found as a product
-        text = Equal(c, f"{named(a)} {sign} {named(b)}", slack).text
+            return  # It is a finding of `*` already.
+        text = Equal(c, f"{quoted(a)} {sign} {quoted(b)}", slack).text
         yield Finding(text, int(known.sum()), float(busy.sum()))
 
 
 def rounded_by(known: Array) -> float:
-    """Half of the last digit that the numbers have, and a little; 0 if they have many or none."""
+    """A little over half of the numbers' last digit; 0 if they have no digits or many of them."""
     for digits in range(1, MOST_DIGITS + 1):
         if np.allclose(known, np.round(known, digits), rtol=0, atol=1e-9):
             return 0.0 if np.array_equal(known, np.rint(known)) else 0.6 * 10.0**-digits
@@ -194,7 +191,7 @@ def rounded_by(known: Array) -> float:
 
 def one_hot(table: Table, least: float) -> Iterator[Finding]:
     """Groups of 0/1 columns of which exactly one is 1."""
-    flags = [k for k, name in enumerate(table.names) if np.isin(table.there(name), (0, 1)).all()]
+    flags = [k for k, name in enumerate(table.names) if np.isin(table.known(name), (0, 1)).all()]
     x = np.nan_to_num(table.x[:, flags], nan=2.0).astype(np.int64)
     together = x.T @ x
     waiting = sorted(range(len(flags)), key=lambda k: -together[k, k])
@@ -211,37 +208,35 @@ def one_hot(table: Table, least: float) -> Iterator[Finding]:
 
 
 def implications(table: Table, least: float) -> Iterator[Finding]:
-    """if a is at a level, or 0, then b is always at one level, or 0."""
-    guards = {text: rows for text, _, rows in states(table)}
-    owners = {text: owner for text, owner, _ in states(table)}
-    texts = list(guards)
-    known = {name: ~table.cells.missing(name) for name in set(owners.values())}
-    if not texts:
+    """If a has one level, or is 0, then b always has one level, or is 0."""
+    possible = list(states(table))
+    if not possible:
         return
-    yes = np.stack([guards[text] for text in texts], 1)
-    there = np.stack([known[owners[text]] for text in texts], 1)
+    texts, names, rows = zip(*possible, strict=True)
+    yes = np.stack(rows, 1)
+    known = np.stack([~table.cells.missing(name) for name in names], 1)
     both = yes.T.astype(np.float32) @ yes.astype(np.float32)
-    seen = yes.T.astype(np.float32) @ there.astype(np.float32)
-    share = yes.sum(0) / there.sum(0).clip(1)
-    for a, b in np.argwhere((both == seen) & (seen > 0)):
-        by_chance = float(seen[a, b] * (1 - share[b]))
-        if owners[texts[a]] != owners[texts[b]] and by_chance >= least:
-            yield Finding(f"if {texts[a]} then {texts[b]}", int(seen[a, b]), by_chance)
+    support = yes.T.astype(np.float32) @ known.astype(np.float32)
+    share = yes.sum(0) / known.sum(0).clip(1)
+    for a, b in np.argwhere((both == support) & (support > 0)):
+        by_chance = float(support[a, b] * (1 - share[b]))
+        if names[a] != names[b] and by_chance >= least:
+            yield Finding(f"if {texts[a]} then {texts[b]}", int(support[a, b]), by_chance)
 
 
 def states(table: Table) -> Iterator[tuple[str, str, Array]]:
-    """(text, column, rows): what may guard or follow."""
+    """(text, column, rows) of each state that may stand in an implication."""
     for name in table.texts:
         column = table.cells[name]
         levels = list(dict.fromkeys(value for value in column if value is not None))
-        if 1 < len(levels) <= MOST_LEVELS and all(isinstance(v, str) for v in levels):
+        if 1 < len(levels) <= MOST_LEVELS and all(isinstance(level, str) for level in levels):
             for level in levels:
-                rows = np.equal(column, level).astype(bool)
-                yield f"{named(name)} == {spelt_value(level)}", name, rows
+                is_at = np.equal(column, level).astype(bool)
+                yield f"{quoted(name)} == {literal(level)}", name, is_at
     for at, name in enumerate(table.names):
-        zero = table.x[:, at] == 0
-        if 0 < zero.sum() < len(zero):
-            yield f"{named(name)} == 0", name, zero
+        is_zero = table.x[:, at] == 0
+        if 0 < is_zero.sum() < len(is_zero):
+            yield f"{quoted(name)} == 0", name, is_zero
 
 
 KINDS: dict[str, Callable[[Table, float], Iterator[Finding]]] = {

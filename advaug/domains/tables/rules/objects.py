@@ -1,18 +1,18 @@
-"""Rules as Python objects: each is a short way to write an expression of the language.
+"""Rules as Python objects: each of them writes an expression of the language.
 
-Columns are called by their names; of an array they are x0, x1, ...
+A column is called by its name; the columns of an array are x0, x1, ...
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from advaug.domains.tables.rules.syntax_tree import named, spelt_value
+from advaug.domains.tables.rules.syntax_tree import literal, quoted
 
 
 @dataclass(frozen=True)
 class Range:
-    """low <= column <= high, either of them None for no bound.
+    """low <= column <= high; None is no bound.
 
     Examples
     --------
@@ -29,7 +29,7 @@ class Range:
     def text(self) -> str:
         bounds = {">=": self.low, "<=": self.high}
         parts = [
-            f"{named(self.column)} {sign} {spelt_value(bound)}"
+            f"{quoted(self.column)} {sign} {literal(bound)}"
             for sign, bound in bounds.items()
             if bound is not None
         ]
@@ -46,29 +46,29 @@ class Integer:
 
     @property
     def text(self) -> str:
-        return f"{named(self.column)} == round({named(self.column)})"
+        return f"{quoted(self.column)} == round({quoted(self.column)})"
 
 
 @dataclass(frozen=True)
 class Monotone:
-    """columns[0] <= columns[1] <= ...: each is at least the one before it."""
+    """columns[0] <= columns[1] <= ...: each column is at least the one before it."""
 
     columns: Sequence[str]
 
     @property
     def text(self) -> str:
-        return " <= ".join(map(named, several(self, self.columns)))
+        return " <= ".join(map(quoted, at_least_two(self, self.columns)))
 
 
 @dataclass(frozen=True)
 class OneHot:
-    """Of the columns, all 0 or 1, exactly one is 1."""
+    """Every column holds 0 or 1, and exactly one of them holds 1."""
 
     columns: Sequence[str]
 
     @property
     def text(self) -> str:
-        names = [named(column) for column in several(self, self.columns)]
+        names = [quoted(column) for column in at_least_two(self, self.columns)]
         return " and ".join(
             [f"{' + '.join(names)} == 1", *(f"{name} in {{0, 1}}" for name in names)]
         )
@@ -81,7 +81,7 @@ class Linear:
     Parameters
     ----------
     weights : dict of column -> weight
-    sign : {"==", "<=", ">=", "<", ">"}
+    operator : {"==", "<=", ">=", "<", ">"}
     bound : float, default=0
 
     Examples
@@ -92,26 +92,24 @@ class Linear:
     """
 
     weights: dict[str, float]
-    sign: str
+    operator: str
     bound: float = 0.0
 
     @property
     def text(self) -> str:
-        if self.sign not in ("==", "<=", ">=", "<", ">"):
-            raise ValueError(f"sign must be one of == <= >= < >, got {self.sign!r}")
+        if self.operator not in ("==", "<=", ">=", "<", ">"):
+            raise ValueError(f"operator must be one of == <= >= < >, got {self.operator!r}")
         total = ""
         for name, weight in self.weights.items():
-            term = (
-                named(name) if abs(weight) == 1 else f"{spelt_value(abs(weight))} * {named(name)}"
-            )
+            term = quoted(name) if abs(weight) == 1 else f"{literal(abs(weight))} * {quoted(name)}"
             sign = "-" if weight < 0 else "+"
             total += f" {sign} {term}" if total else f"-{term}" if weight < 0 else term
-        return f"{total} {self.sign} {spelt_value(self.bound)}"
+        return f"{total} {self.operator} {literal(self.bound)}"
 
 
 @dataclass(frozen=True)
 class Equal:
-    """column == expression, within a tolerance; a move that breaks it computes the column anew.
+    """column == expression, within a tolerance; a repair computes the column again.
 
     Parameters
     ----------
@@ -119,8 +117,7 @@ class Equal:
     expression : str
         Such as "a / b".
     tolerance : float, default=0
-        Largest difference, in the column's unit, for values that were rounded: .005 for two
-        decimals.
+        Largest difference, in the column's unit; .005 where values are rounded to two decimals.
     """
 
     column: str
@@ -130,9 +127,9 @@ class Equal:
     @property
     def text(self) -> str:
         if not self.tolerance:
-            return f"{named(self.column)} == {self.expression}"
-        difference = f"{named(self.column)} - ({self.expression})"
-        return f"abs({difference}) <= {spelt_value(self.tolerance)}"
+            return f"{quoted(self.column)} == {self.expression}"
+        difference = f"{quoted(self.column)} - ({self.expression})"
+        return f"abs({difference}) <= {literal(self.tolerance)}"
 
 
 @dataclass(frozen=True)
@@ -146,12 +143,12 @@ class OneOf:
     def text(self) -> str:
         if isinstance(self.values, str) or not len(self.values):
             raise ValueError(f"OneOf needs a list of values, got {self.values!r}")
-        return f"{named(self.column)} in {{{', '.join(map(spelt_value, self.values))}}}"
+        return f"{quoted(self.column)} in {{{', '.join(map(literal, self.values))}}}"
 
 
 @dataclass(frozen=True)
 class If:
-    """Where `guard` holds, `then` does too; both are texts or rule objects.
+    """Where `guard` holds, `then` holds too; both are texts or rule objects.
 
     Examples
     --------
@@ -160,8 +157,8 @@ class If:
     "if (status == 'child') then (income <= 0)"
     """
 
-    guard: "str | Written"
-    then: "str | Written"
+    guard: "str | RuleObject"
+    then: "str | RuleObject"
 
     @property
     def text(self) -> str:
@@ -178,10 +175,10 @@ class FrozenColumns:
     columns: Sequence[str]
 
 
-Written: TypeAlias = Range | Integer | Monotone | OneHot | Linear | Equal | OneOf | If
+RuleObject: TypeAlias = Range | Integer | Monotone | OneHot | Linear | Equal | OneOf | If
 
 
-def several(rule: Written, columns: Sequence[str]) -> Sequence[str]:
+def at_least_two(rule: RuleObject, columns: Sequence[str]) -> Sequence[str]:
     """The columns, if there are two or more."""
     if isinstance(columns, str) or len(columns) < 2:
         raise ValueError(f"{type(rule).__name__} needs two columns or more, got {columns!r}")

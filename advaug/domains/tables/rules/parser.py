@@ -1,16 +1,19 @@
-"""The small language of rules, read by hand into a tree. Nothing is ever run by Python.
+"""A recursive-descent parser for the small language of rules. Python never runs a rule.
 
-rule    := "if" either "then" rule | either
-either  := both ("or" both)*                      both := denied ("and" denied)*
-denied  := "not" denied | asked
-asked   := sum ((== != < <= > >=) sum)* | sum ["not"] "in" {values} | sum "is" ["not"] "missing"
-sum     := product ((+ -) product)*               product := signed ((* /) signed)*
-signed  := (- +) signed | atom ["**" signed]
-atom    := number | 'text' | column | `any column` | function(sum, ...) | "(" rule ")"
+rule        := "if" disjunction "then" rule | disjunction
+disjunction := conjunction ("or" conjunction)*
+conjunction := negation ("and" negation)*
+negation    := "not" negation | comparison
+comparison  := sum ((== != < <= > >=) sum)* | sum ["not"] "in" {values}
+             | sum "is" ["not"] "missing"
+sum         := product ((+ -) product)*           product := signed ((* /) signed)*
+signed      := (- +) signed | atom ["**" signed]
+atom        := number | 'text' | column | `any column` | function(sum, ...) | "(" rule ")"
 """
 
 import math
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
@@ -38,9 +41,9 @@ from advaug.domains.tables.rules.syntax_tree import (
     walk,
 )
 
-LONGEST = 10_000  # characters of a rule
-DEEPEST = 40  # brackets, signs and powers within each other
-LARGEST_POWER = 100  # a written exponent; one read from a column may be any number
+LONGEST = 10_000  # A rule has at most so many characters.
+DEEPEST = 40  # Brackets, signs and powers are nested at most so deep.
+LARGEST_POWER = 100  # An exponent that is written as a number is at most so large.
 
 TOKEN = re.compile(
     r"(?P<space>\s+)"
@@ -48,10 +51,10 @@ TOKEN = re.compile(
     r"|(?P<text>'[^'\n]*'|\"[^\"\n]*\")"
     r"|(?P<column>`[^`\n]+`)"
     r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign>\*\*|==|!=|<=|>=|[-+*/<>(){}\[\],])"
+    r"|(?P<symbol>\*\*|==|!=|<=|>=|[-+*/<>(){}\[\],])"
 )
-MEANT = {  # what is no part of the language, and what was probably meant
-    ".": "attributes are no part of the language; a column with a dot is written `in.backticks`",
+HINTS = {  # characters that are not part of the language -> what to write instead
+    ".": "attributes are not part of the language; a column with a dot is written `in.backticks`",
     "=": "an equality is written ==",
     "&": "write and",
     "|": "write or",
@@ -66,10 +69,10 @@ MEANT = {  # what is no part of the language, and what was probably meant
 
 
 class ConstraintSyntaxError(ValueError):
-    """A rule that cannot be read, or does not fit the columns: says where and why."""
+    """A rule that cannot be parsed or does not fit the columns; the message says where and why."""
 
     def __init__(self, reason: str, text: str, at: int, width: int = 1) -> None:
-        start = max(0, at - 60)  # of a long rule only the surroundings
+        start = max(0, at - 60)  # A long rule is cut around the place.
         line = text[start : at + 60].replace("\n", " ").replace("\t", " ")
         caret = " " * (at - start) + "^" * max(1, min(width, len(line) - (at - start)))
         super().__init__(f"{reason} (character {at + 1} of the rule)\n  {line}\n  {caret}")
@@ -83,15 +86,15 @@ class Token(NamedTuple):
 
 
 def parse(text: str) -> Node:
-    """The tree of a rule; `Refused` with place and reason."""
+    """The syntax tree of a rule; `ConstraintSyntaxError` with place and reason."""
     if len(text) > LONGEST:
         raise ConstraintSyntaxError(
             f"the rule has {len(text)} characters: at most {LONGEST}", text, LONGEST
         )
     reader = Reader(text)
     tree = reader.rule()
-    if reader.now.kind != "end":
-        reader.refuse(f"{reader.now.text!r} is not expected here")
+    if reader.token.kind != "end":
+        reader.fail(f"{reader.token.text!r} is not expected here")
     refuse_values(tree, text)
     if not columns(tree):
         raise ConstraintSyntaxError("the rule names no column", text, 0, len(text))
@@ -101,209 +104,206 @@ def parse(text: str) -> Node:
 
 
 def tokens(text: str) -> list[Token]:
-    """Words and signs with their places, an 'end' behind them."""
-    found, at = [], 0
+    """Words and symbols with their places, and an "end" after the last one."""
+    result, at = [], 0
     while at < len(text):
         match = TOKEN.match(text, at)
         if match is None:
-            reason = MEANT.get(text[at], "it is no part of the language")
+            reason = HINTS.get(text[at], "it is not part of the language")
             raise ConstraintSyntaxError(f"{text[at]!r} cannot stand here: {reason}", text, at)
         kind = str(match.lastgroup)
         if kind != "space":
-            found.append(Token(kind, match.group(), at))
+            result.append(Token(kind, match.group(), at))
         at = match.end()
-    return [*found, Token("end", "the end", len(text))]
+    return [*result, Token("end", "the end", len(text))]
 
 
 class Reader:
-    """Descends through the grammar, one token ahead."""
+    """Descends through the grammar with one token of look-ahead."""
 
     def __init__(self, text: str) -> None:
         self.text, self.tokens, self.place, self.depth = text, tokens(text), 0, 0
 
     @property
-    def now(self) -> Token:
+    def token(self) -> Token:
         return self.tokens[self.place]
 
-    def refuse(self, reason: str) -> NoReturn:
-        raise ConstraintSyntaxError(reason, self.text, self.now.at, len(self.now.text))
+    def fail(self, reason: str, at: int | None = None, width: int = 1) -> NoReturn:
+        """Refuse the rule at the current token or at another place."""
+        if at is None:
+            at, width = self.token.at, len(self.token.text)
+        raise ConstraintSyntaxError(reason, self.text, at, width)
 
-    def took(self, *words: str) -> Token | None:
-        """The token if it is one of the words or signs; the reader steps on."""
-        token = self.now
-        if token.kind in ("name", "sign") and token.text in words:
-            self.place += 1
-            return token
-        return None
+    def accept(self, *words: str) -> Token | None:
+        """The token if it is one of the words or symbols; the reader moves to the next one."""
+        token = self.token
+        if token.kind not in ("name", "symbol") or token.text not in words:
+            return None
+        self.place += 1
+        return token
 
-    def need(self, word: str) -> None:
-        if not self.took(word):
-            self.refuse(f"expected {word!r}, got {self.now.text!r}")
+    def expect(self, word: str) -> None:
+        if not self.accept(word):
+            self.fail(f"expected {word!r}, got {self.token.text!r}")
 
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > DEEPEST:
-            self.refuse(f"nested deeper than {DEEPEST} levels")
+            self.fail(f"nested deeper than {DEEPEST} levels")
 
     def rule(self) -> Node:
-        token = self.took("if")
+        token = self.accept("if")
         if not token:
-            return self.either()
+            return self.disjunction()
         self.deeper()
-        guard = self.either()
-        self.need("then")
-        node = Implies(guard, self.rule(), token.at)
+        guard = self.disjunction()
+        self.expect("then")
+        node = Implies(guard, self.rule(), at=token.at)
         self.depth -= 1
         return node
 
-    def either(self) -> Node:
-        parts = [self.both()]
-        while self.took("or"):
-            parts.append(self.both())
-        return parts[0] if len(parts) == 1 else Or(tuple(parts), parts[0].at)
+    def disjunction(self) -> Node:
+        return self.chain("or", self.conjunction, Or)
 
-    def both(self) -> Node:
-        parts = [self.denied()]
-        while self.took("and"):
-            parts.append(self.denied())
-        return parts[0] if len(parts) == 1 else And(tuple(parts), parts[0].at)
+    def conjunction(self) -> Node:
+        return self.chain("and", self.negation, And)
 
-    def denied(self) -> Node:
-        if token := self.took("not"):
+    def chain(self, word: str, part: Callable[[], Node], kind: type[And] | type[Or]) -> Node:
+        """Parts with the word between them; a single part as it is."""
+        parts = [part()]
+        while self.accept(word):
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else kind(tuple(parts), at=parts[0].at)
+
+    def negation(self) -> Node:
+        if token := self.accept("not"):
             self.deeper()
-            node = Not(self.denied(), token.at)
+            node = Not(self.negation(), at=token.at)
             self.depth -= 1
             return node
-        return self.asked()
+        return self.comparison()
 
-    def asked(self) -> Node:
+    def comparison(self) -> Node:
         left = self.sum()
         pairs: list[Node] = []
-        while token := self.took(*COMPARISONS):
+        while token := self.accept(*COMPARISONS):
             right = self.sum()
-            pairs.append(Compare(token.text, left, right, token.at))
+            pairs.append(Compare(token.text, left, right, at=token.at))
             left = right
         if pairs:
-            return pairs[0] if len(pairs) == 1 else And(tuple(pairs), pairs[0].at)
-        if token := self.took("is"):
-            denies = self.took("not")
-            self.need("missing")
+            return pairs[0] if len(pairs) == 1 else And(tuple(pairs), at=pairs[0].at)
+        if token := self.accept("is"):
+            is_negated = self.accept("not")
+            self.expect("missing")
             if not isinstance(left, Column):
-                raise ConstraintSyntaxError("only a column can be missing", self.text, left.at)
-            asked: Node = Missing(left, token.at)
-            return Not(asked, token.at) if denies else asked
-        denies = self.took("not")
-        if token := self.took("in"):
-            asked = Member(left, self.values(), token.at)
-            return Not(asked, token.at) if denies else asked
-        if denies:
-            self.refuse(f"expected 'in', got {self.now.text!r}")
+                self.fail("only a column can be missing", left.at)
+            node: Node = Missing(left, at=token.at)
+            return Not(node, at=token.at) if is_negated else node
+        is_negated = self.accept("not")
+        if token := self.accept("in"):
+            node = Member(left, self.values(), at=token.at)
+            return Not(node, at=token.at) if is_negated else node
+        if is_negated:
+            self.fail(f"expected 'in', got {self.token.text!r}")
         return left
 
     def values(self) -> tuple[float | str, ...]:
         """{1, 2} or {'a', 'b'}."""
-        if not self.took("{", "[", "("):
-            self.refuse(f"expected values in braces, such as {{1, 2}}, got {self.now.text!r}")
+        if not self.accept("{", "[", "("):
+            self.fail(f"expected values in braces, such as {{1, 2}}, got {self.token.text!r}")
         values: list[float | str] = []
-        while not values or self.took(","):
+        while not values or self.accept(","):
             node = self.signed()
             if isinstance(node, Negative) and isinstance(node.of, Constant):
-                node = Constant(-float(node.of.value), node.at)
+                node = Constant(-float(node.of.value), at=node.at)
             if not isinstance(node, Constant):
-                raise ConstraintSyntaxError(
-                    "only numbers and texts can stand in braces", self.text, node.at
-                )
+                self.fail("only numbers and texts can stand in braces", node.at)
             if values and isinstance(node.value, str) != isinstance(values[0], str):
                 reason = "numbers and texts cannot stand in the same braces"
-                raise ConstraintSyntaxError(reason, self.text, node.at)
+                self.fail(reason, node.at)
             values.append(node.value)
-        if not self.took("}", "]", ")"):
-            self.refuse(f"expected ',' or '}}', got {self.now.text!r}")
+        if not self.accept("}", "]", ")"):
+            self.fail(f"expected ',' or '}}', got {self.token.text!r}")
         return tuple(values)
 
     def sum(self) -> Node:
         terms = [self.product()]
-        while token := self.took("+", "-"):
+        while token := self.accept("+", "-"):
             term = self.product()
-            terms.append(Negative(term, token.at) if token.text == "-" else term)
-        return terms[0] if len(terms) == 1 else Sum(tuple(terms), terms[0].at)
+            terms.append(Negative(term, at=token.at) if token.text == "-" else term)
+        return terms[0] if len(terms) == 1 else Sum(tuple(terms), at=terms[0].at)
 
     def product(self) -> Node:
         node, length = self.signed(), 0
-        while token := self.took("*", "/"):
+        while token := self.accept("*", "/"):
             length += 1
             if length > DEEPEST:
-                self.refuse(f"more than {DEEPEST} factors in a row")
-            node = Binary(token.text, node, self.signed(), token.at)
+                self.fail(f"more than {DEEPEST} factors in a row")
+            node = Binary(token.text, node, self.signed(), at=token.at)
         return node
 
     def signed(self) -> Node:
         self.deeper()
-        if token := self.took("-"):
-            node: Node = Negative(self.signed(), token.at)
-        elif self.took("+"):
+        if token := self.accept("-"):
+            node: Node = Negative(self.signed(), at=token.at)
+        elif self.accept("+"):
             node = self.signed()
         else:
             node = self.atom()
-            if token := self.took("**"):
-                node = Binary("**", node, self.signed(), token.at)
+            if token := self.accept("**"):
+                node = Binary("**", node, self.signed(), at=token.at)
         self.depth -= 1
         return node
 
     def atom(self) -> Node:
-        token = self.now
+        token = self.token
         self.place += 1
         match token.kind, token.text:
             case "number", text:
                 if not math.isfinite(float(text)):
-                    raise ConstraintSyntaxError(
-                        "the number is too large", self.text, token.at, len(text)
-                    )
-                return Constant(float(text), token.at)
+                    self.fail("the number is too large", token.at, len(text))
+                return Constant(float(text), at=token.at)
             case "text", text:
-                return Constant(text[1:-1], token.at)
+                return Constant(text[1:-1], at=token.at)
             case "column", text:
-                return Column(text[1:-1], token.at)
-            case "sign", "(":
+                return Column(text[1:-1], at=token.at)
+            case "symbol", "(":
                 node = self.rule()
-                self.need(")")
+                self.expect(")")
                 return node
             case "name", "true" | "false":
-                return Constant(float(token.text == "true"), token.at)
-            case "name", name if self.now.text == "(":
+                return Constant(float(token.text == "true"), at=token.at)
+            case "name", name if self.token.text == "(":
                 return self.call(name, token.at)
             case "name", name if name not in RESERVED:
-                return Column(name, token.at)
+                return Column(name, at=token.at)
         self.place -= 1
-        self.refuse(f"expected a column, number, text or '(', got {token.text!r}")
+        self.fail(f"expected a column, number, text or '(', got {token.text!r}")
 
     def call(self, name: str, at: int) -> Node:
         if name not in FUNCTIONS:
             close = get_close_matches(name, FUNCTIONS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FUNCTIONS)}"
-            raise ConstraintSyntaxError(
-                f"there is no function {name!r}: {hint}", self.text, at, len(name)
-            )
-        self.need("(")
+            self.fail(f"there is no function {name!r}: {hint}", at, len(name))
+        self.expect("(")
         self.deeper()
         arguments = [self.sum()]
-        while self.took(","):
+        while self.accept(","):
             arguments.append(self.sum())
-        self.need(")")
+        self.expect(")")
         self.depth -= 1
         fewest, most = FUNCTIONS[name]
         if not fewest <= len(arguments) <= most:
             asks = str(fewest) if fewest == most else f"{fewest} or more"
-            raise ConstraintSyntaxError(
-                f"{name} takes {asks} argument(s), got {len(arguments)}", self.text, at
-            )
-        return Call(name, tuple(arguments), at)
+            self.fail(f"{name} takes {asks} argument(s), got {len(arguments)}", at)
+        return Call(name, tuple(arguments), at=at)
 
 
 def kind_of(node: Node, text: str, kinds: dict[str, str] | None = None) -> str:
-    """'number', 'text', 'truth', or 'any' of a column not known yet; `Refused` where kinds clash.
+    """ "number", "text", "truth", or "any" of a column that is not known yet.
 
-    `kinds` says of each column whether it holds numbers, texts, or truths (which count as both).
+    `kinds` gives each column's kind: "number", "text", or "boolean", which counts as a number and
+    as a truth. `ConstraintSyntaxError` where kinds clash.
     """
 
     def need(wanted: str, part: Node, why: str) -> None:
@@ -362,7 +362,7 @@ def kind_of(node: Node, text: str, kinds: dict[str, str] | None = None) -> str:
 
 
 def refuse_values(tree: Node, text: str, kinds: dict[str, str] | None = None) -> None:
-    """Refused if kinds clash, or the whole is a number or a text."""
+    """`ConstraintSyntaxError` if kinds clash, or if the rule is a number or a text."""
     if kind_of(tree, text, kinds) not in ("truth", "boolean", "any"):
         raise ConstraintSyntaxError(
             "a rule must be true or false, such as a <= b", text, 0, len(text)
@@ -370,7 +370,7 @@ def refuse_values(tree: Node, text: str, kinds: dict[str, str] | None = None) ->
 
 
 def refuse_constants(node: Node, text: str) -> None:
-    """Refused if a part without columns is no number, or a power is huge."""
+    """`ConstraintSyntaxError` if a part without columns is no finite number, or a power is huge."""
     if isinstance(node, Binary):
         right = constant(node.right)
         if node.operator == "/" and right == 0:

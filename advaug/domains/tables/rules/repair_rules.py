@@ -1,6 +1,7 @@
-"""How a broken rule can be mended, read off its tree: planes to project to, columns to compute.
+"""How a broken rule can be repaired, derived from its syntax tree.
 
-What none of these reaches is mended by the parent's own cells, which keep the rule.
+A rule gives linear constraints to project onto, columns to compute, or values to choose from. Where
+none of these helps, the parent's own cells keep the rule.
 """
 
 from collections import Counter
@@ -17,25 +18,25 @@ from advaug.domains.tables.rules.syntax_tree import (
     Constant,
     Implies,
     Member,
-    Missing,
     Negative,
     Node,
     Not,
     Or,
     Sum,
     columns,
+    is_truth,
     walk,
 )
 
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-DENIED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 ZERO = Constant(0.0)
 Guards: TypeAlias = tuple[Node, ...]
 
 
 @dataclass(frozen=True)
 class LinearConstraint:
-    """sum of weight * column <= bound (or == bound), where all guards hold."""
+    """sum of weight * column <= bound (or == bound) where all guards hold."""
 
     weights: dict[str, float]
     bound: float
@@ -46,7 +47,7 @@ class LinearConstraint:
 
 @dataclass(frozen=True)
 class ComputedColumn:
-    """One of the columns as an expression of the others; the first is the one that stands alone."""
+    """Choices of one column and its expression of the others; first a column that stands alone."""
 
     choices: tuple[tuple[str, Node], ...]
     guards: Guards
@@ -54,7 +55,7 @@ class ComputedColumn:
 
 @dataclass(frozen=True)
 class ChosenValue:
-    """The column takes the nearest of some numbers, or the one text."""
+    """The column holds the nearest of some numbers, or one text."""
 
     column: str
     values: tuple[float | str, ...]
@@ -65,10 +66,10 @@ RepairRule: TypeAlias = LinearConstraint | ComputedColumn | ChosenValue
 
 
 def repair_rules_of(node: Node, guards: Guards = ()) -> list[RepairRule]:
-    """What can be done where the rule is broken."""
+    """The repairs of a rule, which apply where the guards hold."""
     match node:
         case And(parts):
-            return [mend for part in parts for mend in repair_rules_of(part, guards)]
+            return [repair for part in parts for repair in repair_rules_of(part, guards)]
         case Implies(guard, then):
             return repair_rules_of(then, (*guards, guard))
         case Or(parts):
@@ -76,21 +77,18 @@ def repair_rules_of(node: Node, guards: Guards = ()) -> list[RepairRule]:
                 return repair_rules_of(one, guards)
             return repair_rules_of(parts[-1], (*guards, *(Not(part) for part in parts[:-1])))
         case Not(of):
-            return repair_rules_of(denied, guards) if (denied := negated(of)) else []
+            return repair_rules_of(opposite, guards) if (opposite := negated(of)) else []
         case Column(name):
             return [LinearConstraint({name: 1.0}, 1.0, True, False, guards)]
         case Member(Column(name), values):
             return [ChosenValue(name, values, guards)]
         case Compare(_, left, right) if is_truth(left) or is_truth(right):
-            ways = [(left, right), (right, left), (Not(left), Not(right)), (Not(right), Not(left))]
-            return [mend for a, b in ways for mend in repair_rules_of(b, (*guards, a))]
+            pairs = [(left, right), (right, left)]
+            pairs += [(Not(guard), Not(then)) for guard, then in pairs]
+            return [r for guard, then in pairs for r in repair_rules_of(then, (*guards, guard))]
         case Compare():
-            return of_comparison(node, guards)
+            return repairs_of_comparison(node, guards)
     return []
-
-
-def is_truth(node: Node) -> bool:
-    return isinstance(node, Compare | Member | Missing | Not | And | Or | Implies)
 
 
 def as_member(parts: tuple[Node, ...]) -> Member | None:
@@ -107,7 +105,7 @@ def as_member(parts: tuple[Node, ...]) -> Member | None:
 
 
 def negated(node: Node) -> Node | None:
-    """The opposite, without a `not` at its top; None where there is no such."""
+    """The opposite without a `not` at its top; None where there is none."""
     match node:
         case Not(of):
             return of
@@ -118,14 +116,14 @@ def negated(node: Node) -> Node | None:
         case Implies(guard, then):
             return And((guard, Not(then)))
         case Compare(operator, left, right) if not (is_truth(left) or is_truth(right)):
-            return Compare(DENIED[operator], left, right)
+            return Compare(NEGATED[operator], left, right)
         case Column():
             return Compare("==", node, Constant(0.0))
     return None
 
 
-def of_comparison(node: Compare, guards: Guards) -> list[RepairRule]:
-    """Mends of a comparison between two numbers or two texts."""
+def repairs_of_comparison(node: Compare, guards: Guards) -> list[RepairRule]:
+    """Repairs of a comparison between two numbers or two texts."""
     operator, left, right = node.operator, node.left, node.right
     if isinstance(left, Constant) or (isinstance(right, Column) and not isinstance(left, Column)):
         operator, left, right = MIRRORED[operator], right, left
@@ -137,26 +135,28 @@ def of_comparison(node: Compare, guards: Guards) -> list[RepairRule]:
     if operator == "!=":
         return []
     if operator == "==":
-        plane = plane_of(left, right, True, False, guards)
-        return [plane] if plane else computed(left, right, guards)
+        linear = linear_constraint(left, right, True, False, guards)
+        return [linear] if linear else computed_column(left, right, guards)
     if operator in (">", ">="):
         operator, left, right = MIRRORED[operator], right, left
-    return of_order(left, right, operator == "<", guards)
+    return repairs_of_order(left, right, operator == "<", guards)
 
 
-def of_order(less: Node, more: Node, is_strict: bool, guards: Guards) -> list[RepairRule]:
-    """Mends of less <= more."""
-    if plane := plane_of(less, more, False, is_strict, guards):
-        return [plane]
+def repairs_of_order(less: Node, more: Node, is_strict: bool, guards: Guards) -> list[RepairRule]:
+    """Repairs of less <= more, or of less < more."""
+    if linear := linear_constraint(less, more, False, is_strict, guards):
+        return [linear]
     match less, more:
         case Call("max", parts), _:
-            return [mend for part in parts for mend in of_order(part, more, is_strict, guards)]
+            return [r for part in parts for r in repairs_of_order(part, more, is_strict, guards)]
         case _, Call("min", parts):
-            return [mend for part in parts for mend in of_order(less, part, is_strict, guards)]
+            return [r for part in parts for r in repairs_of_order(less, part, is_strict, guards)]
         case Call("abs", (of,)), _:
-            sides = [plane_of(side, more, False, is_strict, guards) for side in (of, Negative(of))]
-            planes = [side for side in sides if side]
-            return [*planes] if len(planes) == 2 else computed(of, Constant(0.0), guards)
+            one, other = (
+                linear_constraint(side, more, False, is_strict, guards)
+                for side in (of, Negative(of))
+            )
+            return [one, other] if one and other else computed_column(of, ZERO, guards)
         case _, Column(name) if name not in columns(less):
             return [ComputedColumn(((name, Call("max", (more, less))),), guards)]
         case Column(name), _ if name not in columns(more):
@@ -164,18 +164,19 @@ def of_order(less: Node, more: Node, is_strict: bool, guards: Guards) -> list[Re
     return []
 
 
-def plane_of(
+def linear_constraint(
     left: Node, right: Node, is_equality: bool, is_strict: bool, guards: Guards
 ) -> LinearConstraint | None:
-    form = linear(Sum((left, Negative(right))))
+    """left <= right (or == right) as one linear constraint; None where it is not linear."""
+    form = linear_form(Sum((left, Negative(right))))
     if form is None or not any(form[0].values()):
         return None
     weights = {name: weight for name, weight in form[0].items() if weight}
     return LinearConstraint(weights, -form[1], is_equality, is_strict, guards)
 
 
-def linear(node: Node) -> tuple[dict[str, float], float] | None:
-    """Weights and constant of a linear expression, None where it is not linear."""
+def linear_form(node: Node) -> tuple[dict[str, float], float] | None:
+    """Weights and constant of an expression; None where it is not linear."""
     if not columns(node):
         value = constant(node)
         return None if value is None else ({}, value)
@@ -183,12 +184,12 @@ def linear(node: Node) -> tuple[dict[str, float], float] | None:
         case Column(name):
             return {name: 1.0}, 0.0
         case Negative(of):
-            return scaled(linear(of), -1.0)
+            return scaled(linear_form(of), -1.0)
         case Sum(terms):
             weights: dict[str, float] = {}
             total = 0.0
             for term in terms:
-                form = linear(term)
+                form = linear_form(term)
                 if form is None:
                     return None
                 total += form[1]
@@ -196,11 +197,11 @@ def linear(node: Node) -> tuple[dict[str, float], float] | None:
                     weights[name] = weights.get(name, 0.0) + weight
             return weights, total
         case Binary("*", left, right) if not columns(left):
-            return scaled(linear(right), constant(left))
+            return scaled(linear_form(right), constant(left))
         case Binary("*", left, right) if not columns(right):
-            return scaled(linear(left), constant(right))
+            return scaled(linear_form(left), constant(right))
         case Binary("/", left, right) if not columns(right):
-            return scaled(linear(left), 1 / (constant(right) or 1.0))
+            return scaled(linear_form(left), 1 / (constant(right) or 1.0))
     return None
 
 
@@ -212,61 +213,53 @@ def scaled(
     return {name: weight * by for name, weight in form[0].items()}, form[1] * by
 
 
-def computed(left: Node, right: Node, guards: Guards) -> list[RepairRule]:
-    """The equality solved for each column that stands in it once, a lone one first."""
-    terms = flat(Sum((left, Negative(right))))
-    often = Counter(n.name for n in walk(terms) if isinstance(n, Column))
-    alone = [
-        part.name for term in terms.terms for part in (lone(term),) if isinstance(part, Column)
-    ]
-    names = sorted((n for n, count in often.items() if count == 1), key=lambda n: n not in alone)
-    solved = [(name, solution) for name in names if (solution := isolated(terms, name))]
-    return [ComputedColumn(tuple(solved), guards)] if solved else []
+def computed_column(left: Node, right: Node, guards: Guards) -> list[RepairRule]:
+    """The equality solved for each column that it names once; first those that are a term."""
+    terms = flattened(Sum((left, Negative(right))))
+    count = Counter(part.name for part in walk(terms) if isinstance(part, Column))
+    parts = [term.of if isinstance(term, Negative) else term for term in terms.terms]
+    alone = [part.name for part in parts if isinstance(part, Column)]
+    names = sorted((n for n, times in count.items() if times == 1), key=lambda n: n not in alone)
+    choices = [(name, solution) for name in names if (solution := solved_for(terms, name))]
+    return [ComputedColumn(tuple(choices), guards)] if choices else []
 
 
-def lone(term: Node) -> Node:
-    return term.of if isinstance(term, Negative) else term
-
-
-def flat(node: Sum) -> Sum:
-    """Sums within sums opened, as far as plain signs go."""
+def flattened(node: Sum) -> Sum:
+    """The sum with the terms of the sums in it, and without zeros."""
     terms: list[Node] = []
     for term in node.terms:
         match term:
             case Sum():
-                terms += flat(term).terms
+                terms += flattened(term).terms
             case Negative(Sum() as inner):
-                terms += [
-                    t.of if isinstance(t, Negative) else Negative(t) for t in flat(inner).terms
-                ]
+                parts = flattened(inner).terms
+                terms += [t.of if isinstance(t, Negative) else Negative(t) for t in parts]
             case Negative(Negative(of)):
-                terms += flat(Sum((of,))).terms
-            case Constant(0.0):
-                continue
-            case Negative(Constant(0.0)):
+                terms += flattened(Sum((of,))).terms
+            case Constant(0.0) | Negative(Constant(0.0)):
                 continue
             case _:
                 terms.append(term)
     return Sum(tuple(terms))
 
 
-def isolated(node: Node, name: str, target: Node = ZERO) -> Node | None:
-    """What the column must be for node == target; None where that cannot be solved."""
+def solved_for(node: Node, name: str, target: Node = ZERO) -> Node | None:
+    """The column's value with which node == target; None where it cannot be solved."""
     match node:
         case Column():
             return target
         case Negative(of):
-            return isolated(of, name, Negative(target))
+            return solved_for(of, name, Negative(target))
         case Sum(terms):
             inner = next(term for term in terms if name in columns(term))
             rest = tuple(Negative(term) for term in terms if term is not inner)
             zero = target == ZERO
-            return isolated(inner, name, Sum(rest if zero and rest else (target, *rest)))
+            return solved_for(inner, name, Sum(rest if zero and rest else (target, *rest)))
         case Binary("*", left, right):
             inner, other = (left, right) if name in columns(left) else (right, left)
-            return isolated(inner, name, Binary("/", target, other))
+            return solved_for(inner, name, Binary("/", target, other))
         case Binary("/", left, right) if name in columns(left):
-            return isolated(left, name, Binary("*", target, right))
+            return solved_for(left, name, Binary("*", target, right))
         case Binary("/", left, right):
-            return isolated(right, name, Binary("/", left, target))
+            return solved_for(right, name, Binary("/", left, target))
     return None

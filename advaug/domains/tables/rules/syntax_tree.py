@@ -1,16 +1,16 @@
 """The syntax tree of a rule: a dozen plain nodes, and which columns they read.
 
-`at` is a node's place in the text it was read from: errors point there.
+`at` is a node's place in the text of the rule; errors point there.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import Any
 
 ARITHMETIC = ("+", "-", "*", "/", "**")
 ORDER = ("<", "<=", ">", ">=")
 COMPARISONS = ("==", "!=", *ORDER)
-FUNCTIONS = {  # name -> fewest and most arguments
+FUNCTIONS = {  # name -> least and largest number of arguments
     "abs": (1, 1),
     "ceil": (1, 1),
     "exp": (1, 1),
@@ -23,122 +23,99 @@ FUNCTIONS = {  # name -> fewest and most arguments
 }
 
 
-def place() -> Any:
-    """A field that two equal nodes may differ in."""
-    return field(default=0, compare=False, repr=False)
+@dataclass(frozen=True)
+class Node:
+    """A node and its place in the text, which does not count when two nodes are compared."""
+
+    at: int = field(default=0, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Node):
     value: float | str
-    at: int = place()
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(Node):
     name: str
-    at: int = place()
 
 
 @dataclass(frozen=True)
-class Sum:
-    terms: tuple["Node", ...]
-    at: int = place()
+class Sum(Node):
+    terms: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Negative:
-    of: "Node"
-    at: int = place()
+class Negative(Node):
+    of: Node
 
 
 @dataclass(frozen=True)
-class Binary:
+class Binary(Node):
     """left `*`, `/` or `**` right."""
 
     operator: str
-    left: "Node"
-    right: "Node"
-    at: int = place()
+    left: Node
+    right: Node
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Node):
     function: str
-    arguments: tuple["Node", ...]
-    at: int = place()
+    arguments: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(Node):
     operator: str
-    left: "Node"
-    right: "Node"
-    at: int = place()
+    left: Node
+    right: Node
 
 
 @dataclass(frozen=True)
-class Member:
-    of: "Node"
+class Member(Node):
+    of: Node
     values: tuple[float | str, ...]
-    at: int = place()
 
 
 @dataclass(frozen=True)
-class Missing:
+class Missing(Node):
     of: Column
-    at: int = place()
 
 
 @dataclass(frozen=True)
-class Not:
-    of: "Node"
-    at: int = place()
+class Not(Node):
+    of: Node
 
 
 @dataclass(frozen=True)
-class And:
-    parts: tuple["Node", ...]
-    at: int = place()
+class And(Node):
+    parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Or:
-    parts: tuple["Node", ...]
-    at: int = place()
+class Or(Node):
+    parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class Implies:
-    guard: "Node"
-    then: "Node"
-    at: int = place()
+class Implies(Node):
+    guard: Node
+    then: Node
 
 
-Node: TypeAlias = (
-    Constant
-    | Column
-    | Sum
-    | Negative
-    | Binary
-    | Call
-    | Compare
-    | Member
-    | Missing
-    | Not
-    | And
-    | Or
-    | Implies
-)
+def is_truth(node: Node) -> bool:
+    """Whether the node is true or false; a column of 0 and 1 may be read as either."""
+    return isinstance(node, Compare | Member | Missing | Not | And | Or | Implies)
 
 
 def children(node: Node) -> list[Node]:
-    """The nodes right below."""
+    """The nodes directly below."""
     below: list[Any] = []
     for one in fields(node):
         value = getattr(node, one.name)
         below += value if isinstance(value, tuple) else [value]
-    return [value for value in below if hasattr(value, "at")]
+    return [value for value in below if isinstance(value, Node)]
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -149,27 +126,27 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def columns(node: Node, *, with_missing: bool = True) -> dict[str, int]:
-    """Names of the columns it reads, in order, with their first place.
+    """The columns that the node reads, in order: name -> first place in the text.
 
-    `with_missing=False` leaves out what is only asked whether it is missing.
+    `with_missing=False` leaves out those that only stand before "is missing".
     """
     if isinstance(node, Missing) and not with_missing:
         return {}
     if isinstance(node, Column):
         return {node.name: node.at}
-    found: dict[str, int] = {}
+    names: dict[str, int] = {}
     for child in children(node):
-        found = columns(child, with_missing=with_missing) | found
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+        names = columns(child, with_missing=with_missing) | names
+    return dict(sorted(names.items(), key=lambda item: item[1]))
 
 
-def named(column: str) -> str:
-    """A column's name as the language writes it."""
+def quoted(column: str) -> str:
+    """A column's name in the syntax of rules."""
     return column if column.isidentifier() and column not in RESERVED else f"`{column}`"
 
 
-def spelt_value(value: float | str) -> str:
-    """A number or text as the language writes it."""
+def literal(value: float | str) -> str:
+    """A number or text in the syntax of rules."""
     if isinstance(value, str):
         return f"'{value}'" if "'" not in value else f'"{value}"'
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))

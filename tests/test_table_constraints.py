@@ -1,4 +1,4 @@
-"""What is shipped keeps every rule that its parent keeps, in the user's own dtypes."""
+"""New rows keep every rule that their parents keep, in the user's own dtypes."""
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ import torch
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.constraints import Constraints, FrozenColumns, OneHot
-from advaug.domains.tables.repair import repairer_for
-from advaug.domains.tables.repair_rounds import SET_BACK
+from advaug.domains.tables.rules import constraints as rule_module
+from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.models import Ensemble
+from advaug.sampling.constraints import RepairStatus
 
 RULES = [
     "total == a + b",
@@ -70,7 +71,7 @@ def answers(rules, rows):
 
 @pytest.mark.parametrize("judge", ["auto", None])
 @pytest.mark.parametrize("recipe", ["match", "harden", "translate", "interpolate"])
-def test_no_row_that_is_shipped_breaks_a_rule(recipe, judge):
+def test_no_new_row_breaks_a_rule(recipe, judge):
     X, y = loans()
     s = sampler(recipe=recipe, judge=judge, radius=1.0, constraints=RULES)
     new = s.fit_resample(X, y)[0].iloc[len(X) :]
@@ -131,7 +132,7 @@ def test_dates_keep_their_order():
     assert not (free["end"] - free["start"]).dt.days.between(0, 4).all()
 
 
-def test_a_rule_of_ones_own_is_kept_by_setting_its_columns_back():
+def test_a_custom_rule_is_kept_by_reverting_its_columns():
     class Parity:
         names = ("a", "top")
 
@@ -147,7 +148,7 @@ def test_a_rule_of_ones_own_is_kept_by_setting_its_columns_back():
     assert s.constraints_report_["replaced"] == 0
 
 
-def test_the_judge_sees_what_is_shipped():
+def test_the_judge_sees_the_rows_that_are_returned():
     X, y = loans()
     s = sampler(constraints=RULES)
     new = s.fit_resample(X, y)[0].iloc[len(X) :]
@@ -155,7 +156,7 @@ def test_the_judge_sees_what_is_shipped():
     moved = (made["move_share"] == 1).to_numpy()
     x = s.adapter_.encode(new[moved])
     with torch.no_grad():
-        # distance is measured on the mended, encoded row: decoding and encoding give it back
+        # Distance is measured on the repaired, encoded row: decoding and encoding give it back.
         seed = s.adapter_.encode(X.iloc[made["parent"]][moved])
         away = s.adapter_.space(2.0).distance(x, seed).numpy()
     np.testing.assert_allclose(away, made["distance"][moved], atol=1e-3)
@@ -168,7 +169,7 @@ def moved(X, coding, seed=0):
     return x, coding.space(2.0).snap(coding.space(2.0).sample(x, radius, noise), x, radius, noise)
 
 
-def test_what_a_bound_cuts_off_is_made_up_for_by_another_column():
+def test_another_column_compensates_for_what_a_bound_cuts_off():
     draw = np.random.default_rng(0)
     h, w = draw.integers(1, 30, 200), draw.integers(1, 30, 200)
     black = draw.integers(1, h * w + 1)
@@ -177,37 +178,121 @@ def test_what_a_bound_cuts_off_is_made_up_for_by_another_column():
     rules = ["area == h * w", "black <= area", "abs(share - black / area) <= .0006"]
     X = X[answers(rules, X).all(0)].reset_index(drop=True)  # no share is below 0.2
     coding = TabularAdapter().fit(X)
-    mender, (seed, x) = repairer_for(coding, Constraints(rules), X), moved(X, coding)
-    _, done = mender.mend(x, seed, torch.arange(len(x)))
-    for one in mender.repairs.computed:
+    constraints, (seed, x) = coding.constraints(rules, X), moved(X, coding)
+    _, status = constraints.repair(x, seed, torch.arange(len(x)))
+    for one in constraints.rounds.computed:
         one.others.clear()
-    _, alone = mender.mend(x, seed, torch.arange(len(x)))
-    assert (done == SET_BACK).float().mean() < 0.02
-    assert (alone == SET_BACK).float().mean() > 0.1
+    _, alone = constraints.repair(x, seed, torch.arange(len(x)))
+    assert (status == RepairStatus.REVERTED).float().mean() < 0.02
+    assert (alone == RepairStatus.REVERTED).float().mean() > 0.1
 
 
-def test_mending_gives_a_row_the_same_in_any_batch():
+def test_a_repaired_row_is_the_same_in_any_batch():
     X, _ = loans()
     coding = TabularAdapter().fit(X)
-    mender, (seed, x) = repairer_for(coding, Constraints(RULES), X), moved(X, coding)
-    places = torch.arange(len(x))
-    whole, done = mender.mend(x, seed, places)
-    cut = [mender.mend(x[k], seed[k], k)[0] for k in places.split(7)]
-    assert done.bool().any()
+    constraints, (seed, x) = coding.constraints(RULES, X), moved(X, coding)
+    parents = torch.arange(len(x))
+    whole, status = constraints.repair(x, seed, parents)
+    cut = [constraints.repair(x[k], seed[k], k)[0] for k in parents.split(7)]
+    assert status.bool().any()
     torch.testing.assert_close(torch.cat(cut), whole, atol=1e-5, rtol=0)
 
 
-def test_what_keeps_the_rules_is_not_touched():
+def test_a_row_that_keeps_the_rules_is_not_touched():
     X, _ = loans()
     coding = TabularAdapter().fit(X)
-    mender, x = repairer_for(coding, Constraints(RULES), X), coding.encode(X)
-    same, done = mender.mend(x, x, torch.arange(len(X)))
+    constraints, x = coding.constraints(RULES, X), coding.encode(X)
+    parents = torch.arange(len(X))
+    same, status = constraints.repair(x, x, parents)
     assert torch.equal(same, x)
-    assert not done.any()
+    assert (status == RepairStatus.UNTOUCHED).all()
     seed, x = moved(X, coding)
-    once, _ = mender.mend(x, seed, torch.arange(len(X)))
-    twice, done = mender.mend(once, seed, torch.arange(len(X)))
+    once, _ = constraints.repair(x, seed, parents)
+    twice, _ = constraints.repair(once, seed, parents)
     torch.testing.assert_close(twice, once, atol=1e-4, rtol=0)
+
+
+class Parity:
+    """A custom rule, which nothing repairs but the parent's cells."""
+
+    names = ("u", "v")
+
+    def holds(self, columns):
+        return (columns["u"] + columns["v"]) % 2 == 0
+
+
+def test_every_row_gets_the_status_of_what_was_done_to_it():
+    u = np.arange(40)
+    X = pd.DataFrame({"a": u % 9, "b": u % 7, "total": u % 9 + u % 7, "u": u, "v": u})
+    coding = TabularAdapter().fit(X)
+    constraints = coding.constraints(["total == a + b", Parity()], X)
+    changed = X.iloc[10:13].copy()
+    changed.loc[11, "a"] += 2  # The total can be computed again.
+    changed.loc[12, "u"] += 1  # Nothing but the parent's cells keeps the parity.
+    seed, x = coding.encode(X.iloc[10:13]), coding.encode(changed)
+    moved, status = constraints.repair(x, seed, torch.arange(10, 13))
+    assert status.tolist() == [
+        RepairStatus.UNTOUCHED,
+        RepairStatus.REPAIRED,
+        RepairStatus.REVERTED,
+    ]
+    new = coding.decode(moved, seed, X.iloc[10:13])
+    assert new.loc[[10, 12]].equals(X.loc[[10, 12]])
+    assert new.loc[11, "total"] == new.loc[11, "a"] + new.loc[11, "b"]
+    assert not new.loc[11].equals(X.loc[11])
+
+
+def test_a_row_whose_rule_cannot_be_kept_is_replaced():
+    X, y = loans()
+    seen = set(X["b"])
+    s = sampler(
+        recipe="match", judge=None, constraints=lambda rows: rows["b"].isin(seen).to_numpy()
+    )
+    new = s.fit_resample(X, y)[0].iloc[len(X) :].reset_index(drop=True)
+    made = s.provenance_
+    rows = np.flatnonzero(made["replaced"])
+    assert 0 < len(rows) == s.constraints_report_["replaced"]
+    assert not made["repaired"].any()
+    assert not made["reverted"].any()
+    parents = X.iloc[made["parent"].to_numpy()[rows]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(new.iloc[rows].reset_index(drop=True), parents)
+
+
+def test_decoded_rows_are_repaired_and_broken_ones_are_named():
+    X = loans()[0][["a", "b", "total", "h", "id"]]
+    few = lambda rows: (rows["h"] < 30).to_numpy()  # noqa: E731
+    rules = ["total == a + b", FrozenColumns(["id"]), few]
+    constraints, own = TabularAdapter().fit(X).constraints(rules, X), X.iloc[:4]
+    new = own.assign(id=own["id"] + 1, h=[1, 2, 99, 3])
+    new.loc[1, "total"] += 1
+    done, is_broken = constraints.finish(new, own)
+    assert is_broken.tolist() == [False, False, True, False]
+    assert answers("total == a + b", done).all()
+    assert done["id"].equals(own["id"])
+    assert constraints.finish(own, own)[0].equals(own)
+
+
+def test_rules_are_parsed_once_and_cells_are_read_once_a_batch(monkeypatch):
+    counts = {"parse": 0, "cells_of": 0, "finish": 0}
+
+    def count(owner, name):
+        real = getattr(owner, name)
+
+        def counted(*args, **kwargs):
+            counts[name] += 1
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(rule_module, "parse")
+    count(rule_module, "cells_of")
+    count(TableConstraints, "finish")
+    X, y = loans()
+    s = sampler(recipe="match", constraints=RULES, batch_size=16)
+    s.fit_resample(X, y)
+    assert counts["finish"] >= 8
+    assert counts["parse"] == len(RULES) - 1, "FrozenColumns has no text"
+    assert counts["cells_of"] == 1 + 2 * counts["finish"], "the real rows, children and parents"
 
 
 def test_adversarial_copies_keep_the_rules_too():

@@ -1,0 +1,119 @@
+"""The rules of a table, at work on new rows.
+
+They repair rows twice: encoded, before a judge sees them, and decoded, in the user's own dtypes.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advaug import containers
+from advaug.containers.columns import Series
+from advaug.domains.tables.column_codec import ColumnCodec
+from advaug.domains.tables.columns import Array, TableLayout
+from advaug.domains.tables.repair_rounds import RepairRounds
+from advaug.domains.tables.rules.constraints import Constraints
+from advaug.domains.tables.rules.evaluation import Cells
+from advaug.sampling.constraints import CallableConstraints, RowConstraints, name_of
+
+
+class TableConstraints(RowConstraints):
+    """Rules over columns, which are repaired, and callables over rows, which are only checked.
+
+    Parameters
+    ----------
+    rules : `Constraints`, or what it takes
+    layout : TableLayout
+    X : the real rows, which are the parents
+    """
+
+    def __init__(self, rules: Any, layout: TableLayout, X: Any) -> None:
+        self.rules, self.layout = Constraints(rules), layout
+        self.callables = CallableConstraints(self.rules.callables, X)
+        self.parents = self.rules.cells(X)
+        self.codec = ColumnCodec(self.rules, layout, X, self.parents.coarse)
+        self.rounds = RepairRounds(self.rules, self.codec)
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """The share of the real rows that keep each rule; ValueError where a rule does not fit."""
+        self.rules.check_kinds(self.parents)
+        shares = self.rounds.holds(self.parents).mean(0).tolist()
+        names = map(name_of, self.rules.column_rules)
+        return dict(zip(names, shares, strict=True)) | self.callables.shares
+
+    def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded rows that keep the rules which their parents keep, and a status for each."""
+        if not self.rules.names:
+            return self.callables.repair(x, seed, parents)
+        parent, start = self.parents.take(parents.cpu().numpy()), seed.cpu()
+        moved = self.codec.restore_frozen(x.cpu(), start)
+        child = self.codec.decode(moved, start, parent)
+        cells, status = self.rounds.repair(child, parent, self.rounds.holds(parent))
+        if status.any():
+            moved = self.codec.encode(moved, start, child, cells, parent)
+        return moved.to(x.device), torch.from_numpy(status).to(x.device)
+
+    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
+        """Decoded rows, repaired once more, and which of them break a rule that their parent keeps.
+
+        The cells of both are read once; of columns that are written also what they hold then.
+        """
+        is_broken = np.zeros(containers.count(new), dtype=bool)
+        if self.rules.names:
+            child, parent = self.rules.cells(new), self.rules.cells(rows)
+            binds = self.rounds.holds(parent)
+            cells, status = self.rounds.repair(child, parent, binds)
+            if status.any() or self.rules.frozen:
+                new, child = self._write(new, rows, child, cells, parent)
+            is_broken |= (binds & ~self.rounds.holds(child)).any(1)
+        new, is_refused = self.callables.finish(new, rows)
+        return new, is_broken | is_refused
+
+    def _write(
+        self, new: Any, rows: Any, child: Cells, cells: Cells, parent: Cells
+    ) -> tuple[Any, Cells]:
+        """New rows with the repaired cells in the columns' own dtypes, and the cells they hold."""
+        frame, own = containers.open_table(new), containers.open_table(rows)
+        edited, held = [], dict(child.columns)
+        for name, place in self.codec.places.items():
+            key = frame.columns[place]
+            column, original = frame.get_column(key), own.get_column(key)
+            if name in self.rules.frozen:
+                edited.append(original)
+                held[name] = parent[name]
+                continue
+            at = np.flatnonzero(~((child[name] == cells[name]) | child.missing(name)))
+            if len(at):
+                some = (values[name][at] for values in (child, cells, parent))
+                edited.append(self._edited(name, column, original, at, *some))
+                held[name] = containers.cells(edited[-1])
+        new = containers.close_table(new, frame.with_columns(*edited))
+        return new, Cells(held, child.n_rows, child.coarse)
+
+    def _edited(
+        self,
+        name: str,
+        column: Series,
+        original: Series,
+        at: Array,
+        before: Array,
+        after: Array,
+        parent: Array,
+    ) -> Series:
+        """The column with `after` instead of `before` in rows `at`; `original` is the parents'."""
+        if name in self.codec.numbers:
+            spec = self.codec.numbers[name]
+            limits = self.layout.numbers[spec.at]
+            shift = (after - before) * spec.ticks
+            return containers.add_to_cells(column, at, shift, limits.low, limits.high)
+        is_parent = after == parent
+        column = containers.put_cells(column, at[is_parent], original[at[is_parent]])
+        if name not in self.codec.levels:
+            return column
+        level = self.codec.levels[name]
+        codes = [level.code(text) for text in after[~is_parent]]
+        return containers.put_cells(column, at[~is_parent], level.category.known[codes])

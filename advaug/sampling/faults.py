@@ -1,0 +1,35 @@
+"""What is wrong with new rows where no one rule says so: wrong cells, and columns that drifted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one part of some new rows, as no real row has it."""
+
+    rows: Array
+    is_beyond: bool  # The values are outside the range of the real ones; else no values of theirs.
+    words: Callable[[int], str]  # what is wrong with one of the rows
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far one column of new rows of a class lies from the real rows of the class.
+
+    distance : Kolmogorov-Smirnov distance of numbers, total variation of levels, in [0, 1]
+    missing : share of missing cells, real and new
+    bins, real, new : a histogram of both; bins are edges of numbers or names of levels
+    """
+
+    column: Any
+    distance: float
+    missing: tuple[float, float]
+    bins: Array
+    real: Array
+    new: Array
