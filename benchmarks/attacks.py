@@ -4,22 +4,19 @@ FGSM, PGD and DeepFool on two small nets, equal work for all: the same rows, ste
 no random start, the whole batch at once, one process, one thread. Within a round the rivals take
 turns call by call, and a ratio is always to the hand-written loop of the same round.
 
-    python benchmarks/attacks.py --rounds 15
+    python -m benchmarks.attacks --rounds 15
 
 Seconds are CPU seconds; on cuda wall seconds, synchronised. torchattacks' L2 attack takes images
 only, so everyone gets (rows, 1, 1, 30) and the MLP begins with Flatten. Foolbox is asked by `run`,
 which spares it the check of success; ART takes numpy arrays and batch_size = all rows.
 """
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import argparse
 import ctypes
 import gc
 import json
 import math
+import os
 import platform
 import random
 import time
@@ -42,6 +39,7 @@ from advaug.core.objectives import Margin, Odds
 from advaug.core.problem import AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.models.torch_model import TorchModel
+from benchmarks.tables import save
 
 SEED = 0
 BY_HAND, OURS, DROPPING = "by hand", "advaug", "advaug, stop_at=0"
@@ -444,7 +442,7 @@ def markdown(results: dict[str, Any]) -> str:
 def write(results: dict[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, indent=1) + "\n")
-    out.with_suffix(".md").write_text(markdown(results) + "\n")
+    save(markdown(results), out.with_suffix(".md"))
 
 
 def machine(device: str) -> dict[str, Any]:

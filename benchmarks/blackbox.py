@@ -4,16 +4,12 @@ Each task is one fitted model, rows that it has not seen, and a norm. Every riva
 rows with the model's own predictions as labels, bounds [0, 1], and the same way to ask: a function
 from rows to probabilities that counts them. One process, one thread; CPU seconds of the whole call.
 
-    python benchmarks/blackbox.py --rows 40
+    python -m benchmarks.blackbox --rows 40
 
 success: share of rows whose prediction changed. distance: median over those, in the task's norm.
 Square and SPSA work in a ball: their distance is its radius and says nothing; their rows are means
 over five seeds.
 """
-
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import json
@@ -41,6 +37,7 @@ from advaug.core.objectives import Margin, RowLogits
 from advaug.core.problem import AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.models.tree_nodes import trees_of
+from benchmarks.tables import save
 
 SEED = 0
 BALL_SEEDS = 5
@@ -424,7 +421,7 @@ def main() -> None:
         results["tasks"] = [*others, one]
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(markdown(results) + "\n")
+        save(markdown(results), args.out.with_suffix(".md"))
 
 
 if __name__ == "__main__":

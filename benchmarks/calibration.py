@@ -14,10 +14,6 @@ plain model was chosen on the first. Of a larger majority 1000 random rows are t
 are cut to [.0001, .9999] for the log-loss, or a single zero of a forest would decide it.
 """
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import argparse
 import json
 import warnings
@@ -42,7 +38,7 @@ from tqdm import tqdm
 from advaug import AdversarialOverSampler, PriorCorrectedClassifier
 from benchmarks.judge import binary_sets
 from benchmarks.oversampling.data import encoder_of, kinds, load, texts
-from benchmarks.oversampling.report import machine, markdown
+from benchmarks.tables import machine, markdown, save
 
 MOST = 1000  # majority rows
 TOLERANCE = 0.02
@@ -223,7 +219,7 @@ def write(table: pd.DataFrame, out: Path) -> None:
         f"{len(done['splits'])} sets, {table['seed'].nunique()} split(s) of each, at most {MOST} "
     )
     splits += f"rows of the majority; {done['machine']}"
-    out.with_suffix(".md").write_text(f"{markdown(summary(ratio), 3)}\n\n{splits}\n")
+    save(f"{markdown(summary(ratio), 3)}\n\n{splits}", out.with_suffix(".md"))
 
 
 if __name__ == "__main__":

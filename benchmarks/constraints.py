@@ -4,7 +4,7 @@ For each set its expressions (numpy) are translated to the library's language; n
 advaug with the rules, advaug and PGD without, and SMOTE, and judged twice: by `Constraints.check`
 and by the set's own expressions in numpy. Then the cost of ten linear rules, in CPU time.
 
-    python benchmarks/constraints.py --data FOLDER [--sets NAME ...] [--out benchmarks/results]
+    python -m benchmarks.constraints --data FOLDER [--sets NAME ...] [--out benchmarks/results]
 
 What is not measured again is kept from the file that is there.
 """
@@ -23,8 +23,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import pandas as pd
 import torch
@@ -32,6 +30,7 @@ from imblearn.over_sampling import SMOTE, SMOTENC
 
 from advaug import AdversarialOverSampler
 from advaug.constraints import Constraints
+from benchmarks.tables import save
 
 SEED, MOST_ROWS, NEW_ROWS, CLASSES = 0, 4000, 400, 3
 SIGNS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">="}
@@ -315,7 +314,7 @@ def main() -> None:
     result = {"machine": machine, "seed": SEED, "sets": sets, "cost": costs}
     args.out.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(result, indent=1) + "\n")
-    (args.out / "constraints.md").write_text(page(sets, costs))
+    save(page(sets, costs), args.out / "constraints.md")
 
 
 if __name__ == "__main__":

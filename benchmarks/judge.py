@@ -12,10 +12,6 @@ part) with 50 minority rows or more and at most 12 000 rows. Of the majority at 
 rows stand in either part.
 """
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import argparse
 import json
 from pathlib import Path
@@ -36,7 +32,7 @@ from advaug.report.panel_voters import PANEL
 from advaug.sampling.judges.panel import LABEL_LEVEL
 from advaug.sampling.judges.row_metrics import is_hidden
 from benchmarks.oversampling.data import load, reader
-from benchmarks.oversampling.report import machine, markdown
+from benchmarks.tables import machine, markdown, save
 
 LEVELS = (0.05, LABEL_LEVEL, 0.10)
 MOST = 1000  # majority rows of either part
@@ -126,7 +122,7 @@ def write(rows: dict[str, Any], seeds: int, out: Path) -> None:
     results = {"machine": machine(), "splits": seeds, "sets": rows}
     out.write_text(json.dumps(results, indent=1) + "\n")
     table = pd.DataFrame(rows).T.infer_objects()
-    out.with_suffix(".md").write_text(f"{markdown(table, 3)}\n\n{machine()}\n")
+    save(f"{markdown(table, 3)}\n\n{machine()}", out.with_suffix(".md"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Each cell runs in a process of its own, warmed up on a small table, one thread. Extra memory is the
 peak resident size during the call less the size before it, so the output itself is in it.
 
-    python benchmarks/oversamplers.py [--sizes 10000 100000 500000] [--device cpu] [--out FILE]
+    python -m benchmarks.oversamplers [--sizes 10000 100000 500000] [--device cpu] [--out FILE]
 """
 
 import argparse
@@ -16,10 +16,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[threads] = "1"
-
-import numpy as np  # noqa: E402
+import numpy as np
 
 COLUMNS, RATIO, CATEGORIES, SEED = 30, 20, 5, 0
 METHODS = ("advaug", "smote", "smotenc", "borderline", "adasyn")
@@ -82,7 +79,8 @@ def measure(method: str, rows: int, device: str) -> dict[str, float]:
 
 def cell(method: str, rows: int, device: str, limit: float) -> dict[str, float | str]:
     """The same in a fresh process; 'stopped' past the limit."""
-    command = [sys.executable, __file__, "--cell", method, str(rows), "--device", device]
+    module = [sys.executable, "-m", "benchmarks.oversamplers"]
+    command = [*module, "--cell", method, str(rows), "--device", device]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
     except subprocess.TimeoutExpired:

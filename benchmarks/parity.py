@@ -10,10 +10,6 @@ Rows lie in [0, 1]; labels are the nets' own predictions. UAP, the patch and VAT
 that they have not learnt from. ART's UAP learns from 100 rows in one pass: it is slow.
 """
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import argparse
 import json
 import math
@@ -36,6 +32,7 @@ from advaug.core.problem import AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.models.torch_model import TorchModel
 from benchmarks.attacks import SEED, cnn_rows, machine, mlp_rows
+from benchmarks.tables import save
 
 STEPS = 20
 SEARCH = {"binary_search_steps": 6, "steps": 100}
@@ -463,7 +460,7 @@ def main() -> None:
             results["rows"].append(row)
             print(name, case.name, {peer: cell(found, peer) for peer in found}, row["as_good"])
             args.out.write_text(json.dumps(results, indent=1) + "\n")
-            args.out.with_suffix(".md").write_text(markdown(results) + "\n")
+            save(markdown(results), args.out.with_suffix(".md"))
     print(markdown(results))
 
 

@@ -8,10 +8,6 @@ before it, so the new rows themselves are in it.
     python -m benchmarks.sequences [--sizes 30000] [--out FILE]
 """
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 import argparse
 import json
 import resource
@@ -27,7 +23,7 @@ import pandas as pd
 from advaug import AdversarialOverSampler
 from advaug.attacks import Greedy
 from advaug.models import NGramRidge
-from benchmarks.oversampling.report import machine, markdown
+from benchmarks.tables import machine, markdown, save
 
 RATIO, WORDS, SEED = 20, 20_000, 0
 METHODS: dict[str, dict[str, Any]] = {
@@ -124,7 +120,7 @@ def main() -> None:
     args.out.write_text(json.dumps({"machine": machine(), "cells": found}, indent=1) + "\n")
     command = f"python -m benchmarks.sequences {' '.join(sys.argv[1:])}".strip()
     table = markdown(pd.DataFrame(found).set_index("rows"), 2)
-    args.out.with_suffix(".md").write_text(f"`{command}`\n\n{table}\n\n{machine()}\n")
+    save(f"`{command}`\n\n{table}\n\n{machine()}", args.out.with_suffix(".md"))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from advaug.adapters import SignalAdapter
 from advaug.domains.signals.features import edges_of, parted, powers
 from advaug.sampling.judges.descriptor_band import LEAST, left_out
 from benchmarks.oversampling.data import choose, load, take
+from benchmarks.tables import save
 
 SEED, RADIUS, BEYOND, BANDS, MOST = 0, 0.3, 0.02, 12, 400
 METHODS = ("real", "advaug", "noise of the same length", "FGSM", "FGSM in the band")
@@ -181,8 +182,7 @@ def main() -> None:
     machine["CPU seconds of the whole run"] = round(time.process_time() - start)
     text = report(machine, paid, rows)
     print(text)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "signals.md").write_text(text)
+    save(text, args.out / "signals.md")
     held = {"machine": machine, "seed": SEED, "radius": RADIUS, "cost": paid, "sets": rows}
     (args.out / "signals.json").write_text(json.dumps(held, indent=1) + "\n")
 

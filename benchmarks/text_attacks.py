@@ -1,6 +1,6 @@
 """Attacks on texts beside TextAttack's recipes of the same kind, on the same rows and models.
 
-    python benchmarks/text_attacks.py --data FOLDER
+    python -m benchmarks.text_attacks --data FOLDER
 
 Two models, TF-IDF of words and pairs with logistic regression, and a small convolutional net on
 an embedding. Rows are held-out ones that the model gets right, as many of each class, cut to
@@ -19,10 +19,6 @@ heavy requirements (benchmarks/README.md): what it imports but these recipes nev
 bert_score, datasets and others in `UNUSED`, the stop words of NLTK) is an empty module here.
 Where it is not installed, only our rows are printed.
 """
-
-import os
-
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
 import importlib.util
@@ -54,6 +50,7 @@ from advaug import AdversarialTransformer
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import Greedy, HotFlip, Noise
 from advaug.domains.sequences.levenshtein import edit_distance
+from benchmarks.tables import save
 
 SEED = 0
 SHARE = 0.15
@@ -423,7 +420,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"At most {SHARE:.0%} of a row's words edited, the same candidates and rows; one run, seed "
         f"{results['seed']}, one thread, CPU time. {machine['platform']}, Python "
         f"{machine['python']}, {versions}. The last column is CPU time a row over that of "
-        "the table's first attack. How: `benchmarks/text_attacks.py`.",
+        "the table's first attack. How: `python -m benchmarks.text_attacks`.",
     ]
     for task in results["tasks"]:
         for kind, found in task["results"].items():
@@ -485,7 +482,7 @@ def main() -> None:
             results["tasks"].append({"task": task.name, "rows": len(task.rows), "results": found})
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(results, indent=1) + "\n")
-            args.out.with_suffix(".md").write_text(markdown(results) + "\n")
+            save(markdown(results), args.out.with_suffix(".md"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Which columns does a fitted pipeline lean on? Attack it with cells of other real rows.
+"""Which columns does a fitted pipeline depend on? Attack it with cells of other real rows.
 
-A forest behind imputation and one-hot encoding, on a mixed table of patients: no gradient, no
-torch. `Crossover` asks for its predictions alone and gives back each cell that is not needed.
+The pipeline is a forest behind imputation and one-hot encoding, on a mixed table of patients: it
+has no gradient. `Crossover` queries its predictions alone and undoes every move that is not needed.
 
     python examples/black_box.py
 """
@@ -34,7 +34,7 @@ def main() -> None:
     attack = AdversarialTransformer(
         attack="crossover",
         radius=float("inf"),
-        surrogate=model,  # asked, never copied or fitted
+        surrogate=model,  # queried, never copied or fitted
         adapter=TabularAdapter(frozen=["age", "sex"]),
         random_state=0,
     ).fit(train)

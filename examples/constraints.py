@@ -1,4 +1,4 @@
-"""Loans whose columns depend on each other: new rows that keep the rules, beside some that do not.
+"""Loans whose columns depend on each other: rows that keep the rules, beside rows that do not.
 
 python examples/constraints.py
 """
@@ -43,7 +43,7 @@ def loans(n: int = 1500, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
 
 if __name__ == "__main__":
     X, y = loans()
-    print("of the rules that all rows keep, found without being told:")
+    print("rules that all rows keep, found in the data:")
     for finding in Constraints.infer(X, kinds=["sum", "monotone", "implication"]).findings:
         print(f"  {finding.rule:40} in {finding.support} rows")
     print("\nbroken by      without rules  with rules")

@@ -1,8 +1,8 @@
-"""What adversarial training buys a net that reads digits, and what noise as long does not.
+"""What adversarial training gains on digits, and what training on noise does not.
 
 Three small nets on scikit-learn's digits: trained as usual, on noisy copies, and on their own
 FGSM copies (Goodfellow, Shlens, Szegedy. ICLR 2015). Left: their accuracy under PGD, dashed under
-noise. Right: a held-out digit, and what each net must be shown to read it otherwise.
+noise. Right: a held-out digit, and the nearest image that each net takes for another digit.
 
     python defences.py                        # draws defences.png; nothing downloads
 """

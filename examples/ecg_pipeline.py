@@ -1,6 +1,6 @@
-"""33 premature heart beats among 433, two leads: over-sampling inside a pipeline, honestly.
+"""33 premature heart beats among 433, two leads: over-sampling inside a pipeline.
 
-Every sampler sees training folds only. Time warping is the strong plain rival of signals.
+Every sampler sees training folds only. Time warping is a simple and strong rival on signals.
 
 python examples/ecg_pipeline.py            # a table on the screen, about a minute
 """

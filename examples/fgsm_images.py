@@ -1,4 +1,4 @@
-"""One gradient step turns nearly every digit against a net; noise of the same size far fewer.
+"""One gradient step makes a net misread nearly every digit; noise of the same size far fewer.
 
 Goodfellow, Shlens, Szegedy (Explaining and harnessing adversarial examples, ICLR 2015) report for
 MNIST at radius .25: 99.9 % error of a softmax regression, 1.6 % -> 99 % for 3 against 7.
@@ -6,8 +6,9 @@ MNIST at radius .25: 99.9 % error of a softmax regression, 1.6 % -> 99 % for 3 a
     python fgsm_images.py                        # scikit-learn's digits: nothing downloads
     python fgsm_images.py --mnist mnist.npz      # X uint8 (n, 28, 28) and y
 
-Prints errors on held-out images and draws fgsm_images.png. Pixels stay whole numbers: radius .25
-lets them move by 63 of 255. "FGSM, floats" may use all 63.75: what the rounding costs.
+The script prints errors on held-out images and draws fgsm_images.png. Pixels stay whole numbers:
+radius .25 lets them move by 63 of 255. "FGSM, floats" may use all 63.75 and so shows what the
+rounding costs.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What an attack leaves of a classifier's score: seven classifiers, one table.
 
-Nets and formulas are attacked along their gradient, trees and neighbours by asking alone (Square).
-Dashed: random noise as long. The radius is in robust standard deviations of each column.
+Nets and formulas are attacked along their gradient, trees and neighbors by queries alone (Square).
+Dashed: random noise of the same length. The radius is in robust standard deviations of each column.
 
     python robustness_curves.py               # draws robustness_curves.png; nothing downloads
 """
@@ -33,24 +33,24 @@ def main() -> None:
         "small net": AdversarialClassifier(clean_weight=1, random_state=0),
         "small net, robust": AdversarialClassifier(radius=0.3, random_state=0),
     }
-    asked = {
+    queried = {
         "forest": RandomForestClassifier(20, random_state=0),
         "5 neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier()),
     }
-    for model in (own, *models.values(), *asked.values()):
+    for model in (own, *models.values(), *queried.values()):
         model.fit(X_train, y_train)
     models["support vectors, own rows"] = own.estimator_
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     settings = {"radii": RADII, "scoring": "balanced_accuracy"}
-    for ax, some, attack in ((left, models, "auto"), (right, asked, Square(steps=25))):
+    for ax, some, attack in ((left, models, "auto"), (right, queried, Square(steps=25))):
         curve = RobustnessDisplay.from_estimators(some, X_test, y_test, attack=attack, **settings)
         curve.plot(ax)
         for name, scores in curve.attacked.items():
             print(f"{name:26s}", *np.round(scores, 3))
     left.set_title("Along the gradient", fontsize=10, loc="left")
-    right.set_title("Asking alone", fontsize=10, loc="left")
+    right.set_title("Queries alone", fontsize=10, loc="left")
     figure.savefig("robustness_curves.png", dpi=150)
 
 

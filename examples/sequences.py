@@ -1,7 +1,8 @@
-"""More service tickets of a rare kind: new texts, shown against the real ones they were made from.
+"""More service tickets of a rare kind: new texts, each beside its parent.
 
-Ticket numbers are protected and stay; a rule of our own keeps every ticket a whole sentence. In the
-end, the few words that hide security tickets from a model when they stand behind them.
+Ticket numbers are protected and stay. A rule of our own keeps every ticket a whole sentence. The
+last lines show a trigger: a few words that hide security tickets from a model if they follow the
+text.
 
     python examples/sequences.py
 """

@@ -1,4 +1,4 @@
-"""One move and one patch for all digits, judged on digits that neither has seen.
+"""One move and one patch for all digits, tested on digits that neither of them has seen.
 
 python examples/shared_attacks.py          # writes shared_attacks.png
 """

@@ -1,4 +1,4 @@
-"""Premature heart beats, made and judged; and the square waves of plain FGSM beside smooth moves.
+"""New premature heart beats and the judge's verdicts; square waves of plain FGSM, smooth moves.
 
 python examples/signals.py                 # writes signals.png and signals_fgsm.png
 """

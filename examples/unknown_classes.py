@@ -1,8 +1,8 @@
-"""A digit that training never saw: what a classifier says of it, and who can tell.
+"""A digit that training never saw: what a classifier predicts, and which detector finds it.
 
-A net learns 0 to 8. Shown a 9 it answers all the same. An `UnknownDetector` has learnt one class
-more from rows pushed out of every class's region, and a `RejectingClassifier` keeps silent there.
-The control is the net's own largest probability.
+A net learns 0 to 8. It predicts one of these digits for a 9 as well. An `UnknownDetector` learns
+one more class from rows that were moved out of every class's region, and a `RejectingClassifier`
+abstains there. The control is the net's own largest probability.
 
     python unknown_classes.py                 # draws unknown_classes.png; nothing downloads
 """
@@ -29,11 +29,11 @@ def main() -> None:
         reject_label=-1,
     ).fit(X_train[is_known], y_train[is_known])
     is_new = y_test == 9
-    said = model.predict(X_test)
-    print(f"known digits refused: {(said[~is_new] == -1).mean():.3f}")
-    print(f"nines refused: {(said[is_new] == -1).mean():.3f}")
-    answered = ~is_new & (said != -1)
-    print(f"right where it answers: {(said[answered] == y_test[answered]).mean():.3f}")
+    predicted = model.predict(X_test)
+    print(f"known digits rejected: {(predicted[~is_new] == -1).mean():.3f}")
+    print(f"nines rejected: {(predicted[is_new] == -1).mean():.3f}")
+    answered = ~is_new & (predicted != -1)
+    print(f"right where it answers: {(predicted[answered] == y_test[answered]).mean():.3f}")
 
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.3])
@@ -44,12 +44,12 @@ def main() -> None:
     }
     for name, scores in suspects.items():
         RocCurveDisplay.from_predictions(is_new, scores, name=name, ax=ax)
-    ax.set_xlabel("known digits refused", fontsize=9)
-    ax.set_ylabel("nines refused", fontsize=9)
+    ax.set_xlabel("known digits rejected", fontsize=9)
+    ax.set_ylabel("nines rejected", fontsize=9)
     ax.legend(fontsize=8, loc="lower right")
     panels = right.subplots(2, 5, subplot_kw={"xticks": [], "yticks": []})
     for row, refused in zip(panels, (True, False), strict=True):
-        shown = np.flatnonzero(is_new & ((said == -1) == refused))[:5]
+        shown = np.flatnonzero(is_new & ((predicted == -1) == refused))[:5]
         for ax in row:
             ax.axis("off")
         for ax, k in zip(row, shown, strict=False):

@@ -1,7 +1,7 @@
-"""Are synthetic rows still what their labels say? The report on three ways of making them.
+"""Are synthetic rows still what their labels say? The report on three ways to make them.
 
-On the thyroid table that ships: advaug, plain copies, and rows of the healthy pasted as sick. The
-verdicts are printed; advaug's page is written to validity_report.html (open it in a browser).
+The rows belong to the thyroid table that ships: rows of advaug, plain copies, and healthy patients
+labelled as sick. The verdicts are printed; the page on advaug's rows is validity_report.html.
 """
 
 import numpy as np

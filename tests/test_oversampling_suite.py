@@ -118,3 +118,17 @@ def test_a_cut_keeps_the_classes_shares_and_five_rows_of_the_rare_one():
     assert np.bincount(y[kept]).tolist() == [97, 5]
     assert all(a < b for a, b in pairwise(kept))
     assert data.cut(rows, y, 1000, SEED) is rows
+
+
+@pytest.mark.parametrize("domain", ["tabular", "signal", "sequence"])
+def test_the_digest_of_a_method_reads_files_that_exist(domain):
+    assert methods.code_of("advaug:auto", domain) != methods.code_of("nothing", domain)
+    with pytest.raises(FileNotFoundError, match=r"spaces/box\.py"):
+        methods.library_files(("spaces/box.py",))
+
+
+def test_all_voters_as_one_classifier_rank_held_out_rows():
+    rows = fold("balance")
+    probability = methods.committee_probability(rows, rows.X)
+    np.testing.assert_allclose(probability.sum(1), 1, rtol=1e-5)
+    assert probability[rows.y == 1, 1].mean() > probability[rows.y == 0, 1].mean() + 0.2

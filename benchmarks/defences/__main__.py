@@ -34,7 +34,7 @@ import pandas as pd
 
 from benchmarks.defences import models, suspects, trained
 from benchmarks.defences.rows import Record
-from benchmarks.oversampling.report import machine, markdown
+from benchmarks.tables import machine, markdown, save
 
 PARTS: dict[str, tuple[Callable[[Path, int], Iterator[Record]], Callable[..., pd.DataFrame]]] = {
     "mnist": (partial(trained.of_images, "MNIST"), trained.table_of_images),
@@ -71,7 +71,7 @@ def main() -> None:
         known[part] = {"machine": machine(), "seeds": args.seeds, "records": records}
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(known, indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(report(known))
+        save(report(known), args.out.with_suffix(".md"))
     print(args.out.with_suffix(".md").read_text())
 
 

@@ -3,9 +3,3 @@
 Every fold of every set is grown by every method, fed to every learner and judged on its own real
 test rows. Imputing, scaling, encoding and growing see training rows only; all methods share folds.
 """
-
-import os
-
-# Before numpy is imported: each process counts as one core.
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[threads] = "1"

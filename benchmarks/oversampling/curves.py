@@ -12,8 +12,9 @@ import pandas as pd
 
 from benchmarks.oversampling import cells, data, pictures, scores
 from benchmarks.oversampling.cells import Plan
-from benchmarks.oversampling.report import markdown, settings_of
+from benchmarks.oversampling.report import settings_of
 from benchmarks.oversampling.significance import per_base, wilcoxon_p
+from benchmarks.tables import markdown, save
 
 SIZES = (30, 60, 125, 250, 500)
 MOST_SETS = 15
@@ -68,9 +69,8 @@ def write(plan: Plan, tables: dict[int, pd.DataFrame], title: str, out: Path, co
         f"{len(plan.sets)} sets ({', '.join(plan.sets)}); every class grown by {plan.strategy}; "
         f"{settings_of(plan)} In brackets the gain over nothing and Wilcoxon's p over base sets.",
         *made,
-        f"![{title}]({title}.png)",
     ]
-    (out / f"{title}.md").write_text("\n\n".join(text) + "\n")
+    save("\n\n".join(text), out / f"{title}.md")
     names = [*dict.fromkeys(whole["method"])]
     pictures.curves(tables, [*METRICS], names, out / f"{title}.png")
     return "\n\n".join(made)

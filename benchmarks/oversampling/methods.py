@@ -24,38 +24,32 @@ from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
 HERE = Path(__file__).parent
 # What the rows of a table pass through on their way through the samplers.
 PASSED = (
-    "adapters/tabular.py",
-    "attacks/climb.py",
+    "attacks/ascent.py",
     "attacks/gradient.py",
     "attacks/noise.py",
     "containers/*.py",
-    "estimators/base.py",
-    "estimators/domains.py",
-    "estimators/sampler.py",
+    "core/*.py",
+    "domains/tables/adapter.py",
+    "estimators/attacked_model.py",
+    "estimators/choices.py",
+    "estimators/over_sampler.py",
     "estimators/under_sampler.py",
-    "families.py",
-    "generation/*.py",
-    "neighbours.py",
-    "norms.py",
-    "objectives.py",
-    "spaces/box.py",
-    "spaces/product.py",
-    "spaces/protocol.py",
-    "spaces/simplex.py",
-    "surrogates/ensemble.py",
-    "surrogates/features.py",
-    "validity/judge.py",
+    "estimators/validation.py",
+    "models/committee.py",
+    "models/optimizer.py",
+    "models/out_of_fold.py",
+    "sampling/*.py",
+    "sampling/judges/conformal.py",
 )
 # What signals and sequences pass through.
 ROOMS = (
-    "adapters",
-    "attacks",
-    "containers",
-    "estimators",
-    "generation",
-    "spaces",
-    "surrogates",
-    "validity",
+    "attacks/*.py",
+    "containers/*.py",
+    "core/*.py",
+    "domains/**/*.py",
+    "estimators/*.py",
+    "models/*.py",
+    "sampling/**/*.py",
 )
 KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
 # Where no row is "in danger", or where rows are not of the kind it takes: SMOTE instead.
@@ -131,12 +125,12 @@ def sampler_of(method: str, domain: str = "tabular") -> Sampler:
 
 
 def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
-    """All voices of the over-sampler (nets and trees) as one classifier: the learners' ceiling."""
+    """The committee and the voters as one classifier: what the learners could inherit at most."""
     import torch
 
     from advaug.adapters import TabularAdapter
     from advaug.models import Ensemble
-    from advaug.sampling.engine import mean_vote
+    from advaug.sampling.class_generator import Models
     from advaug.sampling.voters import train_voters
 
     coding = TabularAdapter().fit(fold.X)
@@ -144,7 +138,9 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     generator, n_classes = torch.Generator().manual_seed(fold.seed), int(y.max()) + 1
     committee = Ensemble().fit(x, y, n_classes, generator)
     voters = train_voters(x, y, n_classes, generator)
-    return mean_vote(committee, voters, committee.features(coding.encode(X_test)))[1].numpy()
+    rows = coding.encode(X_test)
+    models = Models(committee.logits, committee, voters)
+    return models.vote(rows, committee.features(rows))[1].numpy()
 
 
 @cache
@@ -156,8 +152,7 @@ def code_of(method: str, domain: str = "tabular") -> str:
     own = DOMAINS[domain].files
     files, library = [HERE / name for name in ("data.py", *(own or ["learners.py"]))], []
     if method.startswith("advaug") or method == "committee":
-        parts = [f"{room}/*.py" for room in ROOMS] if own else PASSED
-        library = sorted(f for part in parts for f in HERE.parents[1].glob(f"advaug/{part}"))
+        library = library_files(ROOMS if own else PASSED)
     elif method in THINNERS:
         files.append(HERE / "thinners.py")
     elif method not in KEEPS_ROWS:
@@ -168,6 +163,14 @@ def code_of(method: str, domain: str = "tabular") -> str:
     for file in library:
         digest.update(bare(file.read_text()).encode())
     return digest.hexdigest()[:12]
+
+
+def library_files(patterns: tuple[str, ...]) -> list[Path]:
+    """Files of the library; a pattern without a file is an error."""
+    found = {pattern: [*(HERE.parents[1] / "advaug").glob(pattern)] for pattern in patterns}
+    if lost := [pattern for pattern, files in found.items() if not files]:
+        raise FileNotFoundError(f"no file of advaug is called {', '.join(lost)}")
+    return sorted(file for files in found.values() for file in files)
 
 
 def bare(code: str) -> str:

@@ -1,9 +1,6 @@
 """A table of results: scores as parquet, the means and tests as Markdown, and the pictures."""
 
-import os
-import platform
 from dataclasses import replace
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pandas as pd
@@ -21,18 +18,9 @@ from benchmarks.oversampling.significance import (
     mean_ranks,
     per_base,
 )
+from benchmarks.tables import machine, markdown, save
 
-PACKAGES = ["advaug", "imbalanced-learn", "numpy", "pandas", "scikit-learn", "torch"]
 TESTED = ("AP", "AUC", "F1", "macro F1")  # those of them that a table has
-
-
-def markdown(table: pd.DataFrame, digits: int = 4) -> str:
-    """A frame as a Markdown table."""
-    rows = [[table.index.name or "", *map(str, table.columns)], ["---"] * (table.shape[1] + 1)]
-    for name, *values in table.itertuples():
-        cells = [v if isinstance(v, str) else f"{v:.{digits}f}" for v in values]
-        rows.append([str(name), *("" if c == "nan" else c for c in cells)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
@@ -113,13 +101,6 @@ def stale(scores: pd.DataFrame, domain: str) -> pd.Series:
     return other.groupby("method")["set"].nunique()
 
 
-def machine() -> str:
-    versions = {d.name: d.version for d in distributions() if d.name in PACKAGES}
-    packages = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
-    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return f"{system}, Python {platform.python_version()}; {packages}"
-
-
 def heading(plan: Plan, facts: pd.DataFrame) -> str:
     """What was compared, on what, and how."""
     cut = f"cut to {plan.most_rows} rows" if plan.most_rows else "whole"
@@ -173,7 +154,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
         markdown(facts.astype(str)),
         "",
     ]
-    (out / f"{slug}.md").write_text("\n".join(text))
+    save("\n".join(text), out / f"{slug}.md")
     draw(plan, scores, facts, out, slug)
     return markdown(means)
 

@@ -12,8 +12,9 @@ from sklearn.metrics import balanced_accuracy_score
 from benchmarks.oversampling import data
 from benchmarks.oversampling.cells import Plan, read
 from benchmarks.oversampling.instruments import SHIFTS
-from benchmarks.oversampling.report import markdown, settings_of
+from benchmarks.oversampling.report import settings_of
 from benchmarks.oversampling.significance import wilcoxon_p
+from benchmarks.tables import markdown, save
 
 
 def choose(folder: Path, split: str, variants: int) -> list[str]:
@@ -67,5 +68,5 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
     text.append(markdown(means(scores)))
     for learner, own in scores.groupby("learner", sort=False):
         text += [f"**{learner}**", markdown(means(own))]
-    (out / f"{title}.md").write_text("\n\n".join(text) + "\n")
+    save("\n\n".join(text), out / f"{title}.md")
     return text[3]
