@@ -169,7 +169,7 @@ def from_pieces(task: Task, attack: Any, objective: type) -> Attack:
     random = RowRandom.of(SEED, 0, torch.arange(len(task.x))).to(task.x.device)
 
     def run() -> Tensor:
-        with net:  # frozen once for the whole attack
+        with net.frozen():  # once for the whole attack
             goal = objective(net.logits, task.y)
             return attack(AttackProblem(goal, task.x, space, radius, random))
 

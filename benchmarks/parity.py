@@ -96,7 +96,7 @@ def ours(
             random = RowRandom.of(SEED, 0, torch.arange(len(x)))
             return AttackProblem(objective, x, space, radius, random)
 
-        with net:
+        with net.frozen():
             learnt = attack.fit(problem(case.learn_from)) if attack.is_universal else attack
             return learnt(problem(case.x))
 
