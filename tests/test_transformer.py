@@ -146,6 +146,19 @@ def test_the_same_seed_gives_the_same_rows_in_any_batch_size():
         assert_allclose(small, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("attack", ["pgd", "square", "uniform"])
+def test_more_rows_change_none_of_those_before_them(attack):
+    X, y = problem()
+    fitted = transformer(attack=attack).fit(X, y)
+    assert_allclose(fitted.transform(X[:61])[:60], fitted.transform(X[:60]), atol=1e-5)
+
+
+def test_a_plain_function_is_no_attack():
+    X, y = problem()
+    with pytest.raises(TypeError, match=r"inherits from advaug\.attacks\.Attack"):
+        transformer(attack=lambda problem: problem.seed).fit(X, y)
+
+
 def test_labels_given_to_transform_are_what_the_moves_go_against():
     X, y = problem()
     # A net that reads column 0 only: against class 1 it goes down, against class 0 up.

@@ -111,9 +111,10 @@ class DeepFool(Attack, Parameters):
         away = torch.where(gains == 0, torch.inf, missing / gains)
         near, unit = away.amin(1), units[0]
         near = torch.where(near.isinf(), 0.0, near)
-        which = stable_argmax(-away, unit=0.0)
-        for k in range(1, len(units)):
-            unit = torch.where(per_row(which == k, x), units[k], unit)
+        if len(units) > 1:
+            which = stable_argmax(-away, unit=0.0)
+            for k in range(1, len(units)):
+                unit = torch.where(per_row(which == k, x), units[k], unit)
         return unit * per_row(near, x)
 
 
