@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from scipy import sparse
 
-from advaug.adapters import ImageAdapter, TabularAdapter
+from advaug.adapters import ImageAdapter, SignalAdapter, TabularAdapter
 from advaug.core.norms import draw
 from advaug.estimators.choices import choose_adapter
 from advaug.registry import ADAPTERS
@@ -256,13 +256,40 @@ def test_changes_name_each_moved_cell_with_both_values():
     assert coding.changes(before, after) == [{"b": ("x", "y")}, {"a": (2, 5)}]
 
 
-def test_changes_of_images_count_pixels():
-    before = np.zeros((2, 2, 2), dtype="u1")
+def test_changes_of_a_table_come_the_farthest_first_in_units_of_radius():
+    rng = np.random.default_rng(0)
+    before = pd.DataFrame({"wide": 100 * rng.normal(size=50), "fine": rng.normal(size=50)})
+    coding = TabularAdapter().fit(before)
+    after = before + np.array([50.0, 2.0])
+    assert [list(row) for row in coding.changes(before, after)] == [["fine", "wide"]] * 50
+    gone = after.mask(after == after["wide"][0])
+    assert list(coding.changes(before, gone)[0]) == ["fine", "wide"]
+    assert coding.changes(before, gone)[0]["wide"] == (before["wide"][0], None)
+
+
+def test_changes_of_images_name_the_pixel_of_each_channel_that_moved_farthest():
+    before = np.zeros((2, 2, 3, 4), dtype="u1")
     after = before.copy()
-    after[1, 0, 0] = 9
+    after[1, 0, 2, 1], after[1, 0, 0, 0], after[1, 1, 1, 3] = 9, 3, 10
     coding = ImageAdapter().fit(before)
-    changes = coding.changes(before, after)
-    assert changes == [{"pixels": 0, "largest": 0.0}, {"pixels": 1, "largest": 9.0}]
+    farthest = {"channel 1, pixel (1, 3)": (0, 10), "channel 0, pixel (2, 1)": (0, 9)}
+    assert coding.changes(before, after) == [{}, farthest]
+    coding = ImageAdapter().fit(before[:, 0])
+    assert coding.changes(before[:, 0], after[:, 0]) == [{}, {"pixel (2, 1)": (0, 9)}]
+
+
+def test_changes_of_signals_name_the_sample_of_each_channel_that_moved_farthest():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(2, 30)) * [[1.0], [100.0]] for _ in range(9)]
+    coding = SignalAdapter().fit(X)
+    after = [row.copy() for row in X[:3]]
+    after[1][0, 7] += 3
+    after[1][1, 4], after[1][1, 5] = X[1][1, 4] + 9, np.nan
+    after[2] = after[2][:, :20]
+    farthest = ["channel 0, sample 7", "channel 1, sample 4"]
+    none, moved, shorter = coding.changes(X[:3], after)
+    assert (none, list(moved), shorter) == ({}, farthest, {"samples": (30, 20)})
+    assert moved[farthest[1]] == (X[1][1, 4], after[1][1, 4])
 
 
 def test_a_net_sees_the_columns_in_their_own_units_and_order():

@@ -683,8 +683,8 @@ def test_a_diff_marks_what_is_gone_and_what_is_new():
 
 def test_changes_tell_place_and_tokens():
     coding = SequenceAdapter().fit(["call me now please"])
-    assert coding.changes(["call me now"], ["call us now"]) == [{"1": (" me", " us")}]
-    assert coding.changes([["a", "b"]], [["a", "c", "b"]]) == [{"1": ([], ["c"])}]
+    assert coding.changes(["call me now"], ["call us now"]) == [{"token 1": (" me", " us")}]
+    assert coding.changes([["a", "b"]], [["a", "c", "b"]]) == [{"token 1": ([], ["c"])}]
 
 
 def test_only_sequences_have_a_diff():

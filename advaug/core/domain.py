@@ -24,7 +24,8 @@ class RowCoding(Protocol):
 
         "cells": rows are numbers that move by a little. "gradient": a model on encoded rows has a
         gradient in them. "columns": X has columns that are counted and named. "affine_columns":
-        they hold numbers alone, which a formula can read.
+        they hold numbers alone, which a formula can read. "ordered": the cells of a row are in an
+        order, such as time.
         A domain adds words of its own.
         """
         return CELLS

@@ -1,5 +1,6 @@
 """What the displays share: matplotlib imported late, colours that colour-blind eyes can tell."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,35 @@ GREY = "#9a9a9a"
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 NEW = "#d55e00"
 INK = "#333333"
+
+# Control characters, marks that turn the direction of text, halves of pairs: no page may hold them.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""The text with what nobody sees spelt as Python does, except for the characters to keep.
+
+    >>> print(visible("red \x1b[31m"))
+    red \x1b[31m
+    """
+
+    def spelt(found: re.Match[str]) -> str:
+        character: str = found.group()
+        return character if character in keep else character.encode("unicode_escape").decode()
+
+    return UNSEEN.sub(spelt, text)
+
+
+def shortened(text: Any, most: int) -> str:
+    words = str(text)
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def as_label(text: Any) -> str:
+    """Text from the data as matplotlib is to draw it: `$` opens no formula, and a name that begins
+    with `_` stands in the legend."""
+    text = visible(str(text)).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def new_axes(ax: Any) -> Any:

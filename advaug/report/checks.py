@@ -92,6 +92,8 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
 
 
 def of_cells(evidence: Evidence) -> Iterator[Line]:
+    if evidence.faults is None:
+        return
     for name, is_beyond, doubt, bad, meaning in CELL_CHECKS:
         found = [f for f in evidence.faults if f.is_beyond == is_beyond and len(f.rows)]
         rows: Any = np.unique(np.concatenate([fault.rows for fault in found])) if found else []

@@ -7,7 +7,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
-from advaug.core.drawing import COLOURS, GREY, INK, NEW, dress, new_axes, record
+from advaug.core.drawing import COLOURS, GREY, INK, NEW, as_label, dress, new_axes, record
 
 CLIP = 5.0  # coded numbers beyond it would draw the axes to a few extreme cells
 
@@ -84,6 +84,10 @@ class ClassMapDisplay:
         real = rows[torch.from_numpy(~sampler.synthetic_mask_)]
         features = sampler.adapter_.features(real, torch.Generator().manual_seed(0))
         coded = features(rows).numpy().clip(-CLIP, CLIP)
+        if coded.shape[1] < 2:
+            raise ValueError(
+                "a map needs rows of two columns or more, got one: draw MarginDisplay instead"
+            )
         plane = PCA(2, random_state=0).fit(coded[~sampler.synthetic_mask_])
         order = check_random_state(random_state).permutation(moved)[:most_links]
         return cls(
@@ -109,7 +113,7 @@ class ClassMapDisplay:
                 color=colour,
                 alpha=0.9 if rank else 0.35,
                 linewidths=0,
-                label=f"{label} ({own.sum()})",
+                label=f"{as_label(label)} ({own.sum()})",
                 zorder=3 if rank else 1,
             )
             own = (self.labels == label) & is_new
@@ -121,7 +125,7 @@ class ClassMapDisplay:
                     color=NEW if len(classes) == 2 else colour,
                     alpha=0.3,
                     linewidths=0,
-                    label=f"{label}, synthetic ({own.sum()})",
+                    label=f"{as_label(label)}, synthetic ({own.sum()})",
                     zorder=2,
                 )
         self._link(ax)

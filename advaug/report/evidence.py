@@ -79,7 +79,7 @@ class Evidence:
     copies: Array  # identical to a real row of the class
     foreign_copies: Array  # identical to a real row of another class
     usual_copies: tuple[float, float]  # the same of real rows
-    faults: list[Fault]
+    faults: list[Fault] | None  # None where a row has no columns
     broken: dict[str, Array]  # rules that all parents keep -> which rows break them
     drifts: list[Drift]
     batch: BatchEvidence | None

@@ -2,13 +2,14 @@
 
 import io
 import re
-from html import escape
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from advaug.core.drawing import COLOURS, INK, NEW
+from advaug.core.drawing import COLOURS, INK, NEW, as_label, shortened
 from advaug.report.class_map import CLIP, ClassMapDisplay
 from advaug.report.evidence import Array, Evidence
 from advaug.report.margins import MarginDisplay
@@ -17,6 +18,14 @@ from advaug.sampling.faults import Drift
 MOST_POINTS = 500  # of real and of new rows on the map
 MOST_LINKS = 20
 MOST_LEVELS = 8  # of a category in a histogram
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An svg of any width, and its meaning for those who cannot see it."""
+
+    drawn: str
+    says: str
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -31,8 +40,8 @@ def new_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def svg(figure: Any, says: str) -> str:
-    """The figure as an inline svg of any width, with its meaning for those who cannot see it."""
+def picture(figure: Any, says: str) -> Picture:
+    """The figure as an inline svg, whose text the browser draws in a font of its own."""
     import matplotlib as mpl
 
     text = io.StringIO()
@@ -40,33 +49,35 @@ def svg(figure: Any, says: str) -> str:
         "svg.fonttype": "none",
         "svg.hashsalt": says,
         "font.family": "sans-serif",
+        "text.usetex": False,
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # matplotlib's own font only
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     drawn = text.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", drawn, count=1)
-    drawn = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*"', r"\1", drawn, count=1)
-    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(says, quote=True)}"', 1)
+    drawn = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", drawn, count=1)
+    drawn = re.sub(r'<g id="[^"]*"', "<g", drawn)  # the same in each picture, and never used
+    return Picture(drawn, says)
 
 
-def margins(evidence: Evidence, name: Any) -> str:
+def margins(evidence: Evidence, name: Any) -> Picture:
     """Log-odds of the class before and after."""
     figure = new_figure(5.2, 3.6)
     axes = figure.subplots()
     MarginDisplay(before=evidence.before, after=evidence.after).plot(axes)
-    axes.set_xlabel(f"log-odds of {name}, mean of the families", fontsize=9, color=INK)
-    return svg(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
+    axes.set_xlabel(f"log-odds of {as_label(name)}, mean of the families", fontsize=9, color=INK)
+    return picture(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
 
 
-def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> str:
+def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> Picture | None:
     """Real and new rows on two principal components, some new rows linked to their parents."""
     chance = np.random.RandomState(0)
     x = real.x.numpy().clip(-CLIP, CLIP)
     plan = PCA(2, random_state=0).fit(x) if min(x.shape) > 1 else None
     if plan is None:
-        return ""
+        return None
     new = np.concatenate([one.x.numpy().clip(-CLIP, CLIP) for one in evidence])
     labels = np.concatenate([np.full(len(one.rows), one.label) for one in evidence])
     parents = np.concatenate([one.parent for one in evidence])
@@ -87,7 +98,7 @@ def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> str:
         links=len(old) + linked,
         shares=plan.explained_variance_ratio_,
     ).plot(axes)
-    return svg(figure, "Real and synthetic rows on the first two principal components")
+    return picture(figure, "Real and synthetic rows on the first two principal components")
 
 
 def some_of_each(y: Array, chance: np.random.RandomState) -> Array:
@@ -98,8 +109,8 @@ def some_of_each(y: Array, chance: np.random.RandomState) -> Array:
     return np.sort(np.concatenate(own))
 
 
-def histogram(drift: Drift) -> str:
-    """One column: real rows filled, synthetic rows as an outline (numbers) or beside (levels)."""
+def histogram(drift: Drift, name: Any) -> Picture:
+    """One column of a class: real rows filled, synthetic ones an outline (numbers) or beside."""
     figure = new_figure(2.7, 1.75)
     axes = figure.subplots()
     if drift.bins.dtype.kind in "OU":
@@ -107,19 +118,21 @@ def histogram(drift: Drift) -> str:
         at = np.arange(len(order))
         axes.barh(at - 0.2, drift.real[order], 0.4, color=COLOURS[0], alpha=0.45)
         axes.barh(at + 0.2, drift.new[order], 0.4, color=NEW)
-        axes.set_yticks(at, [shortened(drift.bins[k], 14) for k in order])
+        axes.set_yticks(at, [as_label(shortened(drift.bins[k], 14)) for k in order])
         axes.invert_yaxis()
     else:
         axes.stairs(drift.real, drift.bins, fill=True, color=COLOURS[0], alpha=0.35)
         axes.stairs(drift.new, drift.bins, color=NEW, linewidth=1.5)
         axes.set_yticks([])
-        axes.locator_params(axis="x", nbins=4)
+        if drift.is_date:
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            axes.xaxis_date()
+            axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
+            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        else:
+            axes.locator_params(axis="x", nbins=4)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#bbbbbb")
     axes.tick_params(colors="#444444", labelsize=8)
-    return svg(figure, f"Distribution of {drift.column} in real and synthetic rows")
-
-
-def shortened(text: Any, most: int) -> str:
-    text = str(text)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return picture(figure, f"Distribution of {drift.column} in real and synthetic rows of {name}")

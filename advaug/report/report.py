@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from advaug import containers
+from advaug.core.drawing import visible
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
+from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
 from advaug.sampling.judges.cross_fitted import fit_cross_fitted
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
@@ -50,7 +52,7 @@ class ValidityReport:
         return verdict_of(self.checks)
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(visible(line) for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield f"{VERDICTS[self.verdict]}."
@@ -58,7 +60,8 @@ class ValidityReport:
             name = self.classes[evidence.label]
             old, made = self.counts[name]
             judged = "" if made == len(evidence.rows) else f", a random {len(evidence.rows)} judged"
-            yield f"\nclass {name!s}: {old} real rows, {made} synthetic{judged}"
+            yield ""
+            yield f"class {name!s}: {old} real rows, {made} synthetic{judged}"
             own = [check for check in self.checks if check.label == name]
             wide = max(len(check.name) for check in own)
             for check in own:
@@ -87,11 +90,18 @@ class ValidityReport:
 
         Raises
         ------
-        ImportError : matplotlib, which draws the pictures, is missing
+        ImportError : jinja2 or matplotlib, which draws the pictures, is missing
         """
-        from advaug.report.page import page
-
-        text = page(self)
+        text = page(
+            real=self.real,
+            new=self.new,
+            classes=self.classes,
+            evidence=self.evidence,
+            checks=self.checks,
+            counts=self.counts,
+            decisions=self.decisions,
+            frame=self.to_frame(),
+        )
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
@@ -307,7 +317,7 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
     n = len(evidence.rows)
     words: list[list[str]] = [[] for _ in range(n)]
     counts = {True: np.zeros(n, int), False: np.zeros(n, int)}
-    for fault in evidence.faults:
+    for fault in evidence.faults or ():
         counts[fault.is_beyond][fault.rows] += 1
         for row in fault.rows.tolist():
             words[row].append(fault.words(row))

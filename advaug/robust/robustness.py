@@ -14,7 +14,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.core.drawing import COLOURS, INK, dress, new_axes
+from advaug.core.drawing import COLOURS, INK, as_label, dress, new_axes
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.transformer import AdversarialTransformer
@@ -241,11 +241,11 @@ class RobustnessDisplay:
         dress(ax, "What an attack leaves")
         for k, (name, scores) in enumerate(self.attacked.items()):
             colour = COLOURS[k % len(COLOURS)]
-            ax.plot(self.radii, scores, "o-", color=colour, markersize=4, label=name)
+            ax.plot(self.radii, scores, "o-", color=colour, markersize=4, label=as_label(name))
             ax.plot(self.radii, self.noise[name], "--", color=colour, linewidth=1)
         ax.plot([], [], "--", color=INK, linewidth=1, label="random noise of this radius")
         ax.set_xlabel("radius", fontsize=9, color=INK)
-        ax.set_ylabel(self.scoring.replace("_", " "), fontsize=9, color=INK)
+        ax.set_ylabel(as_label(self.scoring.replace("_", " ")), fontsize=9, color=INK)
         ax.set_ylim(0, 1.02)
         ax.legend(loc="best", fontsize=8, framealpha=0.9)
         self.ax_, self.figure_ = ax, ax.figure

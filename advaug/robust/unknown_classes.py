@@ -12,8 +12,6 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.norms import draw
 from advaug.core.row_random import RowRandom
-from advaug.domains.sequences.adapter import SequenceCoding
-from advaug.domains.signals.adapter import SignalCoding
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
@@ -159,4 +157,4 @@ class UnknownDetector(NetOutlierDetector):
 
 def is_ordered(coding: Coding) -> bool:
     """Whether the cells of a row are in an order, so that rows are crossed in pieces."""
-    return isinstance(coding, SignalCoding | SequenceCoding)
+    return "ordered" in coding.provides

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from advaug.core.domain import CELLS, Provides, RowCoding
 from advaug.core.features import Features, FlatFeatures
+from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, RowConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.faults import Drift, Fault
@@ -33,16 +34,20 @@ class Coding(RowCoding, Protocol):
         """The user's rules, over rows like the real rows X: by default callables."""
         return CallableConstraints(rules, X)
 
-    def faults(self, real_rows: Any, new_rows: Any) -> list[Fault]:
-        """What no real row could hold; by default nothing is found."""
-        return []
+    def faults(self, real_rows: Any, new_rows: Any) -> list[Fault] | None:
+        """What no real row could hold; None where rows have no columns."""
+        return None
 
     def drifts(self, real_rows: Any, new_rows: Any) -> list[Drift]:
         """How far each column of the new rows has drifted; by default nothing is found."""
         return []
 
-    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
-        """For each row what moved: name -> (before, after)."""
+    def changes(self, before: Any, after: Any) -> list[Changes]:
+        """For each row what moved, the farthest first: name of the cell -> (before, after).
+
+        A cell is named as its user knows it: a column, a place among the tokens, a sample or a
+        pixel. Of thousands of cells the one that moved farthest stands for its channel.
+        """
         return [{} for _ in range(len(before))]
 
     @property

@@ -24,7 +24,9 @@ class Drift:
 
     distance : Kolmogorov-Smirnov distance of numbers, total variation of levels, in [0, 1]
     missing : share of missing cells, real and new
-    bins, real, new : a histogram of both; bins are edges of numbers or names of levels
+    bins, real, new : a histogram of both
+        Bins are edges of numbers (of dates: in days since 1970) or names of levels.
+    is_date : whether the bins are dates
     """
 
     column: Any
@@ -33,3 +35,4 @@ class Drift:
     bins: Array
     real: Array
     new: Array
+    is_date: bool = False

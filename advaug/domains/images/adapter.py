@@ -17,6 +17,7 @@ from advaug.core.box import Box
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
+from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.domain import Adapter, Coding
 
@@ -108,8 +109,18 @@ class ImageCoding(Coding):
         """Callables from rows to one bool a row."""
         return CallableConstraints(rules, X, "images")
 
-    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
-        """For each image how many pixels moved, and the largest move."""
-        moves = np.abs(np.asarray(after, np.float64) - np.asarray(before, np.float64))
-        flat = moves.reshape(len(moves), -1)
-        return [{"pixels": int((row > 0).sum()), "largest": float(row.max())} for row in flat]
+    def changes(self, before: Any, after: Any) -> list[Changes]:
+        """For each image and channel the pixel that moved farthest: (row, column)."""
+        height, width = np.shape(before)[-2:]
+        old, new = (as_array(X).reshape(len(X), -1, height * width) for X in (before, after))
+        moves = np.abs(new.astype(np.float64) - old.astype(np.float64))
+        channels = old.shape[1]
+
+        def name(channel: int, cell: int) -> str:
+            pixel = f"pixel {divmod(cell, width)}"
+            return pixel if channels == 1 else f"channel {channel}, {pixel}"
+
+        return [
+            {name(*at): (a[at].item(), b[at].item()) for at in farthest_cells(move)}
+            for a, b, move in zip(old, new, moves, strict=True)
+        ]

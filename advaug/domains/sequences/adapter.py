@@ -35,11 +35,12 @@ from advaug.domains.sequences.tokenizer import (
     without_leading_space,
     words,
 )
+from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
-PROVIDES = frozenset({"edits"})
+PROVIDES = frozenset({"edits", "ordered"})
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
 ALIGNED = 200  # differing tokens up to which edits are told one by one
 
@@ -321,15 +322,15 @@ class SequenceCoding(Coding):
         )
         return CallableConstraints(rules, X, "sequences", hint)
 
-    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
-        """For each row its edits: place -> (tokens before, tokens after)."""
+    def changes(self, before: Any, after: Any) -> list[Changes]:
+        """For each row its edits from left to right: place -> (tokens before, tokens after)."""
         pairs = zip(containers.sequences(before), containers.sequences(after), strict=True)
         return [self._edits_of(a, b) for a, b in pairs]
 
-    def _edits_of(self, before: Any, after: Any) -> dict[str, Any]:
+    def _edits_of(self, before: Any, after: Any) -> Changes:
         a, b = self.cutter(before)[0], self.cutter(after)[0]
         return {
-            str(i): (containers.like_row(before, a[i:j]), containers.like_row(after, b[k:m]))
+            f"token {i}": (containers.like_row(before, a[i:j]), containers.like_row(after, b[k:m]))
             for kind, i, j, k, m in opcodes(a, b)
             if kind != "equal"
         }

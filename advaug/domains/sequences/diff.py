@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from advaug.core.drawing import visible
 from advaug.domains.sequences.adapter import SequenceCoding
 
 GONE, NEW, PLAIN = "\033[9;31m", "\033[1;32m", "\033[0m"
@@ -53,7 +54,7 @@ class SequenceDiff:
                 pieces.append(("same", old))
             else:
                 pieces += [(name, text) for name, text in (("gone", old), ("new", new)) if text]
-        return cls(tuple(pieces))
+        return cls(tuple((kind, visible(text, keep="\n\t")) for kind, text in pieces))
 
     def __str__(self) -> str:
         marks = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}

@@ -25,13 +25,14 @@ from advaug.domains.signals.defaults import DEFAULTS
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
+from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
 MOST_PADDING = 8  # times the mean length
-PROVIDES = CELLS | {"time_axis", "descriptors"}
+PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
 
 @dataclass
@@ -301,15 +302,22 @@ class SignalCoding(Coding):
         """Callables from rows to one bool a row."""
         return CallableConstraints(rules, X, "signals")
 
-    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
-        """For each signal how many cells of which channels moved, and the largest move."""
-        moved = []
-        for old, new in zip(before, after, strict=True):
-            move = np.nan_to_num(np.abs(np.asarray(new, np.float64) - np.asarray(old, np.float64)))
-            channels = np.flatnonzero(np.atleast_2d(move).any(1)).tolist()
-            moved.append({"channels": channels, "cells": int((move > 0).sum()),
-                          "largest": float(move.max(initial=0.0))})  # fmt: skip
-        return moved
+    def changes(self, before: Any, after: Any) -> list[Changes]:
+        """For each signal and channel the sample that moved farthest in standard deviations, and
+        the lengths of two signals of unequal length."""
+        return [
+            self._changes_of(np.atleast_2d(old), np.atleast_2d(new))
+            for old, new in zip(before, after, strict=True)
+        ]
+
+    def _changes_of(self, old: Array, new: Array) -> Changes:
+        lengths = old.shape[1], new.shape[1]
+        old, new = old[:, : min(lengths)], new[:, : min(lengths)]
+        moves = np.nan_to_num(np.abs(new.astype(np.float64) - old.astype(np.float64)))
+        changes: Changes = {"samples": lengths} if lengths[0] != lengths[1] else {}
+        for at in farthest_cells(moves / self.scale[:, None]):
+            changes[f"channel {at[0]}, sample {at[1]}"] = old[at].item(), new[at].item()
+        return changes
 
 
 def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:

@@ -4,7 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from advaug.core.drawing import GREY, INK, NEW, dress, record
+from advaug.core.drawing import GREY, INK, NEW, as_label, dress, record
+from advaug.domains.signals.adapter import SignalCoding
 
 MOST_CHANNELS = 4
 SILENCE = 1e-12  # of power: 120 dB under one
@@ -66,6 +67,11 @@ class SignalDisplay:
         sampling_rate : float, optional
         """
         distance = record(sampler, "distance")
+        if not isinstance(sampler.adapter_, SignalCoding):
+            raise TypeError(
+                f"only signals are drawn on their parents, got {type(sampler.adapter_).__name__}: "
+                "pass an estimator that was fitted on (n, channels, time), or adapter='signal'"
+            )
         if row is None:
             row = int(np.argsort(distance)[len(distance) // 2])
         if not 0 <= row < len(distance):
@@ -100,7 +106,7 @@ class SignalDisplay:
         for channel in range(shown):
             self._channel(channel, axes[2 * channel : 2 * channel + 2])
         title = "A new signal and its parent"
-        figure.suptitle(f"{title}: {self.verdict}" if self.verdict else title,
+        figure.suptitle(f"{title}: {as_label(self.verdict)}" if self.verdict else title,
                         x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)  # fmt: skip
         axes[0, 0].legend(loc="upper right", fontsize=8, framealpha=0.9, ncols=2)
         self.axes_, self.figure_ = axes, figure
@@ -117,8 +123,10 @@ class SignalDisplay:
         over.tick_params(labelbottom=False)
         below.fill_between(time, child - parent, color=NEW, alpha=0.35, linewidth=0)
         below.axhline(0, color=GREY, linewidth=0.6)
-        added = np.abs(child - parent)[np.isfinite(parent)]
-        half = max(np.ptp(parent[np.isfinite(parent)]) / 3, 1.05 * added.max(initial=0.0), 1e-9)
+        there = np.isfinite(parent)
+        added = np.abs(child - parent)[there].max(initial=0.0)
+        span = np.ptp(parent[there]) if there.any() else 0.0
+        half = max(span / 3, 1.05 * added, 1e-9)
         below.set_ylim(-half, half)
         below.set_ylabel("added", fontsize=8, color=INK)
         below.set_xlabel("seconds" if self.sampling_rate else "samples", fontsize=8, color=INK)
@@ -137,6 +145,8 @@ def power(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Frequencies and power in dB of what is there of a signal, its mean left out."""
     there = values[np.isfinite(values)]
+    if not len(there):
+        return there, there
     spectrum = np.abs(np.fft.rfft(there - there.mean())) ** 2 / len(there)
     frequencies = np.fft.rfftfreq(len(there), 1 / rate)
     return frequencies[1:], 10 * np.log10(spectrum[1:] + SILENCE)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from advaug import containers
-from advaug.core.drawing import INK, NEW, dress, new_axes, record
+from advaug.core.drawing import INK, NEW, as_label, dress, new_axes, record
 from advaug.models.committee import Committee
 from advaug.sampling.encoded_dataset import sample_of_classes
 from advaug.sampling.judges.conformal import ConformalJudge
@@ -147,7 +147,7 @@ class VerdictDisplay:
         shown = np.stack([passed[order] for passed in strips.values()])
         colours = ListedColormap([NEW, "#dddddd"])
         ax.imshow(shown, aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=1)
-        dress(ax, title or f"{len(order)} signals as {self.label}: refused are orange")
+        dress(ax, title or f"{len(order)} signals as {as_label(self.label)}: refused are orange")
         ax.set_yticks(range(len(strips)), list(strips))
         for edge in np.arange(len(strips) - 1) + 0.5:
             ax.axhline(edge, color="white", linewidth=3)

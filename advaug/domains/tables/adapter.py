@@ -34,6 +34,7 @@ from advaug.domains.tables.columns import (
     learn_column,
 )
 from advaug.domains.tables.table_constraints import TableConstraints
+from advaug.sampling.changes import Changes
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.faults import Drift, Fault
 
@@ -246,18 +247,28 @@ class TabularCoding(Coding):
                 levels = category.known[after[rows, k].numpy()]
                 yield containers.put_cells(self._column(frame, category), rows, levels)
 
-    def changes(self, before: Any, after: Any) -> list[dict[str, Any]]:
-        """For each row what moved: column -> (before, after)."""
+    def changes(self, before: Any, after: Any) -> list[Changes]:
+        """For each row what moved, the farthest first in units of radius: column -> its two cells.
+
+        A flip to another level, to a missing value or from one counts as one unit.
+        """
         old, new = self._table(before), self._table(after)
-        moved: list[dict[str, Any]] = [{} for _ in range(len(old))]
-        for name in old.columns:
-            a, b = (
-                containers.objects(old.get_column(name)),
-                containers.objects(new.get_column(name)),
-            )
-            for row in np.flatnonzero([x != y for x, y in zip(a, b, strict=True)]):
-                moved[row][name] = (a[row], b[row])
-        return moved
+        scales = {number.name: number.scale for number in self.layout.numbers}
+        moved: list[list[tuple[float, Any, tuple[Any, Any]]]] = [[] for _ in range(len(old))]
+        for own, name in zip(self.layout.names, old.columns, strict=True):
+            columns = old.get_column(name), new.get_column(name)
+            a, b = map(containers.objects, columns)
+            rows = np.flatnonzero([x != y for x, y in zip(a, b, strict=True)])
+            lengths = np.ones(len(rows))
+            if own in scales and len(rows):
+                old_numbers, new_numbers = (containers.numbers(column)[rows] for column in columns)
+                lengths = np.nan_to_num(np.abs(new_numbers - old_numbers) / scales[own], nan=1.0)
+            for row, length in zip(rows, lengths, strict=True):
+                moved[row].append((-length, name, (a[row], b[row])))
+        return [
+            {name: pair for _, name, pair in sorted(cells, key=lambda cell: cell[0])}
+            for cells in moved
+        ]
 
     def faults(self, real_rows: Any, new_rows: Any) -> list[Fault]:
         """Cells that no real row could hold, column by column."""

@@ -11,21 +11,19 @@ from scipy.stats import ks_2samp
 
 from advaug import containers
 from advaug.containers.columns import Series
-from advaug.containers.rows import Frame
 from advaug.domains.tables.columns import Array, Number, TableLayout, in_whole_steps
 from advaug.sampling.faults import Drift, Fault
 
 ROUNDING = 1e-6  # A cell may miss its grid or bounds by this share of the column's scale.
 
 
-def read_numbers(frame: Frame, number: Number) -> Array:
+def read_numbers(column: Series, name: Any) -> Array:
     """A column of numbers as floats; ValueError if it holds something else."""
-    column = frame.get_column(number.name)
     try:
         return containers.numbers(column)
     except Exception as error:
         raise ValueError(
-            f"column {number.name!r} holds numbers in the real rows, but {column.dtype} in the "
+            f"column {name!r} holds numbers in the real rows, but {column.dtype} in the "
             f"synthetic ones: bring both to one dtype ({error})"
         ) from error
 
@@ -34,15 +32,20 @@ def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
     """All faults of the cells of new rows, column by column."""
     old, made = containers.open_table(real), containers.open_table(new)
     for number in layout.numbers:
-        yield from faults_of_number(number, read_numbers(made, number))
+        yield from faults_of_number(number, made.get_column(number.name))
     for category in layout.categories:
         name = category.name
         yield from faults_of_category(name, old.get_column(name), made.get_column(name))
 
 
-def faults_of_number(number: Number, values: Array) -> Iterator[Fault]:
+def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
     """Missing cells where no real one is missing, cells off the grid and out of range."""
     name, slack = number.name, ROUNDING * number.scale
+    values, dtype = read_numbers(column, name), column.to_numpy().dtype
+
+    def spelt(value: float) -> str:
+        return str(np.int64(value).view(dtype)) if number.unit else f"{value:.6g}"
+
     low, high = float(number.low), float(number.high)
     is_missing = np.isnan(values)
     if not number.has_missing:
@@ -52,17 +55,17 @@ def faults_of_number(number: Number, values: Array) -> Iterator[Fault]:
         yield Fault(
             np.flatnonzero(is_off & ~is_missing),
             False,
-            lambda row: f"{name} = {values[row]:.6g} is off its grid of {number.grid:g}",
+            lambda row: f"{name} = {spelt(values[row])} is off its grid of {number.grid:g}",
         )
     yield Fault(
         np.flatnonzero(values < low - slack),
         True,
-        lambda row: f"{name} = {values[row]:.6g} is under {low:.6g}, the least real one",
+        lambda row: f"{name} = {spelt(values[row])} is under {spelt(low)}, the least real one",
     )
     yield Fault(
         np.flatnonzero(values > high + slack),
         True,
-        lambda row: f"{name} = {values[row]:.6g} is over {high:.6g}, the largest real one",
+        lambda row: f"{name} = {spelt(values[row])} is over {spelt(high)}, the largest real one",
     )
 
 
@@ -79,7 +82,7 @@ def drifts(layout: TableLayout, real: Any, new: Any) -> list[Drift]:
     """Every column of new rows against real ones of the class, the farthest first."""
     old, made = containers.open_table(real), containers.open_table(new)
     all_drifts = [
-        drift_of_numbers(number.name, read_numbers(old, number), read_numbers(made, number))
+        drift_of_numbers(number.name, old.get_column(number.name), made.get_column(number.name))
         for number in layout.numbers
     ]
     names = [category.name for category in layout.categories]
@@ -89,7 +92,8 @@ def drifts(layout: TableLayout, real: Any, new: Any) -> list[Drift]:
     return sorted(all_drifts, key=lambda drift: -drift.distance)
 
 
-def drift_of_numbers(name: Any, old: Array, made: Array) -> Drift:
+def drift_of_numbers(name: Any, real: Series, new: Series) -> Drift:
+    old, made = (read_numbers(x, name) / containers.ticks_a_day(x) for x in (real, new))
     missing = (float(np.isnan(old).mean()), float(np.isnan(made).mean()))
     old, made = old[~np.isnan(old)], made[~np.isnan(made)]
     if not len(old) or not len(made):
@@ -99,7 +103,8 @@ def drift_of_numbers(name: Any, old: Array, made: Array) -> Drift:
     edges = np.linspace(low, high if high > low else low + 1, 17)
     shares = [np.histogram(x.clip(edges[0], edges[-1]), edges)[0] / len(x) for x in (old, made)]
     distance = max(float(ks_2samp(old, made).statistic), abs(missing[0] - missing[1]))
-    return Drift(name, distance, missing, edges, *shares)
+    is_date = real.to_numpy().dtype.kind == "M"
+    return Drift(name, distance, missing, edges, shares[0], shares[1], is_date)
 
 
 def drift_of_levels(name: Any, old: Series, made: Series) -> Drift:
