@@ -62,7 +62,7 @@ def answers(X: pd.DataFrame, y: np.ndarray, seed: int) -> tuple[np.ndarray, dict
     labels = torch.from_numpy(y[train])
     source = torch.Generator().manual_seed(seed)
     bench = PanelJudge(families=PANEL).fit(x, labels, 1, source)
-    signs, _ = bench.signs(new)
+    signs, _ = bench.row_metrics(new)
     committee = Ensemble().fit(x, labels, 2, source)
     probability = committee.probability(new)[:, 1]
     lean = ConformalJudge().fit(x, labels, 1, source).verdict(new, probability)

@@ -37,7 +37,9 @@ def main() -> None:
     SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE).plot()
     plt.savefig(args.out, dpi=80)
     own = VerdictDisplay.from_sampler(sampler, X_new, y_new)
-    print(f"{'new beats':30s} in the band {own.is_inside.mean():.0%}, kept {own.keeps.mean():.0%}")
+    print(
+        f"{'new beats':30s} in the band {own.is_inside.mean():.0%}, kept {own.accepts.mean():.0%}"
+    )
 
     rare = np.flatnonzero(y == "premature")
     _, axes = plt.subplots(3, 2, figsize=(10, 6.4), layout="constrained")

@@ -239,7 +239,7 @@ def verdict(case):
 
 def page(case):
     shown = check_page(case.report).text
-    assert "What the sampler's jury decided" in shown
+    assert "What the sampler decided" in shown
     assert ("Columns of class rare" in shown) == (case.domain in TABLES)
 
 
@@ -280,7 +280,7 @@ def margins(case):
 
 
 def robustness(case):
-    model = AdversarialClassifier(alpha=1, training=Training(epochs=4), random_state=0)
+    model = AdversarialClassifier(clean_weight=1, training=Training(epochs=4), random_state=0)
     model.fit(case.X, IS_RARE)
     display = RobustnessDisplay.from_estimator(model, case.X, IS_RARE, radii=[0, 0.5]).plot()
     assert display.attacked["AdversarialClassifier"][0] == model.score(case.X, IS_RARE)
@@ -296,7 +296,7 @@ def signal(case):
 
 def verdicts(case):
     display = VerdictDisplay.from_sampler(case.sampler, *case.rows).plot()
-    assert len(display.keeps) == case.sampler.synthetic_mask_.sum()
+    assert len(display.accepts) == case.sampler.synthetic_mask_.sum()
     display.figure_.canvas.draw()
 
 

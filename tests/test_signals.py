@@ -790,12 +790,12 @@ def test_verdicts_keep_real_signals_and_refuse_noisy_ones_for_the_band():
         name: VerdictDisplay.from_sampler(sampler, *made, signals, 1)
         for name, signals in {"fresh": fresh, "rough": rough, "other": other}.items()
     }
-    assert seen["fresh"].keeps.mean() > 0.6
+    assert seen["fresh"].accepts.mean() > 0.6
     assert seen["rough"].is_inside.mean() < 0.1
     assert seen["other"].agrees.mean() < 0.1
     for display in seen.values():
         expected = display.agrees & display.is_plausible & display.is_inside
-        np.testing.assert_array_equal(display.keeps, expected)
+        np.testing.assert_array_equal(display.accepts, expected)
 
 
 def test_verdicts_are_of_the_made_signals_by_default_and_drawn_with_their_shares():
@@ -804,9 +804,9 @@ def test_verdicts_are_of_the_made_signals_by_default_and_drawn_with_their_shares
     made = sampler.fit_resample(X, y)
     display = VerdictDisplay.from_sampler(sampler, *made).plot()
     assert display.label == 1
-    assert len(display.keeps) == sampler.synthetic_mask_.sum()
+    assert len(display.accepts) == sampler.synthetic_mask_.sum()
     shares = [text.get_text() for text in display.ax_.texts]
-    checks = (display.agrees, display.is_plausible, display.is_inside, display.keeps)
+    checks = (display.agrees, display.is_plausible, display.is_inside, display.accepts)
     assert shares == [f"{passed.mean():.0%}" for passed in checks]
     (image,) = display.ax_.get_images()
     np.testing.assert_array_equal(image.get_array().sum(1), [passed.sum() for passed in checks])

@@ -129,9 +129,9 @@ def test_a_parent_decides_which_models_judge(two_classes):
     x, y = two_classes
     bench = PanelJudge(families={"nets": FAMILIES["nets"]}).fit(x, y, 1, source())
     new = torch.full((2, 2), 1.25)
-    parents = torch.tensor([int((bench.jury.fold_of_row == k).nonzero()[0]) for k in (0, 1)])
-    each = [agreement({"nets": bench.jury.models["nets"][k](new[:1])}, 1).item() for k in (0, 1)]
-    assert bench.surety(new, parents).tolist() == pytest.approx(each, abs=1e-5)
+    parents = torch.tensor([int((bench.models.fold_of_row == k).nonzero()[0]) for k in (0, 1)])
+    each = [agreement({"nets": bench.models.models["nets"][k](new[:1])}, 1).item() for k in (0, 1)]
+    assert bench.log_odds(new, parents).tolist() == pytest.approx(each, abs=1e-5)
 
 
 def test_the_class_itself_is_the_control(two_classes):

@@ -82,13 +82,13 @@ def work(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
-    X_new, y_new = grown(sampler, X, y, options.text)
+    X_new, y_new = resampled(sampler, X, y, options.text)
     X_new.insert(table.columns.get_loc(options.target), options.target, y_new.array)
     if options.parent:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
     write_table(X_new, options.out, options.source, ruled)
-    told(sampler, y, y_new, options)
+    print_summary(sampler, y, y_new, options)
 
 
 def work_on_signals(options: argparse.Namespace) -> None:
@@ -112,17 +112,17 @@ def work_on_signals(options: argparse.Namespace) -> None:
     X_new, y_new = sampler.fit_resample(X, y)
     made = {name: X_new, options.target: y_new}
     signals.write(options.out, arrays, made, sampler, options.parent)
-    told(sampler, y, y_new, options)
+    print_summary(sampler, y, y_new, options)
 
 
-def told(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:
+def print_summary(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:
     """The summary, unless it is not wanted, and a warning where nothing was attacked."""
     if not options.quiet:
         print(summary(sampler, y, y_new, options.out))
     warn_of_no_attack(sampler)
 
 
-def grown(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
+def resampled(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
     """All columns over-sampled, or one of texts, beside which the parents' cells are copied."""
     if text is None:
         return sampler.fit_resample(X, y)
@@ -141,7 +141,7 @@ def parents(sampler: Any) -> Any:
 
 
 def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
-    """Rows of each class before and after; what the jury did, and what the committee knows."""
+    """Rows of each class before and after; what the sampler did, and what the committee knows."""
     before, after = Counter(y.tolist()), Counter(y_new.tolist())
     made = sampler.provenance_
     lines = [["class", "before", "after", "accepted", "held-out AUC"]]

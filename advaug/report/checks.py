@@ -156,7 +156,7 @@ def label_status(p: Array, n_usual: int) -> str:
 
 
 def of_label(evidence: Evidence) -> Iterator[Line]:
-    p, n_usual = evidence.signs["label_p"], len(evidence.control["label_p"])
+    p, n_usual = evidence.row_metrics["label_p"], len(evidence.control["label_p"])
     most, least = label_limits(len(p), n_usual)
     yield (
         "label",
@@ -168,7 +168,7 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
         "models of other families, trained without the parents, see the row's class less surely "
         "than they see nearly all real rows of it",
     )
-    hidden, usual = (float(s["hidden"].mean()) for s in (evidence.signs, evidence.control))
+    hidden, usual = (float(s["hidden"].mean()) for s in (evidence.row_metrics, evidence.control))
     yield (
         "hidden majority",
         graded(hidden - usual, 0.1, 0.3),
@@ -179,7 +179,7 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
 
 
 def of_place(evidence: Evidence) -> Iterator[Line]:
-    strange = float((evidence.signs["plausibility_p"] < 0.05).mean())
+    strange = float((evidence.row_metrics["plausibility_p"] < 0.05).mean())
     yield (
         "plausibility",
         graded(strange, 0.15, 0.4),

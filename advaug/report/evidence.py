@@ -32,9 +32,9 @@ class RealRows:
     features: Features
     kept: Array  # places of the rows that were learnt from
     coded: Tensor  # these, cell by cell
-    x: Tensor  # and as the jury sees them
+    x: Tensor  # and as the models see them
     y: Tensor
-    jury: CrossFittedModels
+    models: CrossFittedModels
     panel: PanelJudge
 
 
@@ -72,7 +72,7 @@ class Evidence:
     made: int  # how many there are in all
     x: Tensor
     parent: Array  # places in the real rows, the nearest where nobody knows
-    signs: dict[str, Array]
+    row_metrics: dict[str, Array]
     control: dict[str, Array]
     before: Array  # the families' held-out log-odds of the parents
     after: Array  # and of the rows
@@ -93,9 +93,9 @@ def gather(
     faults = real.coding.faults(real.X, new)  # They name a column that cannot be encoded.
     coded = real.coding.encode(new)
     x = real.features(coded)
-    bench = real.panel.for_class(real.jury, real.x, real.y, label, generator)
+    fitted = real.panel.for_class(real.models, real.x, real.y, label, generator)
     place = places_among(real.kept, made.parent)
-    signs, ancestor = bench.signs(x, torch.from_numpy(place))
+    row_metrics, ancestor = fitted.row_metrics(x, torch.from_numpy(place))
     known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])
     own = containers.take(real.X, np.flatnonzero(real.codes == label))
     return Evidence(
@@ -104,10 +104,10 @@ def gather(
         made=made.total,
         x=x,
         parent=known,
-        signs={name: value.numpy() for name, value in signs.items()},
-        control={name: value.numpy() for name, value in bench.control().items()},
-        before=bench.surety(real.x[ancestor], ancestor).numpy(),
-        after=signs["agreement"].double().logit(1e-6).numpy(),
+        row_metrics={name: value.numpy() for name, value in row_metrics.items()},
+        control={name: value.numpy() for name, value in fitted.control().items()},
+        before=fitted.log_odds(real.x[ancestor], ancestor).numpy(),
+        after=row_metrics["agreement"].double().logit(1e-6).numpy(),
         **copies(real, coded.flatten(1), label),
         faults=faults,
         broken=broken(constraints, containers.take(real.X, known), new),

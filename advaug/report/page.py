@@ -50,7 +50,7 @@ def page(
         n_judged=len(frame),
         most_moves=MOST_MOVES,
         shares=list(shares(counts)),
-        families=list(real.jury.models),
+        families=list(real.models.models),
     )
 
 

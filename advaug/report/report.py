@@ -35,7 +35,7 @@ class ValidityReport:
     verdict : {"good", "doubt", "bad"}: the worst of the checks
     checks : list of `Check`, a line for each thing that can be wrong with a class's rows
     counts : dict of class -> (real rows, synthetic rows)
-    decisions : dict of class -> dict of what a sampler's jury did -> rows; empty for other tools
+    decisions : dict of class -> dict of what the sampler did -> rows; empty for other tools
     evidence, real : what was measured, of which class, against which rows
     """
 
@@ -69,14 +69,14 @@ class ValidityReport:
         if self.decisions:
             yield ""
         for name, counts in self.decisions.items():
-            told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-            yield f"class {name!s}, the sampler's own jury: {told}"
+            words = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            yield f"class {name!s}, the sampler: {words}"
 
     def to_frame(self) -> Any:
         """A line for each judged synthetic row, the most suspicious first.
 
         Columns: row (its place among the synthetic rows), label, parent (place among the real
-        rows; the nearest of the class where nobody told), label_p, plausibility_p, agreement,
+        rows; the nearest of the class where it is unknown), label_p, plausibility_p, agreement,
         hidden, novelty, density, copy, foreign_copy, impossible, broken, reasons.
         """
         frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
@@ -254,7 +254,7 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 def learn(
     X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator
 ) -> RealRows:
-    """The coding of all real rows, and the jury of at most MOST_REAL of each class."""
+    """The coding of all real rows, and the models of at most MOST_REAL of each class."""
     is_learnt = hasattr(adapter, "encode")  # by a sampler
     coding = adapter if is_learnt else (adapter or choose_adapter("auto", X)).fit(X)
     own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
@@ -264,8 +264,8 @@ def learn(
     features = coding.features(coded, generator)
     x = features(coded)
     y = torch.from_numpy(codes[places])
-    jury = fit_cross_fitted(panel.families, x, y, generator)
-    return RealRows(X, codes, coding, features, places, coded.flatten(1), x, y, jury, panel)
+    models = fit_cross_fitted(panel.families, x, y, generator)
+    return RealRows(X, codes, coding, features, places, coded.flatten(1), x, y, models, panel)
 
 
 def shuffled(rows: Array, generator: torch.Generator) -> Array:
@@ -299,13 +299,13 @@ def parents_of(parents: Any, n: int, n_real: int) -> Array:
 
 
 def decisions(made: Any) -> dict[Any, dict[str, int]]:
-    """What the sampler's jury did with the rows of each class."""
+    """What the sampler did with the rows of each class."""
     kept, labels = made["move_share"].to_numpy(), made["label"].to_numpy()
     return {
         name: {
             "accepted": int((kept[labels == name] == 1).sum()),
-            "drawn half the way home": int((kept[labels == name] == 0.5).sum()),
-            "drawn three quarters home": int((kept[labels == name] == 0.25).sum()),
+            "moved back half the way": int((kept[labels == name] == 0.5).sum()),
+            "moved back three quarters of the way": int((kept[labels == name] == 0.25).sum()),
             "replaced by a real row": int((kept[labels == name] == 0).sum()),
         }
         for name in dict.fromkeys(labels.tolist())
@@ -325,16 +325,16 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
     for rule, is_broken in evidence.broken.items():
         for row in np.flatnonzero(is_broken).tolist():
             words[row].append(f"breaks {rule}")
-    p, place_p = evidence.signs["label_p"], evidence.signs["plausibility_p"]
-    hidden = evidence.signs["hidden"] > 0
-    told = (
+    p, place_p = evidence.row_metrics["label_p"], evidence.row_metrics["plausibility_p"]
+    hidden = evidence.row_metrics["hidden"] > 0
+    suspicions = (
         (evidence.foreign_copies, "a real row of another class"),
         (p < LABEL_LEVEL, "the label is doubted"),
         (hidden, "its nearest real row is of another class"),
         (place_p < 0.05, "far from the class"),
         (evidence.copies, "a copy"),
     )
-    for is_so, what in told:
+    for is_so, what in suspicions:
         for row in np.flatnonzero(is_so).tolist():
             words[row].append(what)
     faults = 4 * (counts[False] > 0) + 4 * (breaks > 0) + 3 * evidence.foreign_copies
@@ -343,7 +343,7 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         "row": evidence.rows,
         "label": np.array([classes[evidence.label]] * n, dtype=object),
         "parent": evidence.parent,
-        **evidence.signs,
+        **evidence.row_metrics,
         "copy": evidence.copies,
         "foreign_copy": evidence.foreign_copies,
         "impossible": counts[False],

@@ -36,7 +36,7 @@ class BigramJudge(Judge, Parameters):
     Parameters
     ----------
     min_probability : float in [0, 1]
-        Least mean probability of the row's label in the jury.
+        Least mean probability of the row's label by the voters.
     alpha : float in [0, 1]
         Least conformal p-value of the surprise, and of the length on either side. Surprise has no
         lower edge: new rows are made of pairs of real ones, which are read without their own.
@@ -72,7 +72,7 @@ class BigramJudge(Judge, Parameters):
         own = x[y == label].long()
         before, after, there = pairs_of(own)
         counts = Counts.of(before[there] * BASE + after[there])
-        bench = FittedBigramJudge(
+        fitted = FittedBigramJudge(
             judge=self,
             pairs=counts,
             firsts=Counts.of(before[there]),
@@ -82,7 +82,7 @@ class BigramJudge(Judge, Parameters):
             known=keys_of(own.float()).sort().values,
             own=own,
         )
-        return replace(bench, usual=bench.surprise(own, own=1).sort().values)
+        return replace(fitted, usual=fitted.surprise(own, own=1).sort().values)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class FittedBigramJudge(FittedJudge):
     own: Int[Tensor, "own length"]
 
     def to(self, device: torch.device | str) -> Self:
-        """The same bench on another device."""
+        """The same judge on another device."""
         moved = {name: part.to(device) for name, part in vars(self).items() if name != "judge"}
         return replace(self, **moved)
 
@@ -139,18 +139,18 @@ class FittedBigramJudge(FittedJudge):
     def verdict(
         self, x: Float[Tensor, "batch length"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
-        """Judge encoded rows whose label the jury gives `probability`."""
+        """Judge encoded rows whose label the voters give `probability`."""
         rows = x.long()
         count = lengths(rows).float()
         too_long = conformal(self.long, count)
         too_short = conformal(-self.long.flip(0), -count)
         p_value = conformal(self.usual, self.surprise(rows)).minimum(too_long).minimum(too_short)
-        keeps = (p_value >= self.judge.alpha) & at_least(probability, self.judge.min_probability)
+        accepts = (p_value >= self.judge.alpha) & at_least(probability, self.judge.min_probability)
         if not self.judge.allow_copies:
-            keeps &= ~torch.isin(keys_of(x), self.known)
+            accepts &= ~torch.isin(keys_of(x), self.known)
         if self.judge.max_overlap < 1:
-            keeps &= resemblance(rows, self.own) <= self.judge.max_overlap
-        return Verdict(keeps, p_value)
+            accepts &= resemblance(rows, self.own) <= self.judge.max_overlap
+        return Verdict(accepts, p_value)
 
 
 def pairs_of(x: Int[Tensor, "batch length"]) -> tuple[Tensor, Tensor, Bool[Tensor, "batch pairs"]]:

@@ -28,7 +28,7 @@ class VerdictDisplay:
     ----------
     agrees, is_plausible, is_inside : ndarray of bool (signals,)
         The committee's probability of the label is at least `judge.min_probability`, the
-        plausibility p-value at least `judge.alpha`, the signs inside the class's band.
+        plausibility p-value at least `judge.alpha`, the descriptors inside the class's band.
     label : the class
     judge : `ConformalJudge`
 
@@ -44,7 +44,7 @@ class VerdictDisplay:
     >>> X, y = load_ecg_beats()
     >>> sampler = AdversarialOverSampler(random_state=0)
     >>> display = VerdictDisplay.from_sampler(sampler, *sampler.fit_resample(X, y))
-    >>> bool(display.keeps.mean() > 0.9)  # .plot() draws it
+    >>> bool(display.accepts.mean() > 0.9)  # .plot() draws it
     True
     """
 
@@ -89,8 +89,8 @@ class VerdictDisplay:
         """
         made = record(sampler, "label")
         committee = sampler.surrogate_
-        signs = committee.features.descriptors if isinstance(committee, Committee) else None
-        if signs is None:
+        descriptors = committee.features.descriptors if isinstance(committee, Committee) else None
+        if descriptors is None:
             raise ValueError(
                 "verdicts are of signals, by the sampler's own committee: leave surrogate='auto' "
                 "and pass (n, channels, time), or adapter='signal'"
@@ -114,20 +114,20 @@ class VerdictDisplay:
         own = sampler.adapter_.encode(containers.take(X, real[kept.numpy()]))
         judge = judge or ConformalJudge(min_probability=1 / len(classes))
         seen = committee.features(own)
-        bench = DescriptorBandJudge(judge, signs).fit(seen, y_real[kept], code, generator)
+        fitted = DescriptorBandJudge(judge, descriptors).fit(seen, y_real[kept], code, generator)
         x = committee.features(sampler.adapter_.encode(signals))
         probability = committee.read(x).softmax(-1).mean(0)[:, code]
-        said = bench.bench.verdict(x, probability)
+        said = fitted.inner.verdict(x, probability)
         return cls(
             agrees=(probability >= judge.min_probability).numpy(),
             is_plausible=(said.p_value >= judge.alpha).numpy(),
-            is_inside=bench.is_inside(x).numpy(),
+            is_inside=fitted.is_inside(x).numpy(),
             label=label,
             judge=judge,
         )
 
     @property
-    def keeps(self) -> Array:
+    def accepts(self) -> Array:
         """Signals that nothing speaks against."""
         return self.agrees & self.is_plausible & self.is_inside
 
@@ -141,7 +141,7 @@ class VerdictDisplay:
             f"agrees (p ≥ {self.judge.min_probability:.2g})": self.agrees,
             f"plausible (p ≥ {self.judge.alpha:.2g})": self.is_plausible,
             "inside the band": self.is_inside,
-            "kept": self.keeps,
+            "kept": self.accepts,
         }
         order = np.lexsort([~passed for passed in strips.values()])
         shown = np.stack([passed[order] for passed in strips.values()])

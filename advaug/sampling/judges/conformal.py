@@ -74,7 +74,7 @@ class FittedConformalJudge(FittedJudge):
     usual: Float[Tensor, " references"]
 
     def to(self, device: torch.device | str) -> Self:
-        """The same bench on another device."""
+        """The same judge on another device."""
         return replace(self, reference=self.reference.to(device), usual=self.usual.to(device))
 
     def p_value(self, x: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
@@ -86,7 +86,7 @@ class FittedConformalJudge(FittedJudge):
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
-        """Judge rows whose label the jury gives `probability`."""
+        """Judge rows whose label the voters give `probability`."""
         p_value = self.p_value(x)
         agrees = at_least(probability, self.judge.min_probability)
         keeps = agrees & (p_value >= self.judge.alpha)  # a p-value is a ratio of counts

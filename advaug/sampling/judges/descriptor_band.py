@@ -40,8 +40,8 @@ class DescriptorBandJudge(Judge, Parameters):
     >>> from advaug.judges import DescriptorBandJudge, ConformalJudge
     >>> source = torch.Generator().manual_seed(0)
     >>> x, y = torch.randn(200, 2, generator=source), torch.arange(200) % 2
-    >>> bench = DescriptorBandJudge(ConformalJudge(), slice(0, 1)).fit(x, y, 1, source)
-    >>> bench.is_inside(torch.tensor([[0.0, 99.0], [9.0, 0.0]]))
+    >>> fitted = DescriptorBandJudge(ConformalJudge(), slice(0, 1)).fit(x, y, 1, source)
+    >>> fitted.is_inside(torch.tensor([[0.0, 99.0], [9.0, 0.0]]))
     tensor([ True, False])
     """
 
@@ -63,7 +63,7 @@ class DescriptorBandJudge(Judge, Parameters):
         edge = torch.cat(strange).quantile(1 - self.alpha)
         own = seen[y == label]
         return FittedDescriptorBand(
-            bench=self.judge.fit(x, y, label, generator),
+            inner=self.judge.fit(x, y, label, generator),
             columns=self.columns,
             center=own.mean(0),
             spread=own.std(0, correction=0).clamp_min(LEAST),
@@ -71,7 +71,7 @@ class DescriptorBandJudge(Judge, Parameters):
         )
 
 
-def left_out(own: Float[Tensor, "own signs"]) -> Float[Tensor, " own"]:
+def left_out(own: Float[Tensor, "own descriptors"]) -> Float[Tensor, " own"]:
     """How strange each row of a class is, its own part in mean and deviation taken out."""
     n = len(own)
     if n < 3:
@@ -85,17 +85,17 @@ def left_out(own: Float[Tensor, "own signs"]) -> Float[Tensor, " own"]:
 class FittedDescriptorBand(FittedJudge):
     """A banded judge that has seen a class."""
 
-    bench: FittedJudge
+    inner: FittedJudge
     columns: slice
-    center: Float[Tensor, " signs"]
-    spread: Float[Tensor, " signs"]
+    center: Float[Tensor, " descriptors"]
+    spread: Float[Tensor, " descriptors"]
     edge: Float[Tensor, ""]
 
     def to(self, device: torch.device | str) -> Self:
-        """The same bench on another device."""
+        """The same judge on another device."""
         return replace(
             self,
-            bench=self.bench.to(device),
+            inner=self.inner.to(device),
             center=self.center.to(device),
             spread=self.spread.to(device),
             edge=self.edge.to(device),
@@ -110,5 +110,5 @@ class FittedDescriptorBand(FittedJudge):
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
         """The judge's verdict, kept where the row is inside the band too."""
-        verdict = self.bench.verdict(x, probability)
+        verdict = self.inner.verdict(x, probability)
         return replace(verdict, accepts=verdict.accepts & self.is_inside(x))

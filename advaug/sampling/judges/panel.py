@@ -33,7 +33,7 @@ from advaug.sampling.judges.row_metrics import (
 )
 
 # Share of real rows whose label is refused. On 17 tables with classes of 50 rows or more, the
-# level that keeps 90 % of real rows held out wherever the classes can be told apart, and refuses
+# level that accepts 90 % of real rows held out wherever the classes can be told apart, and refuses
 # the most rows of other classes there (benchmarks/judge.py).
 LABEL_LEVEL = 0.06
 
@@ -63,9 +63,9 @@ class PanelJudge(Judge, Parameters):
     >>> from advaug.judges import PanelJudge
     >>> source = torch.Generator().manual_seed(0)
     >>> x = torch.randn(200, 2, generator=source) + 3 * (torch.arange(200) % 2)[:, None]
-    >>> bench = PanelJudge().fit(x, torch.arange(200) % 2, 1, source)
+    >>> fitted = PanelJudge().fit(x, torch.arange(200) % 2, 1, source)
     >>> rows = torch.tensor([[3.0, 3.0], [0.0, 0.0], [99.0, 99.0]])
-    >>> bench.verdict(rows, torch.ones(3)).accepts
+    >>> fitted.verdict(rows, torch.ones(3)).accepts
     tensor([ True, False, False])
     """
 
@@ -81,22 +81,27 @@ class PanelJudge(Judge, Parameters):
         label: int,
         generator: torch.Generator,
     ) -> "FittedPanelJudge":
-        """Train the families and seat them for one class."""
+        """Train the families, and judge one class by them."""
         return self.for_class(
             fit_cross_fitted(self.families, x, y, generator), x, y, label, generator
         )
 
     def for_class(
-        self, jury: CrossFittedModels, x: Tensor, y: Tensor, label: int, generator: torch.Generator
+        self,
+        models: CrossFittedModels,
+        x: Tensor,
+        y: Tensor,
+        label: int,
+        generator: torch.Generator,
     ) -> "FittedPanelJudge":
-        """The bench of one class, of a jury trained on the rows."""
+        """The judge of one class, with models that were trained on the rows."""
         own = (y == label).nonzero()[:, 0]
-        fold = jury.fold_of_row[own]
-        held_out = agreement(jury.probability(x[own], fold), label)
+        fold = models.fold_of_row[own]
+        held_out = agreement(models.probability(x[own], fold), label)
         lean = ConformalJudge(alpha=self.alpha, n_neighbors=self.n_neighbors)
         return FittedPanelJudge(
             panel=self,
-            jury=jury,
+            models=models,
             usual=lean.fit(x, y, label, generator),
             x=x,
             own=own,
@@ -111,7 +116,7 @@ class FittedPanelJudge(FittedJudge):
     """A panel that has seen the rows and one class; it sits on the CPU."""
 
     panel: PanelJudge
-    jury: CrossFittedModels
+    models: CrossFittedModels
     usual: FittedConformalJudge
     x: Float[Tensor, "rows width"]
     own: Int[Tensor, " own"]  # places of the class
@@ -123,37 +128,37 @@ class FittedPanelJudge(FittedJudge):
         """Itself: rows are brought to the CPU when they are judged."""
         return self
 
-    def surety(
+    def log_odds(
         self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """The families' mean log-odds of the class, by models that did not see the parent."""
-        return agreement(self.jury.probability(x, self.jury.fold_of_row[parent]), self.label)
+        return agreement(self.models.probability(x, self.models.fold_of_row[parent]), self.label)
 
     def ancestor(
         self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"] | None
     ) -> Int[Tensor, " batch"]:
-        """The parent, or where nobody knows it (-1) the nearest real row of the class."""
+        """The parent, or where it is unknown (-1) the nearest real row of the class."""
         guessed = guessed_parent(x, self.x[self.own], self.own)
         return guessed if parent is None else torch.where(parent < 0, guessed, parent)
 
-    def signs(
+    def row_metrics(
         self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"] | None = None
     ) -> tuple[dict[str, Float[Tensor, " batch"]], Int[Tensor, " batch"]]:
         """Every sign of new rows, and the real rows that were taken for their parents."""
         real = self.x[self.own]
         ancestor = self.ancestor(x, parent)
-        surety = self.surety(x, ancestor)
+        log_odds = self.log_odds(x, ancestor)
         return {
-            "label_p": conformal(self.doubts.sort().values, -surety),
+            "label_p": conformal(self.doubts.sort().values, -log_odds),
             "plausibility_p": self.usual.p_value(x),
-            "agreement": surety.sigmoid(),
+            "agreement": log_odds.sigmoid(),
             "hidden": is_hidden(x, self.x, self.is_foreign).float(),
             "novelty": novelty(x, real),
             "density": density(x, real),
         }, ancestor
 
     def control(self) -> dict[str, Float[Tensor, " own"]]:
-        """The signs of the class's own rows, each left out while it is judged."""
+        """The row metrics of the class's own rows, each left out while it is judged."""
         real, k = self.x[self.own], self.panel.n_neighbors
         if len(real) < 2:
             away = torch.zeros(len(real))
@@ -172,7 +177,7 @@ class FittedPanelJudge(FittedJudge):
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
         """Kept where neither the label nor the place is refused."""
-        signs = {name: value.to(x.device) for name, value in self.signs(x.cpu())[0].items()}
-        keeps = signs["label_p"] >= self.panel.label_alpha
-        keeps &= signs["plausibility_p"] >= self.panel.alpha
-        return Verdict(keeps, signs["plausibility_p"])
+        metrics = {name: value.to(x.device) for name, value in self.row_metrics(x.cpu())[0].items()}
+        accepts = metrics["label_p"] >= self.panel.label_alpha
+        accepts &= metrics["plausibility_p"] >= self.panel.alpha
+        return Verdict(accepts, metrics["plausibility_p"])
