@@ -31,7 +31,7 @@ class RowLogits(Protocol):
 
 
 @runtime_checkable
-class RegionLogits(RowLogits, Protocol):
+class RegionLogits(Protocol):
     """Logits of a model that may know the boxes in which they are constant.
 
     Attributes
@@ -40,6 +40,8 @@ class RegionLogits(RowLogits, Protocol):
     """
 
     regions: Any
+
+    def __call__(self, x: Tensor, /) -> Tensor: ...
 
 
 def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
