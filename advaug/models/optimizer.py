@@ -78,5 +78,5 @@ def fit_weights(
     optimizer = AdamW(weights, weight_decay)
     for progress, batch in batches:
         with torch.enable_grad():
-            found = gradients(batch, weights)
-        optimizer.step(found, learning_rate * schedule(progress))
+            slopes = gradients(batch, weights)
+        optimizer.step(slopes, learning_rate * schedule(progress))

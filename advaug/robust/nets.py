@@ -118,7 +118,8 @@ class NetClassifierMixin:
 
     def predict(self, X: Any) -> Array:
         """The most probable class of each row."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(1)])
+        most_probable = self.predict_proba(X).argmax(1)  # It checks that there are classes.
+        return np.asarray(self.classes_[most_probable])
 
 
 def new_net(

@@ -78,7 +78,8 @@ class RejectingClassifier(WrappedClassifier):
 
     def rejects(self, X: Any) -> Array:
         """Whether the detector takes each row for an outlier, bool ndarray (rows,)."""
-        return np.asarray(self.detector_.predict(self._check_rows(X)) == -1)
+        X = self._check_rows(X)
+        return np.asarray(self.detector_.predict(X) == -1)
 
     def predict(self, X: Any) -> Array:
         """The classifier's classes; `reject_label`, if it is given, for rejected rows."""

@@ -55,7 +55,8 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _query(self, method: str, X: Any) -> Array:
         """The wrapped classifier's answer."""
-        return np.asarray(getattr(self.estimator_, method)(self._check_rows(X)))
+        X = self._check_rows(X)
+        return np.asarray(getattr(self.estimator_, method)(X))
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Array:
