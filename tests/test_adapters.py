@@ -11,6 +11,7 @@ from scipy import sparse
 
 from advaug.adapters import ImageAdapter, SignalAdapter, TabularAdapter
 from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.estimators.choices import choose_adapter
 from advaug.registry import ADAPTERS
 
@@ -51,10 +52,10 @@ def moved(coding, rows, seed=0, radius=2.0):
     """Encoded rows, and the same anywhere valid within the radius."""
     x = coding.encode(rows)
     space = coding.space(math.inf)
-    source = torch.Generator().manual_seed(seed)
+    random = RowRandom.of(seed, 0, torch.arange(len(x)))
     size = torch.full((len(x),), radius)
-    y = space.sample(x, size, draw(x, source))
-    return x, space.snap(y, x, size, draw(x, source))
+    y = space.sample(x, size, draw(x, random.at(0)))
+    return x, space.snap(y, x, size, draw(x, random.at(1)))
 
 
 CONTAINERS = {
