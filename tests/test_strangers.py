@@ -15,11 +15,15 @@ from advaug import (
     AdversarialUnderSampler,
     validity_report,
 )
+from advaug.attacks import Attack
 from advaug.core.box import Box
+from advaug.core.parameters import Parameters
 from advaug.models import Ensemble
-from advaug.models.protocol import CrossFitted
+from advaug.models.protocol import CrossFitted, Surrogate
+from advaug.models.training import Training
 from advaug.recipes import Explore
-from advaug.registry import ADAPTERS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
+from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
+from advaug.robust import AdversarialClassifier
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.recipes import Recipe, from_parents
@@ -152,12 +156,33 @@ def test_point_clouds_are_under_sampled(adapter):
     assert all(any(new is old for old in X) for new in X_new)
 
 
-# ---------------------------------------------------------------- recipe, judge, surrogate, voter
+# ---------------------------------------------------------------- attack, recipe, judge, surrogate
 
 
 def table(n=120, rare=30):
     y = np.repeat([0, 1], [n - rare, rare])
     return np.random.default_rng(0).normal(size=(n, 4)) + 1.5 * y[:, None], y
+
+
+@dataclass
+class Upwards(Attack, Parameters):
+    """Every free cell up, by a share of the radius; all else is a default."""
+
+    share: float = 0.5
+
+    def __call__(self, problem):
+        up = problem.space.mask_frozen(torch.ones_like(problem.seed), problem.seed)
+        return problem.seed + self.share * problem.radius[:, None] * up
+
+
+@dataclass
+class Slopes(Attack, Parameters):
+    """What needs a model that no model of the library is."""
+
+    requires = frozenset({"second_order"})
+
+    def __call__(self, problem):
+        raise AssertionError("it must be refused before it is called")
 
 
 @dataclass
@@ -186,10 +211,11 @@ class Upper(Judge):
 
 
 @dataclass
-class Nearest:
+class Nearest(Surrogate):
     """A surrogate: logits by the distance to the class means, one member a fold."""
 
     requires = frozenset({"cells"})
+    provides = frozenset({"gradient"})
 
     def fit(self, x, y, n_classes, generator, features):
         fold = torch.arange(len(x)) % 2
@@ -227,9 +253,35 @@ def registered(registry, thing, by):
 @pytest.fixture(params=["object", "name"])
 def by(request):
     yield request.param
-    for registry in (RECIPES, JUDGES, SURROGATES, VOTERS):
+    for registry in (ATTACKS, RECIPES, JUDGES, SURROGATES, VOTERS):
         if "strange" in registry:
             registry.remove("strange")
+
+
+def test_an_attack_that_is_only_called_works(by):
+    X, y = table()
+    attack = registered(ATTACKS, Upwards(), by)
+    settings = {"attack": attack, "surrogate": QUICK, "random_state": 0}
+    transformer = AdversarialTransformer(radius=0.4, **settings).fit(X, y)
+    x, coding = transformer.adapter_.encode(X), transformer.adapter_
+    expected = np.minimum(coding.decode(x + 0.2, x, X), X.max(0))  # Columns end at their largest.
+    np.testing.assert_allclose(transformer.transform(X), expected, atol=1e-5)
+    sampler = AdversarialOverSampler(recipe="harden", radius=0.4, judge=None, **settings)
+    new = sampler.fit_resample(X, y)[0][120:]
+    np.testing.assert_allclose(new, expected[sampler.provenance_["parent"]], atol=1e-5)
+    net = AdversarialClassifier(attack=attack, random_state=0, training=Training(epochs=2))
+    assert net.fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.parametrize("of", [AdversarialOverSampler, AdversarialTransformer])
+def test_an_attack_whose_requirement_nothing_provides_is_refused(by, of):
+    attack = registered(ATTACKS, Slopes(), by)
+    with pytest.raises(ValueError, match=r"attack Slopes requires second_order, .* take attack="):
+        fit(of(attack=attack), *table())
+
+
+def fit(estimator, X, y):
+    return (estimator.fit_resample if hasattr(estimator, "fit_resample") else estimator.fit)(X, y)
 
 
 def test_a_recipe_that_only_plans_works(by):

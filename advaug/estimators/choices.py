@@ -3,13 +3,15 @@
 All is checked before anything is trained.
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol
 
 import numpy as np
 
 from advaug import containers
+from advaug.core.domain import RowCoding
 from advaug.core.problem import Attack
-from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
+from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, VOTERS, Registry
 from advaug.sampling.domain import Adapter
 from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.recipes import Recipe
@@ -77,33 +79,64 @@ def choose_judge(judge: str | Judge) -> Judge:
     return choose(JUDGES, judge, Judge)
 
 
-def choose_surrogate(surrogate: Any) -> Any:
-    """The settings of a surrogate, named or given."""
-    return choose(SURROGATES, surrogate)
-
-
 def choose_voters(voters: Any) -> tuple[Any, ...]:
     """Functions (x, y, n_classes, generator) -> (rows -> probabilities), named or given."""
     named = [voters] if isinstance(voters, str) or callable(voters) else list(voters)
     return tuple(VOTERS[one] if isinstance(one, str) else one for one in named)
 
 
-def requires(thing: Any) -> frozenset[str]:
-    return getattr(thing, "requires", frozenset())
+class Requires(Protocol):
+    """An attack, a recipe, a judge or the settings of a surrogate."""
+
+    @property
+    def requires(self) -> frozenset[str]: ...
+
+
+class Provides(Protocol):
+    """A model, or the settings of one that is not trained yet."""
+
+    @property
+    def provides(self) -> frozenset[str]: ...
+
+
+def provided(coding: RowCoding, model: Provides) -> frozenset[str]:
+    """What rows and model provide together; a gradient only if both have one."""
+    either, both = coding.provides | model.provides, coding.provides & model.provides
+    return either if "gradient" in both else either - {"gradient"}
+
+
+def anything(thing: Any) -> bool:
+    return True
 
 
 def refuse_unfit(
-    parameter: str, thing: Any, provides: frozenset[str], registry: Registry | None = None
+    parameter: str,
+    thing: Requires,
+    coding: RowCoding,
+    model: Provides,
+    registry: Registry,
+    admits: Callable[[Any], bool] = anything,
 ) -> None:
-    """ValueError if something requires what rows and model do not provide; it names what fits."""
-    lacks = sorted(requires(thing) - provides)
-    if not lacks:
-        return
-    fitting = ""
-    if registry is not None:
-        names = [name for name in registry if requires(registry[name]()) <= provides]
-        fitting = f": take {parameter}={' or '.join(map(repr, names[:4]))}" if names else ""
-    raise ValueError(
-        f"{parameter} {type(thing).__name__} requires {', '.join(lacks)}, but these rows and this "
-        f"model provide only {', '.join(sorted(provides)) or 'nothing'}{fitting}"
-    )
+    """ValueError if something requires what rows and model do not provide; it names what fits.
+
+    `admits` is whether the estimator takes a thing that fits the rows and the model.
+    """
+    provides = provided(coding, model)
+    lacks = sorted(thing.requires - provides)
+    if lacks:
+        raise ValueError(
+            f"{parameter} {type(thing).__name__} requires {', '.join(lacks)}, but rows of "
+            f"{type(coding).__name__} and model {type(model).__name__} provide only "
+            f"{', '.join(sorted(provides)) or 'nothing'}: "
+            + take_one_that_fits(registry, provides, admits)
+        )
+
+
+def take_one_that_fits(
+    registry: Registry, provides: frozenset[str], admits: Callable[[Any], bool]
+) -> str:
+    """The mend of an error: names that fit, those that fit anywhere (the controls) at the end."""
+    things = {name: registry[name]() for name in registry}
+    names = [name for name, thing in things.items() if thing.requires <= provides and admits(thing)]
+    names.sort(key=lambda name: not things[name].requires)
+    return f"take {registry.parameter}={' or '.join(map(repr, names[:4]))}"

@@ -36,7 +36,9 @@ from advaug.estimators.choices import (
     choose_judge,
     choose_recipe,
     choose_voters,
+    provided,
     refuse_unfit,
+    take_one_that_fits,
 )
 from advaug.estimators.validation import (
     JUDGE,
@@ -55,8 +57,9 @@ from advaug.estimators.validation import (
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
-from advaug.models.queried_estimator import QueriedEstimator, QueriedLogits
-from advaug.registry import JUDGES, RECIPES
+from advaug.models.protocol import Surrogate
+from advaug.models.queried_estimator import QueriedEstimator
+from advaug.registry import ATTACKS, JUDGES, RECIPES, SURROGATES
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Adapter, Coding
@@ -267,7 +270,8 @@ recipe, default="auto"
         seed = new_seed(self.random_state)
         coding = learnt_coding(self.adapter, rows, self.surrogate)
         model = self._given(rows, coding, classes)
-        self._refuse_what_does_not_fit(coding, model)
+        source = choose_surrogate(self.surrogate, coding) if model is None else model
+        self._refuse_what_does_not_fit(coding, source)
         constraints = coding.constraints(self.constraints, rows)
         _ = constraints.shares  # A rule that does not fit is refused before any work.
         norm = self._recipe().norm
@@ -276,9 +280,12 @@ recipe, default="auto"
         plans = self._plans(dataset, coding, classes)
         if any(plan.recipe.redraws for plan in plans):
             dataset = self._with_voters(dataset, coding, seed)
+        is_queried = "gradient" not in provided(coding, source)
         requests = [
             ClassRequest(
-                self._generator(plan, dataset, coding, attacked, constraints, seed),
+                self._generator(
+                    plan, dataset, coding, attacked, constraints, seed, is_queried=is_queried
+                ),
                 plan.count,
                 plan.name,
             )
@@ -328,24 +335,31 @@ recipe, default="auto"
             )
         return model
 
-    def _refuse_what_does_not_fit(self, coding: Coding, model: Model | None) -> None:
-        """ValueError for a pair that cannot work or a parameter without effect: before training."""
-        recipe, settings = self._recipe(), choose_surrogate(self.surrogate, coding)
-        provides = coding.provides
-        refuse_unfit("recipe", recipe, provides, RECIPES)
-        if not isinstance(settings, Ensemble):
-            refuse_unfit("surrogate", settings, provides)
-        is_queried = isinstance(model, QueriedEstimator) or not isinstance(settings, Ensemble)
-        if is_queried:
-            provides = provides - {"gradient"}
+    def _refuse_what_does_not_fit(self, coding: Coding, source: Model | Surrogate) -> None:
+        """ValueError for a pair that cannot work or a parameter without effect: before training.
+
+        `source` is the user's own model, or the settings of the one that is trained.
+        """
+        recipe, provides = self._recipe(), provided(coding, source)
+        if isinstance(source, Surrogate):
+            refuse_unfit("surrogate", source, coding, source, SURROGATES)
+        refuse_unfit("recipe", recipe, coding, source, RECIPES)
         if self.judge not in ("auto", None):
-            refuse_unfit("judge", choose_judge(self.judge), provides, JUDGES)
-        attack = self._attack_of(recipe, coding, is_queried=is_queried)
+            refuse_unfit("judge", choose_judge(self.judge), coding, source, JUDGES)
+        attack = self._attack_of(recipe, coding, is_queried="gradient" not in provides)
         if attack is not None and self.attack != "auto" and isinstance(recipe, Interpolate):
             raise ValueError(
                 "attack has no effect with recipe='interpolate', which makes no move: leave "
                 "attack='auto', or take recipe='explore'"
             )
+        if attack is not None:
+            refuse_unfit("attack", attack, coding, source, ATTACKS, moves_single_rows)
+            if not moves_single_rows(attack):
+                raise ValueError(
+                    f"attack {type(attack).__name__} learns one move for all rows, which the "
+                    "over-sampler does not: take AdversarialTransformer, or "
+                    f"{take_one_that_fits(ATTACKS, provides, moves_single_rows)}"
+                )
         default = self.recipe == "auto" and isinstance(recipe, Explore)
         makes_attack = attack is not None or (default and coding.defaults().recipe(0.0).attack)
         if self.radius != "auto" and not makes_attack:
@@ -432,11 +446,12 @@ recipe, default="auto"
         attacked: Logits | None,
         constraints: RowConstraints,
         seed: int,
+        *,
+        is_queried: bool,
     ) -> ClassGenerator:
         attack = judge = None
         reads_rows = False
         if not plan.is_fallback:
-            is_queried = isinstance(attacked, QueriedLogits)
             attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
             judge, reads_rows = self._judge(plan, dataset, coding, seed)
         config = GenerationConfig(
@@ -503,6 +518,11 @@ recipe, default="auto"
         if changes is not None:
             self.provenance_["changes"] = changes
         self.adapter_ = coding
+
+
+def moves_single_rows(attack: Attack) -> bool:
+    """Whether an attack needs nothing that is learnt from many rows first."""
+    return not attack.is_universal
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

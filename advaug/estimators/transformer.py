@@ -21,7 +21,7 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, objective_of, of_rows
-from advaug.core.problem import AttackProblem
+from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.estimators.attacked_model import (
     attacked_model,
@@ -30,7 +30,7 @@ from advaug.estimators.attacked_model import (
     is_given,
     logits_of_encoded,
 )
-from advaug.estimators.choices import choose_attack
+from advaug.estimators.choices import choose_attack, provided, refuse_unfit
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
@@ -42,8 +42,13 @@ from advaug.estimators.validation import (
     target_of,
 )
 from advaug.models.committee import Committee
+from advaug.models.protocol import AttackedModel, Surrogate
+from advaug.registry import ATTACKS, SURROGATES
 from advaug.sampling.constraints import RowConstraints
+from advaug.sampling.domain import Coding
 
+# What attack="auto" is: if the model has a gradient, if it has none, and for sequences.
+GRADIENT_ATTACK, QUERY_ATTACK, EDIT_ATTACK = "pgd", "square", "greedy"
 REFERENCES = 1000  # real rows kept for attacks that start from some
 ATTACK, SNAP = range(2)  # streams of a row's random numbers
 
@@ -53,7 +58,9 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     Parameters
     ----------
-    attack : a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+    attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+        "auto" is "pgd" if the model has a gradient, "square" if it has none, and "greedy" for
+        sequences.
         One that all rows share ("uap", "patch", "trigger") is learnt in `fit`, on four fifths of
         the rows.
     radius : float > 0, default=0.3
@@ -159,7 +166,6 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         X = check_rows(self, containers.owned(X), reset=True)
         coding = learnt_coding(self.adapter, X, self.surrogate)
         _ = coding.constraints(self.constraints, X).shares  # A rule that does not fit is refused.
-        self.attack_: Any = choose_attack(self.attack)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = attacked_model(
@@ -169,6 +175,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
                 known = classes_of(surrogate)
             if known is not None:
                 self.classes_ = known
+            self.attack_ = self._fitting_attack(coding, surrogate)
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
@@ -176,18 +183,19 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
                 raise ValueError(
                     f"y must hold at least 2 classes, got 1 class ({self.classes_.tolist()[0]!r})"
                 )
+            settings = choose_surrogate(self.surrogate, coding)
+            refuse_unfit("surrogate", settings, coding, settings, SURROGATES)
+            self.attack_ = self._fitting_attack(coding, settings)
             device = resolve(self.device)
             generator = new_generator(check_random_state(self.random_state))
             x = coding.encode(X)
             features = coding.features(x, generator)
-            ensemble = choose_surrogate(self.surrogate, coding)
             labels = torch.from_numpy(codes)
-            surrogate = ensemble.fit(x.to(device), labels, len(self.classes_), generator, features)
+            surrogate = settings.fit(x.to(device), labels, len(self.classes_), generator, features)
             surrogate = surrogate.to("cpu")
         self.surrogate_, self.adapter_ = surrogate, coding
         needs_rows = self.attack_.needs_reference_rows
         self._reference_rows = self._some_rows(X) if needs_rows else None
-        self._refuse_endless()
         if self.attack_.is_universal:
             self._fit_universal(X)
         return self
@@ -199,13 +207,24 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             rows = check_random_state(self.random_state).permutation(rows)[:REFERENCES]
         return self.adapter_.encode(containers.take(X, rows))
 
-    def _refuse_endless(self) -> None:
-        """ValueError where a step would be a share of an infinite radius."""
-        if self.radius == np.inf and not self.attack_.is_min_norm:
+    def _fitting_attack(self, coding: Coding, model: AttackedModel | Surrogate) -> Attack:
+        """The attack named, given, or the one for such rows and such a model.
+
+        ValueError if they do not fit it, or if a step would be a share of an infinite radius.
+        """
+        attack = self.attack
+        if isinstance(attack, str) and attack == "auto":
+            provides = provided(coding, model)
+            without = QUERY_ATTACK if "cells" in provides else EDIT_ATTACK
+            attack = GRADIENT_ATTACK if "gradient" in provides else without
+        attack = choose_attack(attack)
+        refuse_unfit("attack", attack, coding, model, ATTACKS)
+        if self.radius == np.inf and not attack.is_min_norm:
             raise ValueError(
-                f"radius must be finite for {self.attack_}: only attacks that look for the "
-                "shortest move take inf"
+                f"radius must be finite for {attack}: only attacks that look for the shortest move "
+                "take inf"
             )
+        return attack
 
     def _fit_universal(self, X: Any) -> None:
         """What all rows share, learnt on four fifths of them and judged on the others."""

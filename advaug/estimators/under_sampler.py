@@ -16,13 +16,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.row_random import generator_at
-from advaug.estimators.choices import refuse_unfit
+from advaug.estimators.choices import provided
 from advaug.estimators.validation import (
     MIN_AUC,
     ORDER,
     SHARED_CONSTRAINTS,
     SharesModels,
     check_X_y,
+    choose_surrogate,
     fit_dataset,
     learnt_coding,
     new_seed,
@@ -95,8 +96,6 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
     True
     """
 
-    requires: ClassVar[frozenset[str]] = frozenset({"gradient"})  # The way to the border needs one.
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "sampling_strategy": BaseUnderSampler._parameter_constraints["sampling_strategy"],
         "drop": [StrOptions({"redundant", "noisy", "both"})],
@@ -164,7 +163,12 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         labels = torch.from_numpy(codes)
         seed = new_seed(self.random_state)
         coding = learnt_coding(self.adapter, rows)
-        refuse_unfit("AdversarialUnderSampler", self, coding.provides)
+        if "gradient" not in provided(coding, choose_surrogate(self.surrogate, coding)):
+            raise ValueError(
+                "AdversarialUnderSampler requires a gradient in the rows, and rows of "
+                f"{type(coding).__name__} have none: turn them into a table of numbers first, "
+                "texts for instance by scikit-learn's TfidfVectorizer"
+            )
         dataset = fit_dataset(self, rows, labels, coding, 2.0, seed)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()

@@ -19,6 +19,7 @@ from advaug.core.row_random import generator_at, mix_seed
 from advaug.estimators.attacked_model import is_given, own_coding
 from advaug.estimators.choices import choose, choose_adapter
 from advaug.models.committee import Committee, Ensemble
+from advaug.models.protocol import Surrogate
 from advaug.registry import SURROGATES
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
@@ -135,12 +136,13 @@ def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Co
     return choose_adapter(adapter, X).fit(X) if own is None else own
 
 
-def choose_surrogate(surrogate: Any, coding: Coding) -> Any:
+def choose_surrogate(surrogate: Any, coding: Coding) -> Surrogate:
     """The settings of what is attacked: the user's, or the default for such rows."""
     is_open = isinstance(surrogate, str) and surrogate == "auto"
     if is_open or is_given(surrogate):
         return coding.defaults().ensemble
-    return choose(SURROGATES, surrogate)
+    settings: Surrogate = choose(SURROGATES, surrogate, Surrogate)
+    return settings
 
 
 def new_seed(random_state: Any) -> int:

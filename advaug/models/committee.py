@@ -6,7 +6,7 @@ is trained without one fold of the rows: what it predicts of those is honest.
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -17,7 +17,7 @@ from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.optimizer import Weights, fit_weights, gradients_of
-from advaug.models.protocol import CrossFitted
+from advaug.models.protocol import CrossFitted, Surrogate
 
 FLAT = FlatFeatures()
 SATURATION = 4.0  # Standard deviations at which a larger value hardly changes what the nets see.
@@ -142,7 +142,7 @@ def forward(
 
 
 @dataclass
-class Ensemble(Parameters):
+class Ensemble(Surrogate, Parameters):
     """Settings of the committee; `fit` trains it.
 
     Parameters
@@ -180,6 +180,7 @@ class Ensemble(Parameters):
     tensor([0, 1])
     """
 
+    provides: ClassVar[frozenset[str]] = frozenset({"gradient"})
     n_repeats: int = 4
     cv: int = 3
     hidden_width: int = 48

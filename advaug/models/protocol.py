@@ -10,7 +10,7 @@ just have the members. A model `provides`
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.core.domain import RowCoding
+from advaug.core.features import Features
 from advaug.core.objectives import Logits
 
 Array = np.ndarray[Any, Any]
@@ -84,6 +85,35 @@ class CrossFitted(AttackedModel, Protocol):
     def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
         """The members' mean logits: they read encoded rows."""
         return self.logits
+
+
+@runtime_checkable
+class Surrogate(Protocol):
+    """Settings of a model that is trained on encoded rows, then attacked.
+
+    They inherit from this protocol and fit; every other member has a default.
+    """
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the domain must provide."""
+        return frozenset()
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """What the trained model provides, as far as the rows allow it."""
+        return frozenset()
+
+    def fit(
+        self,
+        x: Float[Tensor, "rows *shape"],
+        y: Int[Tensor, " rows"],
+        n_classes: int,
+        generator: torch.Generator,
+        features: Features,
+    ) -> CrossFitted:
+        """Train on encoded rows, of which a committee sees `features`."""
+        ...
 
 
 Voter = Callable[[Tensor], Tensor]  # rows (batch, width) -> probabilities (batch, classes)

@@ -6,7 +6,7 @@ The loss is a function of row numbers, so that what an attack adds to it is the 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -162,6 +162,7 @@ class Training(Parameters):
     20
     """
 
+    provides: ClassVar[frozenset[str]] = frozenset({"gradient"})  # What a net so trained does.
     hidden_width: int = 64
     epochs: int | None = None
     batch_size: int = 128

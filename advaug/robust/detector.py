@@ -13,6 +13,7 @@ from torch import nn
 from advaug import containers
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import is_given
+from advaug.estimators.choices import choose_attack, refuse_unfit
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
@@ -20,6 +21,7 @@ from advaug.estimators.validation import (
     refuse_classes,
     target_of,
 )
+from advaug.models.training import Training
 from advaug.registry import ATTACKS
 from advaug.robust.classifier import AdversarialClassifier
 from advaug.robust.net_outlier_detector import (
@@ -98,7 +100,7 @@ class AdversarialDetector(NetOutlierDetector):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "surrogate": [StrOptions({"auto"}), nn.Module, HasMethods("predict")],
-        "attack": [StrOptions({"auto", *ATTACKS}), callable],
+        "attack": [str, callable],
         "radius": [Interval(Real, 0, None, closed="neither")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "inputs": [StrOptions({"rows", "activations"})],
@@ -147,6 +149,7 @@ class AdversarialDetector(NetOutlierDetector):
         random_state = check_random_state(self.random_state)
         generator, seed = new_generator(random_state), int(random_state.randint(2**31 - 1))
         self.adapter_ = learnt_coding(self.adapter, X, self.surrogate)
+        self._refuse_unfit_attack(training)
         self.surrogate_, y = self._attacked_model(X, y, seed)
         moved = adversarial_rows(
             self.surrogate_,
@@ -167,6 +170,13 @@ class AdversarialDetector(NetOutlierDetector):
         self._fit_net(x, is_moved.long(), training, generator)
         self._set_threshold(original[held_out])
         return self
+
+    def _refuse_unfit_attack(self, training: Training) -> None:
+        """ValueError if a plain net that is still to be trained cannot be attacked so."""
+        is_auto = isinstance(self.attack, str) and self.attack == "auto"
+        if not is_auto and not is_given(self.surrogate):
+            attack = choose_attack(self.attack)
+            refuse_unfit("attack", attack, self.adapter_, training, ATTACKS)
 
     def _attacked_model(self, X: Any, y: Any, seed: int) -> tuple[Any, Any]:
         """The user's own model, or a plain net, and the labels that the attack goes against."""

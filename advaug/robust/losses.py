@@ -62,8 +62,8 @@ class Task(Protocol):
         """The objective of an attack without labels: the difference from the prediction at x."""
         ...
 
-    def check_attack(self, attack: Any) -> None:
-        """ValueError for an attack that has no objective in this task."""
+    def objection(self, attack: Attack) -> str | None:
+        """Why the attack has no objective in this task; None: it has one."""
         ...
 
 
@@ -86,8 +86,8 @@ class Classification:
         with torch.no_grad():
             return Divergence(logits, logits(x))
 
-    def check_attack(self, attack: Any) -> None:
-        """Every attack has an objective."""
+    def objection(self, attack: Attack) -> str | None:
+        return None
 
 
 class Regression:
@@ -110,12 +110,10 @@ class Regression:
         with torch.no_grad():
             return SquaredError(logits, number(logits(x)))
 
-    def check_attack(self, attack: Any) -> None:
-        if getattr(attack, "raises", "odds") == "margin":
-            raise ValueError(
-                f"attack={attack} looks for a boundary between classes, and a regressor has none: "
-                "take 'fgsm', 'pgd' or another attack that raises a loss"
-            )
+    def objection(self, attack: Attack) -> str | None:
+        if attack.loss != "margin":
+            return None
+        return "it looks for a boundary between classes, and a regressor has none"
 
 
 def adversarial_loss(task: Task, before: Tensor, after: Tensor, y: Tensor) -> Tensor:

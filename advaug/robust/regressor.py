@@ -160,7 +160,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=False))
         attacker = type(self)(**self.get_params(deep=False)).set_params(
             loss="adversarial",
-            attack=self._chosen_attack() if attack is None else attack,
+            attack=self.attack if attack is None else attack,
             radius=self.radius if radius is None else radius,
         )
         attacker._validate_params()
@@ -168,7 +168,8 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         x = self.adapter_.encode(X)
         generator = new_generator(np.random.RandomState(0))
         target = self._scaled(check_numbers(X, y), is_new=False)
-        loss = attacker._loss(self.net_, x, target, attacker._row_attack(), generator)
+        chosen = (self if attack is None else attacker)._row_attack(self.net_)
+        loss = attacker._loss(self.net_, x, target, chosen, generator)
         loss = loss.to(resolve(self.device))
         moved = loss.attack_rows(loss.x, loss.y).cpu()
         self.net_.module.cpu()

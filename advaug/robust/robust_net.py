@@ -14,7 +14,12 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.problem import Attack
-from advaug.estimators.choices import choose_attack
+from advaug.estimators.choices import (
+    choose_attack,
+    provided,
+    refuse_unfit,
+    take_one_that_fits,
+)
 from advaug.estimators.validation import (
     SharesModels,
     check_rows,
@@ -25,6 +30,7 @@ from advaug.estimators.validation import (
 )
 from advaug.models.optimizer import constant_rate, one_cycle
 from advaug.models.protocol import Array
+from advaug.models.torch_model import TorchModel
 from advaug.models.training import Training
 from advaug.registry import ATTACKS
 from advaug.robust.embedding import loss_in_embedding
@@ -51,7 +57,7 @@ from advaug.robust.nets import (
 
 ROBUST_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(REGULARIZERS))],
-    "attack": [StrOptions({"auto", *ATTACKS}), callable],
+    "attack": [str, callable],
     "radius": [Interval(Real, 0, None, closed="left")],
     "norm": [Options(Real, {np.inf, 2, 1})],
     "clean_weight": [Interval(Real, 0, 1, closed="both")],
@@ -93,7 +99,7 @@ class RobustNet(SharesModels, BaseEstimator):
                 self.__dict__.pop(fitted, None)
         refuse_classes(self)
         self._validate_params()
-        self._chosen_attack()
+        self._chosen_attack()  # A name that is not known is refused first.
         X = check_rows(self, containers.owned(X), reset=not hasattr(self, "net_"))
         return X, check_target(X, y)
 
@@ -101,27 +107,38 @@ class RobustNet(SharesModels, BaseEstimator):
     def _is_auto(self) -> bool:
         return isinstance(self.attack, str) and self.attack == "auto"
 
-    def _chosen_attack(self) -> Any:
-        """The attack named or given, or the default; ValueError if no net can learn from it."""
+    def _chosen_attack(self) -> Attack:
+        """The attack named or given, or the default."""
         if self.loss == "free" and not self._is_auto:
             raise ValueError(
                 f"loss='free' makes its own moves, got attack={self.attack!r}: leave attack='auto'"
             )
-        attack: Any = DEFAULT_ATTACK[self.loss]() if self._is_auto else choose_attack(self.attack)
-        if attack.is_universal or attack.needs_reference_rows:
+        return DEFAULT_ATTACK[self.loss]() if self._is_auto else choose_attack(self.attack)
+
+    def _row_attack(self, net: NetWithCoding) -> Attack:
+        """The attack on the net, with attack="auto" one by edits where rows are sequences.
+
+        ValueError if rows and net do not fit it, or if no net can learn from it.
+        """
+        attack, coding, model = self._chosen_attack(), self.adapter_, TorchModel(net.module)
+        if self._is_auto:
+            attack = coding.defaults().attack(attack, is_queried=False)
+        refuse_unfit("attack", attack, coding, model, ATTACKS, self._admits)
+        if not (self._is_auto or self._admits(attack)):
+            mend = take_one_that_fits(ATTACKS, provided(coding, model), self._admits)
             raise ValueError(
-                f"attack={attack} cannot train a net, it must learn from rows first: take 'fgsm', "
-                "'pgd' or another gradient attack"
+                f"attack={attack} cannot train a net, {self._objection(attack)}: {mend}"
             )
-        self._task.check_attack(attack)
         return attack
 
-    def _row_attack(self) -> Any:
-        """The attack; with attack="auto" one by edits where rows are sequences."""
-        attack = self._chosen_attack()
-        if not self._is_auto:
-            return attack
-        return self.adapter_.defaults().attack(attack, is_queried=False)
+    def _objection(self, attack: Attack) -> str | None:
+        """Why no net of this task can learn from an attack; None: one can."""
+        if attack.is_universal or attack.needs_reference_rows:
+            return "it must learn from rows first"
+        return self._task.objection(attack)
+
+    def _admits(self, attack: Attack) -> bool:
+        return self._objection(attack) is None
 
     def _chosen_training(self, *, is_partial: bool) -> Training:
         """The settings of a whole training, or of one more pass over some rows."""
@@ -155,13 +172,24 @@ class RobustNet(SharesModels, BaseEstimator):
             if is_new
             else self.net_
         )
-        robust = self._loss(net, x, y, self._row_attack(), walk, weight)
+        robust = self._loss(net, x, y, self._row_attack(net), walk, weight)
         loss = loss_in_embedding(robust, self.adapter_, self.attack)
+        if loss is robust:
+            self._refuse_free_without_gradient(net)
         strata = y if outputs > 1 else torch.zeros(len(y), dtype=torch.long)
         schedule = constant_rate if is_partial else one_cycle
         self.n_iter_ = train_net(net, loss, strata, training, self.device, generator, schedule)
         self.net_ = net
         return self
+
+    def _refuse_free_without_gradient(self, net: NetWithCoding) -> None:
+        """ValueError if loss="free" has no gradient in the rows that it could follow."""
+        is_free = self.loss == "free" and self.clean_weight < 1
+        if is_free and "gradient" not in provided(self.adapter_, TorchModel(net.module)):
+            raise ValueError(
+                f"loss='free' follows a gradient in the rows, and rows of "
+                f"{type(self.adapter_).__name__} have none: take loss='adversarial'"
+            )
 
     def _loss(
         self,

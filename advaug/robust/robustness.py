@@ -20,14 +20,11 @@ from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
 from advaug.models.protocol import Array
-from advaug.models.queried_estimator import QueriedEstimator
 from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
 Scoring = str | Callable[[Any, Any, Any], float]
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-# What attack="auto" is: if the model has a gradient, if it has none, and for sequences.
-GRADIENT_ATTACK, QUERY_ATTACK, EDIT_ATTACK = "pgd", "square", "greedy"
 
 
 def adversarial_rows(
@@ -40,19 +37,9 @@ def adversarial_rows(
     **settings: Any,
 ) -> Any:
     """Rows moved against their labels by an attack on the estimator."""
-    is_auto = isinstance(attack, str) and attack == "auto"
-
-    def fit(attack: str | Attack) -> AdversarialTransformer:
-        transformer = AdversarialTransformer(
-            attack=attack, radius=radius, surrogate=estimator, **settings
-        )
-        return transformer.fit(X, y)
-
-    transformer = fit(GRADIENT_ATTACK if is_auto else attack)
-    if is_auto and "gradient" not in transformer.adapter_.provides:
-        transformer = fit(EDIT_ATTACK)
-    elif is_auto and isinstance(transformer.surrogate_, QueriedEstimator):
-        transformer = fit(QUERY_ATTACK)
+    transformer = AdversarialTransformer(
+        attack=attack, radius=radius, surrogate=estimator, **settings
+    ).fit(X, y)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
         return transformer.transform(X, y)

@@ -20,7 +20,7 @@ from advaug.core.parameters import Parameters
 from advaug.core.tensor_fields import TensorFields
 from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
 from advaug.models.committee import stratified_folds
-from advaug.models.protocol import CrossFitted
+from advaug.models.protocol import CrossFitted, Surrogate
 
 Array = np.ndarray[Any, Any]
 ROUNDS = 50  # of conjugate gradients, at most
@@ -68,7 +68,7 @@ class FittedNGramRidge(CrossFitted, TensorFields):
 
 
 @dataclass
-class NGramRidge(Parameters):
+class NGramRidge(Surrogate, Parameters):
     """Settings of bagged linear models on n-grams; `fit` trains them.
 
     Parameters
