@@ -6,7 +6,7 @@ All is measured against the real rows, and every figure stands beside the same f
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
 from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
+from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.judges.cross_fitted import fit_cross_fitted
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
 
@@ -116,7 +117,7 @@ class ValidityReport:
         *,
         parents: Any = None,
         constraints: Any = None,
-        adapter: Any = None,
+        adapter: Adapter | Coding | None = None,
         panel: PanelJudge | None = None,
         random_state: int = 0,
     ) -> Self:
@@ -156,8 +157,18 @@ class ValidityReport:
         )
 
     @classmethod
-    def from_sampler(cls, sampler: Any, X: Any, y: Any, **options: Any) -> Self:
-        """See `validity_report`."""
+    def from_sampler(
+        cls,
+        sampler: Any,
+        X: Any,
+        y: Any,
+        *,
+        constraints: Any = None,
+        adapter: Adapter | Coding | None = None,
+        panel: PanelJudge | None = None,
+        random_state: int = 0,
+    ) -> Self:
+        """See `validity_report`; X and y are what `sampler.fit_resample` returned."""
         if not hasattr(sampler, "provenance_"):
             raise ValueError(
                 f"this {type(sampler).__name__} has not made rows yet: call "
@@ -170,37 +181,71 @@ class ValidityReport:
                 "the X and y that it returned"
             )
         old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
-        options = {"constraints": sampler.constraints, "adapter": sampler.adapter_} | options
         report = cls.from_rows(
             containers.take(X, old),
             y[old],
             containers.take(X, made),
             y[made],
             parents=sampler.parent_indices_[made],
-            **options,
+            constraints=sampler.constraints if constraints is None else constraints,
+            adapter=sampler.adapter_ if adapter is None else adapter,
+            panel=panel,
+            random_state=random_state,
         )
         report.decisions.update(decisions(sampler.provenance_))
         return report
 
 
+@overload
+def validity_report(
+    sampler: Any,
+    X: Any = ...,
+    y: Any = ...,
+    /,
+    *,
+    constraints: Any = None,
+    adapter: Adapter | Coding | None = None,
+    panel: PanelJudge | None = None,
+    random_state: int = 0,
+) -> ValidityReport: ...
+@overload
+def validity_report(
+    X_real: Any,
+    y_real: Any,
+    X_synthetic: Any,
+    y_synthetic: Any,
+    /,
+    *,
+    parents: Any = None,
+    constraints: Any = None,
+    adapter: Adapter | Coding | None = None,
+    panel: PanelJudge | None = None,
+    random_state: int = 0,
+) -> ValidityReport: ...
 def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
-    """Judge synthetic rows, made by a sampler of ours or by any other tool.
+    """Judge synthetic rows of a sampler, or of any other tool.
 
     ``validity_report(sampler)`` takes an `AdversarialOverSampler` and finds the rows that its
-    ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours);
-    after that, or where it was loaded or X is a plain list, ``validity_report(sampler, X, y)``
-    takes them. ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any
-    origin (SMOTE, CTGAN, a colleague).
+    ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours).
+    ``validity_report(sampler, X, y)`` takes what ``fit_resample`` returned: write it if you hold
+    the rows no more, if the sampler was loaded, or if X is a plain list.
+    ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any origin (SMOTE,
+    CTGAN, a colleague).
 
     Parameters
     ----------
+    sampler : fitted AdversarialOverSampler
+    X, y : what its `fit_resample` returned, optional
+    X_real, y_real : the real rows (n_real, ...) and their labels (n_real,)
+    X_synthetic, y_synthetic : the synthetic rows (n_synthetic, ...) and their labels
     parents : array of int (synthetic rows,), optional
         For each synthetic row the place of the real row it was made from, -1 if unknown. Without
-        it the nearest real row of the class is taken.
+        it the nearest real row of the class is taken. A sampler knows its own.
     constraints : `Constraints`, rule or list of rules, optional
-        Rules that a row may not break if its parent keeps it.
+        Rules that a row may not break if its parent keeps them; by default the sampler's.
     adapter : adapter, optional
-        Reads the rows, e.g. ``TabularAdapter(frozen=["note"])`` to overlook free text.
+        Reads the rows, e.g. ``TabularAdapter(frozen=["note"])`` to overlook free text; by default
+        the sampler's, or the one that accepts X_real.
     panel : `PanelJudge`, optional
         Who judges: by default nets, a forest, boosting and logistic regression, cross-fitted.
     random_state : int, default=0
