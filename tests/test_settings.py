@@ -36,7 +36,7 @@ from advaug.attacks import (
     Uniform,
     Warp,
 )
-from advaug.core.problem import refuse_no_attack
+from advaug.estimators.choices import choose_attack
 from advaug.models import Ensemble
 from advaug.registry import ATTACKS
 
@@ -144,8 +144,8 @@ def test_an_ensemble_gets_reference_rows_if_a_member_needs_them():
 
 
 def test_a_plain_function_is_no_attack_and_the_error_says_what_is():
-    with pytest.raises(TypeError, match=r"inherits from advaug\.attacks\.Attack"):
-        refuse_no_attack(lambda problem: problem.seed)
+    with pytest.raises(TypeError, match=r"inherit from advaug\.core\.problem\.Attack"):
+        choose_attack(lambda problem: problem.seed)
 
 
 @every_one

@@ -205,12 +205,3 @@ class Attack(Protocol):
     def __call__(self, problem: AttackProblem) -> Tensor:
         """Rows within the radius of their seeds; NaN in a row whose objective is no number."""
         ...
-
-
-def refuse_no_attack(attack: object) -> None:
-    """TypeError for what is no attack, such as a plain function."""
-    if not isinstance(attack, Attack):
-        raise TypeError(
-            f"attack must be a name or an attack, got {attack!r}: write a dataclass that inherits "
-            "from advaug.attacks.Attack, with __call__(self, problem)"
-        )

@@ -35,8 +35,7 @@ def choose(registry: Registry, value: Any, protocol: type | None = None) -> Any:
         lacks = [name for name in members(protocol) if not hasattr(value, name)]
         raise TypeError(
             f"{registry.parameter} {type(value).__name__} has no {', '.join(lacks)}: inherit from "
-            f"{protocol.__module__}.{protocol.__name__}, which has defaults for what a "
-            f"{registry.parameter} does not say"
+            f"{protocol.__module__}.{protocol.__name__}, which has defaults for most of them"
         )
     return value
 
@@ -82,6 +81,14 @@ def choose_judge(judge: str | Judge) -> Judge:
 def choose_voters(voters: Any) -> tuple[Any, ...]:
     """Functions (x, y, n_classes, generator) -> (rows -> probabilities), named or given."""
     named = [voters] if isinstance(voters, str) or callable(voters) else list(voters)
+    for one in named:
+        if isinstance(one, str) and one not in VOTERS:
+            raise ValueError(VOTERS.unknown(one))
+        if not isinstance(one, str) and not callable(one):
+            raise TypeError(
+                f"a voter is a name or a function (x, y, n_classes, generator) that returns a "
+                f"function from rows to probabilities, got {one!r}"
+            )
     return tuple(VOTERS[one] if isinstance(one, str) else one for one in named)
 
 

@@ -341,6 +341,8 @@ recipe, default="auto"
         `source` is the user's own model, or the settings of the one that is trained.
         """
         recipe, provides = self._recipe(), provided(coding, source)
+        if self.voters is not None and not is_auto(self.voters):
+            choose_voters(self.voters)  # An unknown name is refused.
         if isinstance(source, Surrogate):
             refuse_unfit("surrogate", source, coding, source, SURROGATES)
         refuse_unfit("recipe", recipe, coding, source, RECIPES)
@@ -400,7 +402,7 @@ recipe, default="auto"
         if self.voters is None:
             return dataset
         generator = generator_at(seed, VOTERS)
-        if isinstance(self.voters, str) and self.voters == "auto":
+        if is_auto(self.voters):
             return coding.defaults().with_voters(dataset, generator)
         voters = tuple(
             voter(dataset.features, dataset.y, dataset.n_classes, generator)
@@ -471,7 +473,7 @@ recipe, default="auto"
         """The judge of a class, and whether it reads encoded rows."""
         if self.judge is None:
             return None, False
-        if isinstance(self.judge, str) and self.judge == "auto":
+        if is_auto(self.judge):
             judge = coding.defaults().judge(dataset.n_classes, redraws=plan.recipe.redraws)
             descriptors = dataset.committee.features.descriptors
             judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
@@ -523,6 +525,10 @@ recipe, default="auto"
 def moves_single_rows(attack: Attack) -> bool:
     """Whether an attack needs nothing that is learnt from many rows first."""
     return not attack.is_universal
+
+
+def is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ resampled model alone or stacked with one that was not resampled.
 """
 
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -97,7 +97,13 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "cv": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, estimator: Any, *, method: str = "auto", cv: int = 5) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: Literal["auto", "beta", "stacked", "prior"] = "auto",
+        cv: int = 5,
+    ) -> None:
         self.estimator = estimator
         self.method = method
         self.cv = cv

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.registry import ATTACKS, SURROGATES
 from advaug.sampling.constraints import RowConstraints
-from advaug.sampling.domain import Coding
+from advaug.sampling.domain import Adapter, Coding
 
 # What attack="auto" is: if the model has a gradient, if it has none, and for sequences.
 GRADIENT_ATTACK, QUERY_ATTACK, EDIT_ATTACK = "pgd", "square", "greedy"
@@ -119,16 +119,16 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     def __init__(
         self,
         *,
-        attack: Any = "fgsm",
+        attack: str | Attack = "fgsm",
         radius: float = 0.3,
         norm: float = np.inf,
-        when: str = "always",
+        when: Literal["always", "fit"] = "always",
         surrogate: Any = "auto",
-        adapter: Any = "auto",
+        adapter: str | Adapter = "auto",
         constraints: Any = None,
         batch_size: int = 4096,
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.attack = attack
         self.radius = radius

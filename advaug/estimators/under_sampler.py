@@ -5,7 +5,7 @@ the rows that are left, as they were and in their own order.
 """
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from advaug.estimators.validation import (
     refuse_classes,
 )
 from advaug.models.committee import Ensemble
-from advaug.sampling.domain import Coding
+from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
 
@@ -109,14 +109,14 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         self,
         *,
         sampling_strategy: Any = "auto",
-        drop: str = "noisy",
+        drop: Literal["redundant", "noisy", "both"] = "noisy",
         sharpness: float = 1.0,
         doubt: float = 0.5,
-        adapter: Any = "auto",
+        adapter: str | Adapter = "auto",
         surrogate: Any = "auto",
         batch_size: int = 4096,
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.drop = drop
