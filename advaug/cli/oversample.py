@@ -28,16 +28,17 @@ from advaug.cli.options import (
     add_strategy,
     strategy,
 )
+from advaug.registry import RECIPES
 
 NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, or signals to a npz"
-RECIPES = ("auto", "explore", "match", "boundary", "harden", "translate", "interpolate")
 LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 
 def add_options(parser: Parser) -> None:
     add_files(parser, "IN", "the file to write", (*SUFFIXES, signals.SUFFIX))
     add_strategy(parser, "minority", "sick")
-    parser.add_argument("--recipe", choices=RECIPES, default="auto", help="default: auto")
+    recipes = ["auto", *RECIPES]
+    parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
     add_repeatable(parser, "--frozen", "COL", "only copied; a channel's number for signals")
     parser.add_argument(
         "--text", metavar="COL", help="learn from this column of texts alone; the others are copied"
