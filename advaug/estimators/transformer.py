@@ -58,7 +58,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     Parameters
     ----------
-    attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="fgsm"
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="fgsm"
         "auto" is "pgd" if the model has a gradient, "square" if it has none, and "greedy" for
         sequences.
         One that all rows share ("uap", "patch", "trigger") is learnt in `fit`, on four fifths of

@@ -42,7 +42,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
     ----------
     loss : {"adversarial", "free", "trades", "vat"}, default="adversarial"
         The regularizer R.
-    attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         How x' is made. "auto" is "fgsm"; for "trades" it is PGD of 5 steps, for "vat" it is VAT,
         and sequences are moved by edits. "pgd" gives Madry's training, "noise" the control,
         "instrument" prepares for signals of another recorder; clean_weight=0 with
@@ -65,7 +65,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         your units to logits. A copy of it is trained, starting from its weights.
     training : "auto" or `advaug.models.Training`, default="auto"
         Epochs, batch size, learning rate and early stopping.
-    adapter : "auto", a name in `advaug.adapters.ADAPTERS` or an adapter, default="auto"
+    adapter : "auto", a name in `advaug.registry.ADAPTERS` or an adapter, default="auto"
         It encodes tables, images, signals (n, channels, time) or sequences.
     device : str or torch.device, default="auto"
         Where the net is trained; "auto" is a GPU if there is one.

@@ -50,7 +50,7 @@ class AdversarialDetector(NetOutlierDetector):
     ----------
     surrogate : "auto", torch module or fitted classifier, default="auto"
         The attacked model. "auto" trains a plain net on X and y, or without y on two clusters of X.
-    attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         The attack that the detector learns to recognize. "auto" is "pgd", or "square" if the model
         has no gradient.
     radius : float > 0, default=0.3

@@ -45,7 +45,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
     ----------
     loss : {"adversarial", "free", "trades", "vat"}, default="adversarial"
         The regularizer R.
-    attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         How x' is made: by raising the squared error. As in `AdversarialClassifier`, except for
         attacks that look for a boundary between classes.
     radius, norm, clean_weight, training, adapter, device, random_state

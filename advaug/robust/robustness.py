@@ -185,7 +185,7 @@ class RobustnessDisplay:
         X : rows in a container that all of them take
         y : labels (n,)
             The attack goes against them.
-        attack : "auto", a name in `advaug.attacks.ATTACKS` or an attack, default="auto"
+        attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
             "auto" is "pgd" if the model has a gradient, "square" if it has none, and "greedy" for
             sequences.
         radii : sequence of float
@@ -197,7 +197,7 @@ class RobustnessDisplay:
         surrogate : optional
             The model that is attacked in place of each estimator (transfer): a fitted model or
             torch module, or "auto", a committee trained on X and y.
-        adapter : "auto", a name in `advaug.adapters.ADAPTERS` or an adapter, default="auto"
+        adapter : "auto", a name in `advaug.registry.ADAPTERS` or an adapter, default="auto"
             It gives the units. "auto" is the coding of the first estimator that has its own
             (`AdversarialClassifier`, which is always attacked in it), else that of X.
         random_state : int, RandomState or None, default=0
