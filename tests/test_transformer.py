@@ -155,7 +155,7 @@ def test_more_rows_change_none_of_those_before_them(attack):
 
 def test_a_plain_function_is_no_attack():
     X, y = problem()
-    with pytest.raises(TypeError, match=r"inherits from advaug\.attacks\.Attack"):
+    with pytest.raises(TypeError, match=r"inherit from advaug\.core\.problem\.Attack"):
         transformer(attack=lambda problem: problem.seed).fit(X, y)
 
 

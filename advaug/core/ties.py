@@ -130,11 +130,11 @@ def stable_argsort(
         by_key = keys.argsort(dim=-1, stable=True)
         order = by_key.argsort(dim=-1).gather(-1, order)  # places among the keys
     many, number = values.shape[-1], group * values.shape[-1] + order
-    if values.is_cuda:  # no question that the host must answer: an attack may be captured
-        order = number.sort(dim=-1).values % max(many, 1)
-    else:
-        tied = group[..., -1:].sum(-1) < many - 1  # few rows, and a sort costs most
+    if values.device.type == "cpu":
+        tied = group[..., -1:].sum(-1) < many - 1  # These rows are few, and a sort costs most.
         order[tied] = number[tied].sort(dim=-1).values % max(many, 1)
+    else:  # The host must not wait for an answer: an attack may be captured as a CUDA graph.
+        order = number.sort(dim=-1).values % max(many, 1)
     return order if keys is None else by_key.gather(-1, order)
 
 

@@ -60,7 +60,10 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
         raise TypeError("X is a masked array: pass X.filled(np.nan), missing cells are understood")
     if isinstance(X, list | tuple) and not len(X):
         raise ValueError("Found array with 0 sample(s) (shape=(0,)): at least 1 row is required")
-    adapter = choose_adapter(estimator.get_params(deep=False).get("adapter", "auto"), X)
+    if reset:
+        named = estimator.get_params(deep=False).get("adapter", "auto")
+        estimator._adapter = choose_adapter(named, X)
+    adapter = estimator._adapter  # Rows that come later are read as those of fit were.
     X = adapter.check(X)
     if reset or "columns" in adapter.provides:
         _check_n_features(estimator, X, reset=reset)

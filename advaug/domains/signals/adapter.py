@@ -83,6 +83,7 @@ class SignalAdapter(Adapter, Parameters):
 
     def check(self, X: Any) -> Any:
         """X with nested lists as an array; ValueError for signals in another layout."""
+        refuse_other_containers(X)
         if containers.is_list_of_signals(X):
             return X
         containers.refuse_ragged(X)
@@ -320,6 +321,13 @@ class SignalCoding(Coding):
         return changes
 
 
+def refuse_other_containers(X: Any) -> None:
+    """TypeError for what is neither an array nor a list."""
+    if not isinstance(X, np.ndarray | list | tuple):
+        mend = "X.toarray()" if hasattr(X, "toarray") else "X.to_numpy()"
+        raise TypeError(f"signals are arrays or lists, got {type(X).__name__}: pass {mend}")
+
+
 def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
     """Signals as (n, channels, time) float64 with NaN behind their ends, and whether all are
     whole numbers; ValueError naming the signal that does not fit."""
@@ -327,9 +335,7 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
         values = padded(X, least)
         is_whole = all(row.dtype.kind in "iub" for row in X)
     else:
-        if not isinstance(X, np.ndarray | list | tuple):
-            mend = "X.toarray()" if hasattr(X, "toarray") else "X.to_numpy()"
-            raise TypeError(f"signals are arrays or lists, got {type(X).__name__}: pass {mend}")
+        refuse_other_containers(X)
         X = containers.as_array(X)
         if X.ndim not in (2, 3) or X.dtype.kind not in "iufb" or not X.size:
             mend = (
