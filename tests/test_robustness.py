@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
-from advaug.adapters import TabularAdapter
+from advaug.adapters import FittedAdapter, TabularAdapter
 from advaug.attacks import FGSM, PGD, Attack, Square
 from advaug.attacks.ascent import ascend
 from advaug.models.training import Training
@@ -86,22 +86,9 @@ def test_all_models_of_a_display_are_measured_in_the_same_units():
     for models in ([net, linear], [linear, net]):
         curve = RobustnessDisplay.from_estimators(models, X, y, attack="fgsm", radii=[0.1])
         alone = RobustnessDisplay.from_estimator(
-            linear, X, y, attack="fgsm", radii=[0.1], adapter=FixedTo(own)
+            linear, X, y, attack="fgsm", radii=[0.1], adapter=FittedAdapter(own)
         )
         assert curve.attacked["LogisticRegression"] == alone.attacked["LogisticRegression"]
-
-
-class FixedTo:
-    """An adapter that has learnt elsewhere."""
-
-    def __init__(self, coding):
-        self.coding = coding
-
-    def accepts(self, X):
-        return True
-
-    def fit(self, X):
-        return self.coding
 
 
 def test_the_table_asks_any_model_and_names_the_worst_attack():

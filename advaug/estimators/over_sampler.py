@@ -354,12 +354,17 @@ recipe, default="auto"
                 "attack has no effect with recipe='interpolate', which makes no move: leave "
                 "attack='auto', or take recipe='explore'"
             )
+        if isinstance(source, Ensemble) and source.n_repeats < 2 and not recipe.redraws:
+            raise ValueError(
+                f"surrogate {source} leaves no model to judge what the others made, which recipe "
+                f"{type(recipe).__name__} needs: set n_repeats to 2 or more"
+            )
         if attack is not None:
             refuse_unfit("attack", attack, coding, source, ATTACKS, moves_single_rows)
             if not moves_single_rows(attack):
                 raise ValueError(
                     f"attack {type(attack).__name__} learns one move for all rows, which the "
-                    "over-sampler does not: take AdversarialTransformer, or "
+                    "over-sampler does not: use AdversarialTransformer, or "
                     f"{take_one_that_fits(ATTACKS, provides, moves_single_rows)}"
                 )
         default = self.recipe == "auto" and isinstance(recipe, Explore)
