@@ -1,12 +1,13 @@
 """FGM and VAT in embedding space: the move is the closed form's, and training goes through it."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-from advaug.adapters import SequenceAdapter
+from advaug.adapters import SequenceAdapter, TabularAdapter
 from advaug.attacks import FGSM
 from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier
@@ -84,7 +85,7 @@ def test_it_needs_sequences_a_table_of_tokens_and_no_named_attack():
     coding, loss = SequenceAdapter().fit(texts), loss_of()
     assert isinstance(loss_in_embedding(loss, coding, "auto"), EmbeddingLoss)
     assert loss_in_embedding(loss, coding, "noise") is loss
-    assert loss_in_embedding(loss, None, "auto") is loss
+    assert loss_in_embedding(loss, TabularAdapter().fit(np.eye(3)), "auto") is loss
 
 
 @pytest.mark.parametrize("kind", ["adversarial", "vat"])

@@ -653,20 +653,21 @@ def test_hotflip_finds_the_best_single_flip_of_a_linear_net(beam_width):
 def test_hotflip_asks_for_an_embedding_and_both_for_sequences():
     texts, _ = tickets(20)
     plain = nn.Sequential(nn.Linear(SequenceAdapter().fit(texts).width, 2))
-    attack = AdversarialTransformer(attack="hotflip", radius=2, surrogate=plain).fit(texts)
-    with pytest.raises(ValueError, match=r"embed its tokens with torch\.nn\.Embedding"):
-        attack.transform(texts)
+    attack = AdversarialTransformer(attack="hotflip", radius=2, surrogate=plain)
+    with pytest.raises(ValueError, match=r"reads tokens through torch\.nn\.Embedding.*'greedy'"):
+        attack.fit(texts)
     X = np.random.default_rng(0).normal(size=(20, 3))
-    attack = AdversarialTransformer(attack="greedy", radius=2).fit(X, np.arange(20) % 2)
-    with pytest.raises(TypeError, match=r"Greedy edits sequences .* take 'square' or 'pgd'"):
-        attack.transform(X)
+    attack = AdversarialTransformer(attack="greedy", radius=2)
+    with pytest.raises(
+        ValueError, match=r"Greedy requires edits \(sequences\).* take attack='fgsm'"
+    ):
+        attack.fit(X, np.arange(20) % 2)
 
 
 def test_a_gradient_attack_on_texts_names_the_attacks_that_can_be_used():
     texts, y = tickets(30)
-    attack = AdversarialTransformer(attack="pgd", radius=2).fit(texts, y)
     with pytest.raises(ValueError, match="'greedy'"):
-        attack.transform(texts)
+        AdversarialTransformer(attack="pgd", radius=2).fit(texts, y)
 
 
 # ---------------------------------------------------------------- the diff

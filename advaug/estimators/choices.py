@@ -92,6 +92,17 @@ def choose_voters(voters: Any) -> tuple[Any, ...]:
     return tuple(VOTERS[one] if isinstance(one, str) else one for one in named)
 
 
+MEANINGS = {
+    "cells": "rows of numbers",
+    "columns": "a table",
+    "descriptors": "signals",
+    "edits": "sequences",
+    "embedding": "a net that reads tokens through torch.nn.Embedding",
+    "gradient": "a model with a gradient in such rows",
+    "time_axis": "signals",
+}
+
+
 class Requires(Protocol):
     """An attack, a recipe, a judge or the settings of a surrogate."""
 
@@ -110,6 +121,11 @@ def provided(coding: RowCoding, model: Provides) -> frozenset[str]:
     """What rows and model provide together; a gradient only if both have one."""
     either, both = coding.provides | model.provides, coding.provides & model.provides
     return either if "gradient" in both else either - {"gradient"}
+
+
+def meaning(word: str) -> str:
+    """A required word, and what it means to a user."""
+    return f"{word} ({MEANINGS[word]})" if word in MEANINGS else word
 
 
 def anything(thing: Any) -> bool:
@@ -132,7 +148,8 @@ def refuse_unfit(
     lacks = sorted(thing.requires - provides)
     if lacks:
         raise ValueError(
-            f"{parameter} {type(thing).__name__} requires {', '.join(lacks)}, but rows of "
+            f"{parameter} {type(thing).__name__} requires {' and '.join(map(meaning, lacks))}, but "
+            f"rows of "
             f"{type(coding).__name__} and model {type(model).__name__} provide only "
             f"{', '.join(sorted(provides)) or 'nothing'}: "
             + take_one_that_fits(registry, provides, admits)
