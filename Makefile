@@ -65,5 +65,6 @@ examples: $(STAMP)
 		(cd "$$out" && $(BIN)/python "$$root/$$example") || exit 1; \
 	done
 
+# One process for each core; the tests of a file stay together, since they share fixtures.
 unit: $(STAMP)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
