@@ -380,6 +380,25 @@ def test_two_shards_are_one(pool, name):
     assert torch.equal(torch.cat([shards[1].parent, shards[0].parent]), whole.parent)
 
 
+@pytest.fixture
+def threads():
+    """The function that sets torch's threads; the number is as before afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@every_recipe
+def test_the_number_of_threads_does_not_matter(pool, threads, name):
+    judge = ConformalJudge(0.4).fit(pool.features, pool.y, 1, source())
+    rows = []
+    for number in (1, 2):
+        threads(number)
+        rows.append(grow(pool, RECIPES[name](), 300, judge=judge))
+    for one, other in zip(rows[0][:3], rows[1][:3], strict=True):
+        assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
 def test_rows_come_in_the_order_of_their_numbers(pool):
     generator = ClassGenerator(pool, Explore(), 1, GenerationConfig())
     asked = torch.tensor([5, 2, 9])

@@ -132,7 +132,7 @@ def test_an_attack_says_all_of_itself_that_anybody_reads(name):
         (HotFlip(), {"edits", "embedding"}),
         (LeafSearch(), {"cells", "tree_regions"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_what_an_attack_requires_follows_from_its_settings(attack, required):
     assert attack.requires == required
