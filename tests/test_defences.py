@@ -244,7 +244,7 @@ def test_a_sampler_attacks_the_net_inside():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"attack": "uap"}, ValueError, "attack=UAP.* cannot train a net.*take 'fgsm'"),
+        ({"attack": "uap"}, ValueError, "attack=UAP.* cannot train a net.*take attack='fgsm'"),
         ({"attack": Noise}, TypeError, "attack must be an instance: write attack=Noise"),
         ({"radius": np.inf}, ValueError, "'radius' parameter of AdversarialClassifier"),
         ({"clean_weight": 2}, ValueError, "clean_weight"),

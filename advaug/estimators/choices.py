@@ -82,6 +82,9 @@ def choose_judge(judge: str | Judge) -> Judge:
 def choose_voters(voters: Any) -> tuple[Any, ...]:
     """Functions (x, y, n_classes, generator) -> (rows -> probabilities), named or given."""
     named = [voters] if isinstance(voters, str) or callable(voters) else list(voters)
+    for one in named:
+        if isinstance(one, str) and one not in VOTERS:
+            raise ValueError(VOTERS.unknown(one))
     return tuple(VOTERS[one] if isinstance(one, str) else one for one in named)
 
 
