@@ -238,6 +238,13 @@ def test_free_training_needs_a_gradient_in_the_rows(untrained, domain, of):
     assert "leave attack='auto'" in said
 
 
+@pytest.mark.parametrize("parameter", ["attack", "recipe", "judge", "surrogate", "voters"])
+def test_a_name_that_is_not_known_is_refused_before_training(untrained, parameter):
+    sampler = AdversarialOverSampler(**{parameter: "hrden"})
+    with pytest.raises(ValueError, match="'hrden' is not known"):
+        sampler.fit_resample(table(), LABELS)
+
+
 def test_a_single_member_a_fold_is_refused_where_a_recipe_needs_a_second(untrained):
     sampler = AdversarialOverSampler(recipe="match", surrogate=Ensemble(n_repeats=1))
     with pytest.raises(ValueError, match="set n_repeats to 2 or more"):

@@ -179,7 +179,11 @@ STRATEGIES = [
 ]
 
 
-@pytest.mark.parametrize(("strategy", "counts"), STRATEGIES, ids=lambda value: "callable" if callable(value) else str(value))
+@pytest.mark.parametrize(
+    ("strategy", "counts"),
+    STRATEGIES,
+    ids=lambda value: "callable" if callable(value) else str(value),
+)
 def test_counts_are_exact_for_every_strategy(strategy, counts):
     y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [30, 8, 12]))
     X = np.random.default_rng(1).normal(size=(50, 3)) + 2 * y[:, None]

@@ -360,13 +360,7 @@ recipe, default="auto"
                 f"{type(recipe).__name__} needs: set n_repeats to 2 or more"
             )
         if attack is not None:
-            refuse_unfit("attack", attack, coding, source, ATTACKS, moves_single_rows)
-            if not moves_single_rows(attack):
-                raise ValueError(
-                    f"attack {type(attack).__name__} learns one move for all rows, which the "
-                    "over-sampler does not: use AdversarialTransformer, or "
-                    f"{take_one_that_fits(ATTACKS, provides, moves_single_rows)}"
-                )
+            refuse_unfit_attack(attack, coding, source)
         default = self.recipe == "auto" and isinstance(recipe, Explore)
         makes_attack = attack is not None or (default and coding.defaults().recipe(0.0).attack)
         if self.radius != "auto" and not makes_attack:
@@ -525,6 +519,17 @@ recipe, default="auto"
         if changes is not None:
             self.provenance_["changes"] = changes
         self.adapter_ = coding
+
+
+def refuse_unfit_attack(attack: Attack, coding: Coding, source: Model | Surrogate) -> None:
+    """ValueError for an attack that such rows and such a model, or an over-sampler, cannot use."""
+    refuse_unfit("attack", attack, coding, source, ATTACKS, moves_single_rows)
+    if not moves_single_rows(attack):
+        mend = take_one_that_fits(ATTACKS, provided(coding, source), moves_single_rows)
+        raise ValueError(
+            f"attack {type(attack).__name__} learns one move for all rows, which the over-sampler "
+            f"does not: use AdversarialTransformer, or {mend}"
+        )
 
 
 def moves_single_rows(attack: Attack) -> bool:
