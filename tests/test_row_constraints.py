@@ -94,3 +94,16 @@ def test_tables_of_plain_numbers_provide_affine_columns():
     assert "affine_columns" not in TabularAdapter().fit(holes).provides
     mixed = TabularAdapter().fit([["a", 1.0], ["b", 2.0]] * 4)
     assert "affine_columns" not in mixed.provides
+
+
+def test_two_rules_of_one_name_are_both_listed():
+    rules = [lambda rows: rows[:, 0] < 5, lambda rows: rows[:, 0] < 0]
+    assert list(CallableConstraints(rules, X).shares) == ["<lambda>", "<lambda> (2)"]
+    assert list(Constraints(rules).check(X)) == ["<lambda>", "<lambda> (2)"]
+    table = TabularAdapter().fit(X).constraints(rules, X)
+    assert table.shares == CallableConstraints(rules, X).shares
+    new = np.full_like(X, 9.0)
+    assert {name: one.tolist() for name, one in table.broken(new, X).items()} == {
+        "<lambda>": (X[:, 0] < 5).tolist(),
+        "<lambda> (2)": (X[:, 0] < 0).tolist(),
+    }

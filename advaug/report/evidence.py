@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.features import Features
-from advaug.domains.tables.rules.constraints import Constraints
+from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.faults import Drift, Fault
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
@@ -86,7 +86,7 @@ class Evidence:
 
 
 def gather(
-    real: RealRows, made: SyntheticRows, constraints: Constraints, generator: torch.Generator
+    real: RealRows, made: SyntheticRows, constraints: RowConstraints, generator: torch.Generator
 ) -> Evidence:
     """Judge the synthetic rows of a class."""
     label, new = made.label, made.X
@@ -110,7 +110,7 @@ def gather(
         after=row_metrics["agreement"].double().logit(1e-6).numpy(),
         **copies(real, coded.flatten(1), label),
         faults=faults,
-        broken=broken(constraints, containers.take(real.X, known), new),
+        broken=constraints.broken(new, containers.take(real.X, known)),
         drifts=real.coding.drifts(own, new),
         batch=as_batch(real.x[real.y == label], x, generator),
     )
@@ -120,12 +120,6 @@ def places_among(kept: Array, rows: Array) -> Array:
     """Place of each row among those that were kept, -1 where it was not."""
     place = np.searchsorted(kept, rows).clip(0, len(kept) - 1)
     return np.where(kept[place] == rows, place, -1)
-
-
-def broken(constraints: Constraints, before: Any, after: Any) -> dict[str, Array]:
-    """For each rule the rows that break it though their parents keep it."""
-    kept = constraints.check(before)
-    return {rule: kept[rule] & ~holds for rule, holds in constraints.check(after).items()}
 
 
 def copies(real: RealRows, coded: Tensor, label: int) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import torch
 
 from advaug import containers
 from advaug.core.drawing import visible
-from advaug.domains.tables.rules.constraints import Constraints
 from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
@@ -136,7 +135,7 @@ class ValidityReport:
             raise ValueError("there are no synthetic rows: nothing to judge")
         generator = torch.Generator().manual_seed(random_state)
         real = learn(X_real, codes, adapter, panel or PanelJudge(families=PANEL), generator)
-        evidence, rules = [], Constraints(constraints)
+        evidence, rules = [], real.coding.constraints(constraints, X_real)
         for label in np.unique(new_codes).tolist():
             rows = np.flatnonzero(new_codes == label)
             some = np.sort(shuffled(rows, generator)[:MOST_JUDGED])

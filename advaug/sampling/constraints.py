@@ -51,6 +51,10 @@ class RowConstraints(Protocol):
         """
         ...
 
+    def broken(self, new: Any, rows: Any) -> dict[str, Array]:
+        """Rule -> which new rows break it though their parents, `rows`, keep it."""
+        ...
+
 
 class CallableConstraints(RowConstraints):
     """Callables from rows, in the user's container, to one bool a row. They repair nothing.
@@ -85,7 +89,8 @@ class CallableConstraints(RowConstraints):
     @cached_property
     def shares(self) -> dict[str, float]:
         """The share of the real rows that keep each rule."""
-        return {name_of(rule): float(rows_that_keep(rule, self.X).mean()) for rule in self.rules}
+        shares = (float(rows_that_keep(rule, self.X).mean()) for rule in self.rules)
+        return dict(zip(names_of(self.rules), shares, strict=True))
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """The rows as they are."""
@@ -94,9 +99,14 @@ class CallableConstraints(RowConstraints):
     def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
         """The rows as they are, and which of them break a rule that their parent keeps."""
         is_broken = np.zeros(containers.count(new), dtype=bool)
-        for rule in self.rules:
-            is_broken |= rows_that_keep(rule, rows) & ~rows_that_keep(rule, new)
+        for of_rule in self.broken(new, rows).values():
+            is_broken |= of_rule
         return new, is_broken
+
+    def broken(self, new: Any, rows: Any) -> dict[str, Array]:
+        """Rule -> which new rows break it though their parents keep it."""
+        answers = (rows_that_keep(rule, rows) & ~rows_that_keep(rule, new) for rule in self.rules)
+        return dict(zip(names_of(self.rules), answers, strict=True))
 
 
 def list_of_rules(rules: Any) -> list[Any]:
@@ -110,6 +120,21 @@ def list_of_rules(rules: Any) -> list[Any]:
 def name_of(rule: Any) -> str:
     """What reports call a rule."""
     return str(getattr(rule, "text", None) or getattr(rule, "__name__", None) or repr(rule))
+
+
+def names_of(rules: list[Any]) -> list[str]:
+    """What reports call rules: the second rule of one name is "name (2)".
+
+    Examples
+    --------
+    >>> names_of(["a < b", "a < b"])
+    ["'a < b'", "'a < b' (2)"]
+    """
+    names: list[str] = []
+    for name in map(name_of, rules):
+        count = sum(known == name or known.startswith(f"{name} (") for known in names)
+        names.append(f"{name} ({count + 1})" if count else name)
+    return names
 
 
 def rows_that_keep(rule: Callable[[Any], Any], rows: Any) -> Array:

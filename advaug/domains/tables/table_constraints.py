@@ -17,7 +17,7 @@ from advaug.domains.tables.columns import Array, TableLayout
 from advaug.domains.tables.repair_rounds import RepairRounds
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.domains.tables.rules.evaluation import Cells
-from advaug.sampling.constraints import CallableConstraints, RowConstraints, name_of
+from advaug.sampling.constraints import CallableConstraints, RowConstraints, names_of
 
 
 class TableConstraints(RowConstraints):
@@ -42,8 +42,9 @@ class TableConstraints(RowConstraints):
         """The share of the real rows that keep each rule; ValueError where a rule does not fit."""
         self.rules.check_kinds(self.parents)
         shares = self.rounds.holds(self.parents).mean(0).tolist()
-        names = map(name_of, self.rules.column_rules)
-        return dict(zip(names, shares, strict=True)) | self.callables.shares
+        shares += self.callables.shares.values()
+        names = names_of([*self.rules.column_rules, *self.rules.callables])
+        return dict(zip(names, shares, strict=True))
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules which their parents keep, and a status for each."""
@@ -72,6 +73,11 @@ class TableConstraints(RowConstraints):
             is_broken |= (binds & ~self.rounds.holds(child)).any(1)
         new, is_refused = self.callables.finish(new, rows)
         return new, is_broken | is_refused
+
+    def broken(self, new: Any, rows: Any) -> dict[str, Array]:
+        """Rule -> which new rows break it though their parents keep it."""
+        kept = self.rules.check(rows)
+        return {rule: kept[rule] & ~holds for rule, holds in self.rules.check(new).items()}
 
     def _write(
         self, new: Any, rows: Any, child: Cells, cells: Cells, parent: Cells

@@ -16,7 +16,13 @@ from advaug.domains.tables.rules.mining import KINDS, Finding, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
 from advaug.domains.tables.rules.syntax_tree import Node, columns
-from advaug.sampling.constraints import list_of_rules, name_of, one_bool_a_row, rows_that_keep
+from advaug.sampling.constraints import (
+    list_of_rules,
+    name_of,
+    names_of,
+    one_bool_a_row,
+    rows_that_keep,
+)
 
 
 class Rule(Protocol):
@@ -159,8 +165,10 @@ class Constraints:
                 "lambda rows: [len(row) < 9 for row in rows]"
             )
         cells = self.read(X)
-        answers = {name_of(rule): rule_holds(rule, cells) for rule in self.column_rules}
-        return answers | {name_of(rule): rows_that_keep(rule, X) for rule in self.callables}
+        answers = [rule_holds(rule, cells) for rule in self.column_rules]
+        answers += [rows_that_keep(rule, X) for rule in self.callables]
+        names = names_of([*self.column_rules, *self.callables])
+        return dict(zip(names, answers, strict=True))
 
     @classmethod
     def infer(
