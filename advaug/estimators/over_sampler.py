@@ -343,6 +343,11 @@ recipe, default="auto"
         recipe, provides = self._recipe(), provided(coding, source)
         if self.voters is not None and not is_auto(self.voters):
             choose_voters(self.voters)  # An unknown name is refused.
+            if not recipe.redraws:
+                raise ValueError(
+                    f"voters has no effect: recipe {type(recipe).__name__} leaves the label to the "
+                    "judge. Take recipe='explore', or leave voters='auto'"
+                )
         if isinstance(source, Surrogate):
             refuse_unfit("surrogate", source, coding, source, SURROGATES)
         refuse_unfit("recipe", recipe, coding, source, RECIPES)
