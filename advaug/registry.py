@@ -75,6 +75,7 @@ class Registry(Mapping[str, Any]):
         return f"{self.parameter}={name!r} is not known; {mend}"
 
 
+# Errors propose names in this order: the controls come last.
 ATTACKS = Registry(
     "attack",
     {
@@ -92,9 +93,6 @@ ATTACKS = Registry(
         "uap": "advaug.attacks.universal:UAP",
         "patch": "advaug.attacks.universal:Patch",
         "vat": "advaug.attacks.vat:VAT",
-        "noise": "advaug.attacks.noise:Noise",
-        "uniform": "advaug.attacks.noise:Uniform",
-        "direction": "advaug.attacks.noise:Direction",
         "square": "advaug.attacks.square:Square",
         "hopskipjump": "advaug.attacks.hopskipjump:HopSkipJump",
         "nes": "advaug.attacks.score_based:NES",
@@ -107,6 +105,9 @@ ATTACKS = Registry(
         "greedy": "advaug.domains.sequences.attacks.greedy:Greedy",
         "hotflip": "advaug.domains.sequences.attacks.hotflip:HotFlip",
         "trigger": "advaug.domains.sequences.attacks.trigger:Trigger",
+        "noise": "advaug.attacks.noise:Noise",
+        "uniform": "advaug.attacks.noise:Uniform",
+        "direction": "advaug.attacks.noise:Direction",
     },
 )
 

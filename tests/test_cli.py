@@ -389,8 +389,11 @@ def test_python_m_is_the_command():
     assert done.stderr.startswith("advaug: error: ")
 
 
-def test_the_recipes_offered_are_those_there_are():
-    assert set(cli.oversample.RECIPES) == {"auto", *RECIPES}
+def test_the_recipes_offered_are_those_of_the_registry(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["oversample", "--help"])
+    shown = capsys.readouterr().out.partition("--recipe {")[2].partition("}")[0]
+    assert set(shown.split(",")) == {"auto", *RECIPES}
 
 
 def test_the_lazy_package_shows_all_it_has():
