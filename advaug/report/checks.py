@@ -172,7 +172,7 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
     yield (
         "hidden majority",
         graded(hidden - usual, 0.1, 0.3),
-        f"{percent(hidden)} have an enemy as nearest real row",
+        f"{percent(hidden)} are nearest to a real row of another class",
         f"{percent(usual)} of real rows; doubt from 10, bad from 30 points more",
         "the nearest real row is of another class (Hassanat et al. 2022)",
     )
