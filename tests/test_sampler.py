@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -612,6 +613,18 @@ def test_a_row_that_breaks_a_rule_goes_home_to_its_own_class():
     assert replaced.any()
     assert (y[made["parent"][replaced]] == 1).all()
     np.testing.assert_array_equal(X_new[len(X) :][replaced], X[made["parent"][replaced]])
+
+
+def test_the_default_voters_can_be_named():
+    X, y = make_classification(300, weights=[0.8], random_state=0)
+    settings = {"surrogate": Ensemble(n_repeats=2, max_iter=30), "random_state": 0}
+    names = ["extra_trees", "boosting"]
+    auto, named, alone = (
+        AdversarialOverSampler(voters=voters, **settings).fit_resample(X, y)[0]
+        for voters in ("auto", names, names[:1])
+    )
+    assert_array_equal(auto, named)
+    assert (auto != alone).any()
 
 
 def test_torchs_default_dtype_does_not_matter():

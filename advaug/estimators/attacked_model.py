@@ -4,7 +4,6 @@ An estimator is shared: never copied, never fitted. Where its decision has a for
 torch module with exact gradients; any other one is only asked.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.domain import AFFINE_COLUMNS, RowCoding
-from advaug.core.objectives import Logits
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel
 from advaug.models.queried_estimator import QueriedEstimator
@@ -24,8 +22,6 @@ from advaug.models.torch_model import TorchModel
 from advaug.models.tree_nodes import trees_of
 from advaug.models.trees import Trees
 from advaug.sampling.domain import Coding
-
-Model = AttackedModel
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
 ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does
@@ -36,7 +32,9 @@ def is_given(surrogate: Any) -> bool:
     return isinstance(surrogate, nn.Module | Committee) or hasattr(surrogate, "predict")
 
 
-def attacked_model(surrogate: Any, coding: RowCoding, X: Any, n_classes: int | None) -> Model:
+def attacked_model(
+    surrogate: Any, coding: RowCoding, X: Any, n_classes: int | None
+) -> AttackedModel:
     """A user's own model as an attacked one, tried on rows of X.
 
     TypeError and ValueError say what cannot be attacked, and what mends it.
@@ -108,21 +106,6 @@ def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
     origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
     along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
     return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))
-
-
-def classes_of(model: Model) -> Any:
-    """The classes that the model's logits stand for; None where it knows only their places."""
-    return model.classes
-
-
-def logits_of_encoded(model: Model, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
-    """The model's logits of encoded rows that start from `seed`, which `rows` were encoded to."""
-    return model.encoded_logits(coding, rows, seed)
-
-
-def frozen_during(model: Model | None) -> AbstractContextManager[Any]:
-    """A block in which the model is frozen once for all."""
-    return nullcontext() if model is None else model.frozen()
 
 
 def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:

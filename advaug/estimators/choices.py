@@ -16,7 +16,10 @@ from advaug.sampling.domain import Adapter
 from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.recipes import Recipe
 
-NOTES = "__annotations__"
+
+def is_auto(value: Any) -> bool:
+    """Whether a parameter is left open."""
+    return isinstance(value, str) and value == "auto"
 
 
 def choose(registry: Registry, value: Any, protocol: type | None = None) -> Any:
@@ -43,7 +46,9 @@ def choose(registry: Registry, value: Any, protocol: type | None = None) -> Any:
 def members(protocol: type) -> list[str]:
     """The public members of a protocol."""
     bases = [base for base in protocol.__mro__ if base not in (Protocol, Generic, object)]
-    names = {name for base in bases for name in (*vars(base), *vars(base).get(NOTES, ()))}
+    names = {
+        name for base in bases for name in (*vars(base), *vars(base).get("__annotations__", ()))
+    }
     return sorted(name for name in names if not name.startswith("_"))
 
 
@@ -100,6 +105,7 @@ MEANINGS = {
     "embedding": "a net that reads tokens through torch.nn.Embedding",
     "gradient": "a model with a gradient in such rows",
     "time_axis": "signals",
+    "tree_regions": "a fitted tree or forest on plain numbers",
 }
 
 
@@ -149,8 +155,7 @@ def refuse_unfit(
     if lacks:
         raise ValueError(
             f"{parameter} {type(thing).__name__} requires {' and '.join(map(meaning, lacks))}, but "
-            f"rows of "
-            f"{type(coding).__name__} and model {type(model).__name__} provide only "
+            f"rows of {type(coding).__name__} and model {type(model).__name__} provide only "
             f"{', '.join(sorted(provides)) or 'nothing'}: "
             + take_one_that_fits(registry, provides, admits)
         )

@@ -7,6 +7,7 @@ hands the container back with its own rows first and untouched.
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
@@ -23,22 +23,15 @@ from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
-from advaug.estimators.attacked_model import (
-    Model,
-    attacked_model,
-    classes_of,
-    frozen_during,
-    is_given,
-    logits_of_encoded,
-)
-from advaug.estimators.choices import (
-    choose_attack,
-    choose_judge,
-    choose_recipe,
-    choose_voters,
-    provided,
-    refuse_unfit,
-    take_one_that_fits,
+from advaug.estimators.attacked_model import attacked_model, is_given
+from advaug.estimators.choices import choose_judge, choose_voters, is_auto
+from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
+from advaug.estimators.sampler_parts import (
+    Source,
+    attack_of,
+    has_domains_recipe,
+    recipe_of,
+    refuse_unfit_parts,
 )
 from advaug.estimators.validation import (
     JUDGE,
@@ -46,28 +39,21 @@ from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SURROGATE,
     VOTERS,
-    SharesModels,
-    check_X_y,
     choose_surrogate,
-    fit_dataset,
-    learnt_coding,
-    new_seed,
-    reads_anything,
-    refuse_classes,
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
-from advaug.models.protocol import Surrogate
+from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
-from advaug.registry import ATTACKS, JUDGES, RECIPES, SURROGATES
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
-from advaug.sampling.domain import Adapter, Coding
+from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 from advaug.sampling.judges.protocol import FittedJudge, Judge
 from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
-from advaug.sampling.recipes import Explore, Interpolate, Match, Recipe
+from advaug.sampling.recipes import Interpolate, Recipe
+from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
 
@@ -85,7 +71,7 @@ class ClassPlan:
     is_fallback: bool
 
 
-class AdversarialOverSampler(SharesModels, BaseOverSampler):
+class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     """Over-sample with synthetic rows that held-out models agree on.
 
     By default rows are mixed and perturbed at random, and accepted by models that had no part in
@@ -230,73 +216,32 @@ recipe, default="auto"
         self.random_state = random_state
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Any:
-        return reads_anything(super().__sklearn_tags__())
-
-    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        return check_X_y(self, X, y)
-
-    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """X and y with new rows below their own.
-
-        Parameters
-        ----------
-        X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
-            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays, or
-            list or series of texts or lists of tokens
-        y : labels in any container, or one-vs-all columns
-
-        Returns
-        -------
-        X, y : the same containers and dtypes, longer; the first n rows are the user's own.
-
-        Raises
-        ------
-        ValueError : rows or labels cannot be read, a name is not known, or things do not fit each
-            other; the row, column or parameter and the mend are named
-        TypeError : a parameter is of another type than it must be
-        """
-        refuse_classes(self)
-        self._validate_params()
-        return self._fit_resample(X, y)
-
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = containers.owned(X), containers.owned(y)
-        rows, target, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
-            self.sampling_strategy, target, self._sampling_type
-        )
-        classes, codes = np.unique(target, return_inverse=True)
-        seed = new_seed(self.random_state)
-        coding = learnt_coding(self.adapter, rows, self.surrogate)
-        model = self._given(rows, coding, classes)
-        source = choose_surrogate(self.surrogate, coding) if model is None else model
-        self._refuse_what_does_not_fit(coding, source)
-        constraints = coding.constraints(self.constraints, rows)
+        data = self._checked_data(X, y)
+        model = self._given(data)
+        source = choose_surrogate(self.surrogate, data.coding) if model is None else model
+        refuse_unfit_parts(self, data.coding, source)
+        constraints = data.coding.constraints(self.constraints, data.rows)
         _ = constraints.shares  # A rule that does not fit is refused before any work.
-        norm = self._recipe().norm
-        dataset = fit_dataset(self, rows, torch.from_numpy(codes), coding, norm, seed)
-        model, attacked = self._attacked(model, rows, coding, dataset, seed)
-        plans = self._plans(dataset, coding, classes)
+        dataset = fit_dataset(self, data, recipe_of(self).norm)
+        model, attacked = self._attacked(source, data, dataset)
+        plans = self._plans(data, dataset)
         if any(plan.recipe.redraws for plan in plans):
-            dataset = self._with_voters(dataset, coding, seed)
-        is_queried = "gradient" not in provided(coding, source)
+            dataset = self._with_voters(data, dataset)
         requests = [
             ClassRequest(
-                self._generator(
-                    plan, dataset, coding, attacked, constraints, seed, is_queried=is_queried
-                ),
+                self._generator(plan, data, dataset, source, attacked, constraints),
                 plan.count,
                 plan.name,
             )
             for plan in plans
         ]
-        writer = RowWriter(rows, coding, dataset, constraints)
-        X_out, record = self._written(X, writer, requests, model)
-        example = np.unique(codes, return_index=True)[1][record["label"]]
-        y_new = (containers.take(y, example), record["parent"])
-        y_out = containers.join(y, [y_new], len(example))
-        self._remember(record, requests, coding, classes, len(codes))
+        writer = RowWriter(data.rows, data.coding, dataset, constraints)
+        X_out, record = self._written(data.X, writer, requests, model)
+        example = np.unique(data.codes, return_index=True)[1][record["label"]]
+        y_new = (containers.take(data.y, example), record["parent"])
+        y_out = containers.join(data.y, [y_new], len(example))
+        self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
         self.constraints_report_ = report_of(constraints, self.provenance_)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
@@ -317,107 +262,52 @@ recipe, default="auto"
 
     # ---------------------------------------------------------------- choices
 
-    def _recipe(self) -> Recipe:
-        if isinstance(self.recipe, str) and self.recipe == "auto":
-            return Match() if is_given(self.surrogate) else Explore()
-        return choose_recipe(self.recipe)
-
-    def _given(self, X: Any, coding: Coding, classes: Any) -> Model | None:
+    def _given(self, data: CheckedData) -> AttackedModel | None:
         """The user's own model, tried on X; None: the committee or another surrogate is trained."""
         if not is_given(self.surrogate):
             return None
-        model = attacked_model(self.surrogate, coding, X, len(classes))
-        known = classes_of(model)
-        if known is not None and not np.array_equal(known, classes):
+        model = attacked_model(self.surrogate, data.coding, data.rows, len(data.classes))
+        if model.classes is not None and not np.array_equal(model.classes, data.classes):
             raise ValueError(
-                f"surrogate knows the classes {list(known)}, but y has {list(classes)}: fit it on "
-                "the same labels"
+                f"surrogate knows the classes {list(model.classes)}, but y has "
+                f"{list(data.classes)}: fit it on the same labels"
             )
         return model
 
-    def _refuse_what_does_not_fit(self, coding: Coding, source: Model | Surrogate) -> None:
-        """ValueError for a pair that cannot work or a parameter without effect: before training.
-
-        `source` is the user's own model, or the settings of the one that is trained.
-        """
-        recipe, provides = self._recipe(), provided(coding, source)
-        if self.voters is not None and not is_auto(self.voters):
-            choose_voters(self.voters)  # An unknown name is refused.
-            if not recipe.redraws:
-                raise ValueError(
-                    f"voters has no effect: recipe {type(recipe).__name__} leaves the label to the "
-                    "judge. Take recipe='explore', or leave voters='auto'"
-                )
-        if isinstance(source, Surrogate):
-            refuse_unfit("surrogate", source, coding, source, SURROGATES)
-        refuse_unfit("recipe", recipe, coding, source, RECIPES)
-        if self.judge not in ("auto", None):
-            refuse_unfit("judge", choose_judge(self.judge), coding, source, JUDGES)
-        attack = self._attack_of(recipe, coding, is_queried="gradient" not in provides)
-        if attack is not None and self.attack != "auto" and isinstance(recipe, Interpolate):
-            raise ValueError(
-                "attack has no effect with recipe='interpolate', which makes no move: leave "
-                "attack='auto', or take recipe='explore'"
-            )
-        if isinstance(source, Ensemble) and source.n_repeats < 2 and not recipe.redraws:
-            raise ValueError(
-                f"surrogate {source} leaves no model to judge what the others made, which recipe "
-                f"{type(recipe).__name__} needs: set n_repeats to 2 or more"
-            )
-        if attack is not None:
-            refuse_unfit_attack(attack, coding, source)
-        default = self.recipe == "auto" and isinstance(recipe, Explore)
-        makes_attack = attack is not None or (default and coding.defaults().recipe(0.0).attack)
-        if self.radius != "auto" and not makes_attack:
-            raise ValueError(
-                f"radius={self.radius} has no effect: recipe {type(recipe).__name__!r} makes no "
-                "attack. Name one, such as attack='noise', or leave radius='auto'"
-            )
-
-    def _attack_of(self, recipe: Recipe, coding: Coding, *, is_queried: bool) -> Attack | None:
-        """The attack named, given, or the recipe's own."""
-        if not (isinstance(self.attack, str) and self.attack == "auto"):
-            return choose_attack(self.attack)
-        own = recipe.attack
-        return None if own is None else coding.defaults().attack(own, is_queried=is_queried)
-
     def _attacked(
-        self, model: Model | None, X: Any, coding: Coding, dataset: EncodedDataset, seed: int
-    ) -> tuple[Model | None, Logits | None]:
+        self, source: Source, data: CheckedData, dataset: EncodedDataset
+    ) -> tuple[AttackedModel | None, Logits | None]:
         """What is attacked instead of the committee, and its logits of the dataset's rows."""
-        if model is not None:
-            is_queried = isinstance(model, QueriedEstimator)
-            rows = containers.take(X, dataset.rows.numpy()) if is_queried else None
-            return model, logits_of_encoded(model, coding, rows, dataset.x)
-        settings = choose_surrogate(self.surrogate, coding)
-        if isinstance(settings, Ensemble):
+        if isinstance(source, Ensemble):
             return None, None
-        fitted = settings.fit(
+        if not isinstance(source, Surrogate):
+            is_queried = isinstance(source, QueriedEstimator)
+            rows = containers.take(data.rows, dataset.rows.numpy()) if is_queried else None
+            return source, source.encoded_logits(data.coding, rows, dataset.x)
+        fitted = source.fit(
             dataset.x,
             dataset.y,
             dataset.n_classes,
-            generator_at(seed, SURROGATE),
+            generator_at(data.seed, SURROGATE),
             dataset.committee.features,
         )
         folds = (fitted.fold_of_member, fitted.fold_of_row)
         return fitted, OutOfFoldModel(fitted.member_logits, *folds)
 
-    def _with_voters(self, dataset: EncodedDataset, coding: Coding, seed: int) -> EncodedDataset:
+    def _with_voters(self, data: CheckedData, dataset: EncodedDataset) -> EncodedDataset:
         if self.voters is None:
             return dataset
-        generator = generator_at(seed, VOTERS)
+        generator = generator_at(data.seed, VOTERS)
         if is_auto(self.voters):
-            return coding.defaults().with_voters(dataset, generator)
-        voters = tuple(
-            voter(dataset.features, dataset.y, dataset.n_classes, generator)
-            for voter in choose_voters(self.voters)
-        )
+            return data.coding.defaults().with_voters(dataset, generator)
+        rows, families = (dataset.features, dataset.y), choose_voters(self.voters)
+        voters = train_voters(*rows, dataset.n_classes, generator, families)
         return replace(dataset, voters=voters)
 
-    def _plans(self, dataset: EncodedDataset, coding: Coding, classes: Any) -> list[ClassPlan]:
+    def _plans(self, data: CheckedData, dataset: EncodedDataset) -> list[ClassPlan]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, plans, small = {}, [], []
-        for label, value in enumerate(classes.tolist()):
+        for label, value in enumerate(data.classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
             if not count:
                 continue
@@ -428,9 +318,9 @@ recipe, default="auto"
             if own < MIN_ROWS or auc < MIN_AUC:
                 plans.append(ClassPlan(label, count, "interpolate", Interpolate(), True))
             else:
-                recipe = self._recipe()
-                if self.recipe == "auto" and isinstance(recipe, Explore):
-                    recipe = coding.defaults().recipe(auc)
+                recipe = recipe_of(self)
+                if has_domains_recipe(self):
+                    recipe = data.coding.defaults().recipe(auc)
                 plans.append(ClassPlan(label, count, type(recipe).__name__.lower(), recipe, False))
         if small:
             warnings.warn(
@@ -447,19 +337,17 @@ recipe, default="auto"
     def _generator(
         self,
         plan: ClassPlan,
+        data: CheckedData,
         dataset: EncodedDataset,
-        coding: Coding,
+        source: Source,
         attacked: Logits | None,
         constraints: RowConstraints,
-        seed: int,
-        *,
-        is_queried: bool,
     ) -> ClassGenerator:
         attack = judge = None
         reads_rows = False
         if not plan.is_fallback:
-            attack = self._attack_of(plan.recipe, coding, is_queried=is_queried)
-            judge, reads_rows = self._judge(plan, dataset, coding, seed)
+            attack = attack_of(self, plan.recipe, data.coding, source)
+            judge, reads_rows = self._judge(plan, data, dataset)
         config = GenerationConfig(
             attack=attack,
             attacked=attacked,
@@ -472,23 +360,23 @@ recipe, default="auto"
         return ClassGenerator(dataset, plan.recipe, plan.label, config)
 
     def _judge(
-        self, plan: ClassPlan, dataset: EncodedDataset, coding: Coding, seed: int
+        self, plan: ClassPlan, data: CheckedData, dataset: EncodedDataset
     ) -> tuple[FittedJudge | None, bool]:
         """The judge of a class, and whether it reads encoded rows."""
         if self.judge is None:
             return None, False
         if is_auto(self.judge):
-            judge = coding.defaults().judge(dataset.n_classes, redraws=plan.recipe.redraws)
+            judge = data.coding.defaults().judge(dataset.n_classes, redraws=plan.recipe.redraws)
             descriptors = dataset.committee.features.descriptors
             judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
         else:
             judge = choose_judge(self.judge)
         read = dataset.x if judge.reads_rows else dataset.features
-        generator = generator_at(seed, JUDGE, plan.label)
+        generator = generator_at(data.seed, JUDGE, plan.label)
         return judge.fit(read, dataset.y, plan.label, generator), judge.reads_rows
 
     def _written(
-        self, X: Any, writer: RowWriter, requests: list[ClassRequest], model: Model | None
+        self, X: Any, writer: RowWriter, requests: list[ClassRequest], model: AttackedModel | None
     ) -> tuple[Any, dict[str, Any]]:
         """X with the new rows below it, and their record."""
         records: list[dict[str, Any]] = []
@@ -501,7 +389,7 @@ recipe, default="auto"
                 bar.update(len(record["parent"]))
                 yield new, record["parent"]
 
-        with frozen_during(model), bar:
+        with nullcontext() if model is None else model.frozen(), bar:
             X_out = containers.join(X, batches(), total)
         return X_out, joined(records)
 
@@ -509,41 +397,19 @@ recipe, default="auto"
         self,
         record: dict[str, Any],
         requests: list[ClassRequest],
-        coding: Coding,
-        classes: Any,
-        n: int,
+        data: CheckedData,
     ) -> None:
-        changes = record.pop("changes", None)
+        n, changes = len(data.codes), record.pop("changes", None)
         self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
         self.sample_weight_ = np.ones(len(self.parent_indices_))
         self.sample_weight_[n:] = record["probability"]
         recipes = sorted({request.name for request in requests})
-        named = {"recipe": recipes, "label": classes, "status": STATUSES}
+        named = {"recipe": recipes, "label": data.classes, "status": STATUSES}
         self.provenance_ = containers.table(record, named)
         if changes is not None:
             self.provenance_["changes"] = changes
-        self.adapter_ = coding
-
-
-def refuse_unfit_attack(attack: Attack, coding: Coding, source: Model | Surrogate) -> None:
-    """ValueError for an attack that such rows and such a model, or an over-sampler, cannot use."""
-    refuse_unfit("attack", attack, coding, source, ATTACKS, moves_single_rows)
-    if not moves_single_rows(attack):
-        mend = take_one_that_fits(ATTACKS, provided(coding, source), moves_single_rows)
-        raise ValueError(
-            f"attack {type(attack).__name__} learns one move for all rows, which the over-sampler "
-            f"does not: use AdversarialTransformer, or {mend}"
-        )
-
-
-def moves_single_rows(attack: Attack) -> bool:
-    """Whether an attack needs nothing that is learnt from many rows first."""
-    return not attack.is_universal
-
-
-def is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
+        self.adapter_ = data.coding
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

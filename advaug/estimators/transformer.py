@@ -25,12 +25,9 @@ from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.estimators.attacked_model import (
     attacked_model,
-    classes_of,
-    frozen_during,
     is_given,
-    logits_of_encoded,
 )
-from advaug.estimators.choices import choose_attack, provided, refuse_unfit
+from advaug.estimators.choices import choose_attack, is_auto, provided, refuse_unfit
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
@@ -38,6 +35,8 @@ from advaug.estimators.validation import (
     choose_surrogate,
     learnt_coding,
     new_generator,
+    new_seed,
+    reads_anything,
     refuse_classes,
     target_of,
 )
@@ -142,12 +141,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags = reads_anything(super().__sklearn_tags__())
         tags.input_tags.sparse = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.input_tags.three_d_array = True
         tags.target_tags.required = not is_given(self.surrogate)
         tags.non_deterministic = self.when == "fit"
         return tags
@@ -171,8 +166,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             surrogate = attacked_model(
                 self.surrogate, coding, X, None if known is None else len(known)
             )
-            if classes_of(surrogate) is not None:
-                known = classes_of(surrogate)
+            if surrogate.classes is not None:
+                known = surrogate.classes
             if known is not None:
                 self.classes_ = known
             self.attack_ = self._fitting_attack(coding, surrogate)
@@ -213,7 +208,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         ValueError if they do not fit it, or if a step would be a share of an infinite radius.
         """
         attack = self.attack
-        if isinstance(attack, str) and attack == "auto":
+        if is_auto(attack):
             provides = provided(coding, model)
             without = QUERY_ATTACK if "cells" in provides else EDIT_ATTACK
             attack = GRADIENT_ATTACK if "gradient" in provides else without
@@ -234,7 +229,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         held_out, learnt = order[:held], order[held:] if len(order) > 1 else order
         x = self.adapter_.encode(X)
         with self._model(X, x) as every:
-            problem = self._problem(x, learnt, every, self._row_random())
+            problem = self._problem(x, learnt, every, new_seed(self.random_state))
             self.attack_ = self.attack_.fit(problem)
             seed, logits = x[held_out], of_rows(every, held_out)
             moved = self._attacked(seed, None, logits)
@@ -309,12 +304,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         """The attacked model's logits of X encoded; a user's net is frozen meanwhile."""
         model = self.surrogate_
         model = model.to(resolve(self.device)) if isinstance(model, Committee) else model
-        with frozen_during(model):
-            yield logits_of_encoded(model, self.adapter_, X, seed)
-
-    def _row_random(self) -> int:
-        """The seed of the rows' random numbers in one call."""
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        with model.frozen():
+            yield model.encoded_logits(self.adapter_, X, seed)
 
     def _problem(
         self, x: Tensor, rows: Tensor, logits: Logits, seed: int, labels: Tensor | None = None
@@ -340,7 +331,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         logits: Logits,
         constraints: RowConstraints | None = None,
     ) -> Tensor:
-        key, moved, stuck = self._row_random(), [], 0
+        key, moved, stuck = new_seed(self.random_state), [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
             problem = self._problem(seed, rows, logits, key, labels)
             y = self.attack_(problem.at(ATTACK))

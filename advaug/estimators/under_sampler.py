@@ -10,25 +10,18 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from imblearn.under_sampling.base import BaseUnderSampler
-from imblearn.utils import check_sampling_strategy
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.row_random import generator_at
 from advaug.estimators.choices import provided
+from advaug.estimators.resampling import ResamplerMixin, fit_dataset
 from advaug.estimators.validation import (
     MIN_AUC,
     ORDER,
     SHARED_CONSTRAINTS,
-    SharesModels,
-    check_X_y,
     choose_surrogate,
-    fit_dataset,
-    learnt_coding,
-    new_seed,
-    reads_anything,
-    refuse_classes,
 )
 from advaug.models.committee import Ensemble
 from advaug.sampling.domain import Adapter, Coding
@@ -38,7 +31,7 @@ from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
 BLOCK = 20_000  # rows encoded at once
 
 
-class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
+class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
     """Under-sample by dropping rows that lie deep inside their class, or look mislabelled.
 
     Parameters
@@ -129,62 +122,35 @@ class AdversarialUnderSampler(SharesModels, BaseUnderSampler):
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
-        tags = reads_anything(super().__sklearn_tags__())
+        tags = super().__sklearn_tags__()
         tags.sampler_tags.sample_indices = True
         return tags
 
-    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
-        return check_X_y(self, X, y)
-
-    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """X and y without the rows that were dropped.
-
-        Parameters
-        ----------
-        X : ndarray (n, features), (n, h, w) or (n, channels, h, w), pandas or polars frame,
-            scipy sparse matrix, or list of rows
-        y : labels in any container, or one-vs-all columns
-
-        Returns
-        -------
-        X, y : the same containers and dtypes, shorter; the rows left are the user's own.
-        """
-        refuse_classes(self)
-        self._validate_params()
-        return self._fit_resample(X, y)
-
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = containers.owned(X), containers.owned(y)
-        rows, target, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
-            self.sampling_strategy, target, self._sampling_type
-        )
-        classes, codes = np.unique(target, return_inverse=True)
-        labels = torch.from_numpy(codes)
-        seed = new_seed(self.random_state)
-        coding = learnt_coding(self.adapter, rows)
+        data = self._checked_data(X, y)
+        rows, codes, coding = data.rows, data.codes, data.coding
         if "gradient" not in provided(coding, choose_surrogate(self.surrogate, coding)):
             raise ValueError(
                 "AdversarialUnderSampler requires a gradient in the rows, and rows of "
                 f"{type(coding).__name__} have none: turn them into a table of numbers first, "
                 "texts for instance by scikit-learn's TfidfVectorizer"
             )
-        dataset = fit_dataset(self, rows, labels, coding, 2.0, seed)
+        dataset = fit_dataset(self, data, norm=2.0)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()
         self.surrogate_auc_: dict[Any, float] = {}
         kept = np.ones(len(codes), dtype=bool)
-        for label, value in enumerate(classes.tolist()):
+        for label, value in enumerate(data.classes.tolist()):
             own = np.flatnonzero(codes == label)
             count = len(own) - int(self.sampling_strategy_.get(value, len(own)))
             if count:
                 self.surrogate_auc_[value] = dataset.auc(label)
-                generator = generator_at(seed, ORDER, label)
+                generator = generator_at(data.seed, ORDER, label)
                 order = self._order(rows, own, label, value, dataset, coding, generator)
                 kept[own[order[:count]]] = False
         self.sample_indices_ = np.flatnonzero(kept)
         self.surrogate_, self.adapter_ = dataset.committee, coding
-        return containers.take(X, self.sample_indices_), containers.take(y, self.sample_indices_)
+        return tuple(containers.take(own, self.sample_indices_) for own in (data.X, data.y))
 
     def _order(
         self,

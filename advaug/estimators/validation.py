@@ -1,28 +1,24 @@
-"""What both estimators share: checked rows, chosen settings, a clone that shares models."""
+"""What all estimators share: checked rows, chosen settings, a clone that shares models."""
 
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import torch
-from imblearn.utils import check_target_type
 from sklearn.base import clone
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
-from torch import Tensor, nn
+from torch import nn
 
 from advaug import containers
-from advaug.core.devices import resolve
-from advaug.core.row_random import generator_at, mix_seed
 from advaug.estimators.attacked_model import is_given, own_coding
-from advaug.estimators.choices import choose, choose_adapter
+from advaug.estimators.choices import choose, choose_adapter, is_auto
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Surrogate
 from advaug.registry import SURROGATES
 from advaug.sampling.domain import Adapter, Coding
-from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
 
 MIN_AUC = 0.6  # Under it the committee has learnt nothing that could be used.
 
@@ -71,18 +67,6 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def check_X_y(estimator: Any, X: Any, y: Any) -> tuple[Any, Any, bool]:
-    """Checked rows, the labels as an array, and whether they came as one-vs-all columns."""
-    checked = check_rows(estimator, X, reset=True)
-    X = X if isinstance(X, list | tuple) else checked
-    refuse_no_labels(y)
-    target = containers.labels(y)
-    check_classification_targets(target)
-    target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-    check_consistent_length(range(containers.count(X)), target)
-    return X, target, binarize_y
-
-
 def reads_anything(tags: Any) -> Any:
     """The tags of a sampler that takes every container of ours."""
     tags.input_tags.allow_nan = True
@@ -90,24 +74,6 @@ def reads_anything(tags: Any) -> Any:
     tags.input_tags.categorical = True
     tags.input_tags.three_d_array = True
     return tags
-
-
-def fit_dataset(
-    estimator: Any, X: Any, codes: Tensor, coding: Coding, norm: float, seed: int
-) -> EncodedDataset:
-    """At most 10 000 encoded rows of each class, and the committee that is trained on them."""
-    kept = sample_of_classes(codes, mix_seed(seed, SAMPLE))
-    x = coding.encode(containers.take(X, kept.numpy()))
-    y = codes[kept]
-    if not x[0].numel():
-        raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-    given = choose_surrogate(estimator.surrogate, coding)
-    ensemble = given if isinstance(given, Ensemble) else coding.defaults().ensemble
-    device, generator = resolve(estimator.device), generator_at(seed, COMMITTEE)
-    n_classes = int(codes.max()) + 1
-    features = coding.features(x, generator)
-    committee = ensemble.fit(x.to(device), y, n_classes, generator, features).to("cpu")
-    return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(seed, ROWS))
 
 
 def refuse_classes(estimator: Any) -> None:
@@ -135,14 +101,13 @@ def target_of(X: Any, y: Any) -> Any:
 
 def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Coding:
     """The coding of X, or that of a surrogate with a net inside, which reads no other."""
-    own = own_coding(surrogate) if isinstance(adapter, str) and adapter == "auto" else None
+    own = own_coding(surrogate) if is_auto(adapter) else None
     return choose_adapter(adapter, X).fit(X) if own is None else own
 
 
 def choose_surrogate(surrogate: Any, coding: Coding) -> Surrogate:
     """The settings of what is attacked: the user's, or the default for such rows."""
-    is_open = isinstance(surrogate, str) and surrogate == "auto"
-    if is_open or is_given(surrogate):
+    if is_auto(surrogate) or is_given(surrogate):
         return coding.defaults().ensemble
     settings: Surrogate = choose(SURROGATES, surrogate, Surrogate)
     return settings

@@ -21,7 +21,8 @@ from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import Committee
-from advaug.sampling.encoded_dataset import EncodedDataset, Voter
+from advaug.models.protocol import Voter
+from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
 

@@ -3,7 +3,6 @@
 A class of many rows is represented by a random sample, so that cost and memory stay bounded.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,11 +16,10 @@ from advaug.core.row_random import generator_at
 from advaug.core.space import Space
 from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
+from advaug.models.protocol import Voter
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
 FEATURE_ROWS = 4096  # Rows whose features are computed at once.
-
-Voter = Callable[[Tensor], Tensor]  # (batch, ...) -> (batch, classes): probabilities
 
 
 def sample_of_classes(

@@ -60,7 +60,7 @@ class RowWriter:
         if broken.any():
             batch = self._with_anchors(batch, torch.from_numpy(broken), label)
             new, parents, _ = self._decoded(batch)
-        return new, self._record(batch, parents, new, broken, label, recipe)
+        return new, self._record(batch, parents, new, label, recipe)
 
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""
@@ -77,7 +77,8 @@ class RowWriter:
         margins = self.dataset.margins(label)[batch.anchor]
         instead = {
             **dict.fromkeys(("margin_before", "margin_after"), margins),
-            **{name: torch.zeros(len(where)) for name in ("move_share", "distance", "repair")},
+            **{name: torch.zeros(len(where)) for name in ("move_share", "distance")},
+            "repair": torch.full((len(where),), float(RepairStatus.REPLACED)),
             "p_value": torch.full((len(where),), torch.nan),
             "probability": torch.ones(len(where)),
         }
@@ -94,7 +95,6 @@ class RowWriter:
         batch: SyntheticBatch,
         parents: Any,
         new: Any,
-        replaced: Array,
         label: int,
         recipe: int,
     ) -> dict[str, Array]:
@@ -105,7 +105,7 @@ class RowWriter:
             "second_parent": np.where(batch.second_parent.numpy() < 0, -1, second),
             "recipe": np.full(len(second), recipe, np.int32),
             "label": np.full(len(second), label, np.int32),
-            "status": status_of(facts["move_share"], facts.pop("repair"), replaced),
+            "status": status_of(facts["move_share"], facts.pop("repair")),
             **facts,
         }
         if self.coding.lists_changes:
@@ -113,13 +113,13 @@ class RowWriter:
         return record
 
 
-def status_of(move_share: Array, repair: Array, replaced: Array) -> Array:
+def status_of(move_share: Array, repair: Array) -> Array:
     """Codes into STATUSES: the strongest thing that was done to each row."""
     status = np.where(move_share < 1, STATUSES.index("retracted"), STATUSES.index("accepted"))
     status[repair == RepairStatus.REPAIRED] = STATUSES.index("repaired")
     status[repair == RepairStatus.REVERTED] = STATUSES.index("reverted")
     status[move_share == 0] = STATUSES.index("copied")
-    status[replaced] = STATUSES.index("replaced")
+    status[repair == RepairStatus.REPLACED] = STATUSES.index("replaced")
     return status.astype(np.int8)
 
 

@@ -64,6 +64,11 @@ class Recipe(Protocol):
         """Whether a rejected row is drawn again; else it is moved back towards its anchor."""
         return False
 
+    @property
+    def takes_attack(self) -> bool:
+        """Whether an attack that the user names moves its rows."""
+        return True
+
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
@@ -148,6 +153,7 @@ class Interpolate(Recipe, Parameters):
     n_neighbors: int = 5
     norm: float = 2.0
     attack: Attack | None = None
+    takes_attack: ClassVar[bool] = False
 
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom

@@ -4,6 +4,7 @@ Trees see steps and corners that small nets smooth over. Nets and trees together
 often than either alone.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from torch import Tensor
 
-from advaug.models.protocol import Voter
+from advaug.models.protocol import ModelFamily, Voter
 from advaug.sampling.encoded_dataset import sample_of_classes
 
 CLIP_AT = 8.0  # Robust standard deviations beyond which encoded numbers are clipped.
@@ -69,8 +70,12 @@ def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -
 
 
 def train_voters(
-    x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    families: Iterable[ModelFamily] = (extra_trees, boosting),
 ) -> tuple[Voter, ...]:
-    """Trees and boosting, trained on at most MAX_ROWS rows of each class."""
+    """A voter of each family, trained on at most MAX_ROWS rows of each class."""
     few = sample_of_classes(y, draw_seed(generator), MAX_ROWS)
-    return tuple(family(x[few], y[few], n_classes, generator) for family in (extra_trees, boosting))
+    return tuple(family(x[few], y[few], n_classes, generator) for family in families)

@@ -1,0 +1,118 @@
+"""What the over- and the under-sampler share: checked rows and labels, counts, the coding."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from imblearn.utils import check_sampling_strategy, check_target_type
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+from advaug import containers
+from advaug.core.devices import resolve
+from advaug.core.row_random import generator_at, mix_seed
+from advaug.estimators.validation import (
+    COMMITTEE,
+    ROWS,
+    SAMPLE,
+    SharesModels,
+    check_rows,
+    choose_surrogate,
+    learnt_coding,
+    new_seed,
+    reads_anything,
+    refuse_classes,
+    refuse_no_labels,
+)
+from advaug.models.committee import Ensemble
+from advaug.sampling.domain import Coding
+from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
+
+
+class CheckedData(NamedTuple):
+    """A user's rows and labels, and what was learnt of them.
+
+    X and y are as the user has them, `rows` as the adapter reads them. `codes` are the labels'
+    places among the classes.
+    """
+
+    X: Any
+    y: Any
+    rows: Any
+    classes: np.ndarray[Any, Any]
+    codes: np.ndarray[Any, Any]
+    seed: int
+    coding: Coding
+
+
+class ResamplerMixin(SharesModels):
+    """An imbalanced-learn sampler of every container that an adapter accepts."""
+
+    def __sklearn_tags__(self) -> Any:
+        return reads_anything(super().__sklearn_tags__())  # type: ignore[misc]
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Resample the rows.
+
+        Parameters
+        ----------
+        X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
+            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays, or
+            list or series of texts or lists of tokens
+        y : labels in any container, or one-vs-all columns
+
+        Returns
+        -------
+        X, y : the same containers and dtypes
+            The user's own rows stay as they are, in their order; new rows stand below them.
+
+        Raises
+        ------
+        ValueError : rows or labels cannot be read, a name is not known, or things do not fit each
+            other; the row, column or parameter and the mend are named
+        TypeError : a parameter is of another type than it must be
+        """
+        refuse_classes(self)
+        self._validate_params()  # type: ignore[attr-defined]
+        return self._fit_resample(X, y)  # type: ignore[attr-defined]
+
+    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:
+        """Checked rows, the labels as an array, and whether they came as one-vs-all columns."""
+        checked = check_rows(self, X, reset=True)
+        refuse_no_labels(y)
+        target = containers.labels(y)
+        check_classification_targets(target)
+        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
+        check_consistent_length(range(containers.count(X)), target)
+        return X if isinstance(X, list | tuple) else checked, target, binarize_y
+
+    def _checked_data(self, X: Any, y: Any) -> CheckedData:
+        """The rows and labels, checked; `sampling_strategy_` is set."""
+        X, y = containers.owned(X), containers.owned(y)
+        rows, target, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy,  # type: ignore[attr-defined]
+            target,
+            self._sampling_type,  # type: ignore[attr-defined]
+        )
+        classes, codes = np.unique(target, return_inverse=True)
+        seed = new_seed(self.random_state)  # type: ignore[attr-defined]
+        coding = learnt_coding(self.adapter, rows, self.surrogate)  # type: ignore[attr-defined]
+        return CheckedData(X, y, rows, classes, codes, seed, coding)
+
+
+def fit_dataset(estimator: Any, data: CheckedData, norm: float) -> EncodedDataset:
+    """At most 10 000 encoded rows of each class, and the committee that is trained on them."""
+    labels: Tensor = torch.from_numpy(data.codes)
+    coding = data.coding
+    kept = sample_of_classes(labels, mix_seed(data.seed, SAMPLE))
+    x, y = coding.encode(containers.take(data.rows, kept.numpy())), labels[kept]
+    if not x[0].numel():
+        raise ValueError("X has no column that can be learnt from: all of them are frozen text")
+    settings = choose_surrogate(estimator.surrogate, coding)
+    ensemble = settings if isinstance(settings, Ensemble) else coding.defaults().ensemble
+    device, generator = resolve(estimator.device), generator_at(data.seed, COMMITTEE)
+    features = coding.features(x, generator)
+    committee = ensemble.fit(x.to(device), y, len(data.classes), generator, features).to("cpu")
+    return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))
