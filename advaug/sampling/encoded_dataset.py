@@ -3,8 +3,9 @@
 A class of many rows is represented by a random sample, so that cost and memory stay bounded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -134,11 +135,22 @@ class EncodedDataset:
         self, label: int, n_neighbors: int = 1
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of the nearest rows of other classes."""
-        return self.neighbors(self.of_class(label), self.of_others(label), n_neighbors)
+        return self._class_neighbors(label, n_neighbors, False)
 
     def same_class_neighbors(
         self, label: int, n_neighbors: int
     ) -> tuple[Float[Tensor, "own k"], Int[Tensor, "own k"]]:
         """For each row of the class distance and place of its nearest rows of the same class."""
-        own = self.of_class(label)
-        return self.neighbors(own, own, n_neighbors, skips_self=True)
+        return self._class_neighbors(label, n_neighbors, True)
+
+    @cached_property
+    def _class_neighbors(self) -> Callable[[int, int, bool], tuple[Tensor, Tensor]]:
+        """(label, n_neighbors, of the same class) -> neighbors, computed once for all batches."""
+
+        @cache
+        def found(label: int, n_neighbors: int, is_same: bool) -> tuple[Tensor, Tensor]:
+            own = self.of_class(label)
+            others = own if is_same else self.of_others(label)
+            return self.neighbors(own, others, n_neighbors, skips_self=is_same)
+
+        return found

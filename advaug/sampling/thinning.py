@@ -1,7 +1,7 @@
 """Which rows of a class can go: those far inside it, and those that look mislabelled.
 
-Both are told by members of the committee that never saw the row, and by how far an attack would
-have to carry it to the border.
+Members of the committee that never saw the row say how probable its label is, and the first-order
+adversarial distance says how far it lies from the decision boundary.
 """
 
 from collections.abc import Sequence

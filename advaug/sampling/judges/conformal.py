@@ -22,7 +22,7 @@ MOST_REFERENCES = 1000  # rows of a class that distances are measured to
 
 @dataclass
 class ConformalJudge(Judge, Parameters):
-    """What a synthetic row must hold to be kept.
+    """Accept a row by the probability of its label and by its distance to the class.
 
     Parameters
     ----------
@@ -89,5 +89,5 @@ class FittedConformalJudge(FittedJudge):
         """Judge rows whose label the voters give `probability`."""
         p_value = self.p_value(x)
         agrees = at_least(probability, self.judge.min_probability)
-        keeps = agrees & (p_value >= self.judge.alpha)  # a p-value is a ratio of counts
-        return Verdict(keeps, p_value)
+        accepts = agrees & (p_value >= self.judge.alpha)  # a p-value is a ratio of counts
+        return Verdict(accepts, p_value)

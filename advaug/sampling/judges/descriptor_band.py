@@ -20,19 +20,21 @@ LEAST = 0.1  # standard deviation of a class's feature below which its band is n
 
 @dataclass
 class DescriptorBandJudge(Judge, Parameters):
-    """A judge that refuses, besides, what is stranger than nearly all real rows are.
+    """A judge that also rejects rows with descriptors that hardly any real row has.
 
     A row is as strange as its strangest feature, in standard deviations of the class, max over k
     of |f_k - mean_k| / sd_k. Real rows are measured by the others of their class.
 
     Parameters
     ----------
-    judge : a judge that is asked too
-    columns : slice of the features
+    judge : a judge
+        A row must be accepted by it too.
+    columns : slice
+        The descriptors among the features.
     alpha : float in [0, 1]
-        Share of the real rows of all classes that are as strange as what is just refused. A class
-        of a dozen rows knows its band badly: of what is kept with the default 98.6 % were inside
-        the band that all rows of the class show (`python -m benchmarks.signals`).
+        Share of the real rows of all classes that would be rejected. The band of a class of a dozen
+        rows is uncertain: of the rows that the default accepts 98.6 % were inside the band that
+        all rows of the class show (`python -m benchmarks.signals`).
 
     Examples
     --------
@@ -83,7 +85,7 @@ def left_out(own: Float[Tensor, "own descriptors"]) -> Float[Tensor, " own"]:
 
 @dataclass(frozen=True)
 class FittedDescriptorBand(FittedJudge):
-    """A banded judge that has seen a class."""
+    """A `DescriptorBandJudge` that has seen a class."""
 
     inner: FittedJudge
     columns: slice
@@ -109,6 +111,6 @@ class FittedDescriptorBand(FittedJudge):
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
-        """The judge's verdict, kept where the row is inside the band too."""
+        """Rows that the inner judge accepts and that are inside the band."""
         verdict = self.inner.verdict(x, probability)
         return replace(verdict, accepts=verdict.accepts & self.is_inside(x))

@@ -1,7 +1,7 @@
-"""The full judge: families that were not attacked, and every sign, each beside real rows.
+"""The full judge: families that were not attacked, and row metrics, each beside real rows.
 
 A label is refused where the families are less sure of it than of nearly all real rows of the
-class, held out: whatever the overlap of the classes, so many real rows would be kept.
+class, held out: whatever the overlap of the classes, this share of real rows is accepted.
 """
 
 from collections.abc import Mapping
@@ -32,15 +32,15 @@ from advaug.sampling.judges.row_metrics import (
     novelty,
 )
 
-# Share of real rows whose label is refused. On 17 tables with classes of 50 rows or more, the
-# level that accepts 90 % of real rows held out wherever the classes can be told apart, and refuses
+# Share of real rows whose label is rejected. On 17 tables with classes of 50 rows or more, the
+# level that accepts 90 % of real rows held out wherever the classes can be told apart, and rejects
 # the most rows of other classes there (benchmarks/judge.py).
 LABEL_LEVEL = 0.06
 
 
 @dataclass
 class PanelJudge(Judge, Parameters):
-    """A judge that asks other model families and compares all answers with real rows'.
+    """A judge that queries other model families and compares each answer with those of real rows.
 
     Slower than `ConformalJudge` (several models a fold are trained) and independent of the nets
     that were attacked. It can be the sampler's judge, and it is the report's.
@@ -49,7 +49,7 @@ class PanelJudge(Judge, Parameters):
     ----------
     label_alpha : float in [0, 1]
         Least conformal p-value of the families' mean log-odds among held-out real rows of the
-        class: of those, a share of 1 - label_alpha is kept.
+        class: of those, a share of 1 - label_alpha is accepted.
     alpha : float in [0, 1]
         Least conformal p-value of the distance to the class, as in `ConformalJudge`.
     n_neighbors : int
@@ -144,7 +144,7 @@ class FittedPanelJudge(FittedJudge):
     def row_metrics(
         self, x: Float[Tensor, "batch width"], parent: Int[Tensor, " batch"] | None = None
     ) -> tuple[dict[str, Float[Tensor, " batch"]], Int[Tensor, " batch"]]:
-        """Every sign of new rows, and the real rows that were taken for their parents."""
+        """All metrics of new rows, and the real rows that were taken for their parents."""
         real = self.x[self.own]
         ancestor = self.ancestor(x, parent)
         log_odds = self.log_odds(x, ancestor)
@@ -176,7 +176,7 @@ class FittedPanelJudge(FittedJudge):
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
-        """Kept where neither the label nor the place is refused."""
+        """A row is accepted if neither its label nor its place is rejected."""
         metrics = {name: value.to(x.device) for name, value in self.row_metrics(x.cpu())[0].items()}
         accepts = metrics["label_p"] >= self.panel.label_alpha
         accepts &= metrics["plausibility_p"] >= self.panel.alpha

@@ -1,6 +1,6 @@
-"""Signs that a row is what its label says, each one number a row, from distances to real rows.
+"""Whether a row is what its label says: one number a row, from distances to real rows.
 
-Real rows are asked leaving themselves out, so that they are the control of what is made.
+The same number of a real row, which is left out while it is measured, is the control.
 """
 
 import torch
@@ -95,5 +95,5 @@ def ball(own: Float[Tensor, "own width"], k: int) -> Float[Tensor, " own"]:
 def guessed_parent(
     x: Float[Tensor, "batch width"], own: Float[Tensor, "own width"], places: Int[Tensor, " own"]
 ) -> Int[Tensor, " batch"]:
-    """The nearest real row of the class: the parent, where nobody wrote it down."""
+    """The nearest real row of the class: the parent where none is recorded."""
     return places[nearest(x, own, 1)[1][:, 0]]
