@@ -43,7 +43,7 @@ def under_attack(model, X, y, radius=0.5, **settings):
     return model.score(attack.fit(X, y).transform(X, y), y)
 
 
-# ---------------------------------------------------------------- oracles
+# ---------------------------------------------------------------- closed forms
 
 
 def test_without_an_attack_training_is_torchs_own():
@@ -107,7 +107,7 @@ def test_class_weights_are_repeated_rows():
     )
 
 
-# ---------------------------------------------------------------- what it buys
+# ---------------------------------------------------------------- what it gains
 
 
 def test_adversarial_training_resists_and_noise_of_the_same_radius_does_less():
@@ -269,11 +269,11 @@ def test_what_cannot_be_trained_is_refused_with_the_mend(settings, error, messag
 
 def test_a_single_class_is_refused():
     X, _ = problem()
-    with pytest.raises(ValueError, match="at least 2 classes, got 1 class"):
+    with pytest.raises(ValueError, match=r"at least 2 classes, got 1 class \(0\.0\)"):
         classifier().fit(X, np.zeros(len(X)))
 
 
-def test_a_pipeline_of_another_house_is_not_taken_for_a_net():
+def test_a_classifier_without_a_net_is_not_taken_for_one():
     X, y = problem()
     model = LogisticRegression().fit(X, y)
     attack = AdversarialTransformer(surrogate=model, attack=PGD(steps=2)).fit(X, y)

@@ -92,7 +92,7 @@ def test_a_robust_regressor_errs_less_under_attack_and_one_trained_on_noise_does
     assert errors["robust"] < 0.9 * errors["noise"]
 
 
-def test_shift_and_scale_of_y_are_no_matter():
+def test_shift_and_scale_of_y_do_not_matter():
     X, y = problem()
     one, other = (regressor().fit(X, target).predict(X) for target in (y, 1000 + y / 50))
     np.testing.assert_allclose(other, 1000 + one / 50, rtol=1e-4)
@@ -108,15 +108,15 @@ def test_parts_one_after_the_other_are_learnt_too():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"attack": "deepfool"}, "looks for a boundary between classes"),
         ({"module": nn.Linear(5, 2)}, r"module returns numbers of shape \(64, 2\)"),
         ({"loss": "free", "attack": "pgd"}, "leave attack='auto'"),
     ],
 )
-def test_what_cannot_be_trained_is_told(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_trained_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         regressor(**settings).fit(*problem())
 
 
