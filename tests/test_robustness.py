@@ -384,6 +384,24 @@ def test_crossed_rows_keep_each_cells_distribution_and_what_is_frozen():
     assert shares[4] == 0
 
 
+def test_of_signals_an_outlier_is_a_mixture_with_another_one():
+    X, y = np.random.default_rng(0).normal(size=(60, 1, 40)), np.arange(60) % 2
+    detector = UnknownDetector(training=QUICK, random_state=0).fit(X, y)
+    x = detector.adapter_.encode(X)
+    way = x[torch.randperm(60, generator=torch.Generator().manual_seed(0))] - x
+    move = detector._outliers(X, x, torch.Generator().manual_seed(0)) - x
+    is_other = way.flatten(1).norm(dim=1) > 0
+    share = ((move * way).flatten(1).sum(1) / way.square().flatten(1).sum(1))[is_other]
+    assert 0.2 < share.min() < 0.4 < 0.6 < share.max() < 0.8
+
+
+def test_the_score_is_the_log_odds_of_the_most_probable_known_class():
+    X, y = problem(100)
+    detector = UnknownDetector(training=QUICK, random_state=0).fit(X, y)
+    p = detector.net_.logits(X).softmax(1)[:, :-1].amax(1)
+    np.testing.assert_allclose(detector.score_samples(X), p.logit(), rtol=1e-6, atol=1e-6)
+
+
 def test_a_hidden_class_is_seen_better_than_by_the_largest_probability():
     (X, y), (X_test, y_test) = digits()
     areas = {"unknown": [], "largest": []}
