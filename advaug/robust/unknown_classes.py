@@ -30,7 +30,9 @@ class UnknownDetector(NetOutlierDetector):
     """A network with one extra class for out-of-distribution rows.
 
     The extra class is learnt from synthetic outliers. Each of them takes half of its cells from
-    another row of any class, so that single cells are as they were but do not fit together.
+    another row of any class, so that single cells are as they were but do not fit together. A
+    signal or a sequence, whose cells are in an order, is mixed with another one instead: the share
+    of the other one is between .3 and .7.
 
     Parameters
     ----------
@@ -130,7 +132,7 @@ class UnknownDetector(NetOutlierDetector):
         """One outlier of each row, rounded as its container rounds it."""
         space = self.adapter_.space()
         other = x[torch.randperm(len(x), generator=generator)]
-        if "ordered" in self.adapter_.provides:  # Such rows are crossed in pieces.
+        if "ordered" in self.adapter_.provides:
             share = 0.3 + 0.4 * torch.rand(len(x), generator=generator)
             crossed = space.mix(x, other, share)
         else:
