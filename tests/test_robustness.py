@@ -90,6 +90,15 @@ def test_all_models_of_a_display_are_measured_in_the_same_units():
         assert curve.attacked["LogisticRegression"] == alone.attacked["LogisticRegression"]
 
 
+def test_nets_with_codings_of_their_own_are_attacked_in_them():
+    X, y = problem()
+    net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0)
+    nets = {scale: clone(net).fit(X * scale, y) for scale in (1, 2)}
+    table = robustness_table(nets, X, y, attacks=["fgsm"], scoring="accuracy")
+    expected = [one.score(moved(one, X, y, 0.3), y) for one in nets.values()]
+    assert table["fgsm"].tolist() == expected
+
+
 def test_the_table_takes_any_model_and_has_its_lowest_score():
     X, y = problem(120)
     models = {

@@ -1,7 +1,7 @@
 """How well models resist an attack: their score against the radius, beside noise of that radius.
 
 All models are measured in the same units: those of the first one with a coding of its own, else
-those of the rows.
+those of the rows. Other models with a coding of their own are attacked in that.
 """
 
 import warnings
