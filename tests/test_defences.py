@@ -43,7 +43,7 @@ def under_attack(model, X, y, radius=0.5, **settings):
     return model.score(attack.fit(X, y).transform(X, y), y)
 
 
-# ---------------------------------------------------------------- oracles
+# ---------------------------------------------------------------- closed forms
 
 
 def test_without_an_attack_training_is_torchs_own():
@@ -107,7 +107,7 @@ def test_class_weights_are_repeated_rows():
     )
 
 
-# ---------------------------------------------------------------- what it buys
+# ---------------------------------------------------------------- what it gains
 
 
 def test_adversarial_training_resists_and_noise_of_the_same_radius_does_less():
@@ -163,8 +163,11 @@ def test_the_same_seed_gives_the_same_net_and_leaves_torchs_generator_alone():
     X, y = problem()
     module = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 2))
     state = torch.get_rng_state()
-    one, other = (classifier(module=module).fit(X, y).predict_proba(X) for _ in range(2))
+    one = classifier(module=module).fit(X, y).predict_proba(X)
     assert torch.equal(state, torch.get_rng_state())
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(1)
+        other = classifier(module=module).fit(X, y).predict_proba(X)
     assert np.array_equal(one, other)
     different = classifier(module=module, random_state=1).fit(X, y).predict_proba(X)
     assert not np.array_equal(one, different)
@@ -213,6 +216,27 @@ def test_parts_of_the_rows_one_after_the_other_are_learnt_too():
     assert model.score(X, names) > classifier(clean_weight=1).fit(X, names).score(X, names) - 0.05
     with pytest.raises(ValueError, match=r"y holds 'perhaps', .* partial_fit\(X, y, classes"):
         model.partial_fit(X[:2], ["perhaps", "no"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({"training": "auto"}, 1),
+        ({"training": Training(epochs=3, patience=1)}, 3),
+        ({"training": "auto", "loss": "free"}, 1),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_rows_is_passed_once_or_as_often_as_the_training_says(settings, epochs):
+    assert classifier(**settings).partial_fit(*problem()).n_iter_ == epochs
+
+
+def test_a_part_of_the_rows_is_learnt_at_half_of_the_peak_rate():
+    """AdamW's first step moves each weight by the learning rate."""
+    module, training = nn.Linear(6, 2), Training(learning_rate=0.01, weight_decay=0)
+    model = classifier(module=module, clean_weight=1, training=training)
+    moved = model.partial_fit(*problem(60)).net_.module.weight - module.weight
+    torch.testing.assert_close(moved.abs(), torch.full((2, 6), 0.005), rtol=1e-3, atol=0)
 
 
 def test_it_searches_and_stands_at_the_end_of_a_pipeline():
@@ -269,11 +293,11 @@ def test_what_cannot_be_trained_is_refused_with_the_mend(settings, error, messag
 
 def test_a_single_class_is_refused():
     X, _ = problem()
-    with pytest.raises(ValueError, match="at least 2 classes, got 1 class"):
+    with pytest.raises(ValueError, match=r"at least 2 classes, got 1 class \(0\.0\)"):
         classifier().fit(X, np.zeros(len(X)))
 
 
-def test_a_pipeline_of_another_house_is_not_taken_for_a_net():
+def test_a_classifier_without_a_net_is_not_taken_for_one():
     X, y = problem()
     model = LogisticRegression().fit(X, y)
     attack = AdversarialTransformer(surrogate=model, attack=PGD(steps=2)).fit(X, y)

@@ -1,4 +1,4 @@
-"""What may be handed in as `surrogate=`: fitted estimators, with and without a formula."""
+"""What may be given as `surrogate=`: fitted estimators, with and without a formula."""
 
 import warnings
 
@@ -55,7 +55,10 @@ FORMULAS = [
     RidgeClassifier(),
     SGDClassifier(random_state=0),
     LinearDiscriminantAnalysis(),
-    *(SVC(kernel=kernel, gamma=0.1) for kernel in ("rbf", "linear", "poly", "sigmoid")),
+    *(
+        SVC(kernel=kernel, gamma=0.1, max_iter=1000)
+        for kernel in ("rbf", "linear", "poly", "sigmoid")
+    ),
     *(
         MLPClassifier((8, 6), activation=gate, max_iter=20, random_state=0)
         for gate in ("relu", "tanh", "logistic")
@@ -106,16 +109,16 @@ def test_the_gradient_of_a_logistic_regression_is_exact():
     np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_answer_is_asked_only_if_it_says_what_predict_says():
+def test_a_method_is_queried_only_if_it_agrees_with_predict():
     X, y = rows()
     forest = RandomForestClassifier(10, random_state=0).fit(X, y)
     strict = FixedThresholdClassifier(forest, threshold=0.9, pos_label="b").fit(X, y)
     for model, response in ((forest, "predict_proba"), (strict, "predict")):
-        asked = QueriedEstimator(model).choose_response(X)
-        assert asked.response == response
-        says = asked.classes[asked.logits(X).argmax(1).numpy()]
-        assert np.array_equal(says, model.predict(X))
-        assert asked.queries == len(X)
+        queried = QueriedEstimator(model).choose_response(X)
+        assert queried.response == response
+        classes = queried.classes[queried.logits(X).argmax(1).numpy()]
+        assert np.array_equal(classes, model.predict(X))
+        assert queried.queries == len(X)
 
 
 def mixed(n=200):
@@ -177,10 +180,10 @@ def test_the_sampler_attacks_a_fitted_pipeline_and_clone_hands_it_on():
 
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
-def test_boosters_of_other_houses_are_asked(name):
-    house = pytest.importorskip(name, exc_type=ImportError)
+def test_boosters_of_other_libraries_are_queried(name):
+    library = pytest.importorskip(name, exc_type=ImportError)
     X, y = rows()
-    make = house.XGBClassifier if name == "xgboost" else house.LGBMClassifier
+    make = library.XGBClassifier if name == "xgboost" else library.LGBMClassifier
     extra = {"verbose": -1} if name == "lightgbm" else {}
     model = make(n_estimators=5, n_jobs=1, **extra).fit(X, (y == "b").astype(int))
     with warnings.catch_warnings():
@@ -220,7 +223,7 @@ def test_a_sampler_refuses_a_model_of_other_classes():
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(1), nn.Sigmoid()], ids=str)
-def test_a_net_that_gives_probabilities_is_found_out_and_its_logs_are_attacked(last):
+def test_of_a_net_that_returns_probabilities_the_logarithms_are_attacked(last):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         body = nn.Linear(5, 3 if isinstance(last, nn.Softmax) else 1)

@@ -12,12 +12,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from advaug.adapters import TabularAdapter
-from advaug.attacks import BIM
+from advaug.attacks import BIM, PGD
 from advaug.core.norms import steepest
 from advaug.models.optimizer import gradients_of
 from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier, AdversarialRegressor
-from advaug.robust.losses import Classification, RobustLoss
+from advaug.robust.losses import Classification, RobustLoss, trades_penalty, vat_penalty
 
 QUICK = Training(epochs=15, learning_rate=0.01)
 
@@ -92,10 +92,23 @@ def test_a_robust_regressor_errs_less_under_attack_and_one_trained_on_noise_does
     assert errors["robust"] < 0.9 * errors["noise"]
 
 
-def test_shift_and_scale_of_y_are_no_matter():
+def test_shift_and_scale_of_y_do_not_matter():
     X, y = problem()
     one, other = (regressor().fit(X, target).predict(X) for target in (y, 1000 + y / 50))
     np.testing.assert_allclose(other, 1000 + one / 50, rtol=1e-4)
+
+
+def test_one_number_for_all_rows_is_learnt_too():
+    X, _ = problem(60)
+    np.testing.assert_allclose(regressor().fit(X, np.full(60, 7.0)).predict(X), 7, atol=0.1)
+
+
+def test_without_a_name_rows_are_attacked_as_in_training():
+    X, y = problem(60)
+    model = regressor(loss="trades").fit(X, y)
+    moved, again, once = (model.attack_rows(X, y, attack=a) for a in (None, PGD(steps=5), "fgsm"))
+    assert np.array_equal(moved, again)
+    assert not np.array_equal(moved, once)
 
 
 def test_parts_one_after_the_other_are_learnt_too():
@@ -108,15 +121,15 @@ def test_parts_one_after_the_other_are_learnt_too():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"attack": "deepfool"}, "looks for a boundary between classes"),
         ({"module": nn.Linear(5, 2)}, r"module returns numbers of shape \(64, 2\)"),
         ({"loss": "free", "attack": "pgd"}, "leave attack='auto'"),
     ],
 )
-def test_what_cannot_be_trained_is_told(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_cannot_be_trained_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         regressor(**settings).fit(*problem())
 
 
@@ -167,6 +180,23 @@ def test_two_passes_give_the_gradient_of_three():
         loss.gradients(rows, weights), gradients_of(loss(rows), weights), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_only_trades_has_a_gradient_at_the_rows_themselves():
+    before, after = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    before.requires_grad_(True)
+    loss, y = Classification(), torch.zeros(4)
+    assert trades_penalty(loss, before, after, y).requires_grad
+    assert not vat_penalty(loss, before, after, y).requires_grad
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "trades", "vat"])
+def test_moved_rows_lie_within_the_radius_of_their_own(kind):
+    with torch.random.fork_rng(devices=[]):
+        loss, _ = loss_of(kind, 0.5)
+    size = (loss.attack_rows(loss.x, loss.y) - loss.x).abs().amax(1)
+    assert size.max() < 0.2 + 1e-6
+    assert size.min() > 0.1
 
 
 def test_free_training_moves_on_by_a_whole_radius_at_each_replay():

@@ -12,7 +12,6 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -91,19 +90,28 @@ def test_all_models_of_a_display_are_measured_in_the_same_units():
         assert curve.attacked["LogisticRegression"] == alone.attacked["LogisticRegression"]
 
 
-def test_the_table_asks_any_model_and_names_the_worst_attack():
+def test_nets_with_codings_of_their_own_are_attacked_in_them():
+    X, y = problem()
+    net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0)
+    nets = {scale: clone(net).fit(X * scale, y) for scale in (1, 2)}
+    table = robustness_table(nets, X, y, attacks=["fgsm"], scoring="accuracy")
+    expected = [one.score(moved(one, X, y, 0.3), y) for one in nets.values()]
+    assert table["fgsm"].tolist() == expected
+
+
+def test_the_table_takes_any_model_and_has_its_lowest_score():
     X, y = problem(120)
     models = {
         "tree": DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y),
         "net": AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X, y),
     }
-    asking = Square(steps=30)
-    table = robustness_table(models, X, y, attacks=[asking, "noise"], radius=0.5)
+    queries = Square(steps=30)
+    table = robustness_table(models, X, y, attacks=[queries, "noise"], radius=0.5)
     assert isinstance(table, pd.DataFrame)
     assert table["estimator"].tolist() == ["tree", "net"]
-    assert (table["worst"] == table[[str(asking), "noise"]].min(axis=1)).all()
-    assert (table[str(asking)] < table["clean"]).all()
-    assert (table[str(asking)] < table["noise"]).all()
+    assert (table["worst"] == table[[str(queries), "noise"]].min(axis=1)).all()
+    assert (table[str(queries)] < table["clean"]).all()
+    assert (table[str(queries)] < table["noise"]).all()
 
 
 def test_a_surrogate_is_attacked_in_the_models_place():
@@ -139,7 +147,7 @@ def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies():
     assert model.n_rows_ == [300, 600]
 
 
-def test_the_weights_of_the_rows_go_to_their_children():
+def test_an_adversarial_row_has_the_weight_of_its_parent():
     X, y = problem()
     weight = np.random.default_rng(0).random(len(y))
     seen = []
@@ -149,13 +157,14 @@ def test_the_weights_of_the_rows_go_to_their_children():
             seen.append(sample_weight)
             return super().fit(X, y, sample_weight)
 
-    AugmentedClassifier(Watching(), n_rounds=1, random_state=0).fit(X, y, sample_weight=weight)
+    mover = AdversarialTransformer(attack="noise")
+    AugmentedClassifier(Watching(), mover, n_rounds=1).fit(X, y, sample_weight=weight)
     assert_array_equal(seen[1], np.tile(weight, 2))
     with config_context(enable_metadata_routing=True):
         inner = Watching().set_fit_request(sample_weight=True)
         whole = make_pipeline(
             StandardScaler().set_fit_request(sample_weight=False),
-            AugmentedClassifier(inner, n_rounds=1),
+            AugmentedClassifier(inner, mover, n_rounds=1),
         )
         whole.fit(X, y, sample_weight=weight)
     assert_array_equal(seen[-1], np.tile(weight, 2))
@@ -172,7 +181,7 @@ def test_a_sampler_attacks_the_estimator_of_each_round():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_rounds_make_a_net_of_another_house_harder_to_turn_at_no_cost():
+def test_after_the_rounds_a_net_of_scikit_learn_resists_more_at_no_cost():
     X, y = problem(500)
     train, test = slice(0, 300), slice(300, None)
     plain = MLPClassifier((50,), max_iter=300, random_state=0).fit(X[train], y[train])
@@ -230,14 +239,14 @@ def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
     np.testing.assert_allclose(student.predict_proba(X), teacher.predict_proba(X), atol=0.01)
 
 
-def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
+def test_the_teacher_is_queried_between_the_rows_too_and_in_their_own_container():
     X, y = problem()
     frame = pd.DataFrame(X, columns=list("abcde")).assign(kind=np.where(X[:, 0] > 0, "u", "v"))
-    asked = []
+    queried = []
 
     class Teacher(LogisticRegression):
         def predict_proba(self, X):
-            asked.append(X)
+            queried.append(X)
             return super().predict_proba(X[list("abcde")])
 
         def fit(self, X, y):
@@ -245,10 +254,10 @@ def test_a_student_is_taught_between_the_rows_too_and_in_their_own_container():
 
     teacher = FrozenEstimator(Teacher().fit(frame, y))
     DistilledClassifier(teacher, n_mixtures=2, training=QUICK, random_state=0).fit(frame, y)
-    assert [len(rows) for rows in asked] == [300, 300, 300]
-    assert all((rows.dtypes == frame.dtypes).all() for rows in asked)
-    assert not np.allclose(asked[1]["a"], asked[2]["a"])
-    for rows in asked[1:]:
+    assert [len(rows) for rows in queried] == [300, 300, 300]
+    assert all((rows.dtypes == frame.dtypes).all() for rows in queried)
+    assert not np.allclose(queried[1]["a"], queried[2]["a"])
+    for rows in queried[1:]:
         assert (rows[list("abcde")].max() <= frame[list("abcde")].max()).all()
 
 
@@ -301,6 +310,11 @@ def test_a_rejecting_classifier_gives_its_label_where_the_detector_says_so():
     assert set(numbers.fit(X, y).predict(X)) <= {0, 1, "?"}
 
 
+def test_a_detector_that_is_no_instance_is_refused():
+    with pytest.raises(TypeError, match=r"write detector=AdversarialDetector\(\)"):
+        RejectingClassifier(LogisticRegression(), AdversarialDetector).fit(*problem())
+
+
 def test_a_reject_label_that_is_a_class_is_refused():
     X, y = problem()
     with pytest.raises(ValueError, match="reject_label=1 is a class of y"):
@@ -308,17 +322,18 @@ def test_a_reject_label_that_is_a_class_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (lambda model: (model,), "must be a list or dict"),
         (lambda model: ([model], "pgd"), "attacks must be a list"),
         (lambda model: ([clone(model)],), "not fitted"),
+        (lambda model: ([clone(model)], ["pdg"]), "attack='pdg' is not known; did you mean 'pgd'"),
     ],
 )
-def test_what_cannot_be_measured_is_told(given, told):
+def test_what_cannot_be_measured_is_refused(given, message):
     X, y = make_classification(60, 6, random_state=0)
     models, *attacks = given(LogisticRegression().fit(X, y))
-    with pytest.raises((TypeError, NotFittedError), match=told):
+    with pytest.raises((TypeError, ValueError), match=message):
         robustness_table(models, X, y, **({"attacks": attacks[0]} if attacks else {}))
 
 
@@ -329,13 +344,13 @@ def test_the_estimator_that_cannot_read_the_rows_is_named():
         robustness_table(models, X, y)
 
 
-# ---------------------------------------------------------------- texts, and rows all alike
+# ---------------------------------------------------------------- texts, and equal rows
 
 TEXTS = ["a quick dog", "a slow cat", "the dog", "the cat"] * 10
 IS_DOG = np.array(["dog" in text for text in TEXTS])
 
 
-def test_texts_are_attacked_by_edits_where_nobody_names_an_attack():
+def test_texts_are_attacked_by_edits_where_no_attack_is_named():
     model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(TEXTS, IS_DOG)
     table = robustness_table({"words": model}, TEXTS, IS_DOG, radius=1.0)
     assert table["clean"][0] == 1
@@ -350,7 +365,7 @@ def test_a_student_learns_texts_and_mixtures_of_them_from_a_pipeline():
     assert student.fit(TEXTS, IS_DOG).score(TEXTS, IS_DOG) > 0.9
 
 
-def test_rows_all_alike_make_no_groups_to_attack():
+def test_equal_rows_cannot_be_split_into_clusters():
     with pytest.raises(ValueError, match=r"all rows of X are the same row.* pass y"):
         AdversarialDetector().fit(np.ones((40, 3)))
 
@@ -376,6 +391,24 @@ def test_crossed_rows_keep_each_cells_distribution_and_what_is_frozen():
     shares = changed[:, numbers].float().mean(0)
     assert ((shares[:4] - 0.5).abs() < 0.1).all()
     assert shares[4] == 0
+
+
+def test_of_signals_an_outlier_is_a_mixture_with_another_one():
+    X, y = np.random.default_rng(0).normal(size=(60, 1, 40)), np.arange(60) % 2
+    detector = UnknownDetector(training=QUICK, random_state=0).fit(X, y)
+    x = detector.adapter_.encode(X)
+    way = x[torch.randperm(60, generator=torch.Generator().manual_seed(0))] - x
+    move = detector._outliers(X, x, torch.Generator().manual_seed(0)) - x
+    is_other = way.flatten(1).norm(dim=1) > 0
+    share = ((move * way).flatten(1).sum(1) / way.square().flatten(1).sum(1))[is_other]
+    assert 0.2 < share.min() < 0.4 < 0.6 < share.max() < 0.8
+
+
+def test_the_score_is_the_log_odds_of_the_most_probable_known_class():
+    X, y = problem(100)
+    detector = UnknownDetector(training=QUICK, random_state=0).fit(X, y)
+    p = detector.net_.logits(X).softmax(1)[:, :-1].amax(1)
+    np.testing.assert_allclose(detector.score_samples(X), p.logit(), rtol=1e-6, atol=1e-6)
 
 
 def test_a_hidden_class_is_seen_better_than_by_the_largest_probability():

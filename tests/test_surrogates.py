@@ -58,7 +58,7 @@ def exclusive_or():
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
-def test_folds_deal_every_class_out_evenly(folds):
+def test_each_class_has_an_equal_share_in_every_fold(folds):
     y = torch.tensor([0] * 31 + [1] * 8 + [2] * 2)[torch.randperm(41, generator=source())]
     fold = stratified_folds(y, folds, source())
     for label in range(3):
@@ -87,10 +87,10 @@ def test_a_class_that_only_the_members_fold_has_is_left_out():
     assert set(rows[:, 1].unique().tolist()) == {0, 3}
 
 
-def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
+def test_members_memorise_random_labels_but_held_out_members_only_guess():
     x = torch.randn((90, 12), generator=source(2))
     y = torch.randint(2, (90,), generator=source(3))
-    by_heart = Ensemble(
+    memorising = Ensemble(
         2,
         3,
         32,
@@ -100,7 +100,7 @@ def test_members_learn_random_labels_by_heart_but_strangers_only_guess():
         label_smoothing=0.0,
         noise_std=0.0,
     )
-    committee = fit(by_heart, x, y)
+    committee = fit(memorising, x, y)
     right = (committee.member_logits(x).argmax(-1) == y).float()
     knows = committee.fold_of_member[:, None] != committee.fold_of_row
     assert right[knows].mean() > 0.97
@@ -118,7 +118,7 @@ def test_the_committee_learns_what_no_line_can(exclusive_or):
     assert (held_out.argmax(1) == y).float().mean() > 0.9
 
 
-def test_training_is_said_by_the_generators_seed_alone(exclusive_or):
+def test_training_depends_on_the_generators_seed_alone(exclusive_or):
     x, y, _ = exclusive_or
     brief = Ensemble(n_repeats=1, hidden_width=8, max_iter=10)
     state = torch.get_rng_state()
@@ -180,10 +180,10 @@ def test_adamw_is_torchs_over_20_steps():
             torch.testing.assert_close(weight, expected.detach(), rtol=1e-5, atol=1e-6)
 
 
-# ---------------------------------------------------------------- leading directions
+# ---------------------------------------------------------------- principal components
 
 
-def test_leading_directions_are_the_principal_ones_brought_to_one_size():
+def test_principal_components_are_uncorrelated_and_the_large_ones_have_one_size():
     x = torch.randn(400, 5, generator=source(0)) * torch.tensor([3.0, 2.0, 1.0, 0.5, 0.01])
     x = x - x.mean(0)
     turned = x @ principal_components(x, 4)
@@ -194,7 +194,7 @@ def test_leading_directions_are_the_principal_ones_brought_to_one_size():
     torch.testing.assert_close(correlation, torch.diag(size.square()), rtol=0, atol=1e-4)
 
 
-def test_directions_keep_nets_from_learning_rare_rows_by_heart():
+def test_principal_components_keep_nets_from_memorising_rare_rows():
     generator = source(3)
     y = torch.arange(300) < 24
     hidden = torch.randn(300, 3, generator=generator) + 1.5 * y[:, None]
@@ -212,10 +212,10 @@ def test_directions_keep_nets_from_learning_rare_rows_by_heart():
     assert ranked(8) > ranked(None)
 
 
-# ---------------------------------------------------------------- asking
+# ---------------------------------------------------------------- predictions
 
 
-def test_held_out_logits_are_each_rows_strangers_mean(exclusive_or):
+def test_held_out_logits_are_the_mean_of_each_rows_held_out_members(exclusive_or):
     x, _, committee = exclusive_or
     expected = torch.stack(
         [
@@ -243,8 +243,8 @@ def test_taken_members_are_the_members(exclusive_or):
     torch.testing.assert_close(taken.member_logits(x), committee.member_logits(x)[some])
     assert torch.equal(taken.fold_of_member, committee.fold_of_member[some])
     for fold in range(3):
-        strangers = committee.held_out_members(fold)
-        assert strangers.fold_of_member.tolist() == [fold, fold]
+        held_out = committee.held_out_members(fold)
+        assert held_out.fold_of_member.tolist() == [fold, fold]
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 4])
@@ -309,7 +309,7 @@ def assert_same_state(before, after):
         assert torch.equal(value, after[2][name]), name
 
 
-def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
+def test_a_frozen_module_is_in_eval_mode_and_asks_for_no_gradient(module):
     before = state(module)
     with TorchModel(module).frozen() as model:
         inside = model.module
@@ -319,7 +319,7 @@ def test_inside_frozen_all_is_in_eval_mode_and_nothing_wants_a_gradient(module):
     assert_same_state(before, state(module))
 
 
-def test_an_attacked_module_is_given_back_as_it_was(module):
+def test_an_attacked_module_is_afterwards_as_it_was(module):
     before = state(module)
     x = torch.rand((8, 4), generator=source()).requires_grad_(True)
     objective = Odds(TorchModel(module).logits, torch.arange(8) % 3)
@@ -329,7 +329,7 @@ def test_an_attacked_module_is_given_back_as_it_was(module):
     assert torch.equal(TorchModel(module).logits(x), copy.deepcopy(module).eval()(x))
 
 
-def test_an_error_inside_gives_the_module_back_too(module):
+def test_after_an_error_the_module_is_as_it_was_too(module):
     before = state(module)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         TorchModel(module).logits(torch.rand(8, 5))
@@ -337,7 +337,7 @@ def test_an_error_inside_gives_the_module_back_too(module):
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 1)])
-def test_a_single_logit_is_worth_the_two_of_two_classes(shape):
+def test_a_single_logit_stands_for_the_two_of_two_classes(shape):
     z = torch.linspace(-3, 3, 5)
     label = torch.tensor([0, 1, 0, 1, 1])
     one = TorchModel(Fixed(z.reshape(shape))).logits(z)
@@ -358,10 +358,10 @@ class Fixed(nn.Module):
 
 
 def test_copies_share_the_module(module):
-    borrowed = TorchModel(module)
-    assert copy.deepcopy(borrowed).module is module
-    assert copy.deepcopy({"model": borrowed})["model"].module is module
-    assert clone(borrowed, safe=False).module is module
+    model = TorchModel(module)
+    assert copy.deepcopy(model).module is module
+    assert copy.deepcopy({"model": model})["model"].module is module
+    assert clone(model, safe=False).module is module
 
 
 def test_rows_come_back_in_their_own_dtype(module):
@@ -419,7 +419,7 @@ def test_a_model_says_what_it_provides():
             assert same is model
 
 
-def test_a_stranger_who_inherits_has_the_defaults():
+def test_a_class_that_inherits_from_the_protocol_has_its_defaults():
     class Constant(AttackedModel):
         def encoded_logits(self, coding, rows, seed):
             return lambda x: x.new_zeros(len(x), 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 from advaug.core.problem import Attack
 from advaug.estimators.validation import target_of
 from advaug.models.protocol import Array
-from advaug.robust.losses import UNKNOWN, Classification, LossName
+from advaug.robust.losses import UNLABELLED, Classification, LossName
 from advaug.robust.nets import (
     AdapterParameter,
     Device,
@@ -22,6 +22,7 @@ from advaug.robust.nets import (
     TrainingParameter,
 )
 from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
+from advaug.robust.wrapped import refuse_one_class
 
 
 class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
@@ -185,15 +186,14 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         return self._train(X, codes, len(self.classes_), weight, is_partial=True)
 
     def _encode_labels(self, y: Array, labels: Any) -> Tensor:
-        """The codes of y among the classes in `labels`; UNKNOWN for a row without a label."""
+        """The codes of y among the classes in `labels`; UNLABELLED for a row without a label."""
         classes = np.unique(labels)
         if self.loss == "vat" and len(classes) > 2 and classes[0] == -1:
             classes = classes[1:]
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes[0]!r})")
+        refuse_one_class(classes)
         codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
         is_unknown = classes[codes] != y
-        codes[is_unknown] = UNKNOWN
+        codes[is_unknown] = UNLABELLED
         if self.loss == "vat":
             is_unknown &= y != -1
         if is_unknown.any():
@@ -206,7 +206,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
 
     def _row_weights(self, codes: Tensor) -> Tensor:
         """A weight for each row, with a mean of 1 over the rows with a label."""
-        is_known = codes != UNKNOWN
+        is_known = codes != UNLABELLED
         labels = self.classes_[codes[is_known].numpy()]
         of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
         weight = torch.ones(len(codes))

@@ -10,17 +10,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from torch import nn
 
-from advaug import containers
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import is_given
 from advaug.estimators.choices import choose_attack, refuse_unfit
-from advaug.estimators.validation import (
-    check_rows,
-    learnt_coding,
-    new_generator,
-    refuse_classes,
-    target_of,
-)
+from advaug.estimators.validation import learnt_coding, new_generator
 from advaug.models.training import Training
 from advaug.registry import ATTACKS
 from advaug.robust.classifier import AdversarialClassifier
@@ -37,7 +30,6 @@ from advaug.robust.nets import (
     NetWithCoding,
     RandomState,
     TrainingParameter,
-    choose_training,
 )
 from advaug.robust.robustness import adversarial_rows
 from advaug.sampling.domain import FittedAdapter
@@ -141,11 +133,7 @@ class AdversarialDetector(NetOutlierDetector):
         y : labels (n,), optional
             The attack goes against them, and surrogate="auto" learns them.
         """
-        refuse_classes(self)
-        self._validate_params()
-        training = choose_training(self.training)
-        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
-        y = None if y is None else target_of(X, y)
+        X, y, training = self._check(X, y)
         random_state = check_random_state(self.random_state)
         generator, seed = new_generator(random_state), int(random_state.randint(2**31 - 1))
         self.adapter_ = learnt_coding(self.adapter, X, self.surrogate)
@@ -173,8 +161,7 @@ class AdversarialDetector(NetOutlierDetector):
 
     def _refuse_unfit_attack(self, training: Training) -> None:
         """ValueError if a plain net that is still to be trained cannot be attacked so."""
-        is_auto = isinstance(self.attack, str) and self.attack == "auto"
-        if not is_auto and not is_given(self.surrogate):
+        if self.attack != "auto" and not is_given(self.surrogate):
             attack = choose_attack(self.attack)
             refuse_unfit("attack", attack, self.adapter_, training, ATTACKS)
 

@@ -12,8 +12,6 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.core.norms import draw
-from advaug.core.row_random import RowRandom
 from advaug.estimators.validation import (
     check_rows,
     learnt_coding,
@@ -31,6 +29,7 @@ from advaug.robust.nets import (
     TrainingParameter,
     choose_training,
     new_net,
+    rounded_rows,
     train_net,
 )
 from advaug.robust.wrapped import labels_of
@@ -166,13 +165,10 @@ class DistilledClassifier(NetClassifierMixin, ClassifierMixin, MetaEstimatorMixi
         """Encoded rows and the teacher's probabilities, at X and at mixtures of its rows."""
         x, space = self.adapter_.encode(X), self.adapter_.space()
         rows, probability = [x], [self.teacher_.predict_proba(X)]
-        unbounded = torch.full((len(x),), torch.inf)
         for _ in range(self.n_mixtures):
             other = x[torch.randperm(len(x), generator=generator)]
             mixed = space.mix(x, other, torch.rand(len(x), generator=generator) / 2)
-            noise = draw(x, RowRandom.from_generator(len(x), generator))
-            snapped = space.snap(mixed, x, unbounded, noise)
-            new = self.adapter_.decode(snapped, x, X)
+            new = rounded_rows(mixed, x, X, self.adapter_, generator)
             rows.append(self.adapter_.encode(new))
             probability.append(self.teacher_.predict_proba(new))
         return torch.cat(rows), torch.from_numpy(np.concatenate(probability, dtype=np.float64))

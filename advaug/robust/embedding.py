@@ -99,5 +99,5 @@ def moved_embedding(net: nn.Module, move: Tensor | None) -> Iterator[list[Tensor
 def loss_in_embedding(loss: RobustLoss, coding: Any, attack: Any) -> RobustLoss | EmbeddingLoss:
     """The loss that moves embeddings, where rows are sequences, the net embeds them, and
     attack="auto"; else the loss itself."""
-    is_auto = isinstance(attack, str) and attack == "auto" and "edits" in coding.provides
+    is_auto = attack == "auto" and "edits" in coding.provides
     return EmbeddingLoss(loss) if is_auto and embedding_of(loss.net) is not None else loss

@@ -35,7 +35,7 @@ from advaug.models.training import Loss
 LossName = Literal["adversarial", "free", "trades", "vat"]
 # At the row itself a difference is flat: an attack on it starts at this share of the radius.
 START_SHARE = 1e-2
-UNKNOWN = -1  # The code of a row without a label.
+UNLABELLED = -1  # The code of a row without a label.
 FREE_REPLAYS = 4  # Default number of training steps on each batch in free training.
 
 
@@ -71,10 +71,10 @@ class Classification:
     """Cross-entropy, and the divergence of two distributions."""
 
     def n_labelled(self, y: Tensor) -> Tensor:
-        return (y != UNKNOWN).sum()
+        return (y != UNLABELLED).sum()
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(logits, y, reduction="none", ignore_index=UNKNOWN)
+        return cross_entropy(logits, y, reduction="none", ignore_index=UNLABELLED)
 
     def difference(self, before: Tensor, after: Tensor) -> Tensor:
         return divergence(before, after)
@@ -166,7 +166,7 @@ class RobustLoss(TensorFields, Loss):
     x : Tensor (rows, ...)
         All encoded rows.
     y : Tensor (rows,)
-        Their targets: numbers, or class codes (UNKNOWN for a row without a label).
+        Their targets: numbers, or class codes (UNLABELLED for a row without a label).
     weight : Tensor (rows,)
         Their weights, with a mean of 1 over the rows with a label.
     task : `Task`

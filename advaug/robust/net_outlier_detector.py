@@ -13,11 +13,25 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.features import Features
-from advaug.estimators.validation import SharesModels, check_rows, reads_anything
-from advaug.models.committee import FLAT, stratified_folds
+from advaug.estimators.validation import (
+    SharesModels,
+    check_rows,
+    reads_anything,
+    refuse_classes,
+    target_of,
+)
+from advaug.models.committee import FLAT
 from advaug.models.protocol import Array
 from advaug.models.training import CrossEntropyLoss, SmallNet, Training
-from advaug.robust.nets import NET_CONSTRAINTS, Device, NetWithCoding, train_net
+from advaug.robust.nets import (
+    NET_CONSTRAINTS,
+    Device,
+    NetWithCoding,
+    TrainingParameter,
+    choose_training,
+    split_off_a_fold,
+    train_net,
+)
 from advaug.sampling.domain import Coding
 
 CV = 5  # One fold of so many sets the threshold.
@@ -52,11 +66,12 @@ class ActivationReader:
 class NetOutlierDetector(OutlierMixin, SharesModels, BaseEstimator):
     """An outlier detector whose net has a last logit for outliers and others for known rows.
 
-    `_fit_net` and `_set_threshold` fit it on inputs that a reader makes of rows. No method is meant
-    to be overridden.
+    `_check`, `_fit_net` and `_set_threshold` are the steps of `fit`; the net's inputs are what
+    `_reader` makes of rows. No method is meant to be overridden.
     """
 
     false_alarm_rate: float
+    training: TrainingParameter
     device: Device
     net_: NetWithCoding
     offset_: float
@@ -66,6 +81,14 @@ class NetOutlierDetector(OutlierMixin, SharesModels, BaseEstimator):
         tags = reads_anything(super().__sklearn_tags__())
         tags.input_tags.sparse = True
         return tags
+
+    def _check(self, X: Any, y: Any) -> tuple[Any, Array | None, Training]:
+        """Rows, labels if there are any, and the settings of the training."""
+        refuse_classes(self)
+        self._validate_params()
+        training = choose_training(self.training)
+        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
+        return X, None if y is None else target_of(X, y), training
 
     def _fit_net(
         self,
@@ -111,7 +134,6 @@ class NetOutlierDetector(OutlierMixin, SharesModels, BaseEstimator):
 
 def split_rows(strata: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Numbers of the rows to train on, and of those to set the threshold on; all for few rows."""
-    fold = stratified_folds(strata, CV, generator)
-    if len(strata) < MIN_ROWS:
-        return torch.arange(len(strata)), torch.arange(len(strata))
-    return (fold != 0).nonzero()[:, 0], (fold == 0).nonzero()[:, 0]
+    known, held_out = split_off_a_fold(strata, CV, generator)
+    every = torch.arange(len(strata))
+    return (every, every) if len(every) < MIN_ROWS else (known, held_out)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.devices import resolve
+from advaug.core.norms import draw
+from advaug.core.row_random import RowRandom
 from advaug.estimators.attacked_model import check_logits
 from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
 from advaug.models.committee import stratified_folds
@@ -164,6 +166,19 @@ def check_one_output(module: nn.Module, rows: Tensor) -> None:
         )
 
 
+def rounded_rows(new: Tensor, x: Tensor, X: Any, coding: Coding, generator: torch.Generator) -> Any:
+    """Encoded rows that are made of those of X, in X's container and rounded as it rounds them."""
+    unbounded = torch.full((len(x),), torch.inf)
+    noise = draw(x, RowRandom.from_generator(len(x), generator))
+    return coding.decode(coding.space().snap(new, x, unbounded, noise), x, X)
+
+
+def split_off_a_fold(strata: Tensor, cv: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Numbers of all rows but one fold's, and of that fold's, which has its share of each class."""
+    fold = stratified_folds(strata, cv, generator)
+    return (fold != 0).nonzero()[:, 0], (fold == 0).nonzero()[:, 0]
+
+
 def choose_training(training: TrainingParameter) -> Training:
     """The training given, or the default one; ValueError if no net can be trained with it."""
     training = Training() if isinstance(training, str) else training
@@ -188,8 +203,7 @@ def train_net(
     rows, validation_rows = torch.arange(len(strata)), None
     if training.patience:
         cv = max(round(1 / training.validation_fraction), 2)
-        fold = stratified_folds(strata, cv, generator)
-        rows, validation_rows = (fold != 0).nonzero()[:, 0], (fold == 0).nonzero()[:, 0]
+        rows, validation_rows = split_off_a_fold(strata, cv, generator)
     if not len(rows) or (validation_rows is not None and not len(validation_rows)):
         raise ValueError(
             f"{len(strata)} rows are too few to hold some of them out: leave out patience"

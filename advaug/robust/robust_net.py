@@ -105,7 +105,7 @@ class RobustNet(SharesModels, BaseEstimator):
 
     @property
     def _is_auto(self) -> bool:
-        return isinstance(self.attack, str) and self.attack == "auto"
+        return self.attack == "auto"
 
     def _chosen_attack(self) -> Attack:
         """The attack named or given, or the default."""

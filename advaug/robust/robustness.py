@@ -1,7 +1,7 @@
 """How well models resist an attack: their score against the radius, beside noise of that radius.
 
 All models are measured in the same units: those of the first one with a coding of its own, else
-those of the rows.
+those of the rows. Other models with a coding of their own are attacked in that.
 """
 
 import warnings
@@ -17,6 +17,7 @@ from advaug import containers
 from advaug.core.drawing import COLOURS, INK, as_label, dress, new_axes
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import own_coding
+from advaug.estimators.choices import choose_attack
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
 from advaug.models.protocol import Array
@@ -70,21 +71,20 @@ def name_estimators(estimators: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class AttackBenchmark:
-    """The rows on which models are attacked and scored, and the settings of it."""
+    """Models by name, the rows on which they are attacked and scored, and the settings of it."""
 
+    models: dict[str, Any]
     X: Any
     y: Any
     norm: float
-    scoring: Scoring
+    scorer: Callable[[Any, Any, Any], float]
     adapter: FittedAdapter
     random_state: RandomState
 
-    def score(
-        self, name: str, model: Any, attack: Any, radius: float, surrogate: Any = None
-    ) -> float:
+    def score(self, name: str, attack: Any, radius: float, surrogate: Any = None) -> float:
         """The score of a model on the rows after an attack; errors name the model."""
         try:
-            return self._score(model, attack, radius, surrogate)
+            return self._score(self.models[name], attack, radius, surrogate)
         except (ValueError, TypeError) as error:
             error.args = (f"estimator {name!r}: {error}", *error.args[1:])
             raise
@@ -92,9 +92,8 @@ class AttackBenchmark:
     def _score(self, model: Any, attack: Any, radius: float, surrogate: Any) -> float:
         if hasattr(model, "fit"):
             check_is_fitted(model)
-        scorer = get_scorer(self.scoring)
         if not radius:
-            return float(scorer(model, self.X, self.y))
+            return float(self.scorer(model, self.X, self.y))
         attacked = model if surrogate is None else surrogate
         moved = adversarial_rows(
             attacked,
@@ -107,7 +106,7 @@ class AttackBenchmark:
             adapter=self.adapter if own_coding(attacked) is None else "auto",
             random_state=self.random_state,
         )
-        return float(scorer(model, moved, self.y))
+        return float(self.scorer(model, moved, self.y))
 
 
 class RobustnessDisplay:
@@ -204,14 +203,14 @@ class RobustnessDisplay:
         """
         models = name_estimators(estimators)
         adapter = common_adapter([*models.values(), surrogate], adapter, X)
-        benchmark = AttackBenchmark(X, y, norm, scoring, adapter, random_state)
+        benchmark = AttackBenchmark(models, X, y, norm, get_scorer(scoring), adapter, random_state)
 
         def curves(attack: str | Attack, surrogate: Any) -> dict[str, Array]:
             return {
                 name: np.array(
-                    [benchmark.score(name, model, attack, radius, surrogate) for radius in radii]
+                    [benchmark.score(name, attack, radius, surrogate) for radius in radii]
                 )
-                for name, model in models.items()
+                for name in models
             }
 
         name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
@@ -256,16 +255,13 @@ def robustness_table(
 
     Parameters
     ----------
-    estimators : dict of name -> fitted classifier, or a list of them
-    X : rows in a container that all of them take
-    y : labels (n,)
-        The attacks go against them.
+    estimators, X, y, norm, surrogate, adapter, random_state
+        As in `RobustnessDisplay.from_estimators`.
     attacks : sequence of names or attacks, default=("auto",)
     radius : float > 0, default=0.3
         In the adapter's units.
-    norm, scoring, surrogate, adapter, random_state
-        As in `RobustnessDisplay.from_estimators`. The default is balanced accuracy, with which a
-        model that predicts a single class does not look robust.
+    scoring : str or callable(estimator, X, y), default="balanced_accuracy"
+        Under balanced accuracy a model that predicts a single class does not look robust.
 
     Returns
     -------
@@ -286,16 +282,19 @@ def robustness_table(
     """
     if isinstance(attacks, str):
         raise TypeError(f"attacks must be a list of attacks: write attacks=[{attacks!r}]")
+    for attack in attacks:
+        if attack != "auto":
+            choose_attack(attack)  # An unknown name is refused before any model is attacked.
     models = name_estimators(estimators)
     adapter = common_adapter([*models.values(), surrogate], adapter, X)
-    benchmark = AttackBenchmark(X, y, norm, scoring, adapter, random_state)
+    benchmark = AttackBenchmark(models, X, y, norm, get_scorer(scoring), adapter, random_state)
     columns: dict[str, Any] = {
         "estimator": list(models),
-        "clean": [benchmark.score(*model, None, 0) for model in models.items()],
-        "noise": [benchmark.score(*model, "noise", radius) for model in models.items()],
+        "clean": [benchmark.score(name, None, 0) for name in models],
+        "noise": [benchmark.score(name, "noise", radius) for name in models],
     }
     for attack in attacks:
-        scores = [benchmark.score(*model, attack, radius, surrogate) for model in models.items()]
+        scores = [benchmark.score(name, attack, radius, surrogate) for name in models]
         columns[str(attack)] = scores
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)

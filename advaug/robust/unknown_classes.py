@@ -10,15 +10,7 @@ from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.norms import draw
-from advaug.core.row_random import RowRandom
-from advaug.estimators.validation import (
-    check_rows,
-    learnt_coding,
-    new_generator,
-    refuse_classes,
-    target_of,
-)
+from advaug.estimators.validation import learnt_coding, new_generator
 from advaug.robust.net_outlier_detector import (
     DETECTOR_CONSTRAINTS,
     NetOutlierDetector,
@@ -30,16 +22,17 @@ from advaug.robust.nets import (
     Device,
     RandomState,
     TrainingParameter,
-    choose_training,
+    rounded_rows,
 )
-from advaug.sampling.domain import Coding
 
 
 class UnknownDetector(NetOutlierDetector):
     """A network with one extra class for out-of-distribution rows.
 
     The extra class is learnt from synthetic outliers. Each of them takes half of its cells from
-    another row of any class, so that single cells are as they were but do not fit together.
+    another row of any class, so that single cells are as they were but do not fit together. A
+    signal or a sequence, whose cells are in an order, is mixed with another one instead: the share
+    of the other one is between .3 and .7.
 
     Parameters
     ----------
@@ -119,11 +112,8 @@ class UnknownDetector(NetOutlierDetector):
         y : labels (n,), optional
             Without them all rows are of one class.
         """
-        refuse_classes(self)
-        self._validate_params()
-        training = choose_training(self.training)
-        X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
-        y = np.zeros(containers.count(X), dtype=int) if y is None else target_of(X, y)
+        X, y, training = self._check(X, y)
+        y = np.zeros(containers.count(X), dtype=int) if y is None else y
         codes = torch.from_numpy(np.unique(y, return_inverse=True)[1].reshape(-1))
         generator = new_generator(check_random_state(self.random_state))
         self.adapter_ = learnt_coding(self.adapter, X)
@@ -142,19 +132,11 @@ class UnknownDetector(NetOutlierDetector):
         """One outlier of each row, rounded as its container rounds it."""
         space = self.adapter_.space()
         other = x[torch.randperm(len(x), generator=generator)]
-        if is_ordered(self.adapter_):
+        if "ordered" in self.adapter_.provides:
             share = 0.3 + 0.4 * torch.rand(len(x), generator=generator)
             crossed = space.mix(x, other, share)
         else:
             columns = space.column_index(x)
             takes = torch.rand((len(x), int(columns.max()) + 1), generator=generator) < 0.5
             crossed = x + space.mask_frozen((other - x) * takes[:, columns], x)
-        unbounded = torch.full((len(x),), torch.inf)
-        noise = draw(x, RowRandom.from_generator(len(x), generator))
-        snapped = space.snap(crossed, x, unbounded, noise)
-        return self.adapter_.encode(self.adapter_.decode(snapped, x, X))
-
-
-def is_ordered(coding: Coding) -> bool:
-    """Whether the cells of a row are in an order, so that rows are crossed in pieces."""
-    return "ordered" in coding.provides
+        return self.adapter_.encode(rounded_rows(crossed, x, X, self.adapter_, generator))

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.estimators.validation import check_rows, target_of
+from advaug.estimators.validation import check_rows, refuse_classes, target_of
 from advaug.models.protocol import Array
 
 
@@ -21,10 +21,14 @@ def estimator_has(name: str) -> Any:
 def labels_of(X: Any, y: Any) -> Array:
     """y as labels, one for each row; ValueError if they are of one class."""
     y = target_of(X, y)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes[0]!r})")
+    refuse_one_class(np.unique(y))
     return np.asarray(y)
+
+
+def refuse_one_class(classes: Array) -> None:
+    """ValueError if there is only one class."""
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
 
 
 class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -42,6 +46,7 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _check(self, X: Any, y: Any) -> tuple[Any, Array]:
         """Rows and labels that can be learnt from."""
+        refuse_classes(self)
         self._validate_params()
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
         y = labels_of(X, y)
