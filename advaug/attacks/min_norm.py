@@ -1,4 +1,4 @@
-"""The shortest move that succeeds: DeepFool and a sparse attack, which drop a row once it is over.
+"""The shortest move that succeeds: DeepFool and a sparse attack; a row stops at its success.
 
 Success is an objective above 0 (raise `Margin`); the radius is only a cap and may be infinite.
 """

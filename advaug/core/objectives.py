@@ -5,6 +5,7 @@ that a loop can drop those that are done, or ask several times for one. Targeted
 here and nowhere else.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
@@ -82,9 +83,9 @@ class LogitObjective(Objective):
 
     logits: Logits
 
+    @abstractmethod
     def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
         """The objective of rows with these logits."""
-        raise NotImplementedError
 
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         return self.value(self.logits(x))

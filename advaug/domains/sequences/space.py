@@ -7,7 +7,6 @@ below -1 are tokens that nobody has seen before, frozen where they are odd.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import ClassVar, Self
 
 import torch
@@ -83,12 +82,6 @@ class EditSpace(Space):
             self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
         )
 
-    def restrict_to_common_levels(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
-        return self
-
-    def with_norm(self, norm: float) -> Self:
-        return self
-
     def displacement_space(self) -> Self:
         return self
 
@@ -122,28 +115,19 @@ class EditSpace(Space):
     ) -> Float[Tensor, "batch length"]:
         return move.masked_fill(self.is_frozen(x.long()), 0.0)
 
-    def column_index(self, like: Float[Tensor, "batch length"]) -> Int[Tensor, " length"]:
-        return torch.arange(like.shape[1], device=like.device)
-
-    def project(
-        self,
-        x: Float[Tensor, "batch length"],
-        seed: Float[Tensor, "batch length"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch length"]:
-        """A row with more edits than it may have is its seed again."""
-        x = compact(x)
-        if bool(radius.isinf().all()):
-            return x
-        beyond = self.distance(x, seed) > radius.ceil()
-        return torch.where(per_row(beyond, x), seed, x)
-
     def projector(
         self, seed: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
-        if radius is None:
-            radius = torch.full_like(seed[:, 0], torch.inf)
-        return partial(self.project, seed=seed, radius=radius)
+        """A row with more edits than it may have becomes its seed."""
+        if radius is None or bool(radius.isinf().all()):
+            return compact
+
+        def back(x: Tensor) -> Tensor:
+            x = compact(x)
+            beyond = self.distance(x, seed) > radius.ceil()
+            return torch.where(per_row(beyond, x), seed, x)
+
+        return back
 
     def sample(
         self,

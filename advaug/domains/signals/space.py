@@ -10,7 +10,7 @@ from functools import partial
 from typing import ClassVar, Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, grid_sample, interpolate, max_pool1d
 
@@ -87,9 +87,6 @@ class BandLimited(Space):
             move = move.masked_fill(torch.cat([flags, flags], 1) > 0.5, 0.0)
         return move
 
-    def column_index(self, like: Float[Tensor, "batch cells time"]) -> Int[Tensor, "cells time"]:
-        return self.box.column_index(like)
-
     def steepest(
         self,
         gradient: Float[Tensor, "batch cells time"],
@@ -105,14 +102,6 @@ class BandLimited(Space):
         """
         unit = norms.steepest(self._shaped(self.mask_frozen(gradient, x)), self.box.norm)
         return self._long(self.mask_frozen(self._shaped(unit), x), radius)
-
-    def project(
-        self,
-        x: Float[Tensor, "batch cells time"],
-        seed: Float[Tensor, "batch cells time"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch cells time"]:
-        return self.projector(seed, radius)(x)
 
     def projector(
         self, seed: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"] | None
