@@ -23,12 +23,10 @@ from advaug.domains.sequences.levenshtein import edit_distance
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, neighbours
 
-__all__ = ["EditSpace", "keys_of", "lengths", "neighbours"]
-
 TRIES = 8  # proposals for one edit
 PLACE, KIND, TOKEN, TABLE = range(4)  # streams of random numbers for an edit
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
-SAFE = 0.5  # share of the substitutions that the table of safe moves is asked for first
+SAFE = 0.5  # share of the substitutions that are taken from the table of safe moves
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class EditSpace(Space):
     ----------
     bigrams : Bigrams
         What the corpus holds.
-    safe : Lists
+    safe : RaggedIndex
         For each token those that may always stand for it (-1: it may be left out); the last list
         holds tokens that may be put in anywhere.
     most : int
@@ -53,8 +51,8 @@ class EditSpace(Space):
         Only substitutions and swaps, and blocks cross in place.
     crosses : bool
         Whether rows take over blocks of others.
-    seams : Seams, optional
-        Which tokens stay two where they meet unseen; None: all do.
+    join_rules : JoinRules, optional
+        Which tokens stay two where the corpus has not seen them side by side; None: all do.
     """
 
     is_euclidean: ClassVar[bool] = False
@@ -64,7 +62,7 @@ class EditSpace(Space):
     share: float
     keeps_length: bool = False
     crosses: bool = True
-    seams: JoinRules | None = None
+    join_rules: JoinRules | None = None
 
     @property
     def norm(self) -> float:
@@ -77,9 +75,9 @@ class EditSpace(Space):
         return self.bigrams.size
 
     def to(self, device: torch.device | str) -> Self:
-        seams = None if self.seams is None else self.seams.to(device)
+        rules = None if self.join_rules is None else self.join_rules.to(device)
         return replace(
-            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
+            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), join_rules=rules
         )
 
     def displacement_space(self) -> Self:
@@ -107,7 +105,7 @@ class EditSpace(Space):
         radius: Float[Tensor, " batch"],
         seed: Float[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length"]:
-        """Random edits: a gradient over token numbers says nothing, it only feeds the chance."""
+        """Random edits: a gradient over token numbers says nothing, it is only their seed."""
         return self.scatter(x, radius, torch.ones_like(x[0]), gradient) - x
 
     def mask_frozen(
@@ -250,12 +248,12 @@ class EditSpace(Space):
         """Whether two tokens, frozen or not, have been neighbours."""
         return self.bigrams.seen(self.plain(before), self.plain(after))
 
-    def meet(
+    def stay_apart(
         self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
         """Whether two tokens side by side stay two: seen so, or never run together."""
-        seams = JoinRules.free(self.size).to(left.device) if self.seams is None else self.seams
-        return self.seen(left, right) | seams.hold(self.plain(left), self.plain(right))
+        rules = self.join_rules or JoinRules.free(self.size).to(left.device)
+        return self.seen(left, right) | rules.keep_apart(self.plain(left), self.plain(right))
 
     def anywhere(self) -> Int[Tensor, " some"]:
         """Tokens of the table that may be put in anywhere."""
