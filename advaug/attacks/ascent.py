@@ -14,7 +14,7 @@ from advaug.core.problem import AttackProblem
 from advaug.core.ties import at_least
 
 NO_GRADIENT = (
-    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
+    "the attacked model has no gradient, it can only be queried: take attack='square', 'nes', "
     "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
 )
 
@@ -23,7 +23,7 @@ Gradient = Callable[[AttackProblem, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 
 
 def refuse_no_gradient(value: Tensor) -> None:
-    """ValueError for the answer of a model that is only asked."""
+    """ValueError for the answer of a model that can only be queried."""
     if not value.requires_grad:
         raise ValueError(NO_GRADIENT)
 

@@ -7,7 +7,7 @@ held by another one (`missing_flag`: while that one is 1, the value is missing a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -42,14 +42,6 @@ class Box(Space):
     free: Tensor | None = None
     grid: Tensor | None = None
     missing_flag: Tensor | None = None
-
-    def to(self, device: torch.device | str) -> Self:
-        tensors: dict[str, Any] = {
-            name: value.to(device)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
 
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)

@@ -1,4 +1,4 @@
-"""The one argument of every attack, and what an attack says of itself."""
+"""The one argument of every attack, and the protocol of attacks."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self, runtime_checkable

@@ -33,9 +33,6 @@ class Product(Space):
         """Of the first part; they share it."""
         return self.parts[0].norm
 
-    def to(self, device: torch.device | str) -> Self:
-        return replace(self, parts=tuple(part.to(device) for part in self.parts))
-
     def restrict_to_common_levels(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
         pairs = zip(self.parts, self._split(rows), strict=True)
         return replace(

@@ -40,11 +40,6 @@ class Simplex(Space):
         """Flips add up."""
         return 1.0
 
-    def to(self, device: torch.device | str) -> Self:
-        return replace(
-            self, reachable=self.reachable.to(device), never_left=self.never_left.to(device)
-        )
-
     def restrict_to_common_levels(
         self, rows: Float[Tensor, "rows positions levels"], least: float
     ) -> Self:

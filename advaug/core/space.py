@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from advaug.core.norms import length, per_row, standard_normal
+from advaug.core.tensor_fields import moved_fields
 
 
 class Space(Protocol):
@@ -30,8 +31,8 @@ class Space(Protocol):
         ...
 
     def to(self, device: torch.device | str) -> Self:
-        """The same space on another device."""
-        ...
+        """The same space on another device; by default it is a dataclass."""
+        return moved_fields(self, device)
 
     def restrict_to_common_levels(self, rows: Tensor, least: float) -> Self:
         """The same space, but moving only to levels that a share `least` of the rows hold."""

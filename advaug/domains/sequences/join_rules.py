@@ -3,16 +3,18 @@
 Words that are joined run into one ("good" and "morning"); a blank or a sign keeps them apart.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from advaug.core.tensor_fields import MovableFields
+
 
 @dataclass(frozen=True)
-class JoinRules:
+class JoinRules(MovableFields):
     """For each known token: may it follow any other, may any other follow it, its spaced form.
 
     Parameters
@@ -34,14 +36,6 @@ class JoinRules:
         """Tokens that never run together."""
         every = torch.ones(size, dtype=torch.bool)
         return cls(every, every, torch.full((size,), -1))
-
-    def to(self, device: torch.device | str) -> Self:
-        return replace(
-            self,
-            opens=self.opens.to(device),
-            closes=self.closes.to(device),
-            spaced=self.spaced.to(device),
-        )
 
     def keep_apart(
         self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]

@@ -2,11 +2,11 @@
 
 A row is (length,): numbers of tokens, then -1 to the end. A number of `size` or more is the same
 token (less `size`), but frozen: it is never changed, dropped or copied to another row. Numbers
-below -1 are tokens that nobody has seen before, frozen where they are odd.
+below -1 are tokens that `fit` has not seen, frozen where they are odd.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
@@ -73,12 +73,6 @@ class EditSpace(Space):
     def size(self) -> int:
         """How many tokens are known."""
         return self.bigrams.size
-
-    def to(self, device: torch.device | str) -> Self:
-        rules = None if self.join_rules is None else self.join_rules.to(device)
-        return replace(
-            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), join_rules=rules
-        )
 
     def displacement_space(self) -> Self:
         return self
