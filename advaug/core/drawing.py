@@ -1,4 +1,4 @@
-"""What displays share: matplotlib imported late, colours that colour-blind readers can tell apart."""
+"""What displays share: matplotlib imported late, colours for colour-blind readers too."""
 
 import re
 from typing import Any

@@ -84,8 +84,8 @@ class Instrument(ScalarSearch):
         lowest = -unit
         lowest[EACH * channels + 1 : EACH * channels + 3] = 0  # noise and cut-off
         z = problem.random.at(1).uniform(len(unit)).to(seed) * (unit - lowest) + lowest
-        recorded = partial(self.recorded, space=space)
-        return self.search(problem, recorded, (seed, noise), z, Box(lowest, unit))
+        recorded = partial(self.recorded, seed=seed, noise=noise, space=space)
+        return self.search(problem, recorded, z, Box(lowest, unit))
 
     def recorded(self, z: Tensor, seed: Tensor, noise: Tensor, space: BandLimited) -> Tensor:
         """The signals through instruments z; frozen and missing cells stay, bounds hold."""

@@ -1,22 +1,20 @@
 """What warps and instruments share: a few scalars of each row, from which a signal is computed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.attacks.ascent import ascend
+from advaug.attacks.ascent import ascend, value_and_gradient
 from advaug.core.box import Box
 from advaug.core.norms import per_row
-from advaug.core.objectives import Objective
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem
 from advaug.domains.signals.space import BandLimited
 
-# scalars (batch, scalars), tensors with a row for each -> signals
-Transform = Callable[..., Tensor]
+Transform = Callable[[Tensor], Tensor]  # (batch, scalars) -> signals
 
 
 class ScalarSearch(Attack, Parameters):
@@ -42,35 +40,27 @@ class ScalarSearch(Attack, Parameters):
         self,
         problem: AttackProblem,
         transform: Transform,
-        rows: tuple[Tensor, ...],
         start: Float[Tensor, "batch scalars"],
         bounds: Box,
     ) -> Float[Tensor, "batch cells time"]:
         """The signals of the best scalars found from half the start on, or of the start itself."""
         z = start * per_row(problem.radius, start)
         if self.steps:
-            objective = TransformedObjective(problem.objective, transform, rows)
-            of_scalars = replace(
-                problem, objective=objective, seed=torch.zeros_like(z), space=bounds
+
+            def gradient_of(
+                _: AttackProblem, z: Tensor, step: int
+            ) -> tuple[Tensor, Tensor, Tensor]:
+                value, gradient = value_and_gradient(lambda z: problem.objective(transform(z)), z)
+                return value, gradient, value
+
+            z = ascend(
+                replace(problem, seed=torch.zeros_like(z), space=bounds),
+                steps=self.steps,
+                step=self.step,
+                start=z / 2,
+                gradient_of=gradient_of,
             )
-            z = ascend(of_scalars, steps=self.steps, step=self.step, start=z / 2)
-        return transform(z, *rows)
-
-
-@dataclass(frozen=True)
-class TransformedObjective(Objective):
-    """The objective of signals as a function of the scalars that they are computed from."""
-
-    objective: Objective
-    transform: Transform
-    rows: tuple[Tensor, ...]
-
-    def __call__(self, z: Float[Tensor, "batch scalars"]) -> Float[Tensor, " batch"]:
-        return self.objective(self.transform(z, *self.rows))
-
-    def take(self, rows: Tensor) -> "TransformedObjective":
-        some = tuple(one[rows] for one in self.rows)
-        return replace(self, objective=self.objective.take(rows), rows=some)
+        return transform(z)
 
 
 def last_sample(there: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch one"]:

@@ -63,7 +63,9 @@ class Warp(ScalarSearch):
         space, seed = self.space_of(problem), problem.seed
         z = problem.random.uniform(1 + self.waves).to(seed) * 2 - 1
         unit = seed.new_ones(1 + self.waves)
-        return self.search(problem, partial(self.warped, space=space), (seed,), z, Box(-unit, unit))
+        return self.search(
+            problem, partial(self.warped, seed=seed, space=space), z, Box(-unit, unit)
+        )
 
     def warped(self, z: Float[Tensor, "batch scalars"], seed: Tensor, space: BandLimited) -> Tensor:
         """The signals read at the times of z; frozen channels stay, signals with gaps too."""
