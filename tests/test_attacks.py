@@ -188,6 +188,23 @@ def mixed_table(mlp):
     return net, seed, net(seed).argmax(1), space
 
 
+@every_attack
+def test_each_category_of_a_moved_row_is_a_point_between_its_levels(attack, mlp):
+    """Even where only rows without any level would succeed."""
+    net, seed, label, space = mixed_table(mlp)
+
+    def without_levels(x):
+        missing = 1.5 - x[:, 4:].sum(1)
+        return torch.stack([0 * missing, 60 * missing], 1)
+
+    first = torch.zeros_like(label)
+    for objective in (Margin(net, label), Margin(without_levels, first)):
+        x = attack(problem_of(objective, seed, space, torch.full((24,), 0.5)))
+        levels = x[:, 4:].reshape(24, 2, 3)
+        assert (levels >= 0).all()
+        torch.testing.assert_close(levels.sum(2), torch.ones(24, 2))
+
+
 @pytest.mark.parametrize("attack", ROW_BY_ROW, ids=str)
 @pytest.mark.parametrize("space", [*map(box, NORMS), "table"], ids=str)
 def test_the_batch_size_changes_no_row(attack, space, images, mlp):

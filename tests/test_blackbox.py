@@ -437,7 +437,7 @@ def test_estimated_slopes_refuse_a_radius_without_end(attack):
 
 def test_a_gradient_attack_on_a_model_without_one_says_what_to_take():
     logits, seed, label, _ = fitted(RandomForestClassifier(5, random_state=0))
-    with pytest.raises(ValueError, match="no gradient, it can only be asked"):
+    with pytest.raises(ValueError, match="no gradient, it can only be queried"):
         FGSM()(problem_of(Margin(lambda x: logits(x.detach()), label), seed, box(), torch.ones(30)))
 
 

@@ -73,9 +73,11 @@ def test_what_a_graph_depends_on_is_seen(mlp):
     assert outline(given) != outline(problem_on(net, "cpu", count=6))
     assert outline(given) != outline(problem_on(net, "cpu", space=box(1.0)))
     assert outline(given) != outline(problem_on(TorchModel(mlp(WIDTH, 8, 3)), "cpu"))
-    before = outline(given)
+    bare = problem_of(Odds(net.module, given.objective.label), given.seed, box(), given.radius)
+    before = outline(given), outline(bare)
     net.module[1].weight.data = net.module[1].weight.data.clone()  # another place in memory
-    assert outline(given) != before
+    assert outline(given) != before[0]
+    assert outline(bare) != before[1]
 
 
 def test_every_tensor_of_a_call_is_found_and_replaced(mlp):

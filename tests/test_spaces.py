@@ -263,6 +263,15 @@ def test_with_infinite_radius_there_is_no_budget(generator):
     assert torch.equal(space.snap(other, seed, endless, noise), other)
 
 
+def test_simplex_gives_a_position_without_any_level_its_seeds():
+    space, endless = free_simplex(2, 3), torch.full((1,), ENDLESS)
+    seed = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]])
+    x = torch.tensor([[[-1.0, 0.0, -2.0], [0.0, 0.0, 3.0]]])
+    expected = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+    assert torch.equal(space.project(x, seed, endless), expected)
+    assert space.project(x * torch.nan, seed, endless).isnan().all()
+
+
 def test_simplex_with_radius_0_does_not_move(generator):
     space, seed, none = simplex(2), categories(20, generator), torch.zeros(20)
     gradient = torch.randn(seed.shape, generator=generator)

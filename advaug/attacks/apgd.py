@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
-from advaug.core.norms import draw, per_row
+from advaug.attacks.noise import random_point
+from advaug.core.norms import per_row
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.ties import exceeds
@@ -29,7 +30,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass
 class APGD(Attack, Parameters):
-    """Auto-PGD: momentum, a first step of twice the radius, halved where it no longer pays.
+    """Auto-PGD: momentum, a first step of twice the radius, halved where it no longer gains.
 
     z = project(x + step * steepest(grad J(x))), x <- project(x + .75 (z - x) + .25 (x - last)).
     The best point met is returned. Raise `Odds` (cross-entropy's direction) or `Margin` (works for
@@ -67,9 +68,7 @@ class APGD(Attack, Parameters):
     def __call__(self, problem: AttackProblem) -> Tensor:
         seed, space, radius = problem.seed.detach(), problem.space, problem.radius
         back = space.projector(seed, radius)
-        start = (
-            space.sample(seed, radius, draw(seed, problem.random)) if self.random_start else seed
-        )
+        start = random_point(problem) if self.random_start else seed
         value, gradient = value_and_gradient(problem.objective, start)
         x = last = start
         best, best_value, best_gradient = start, value, gradient

@@ -14,7 +14,7 @@ from advaug.core.problem import AttackProblem
 from advaug.core.ties import at_least
 
 NO_GRADIENT = (
-    "the attacked model has no gradient, it can only be asked: take attack='square', 'nes', "
+    "the attacked model has no gradient, it can only be queried: take attack='square', 'nes', "
     "'spsa', 'hopskipjump' or 'crossover' ('greedy' for sequences), or a torch module as surrogate"
 )
 
@@ -23,7 +23,7 @@ Gradient = Callable[[AttackProblem, Tensor, int], tuple[Tensor, Tensor, Tensor]]
 
 
 def refuse_no_gradient(value: Tensor) -> None:
-    """ValueError for the answer of a model that is only asked."""
+    """ValueError for the answer of a model that can only be queried."""
     if not value.requires_grad:
         raise ValueError(NO_GRADIENT)
 
@@ -57,22 +57,23 @@ def ascend(
     stop_at: float | None = None,
     gradient_of: Gradient = exact_gradient,
 ) -> Float[Tensor, "batch *shape"]:
-    """Steepest ascent with projection, x <- project(x + step * steepest(pull, x, radius)).
+    """Steepest ascent with projection, x <- project(x + step * steepest(direction, x, radius)).
 
     Parameters
     ----------
     steps, step
         How many steps, and the length of one as a share of the radius.
     momentum
-        pull <- momentum * pull + gradient / ||gradient||_1 (Dong et al., CVPR 2018).
+        direction <- momentum * direction + gradient / ||gradient||_1 (Dong et al., CVPR 2018); the
+        gradient itself where it is 0.
     looks_ahead
-        Take the gradient where the momentum alone would carry the row (Lin et al., ICLR 2020).
+        Take the gradient one step of the momentum ahead (Lin et al., ICLR 2020).
     start
         Where to begin; the seed itself by default.
     stop_at
         Rows whose objective has reached this value leave the loop with the move they have.
     gradient_of
-        What is climbed: an estimate of the gradient where the model has none.
+        The objective and its gradient; an estimate where the model has none.
 
     Returns
     -------
@@ -84,21 +85,26 @@ def ascend(
     x = seed if start is None else start.detach()
     # One step from the seed cannot leave the ball.
     back = space.projector(seed, None if steps == 1 and start is None and step <= 1 else radius)
-    pull = torch.zeros_like(seed) if momentum else seed
+    direction = torch.zeros_like(seed) if momentum else seed
     if stop_at is not None:
         done, rows = x.clone(), torch.arange(len(x), device=x.device)
         unit = torch.full_like(radius, abs(stop_at))  # the largest that was met
     for k in range(steps):
         at = x
         if looks_ahead:
-            move = space.steepest(pull, x, radius, seed)
+            move = space.steepest(direction, x, radius, seed)
             at = back(torch.add(x, move, alpha=momentum * step))
         value, gradient, size = gradient_of(problem, at, k)
         if stop_at is not None:
             unit = unit.maximum(size.abs())
             if bool((reached := at_least(value, stop_at, unit)).any()):
                 done[rows[reached]], going = x[reached], ~reached
-                x, seed, gradient, pull = x[going], seed[going], gradient[going], pull[going]
+                x, seed, gradient, direction = (
+                    x[going],
+                    seed[going],
+                    gradient[going],
+                    direction[going],
+                )
                 rows, unit, problem = rows[going], unit[going], problem.take(going)
                 if not len(rows):
                     return done
@@ -106,9 +112,9 @@ def ascend(
                 back = space.projector(seed, radius)
         if momentum:
             size = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(x.dtype).tiny)
-            pull = momentum * pull + gradient / per_row(size, gradient)
+            direction = momentum * direction + gradient / per_row(size, gradient)
         else:
-            pull = gradient
-        x = back(torch.add(x, space.steepest(pull, x, radius, seed), alpha=step))
-    x = x.add(pull, alpha=0)  # sign(nan) is 0: what is no number would hide
+            direction = gradient
+        x = back(torch.add(x, space.steepest(direction, x, radius, seed), alpha=step))
+    x = x.add(direction, alpha=0)  # sign(nan) is 0 and would hide it
     return x if stop_at is None else done.index_copy(0, rows, x)

@@ -1,4 +1,4 @@
-"""What the attacks share that only query: where to start, and the way to the boundary.
+"""What the attacks share that only query: where to start, and how to reach the boundary.
 
 The objective is queried only at rows that can be returned; no gradient is taken. A row succeeds
 where its objective is above 0 by more than noise (`Margin`: where the prediction has left, or
@@ -11,12 +11,30 @@ from torch import Tensor
 
 from advaug.core.neighbors import exact_distances
 from advaug.core.norms import draw, per_row
-from advaug.core.problem import AttackProblem
-from advaug.core.ties import stable_argsort
+from advaug.core.problem import AttackProblem, mark_undefined
+from advaug.core.ties import at_most, stable_argsort
 
 MAX_CELLS = 2**22  # of candidates held at once
 DOUBLINGS = 24  # of the radius in which a start is looked for
 HALVINGS = 10  # of the way to the boundary
+
+
+def unsolved(
+    problem: AttackProblem,
+) -> tuple[Float[Tensor, "batch *shape"], Int[Tensor, " unsolved"]]:
+    """The seeds, NaN where the objective is no number, and the rows that do not succeed yet."""
+    value, unit = problem.measure(problem.seed)
+    done = mark_undefined(problem.seed.clone(), value)
+    return done, at_most(value, 0.0, unit).nonzero()[:, 0]
+
+
+def keep_successes(problem: AttackProblem, candidate: Tensor, x: Tensor, found: Tensor) -> None:
+    """Query a candidate of each row without a success; write each success into x and found."""
+    rows = (~found).nonzero()[:, 0]
+    some = problem.take(rows)
+    tried = some.valid_anywhere(candidate[rows])
+    good = some.succeeds(tried)
+    x[rows[good]], found[rows[good]] = tried[good], True
 
 
 def find_starts(
@@ -24,27 +42,20 @@ def find_starts(
 ) -> tuple[Float[Tensor, "batch *shape"], Bool[Tensor, " batch"]]:
     """A valid success for each row, where there is one: a real row, else a random point."""
     x, found = problem.seed.clone(), torch.zeros_like(problem.radius, dtype=torch.bool)
-
-    def query(candidate: Tensor) -> None:
-        rows = (~found).nonzero()[:, 0]
-        some = problem.take(rows)
-        tried = some.valid_anywhere(candidate[rows])
-        good = some.succeeds(tried)
-        x[rows[good]], found[rows[good]] = tried[good], True
-
     if problem.reference_rows is not None and len(problem.reference_rows):
         real = problem.reference_rows.to(problem.seed)
         order = nearest_first(problem.seed, real)
         for rank in growing_ranks(len(real)):
             if found.all():
                 break
-            query(real[order[:, rank]])
+            keep_successes(problem, real[order[:, rank]], x, found)
     scale = torch.where(problem.radius.isinf(), 1.0, problem.radius)
     for doubling in range(DOUBLINGS):
         if found.all():
             break
         noise = draw(problem.seed, problem.random.at(doubling))
-        query(problem.space.sample(problem.seed, scale * 2.0**doubling, noise))
+        candidate = problem.space.sample(problem.seed, scale * 2.0**doubling, noise)
+        keep_successes(problem, candidate, x, found)
     return x, found
 
 
@@ -67,7 +78,7 @@ def nearest_first(
 def search_boundary(
     problem: AttackProblem, x: Float[Tensor, "batch *shape"]
 ) -> Float[Tensor, "batch *shape"]:
-    """The success on the way from the seed to a success x that is hardly one any more."""
+    """The nearest success between the seed and a success x, by bisection."""
     high = problem.distance(x)
     low, nearest = torch.zeros_like(high), x
     for _ in range(HALVINGS):

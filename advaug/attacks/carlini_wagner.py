@@ -1,9 +1,10 @@
-"""Carlini-Wagner and EAD: success bought at the least length, its price found by bisection.
+"""Carlini-Wagner and EAD: the shortest success, by a penalty whose constant is bisected.
 
 Both descend length + const * (confidence - objective)+ for each constant in turn, and keep the
 shortest success that was met; a row without one stays as it was.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,7 +22,7 @@ from advaug.core.ties import at_most, exceeds
 
 @dataclass
 class PenalisedLength(Attack, Parameters):
-    """What both share: constants bisected in each row by itself, the shortest success kept."""
+    """What both share: the constants are bisected row by row, the shortest success is kept."""
 
     loss: ClassVar[Loss] = "margin"
     is_min_norm: ClassVar[bool] = True
@@ -33,16 +34,16 @@ class PenalisedLength(Attack, Parameters):
     confidence: float = 0.0
 
     def length(self, move: Float[Tensor, "batch width"]) -> Float[Tensor, " batch"]:
-        """What is kept small."""
+        """The length that is minimised."""
         return move.square().sum(1)
 
+    @abstractmethod
     def descend(
         self, problem: AttackProblem, const: Float[Tensor, " batch"]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The points that are met with these constants, and the objective there."""
-        raise NotImplementedError
 
-    def pull(
+    def penalty_gradient(
         self, value: Tensor, gradient: Tensor, unit: Tensor, const: Tensor
     ) -> Float[Tensor, "batch *shape"]:
         """const * the gradient of the objective, while it is not above the confidence."""
@@ -59,10 +60,8 @@ class PenalisedLength(Attack, Parameters):
             unit = torch.full_like(least, abs(self.confidence))
             for x, value in self.descend(problem, const):
                 unit = unit.maximum(value.abs())
-                won, size = (
-                    exceeds(value, self.confidence, unit),
-                    self.length((x - seed).flatten(1)),
-                )
+                won = exceeds(value, self.confidence, unit)
+                size = self.length((x - seed).flatten(1))
                 shorter = won & exceeds(least, size, unit=0.0)
                 best = torch.where(per_row(shorter, x), x, best)
                 least = torch.where(shorter, size, least)
@@ -84,7 +83,7 @@ class CarliniWagner(PenalisedLength):
     learning_rate : float
         First step length of Adam, in the space's units; it falls to 0 over the steps.
     initial_const : float
-        The first constant: what success is worth beside length.
+        The first constant: weight of the objective beside the length.
     confidence : float
         The margin that counts as success.
 
@@ -107,10 +106,10 @@ class CarliniWagner(PenalisedLength):
             value, gradient = value_and_gradient(problem.objective, x)
             yield x, value
             unit = unit.maximum(value.abs())
-            pull = self.pull(value, gradient, unit, const) - 2 * (x - seed)
-            mean, square = mean.lerp(pull, 0.1), square.lerp(pull * pull, 0.001)
-            tilt, spread = 1 - 0.9**k, 1 - 0.999**k
-            move = mean / tilt / ((square / spread).sqrt() + 1e-8)
+            ascent = self.penalty_gradient(value, gradient, unit, const) - 2 * (x - seed)
+            mean, square = mean.lerp(ascent, 0.1), square.lerp(ascent * ascent, 0.001)
+            mean_share, square_share = 1 - 0.9**k, 1 - 0.999**k  # Adam's correction of the start
+            move = mean / mean_share / ((square / square_share).sqrt() + 1e-8)
             rate = self.learning_rate * (1 - (k - 1) / self.steps)
             x = back(x + rate * problem.space.mask_frozen(move, x))
 
@@ -126,7 +125,7 @@ class EAD(PenalisedLength):
     learning_rate : float
         First step length; it falls to 0 with the root of the steps left.
     initial_const : float
-        The first constant: what success is worth beside length.
+        The first constant: weight of the objective beside the length.
     confidence : float
         The margin that counts as success.
     beta : float
@@ -156,9 +155,9 @@ class EAD(PenalisedLength):
             value, gradient = value_and_gradient(problem.objective, ahead)
             yield ahead, value
             unit = unit.maximum(value.abs())
-            pull = self.pull(value, gradient, unit, const) - 2 * (ahead - seed)
+            ascent = self.penalty_gradient(value, gradient, unit, const) - 2 * (ahead - seed)
             rate = self.learning_rate * (1 - (k - 1) / self.steps) ** 0.5
-            move = ahead - seed + rate * problem.space.mask_frozen(pull, ahead)
+            move = ahead - seed + rate * problem.space.mask_frozen(ascent, ahead)
             shrunk = move.sign() * (move.abs() - rate * self.beta).clamp_min(0)
             x, last = back(seed + shrunk), x
             ahead = back(x + (k - 1) / (k + 2) * (x - last))

@@ -1,7 +1,7 @@
-"""Crossover: cells of real rows copied into the seed, as few columns as still turn the prediction.
+"""Crossover: cells of real rows copied into the seed, in as few columns as change the prediction.
 
-No gradient, no score, no value that the data does not hold: it works on any table, categories
-and all.
+It needs no gradient and no score, and makes no value that the data does not hold: it works on every
+table, with categories too.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.attacks.black_box import growing_ranks, nearest_first
+from advaug.attacks.black_box import growing_ranks, nearest_first, unsolved
 from advaug.core.parameters import Parameters
-from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
-from advaug.core.ties import at_most, exceeds
+from advaug.core.problem import Attack, AttackProblem, Loss
+from advaug.core.ties import exceeds
 
 
 @dataclass
 class Crossover(Attack, Parameters):
-    """Copy cells of a reference row that succeeds, then give back each column that is not needed.
+    """Copy cells of a reference row that succeeds, then restore each column that is not needed.
 
-    x = seed with the cells of a donor in a set of columns; no single column can be given back
+    x = seed with the cells of a donor in a set of columns; no single column can be restored
     without losing the success. Of several donors the one with the fewest columns is taken, then
     the nearest. A column whose copy alone lies beyond the radius is never taken.
 
@@ -56,16 +56,14 @@ class Crossover(Attack, Parameters):
                 "Crossover copies cells of real rows: give it some, "
                 "AttackProblem(..., reference_rows=coding.encode(rows))"
             )
-        first, unit = problem.measure(problem.seed)
-        best = problem.seed.clone()
+        best, unfinished = unsolved(problem)
         fewest = torch.full_like(problem.radius, torch.inf)
         nearest = torch.full_like(problem.radius, torch.inf)
         real = problem.reference_rows.to(problem.seed)
         order = nearest_first(problem.seed, real)
-        successes = torch.zeros_like(first)  # of donors
-        waiting = at_most(first, 0.0, unit)
+        successes = torch.zeros_like(problem.radius)  # of donors
         for rank in growing_ranks(len(real)):
-            rows = (waiting & (successes < self.donors)).nonzero()[:, 0]
+            rows = unfinished[successes[unfinished] < self.donors]
             if not len(rows):
                 break
             some = problem.take(rows).at(rank)
@@ -80,7 +78,7 @@ class Crossover(Attack, Parameters):
             better &= child.problem.contains(x)
             rows, x = rows[better], x[better]
             best[rows], fewest[rows], nearest[rows] = x, count[better], size[better]
-        return mark_undefined(best, first)
+        return best
 
 
 @dataclass
@@ -114,18 +112,18 @@ class CopiedCells:
         return self.problem.valid_anywhere(x)
 
     def reduced(self) -> Float[Tensor, "batch *shape"]:
-        """Give back one column after the other, in random order, until none can be spared."""
+        """The rows after each column, in random order, is restored where that leaves a success."""
         order = self.problem.random.uniform(self.kept.shape[1]).argsort(dim=1, stable=True)
         going = torch.arange(len(order), device=order.device)
         while len(going):
             before = self.kept[going].clone()
             for column in order[going].unbind(1):
-                self._spare(going, column)
+                self._restore(going, column)
             going = going[(before != self.kept[going]).any(1)]
         return self.row()
 
-    def _spare(self, rows: Tensor, column: Tensor) -> None:
-        """Give back one column of each of the rows where that leaves a success."""
+    def _restore(self, rows: Tensor, column: Tensor) -> None:
+        """Restore one column of each of the rows where that leaves a success."""
         holds = self.kept[rows, column]
         rows, column = rows[holds], column[holds]
         if len(rows):

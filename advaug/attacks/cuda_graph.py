@@ -1,4 +1,4 @@
-"""An attack as one CUDA graph: a small net waits for its launches more than for its sums.
+"""An attack as one CUDA graph: a small net spends more time on launches than on arithmetic.
 
 All steps are captured once, with everything the attack reads in buffers that stay in place; later
 batches of the same shapes are copied into these, and the whole attack is a single launch.
@@ -6,10 +6,11 @@ batches of the same shapes are copied into these, and the whole attack is a sing
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from advaug.attacks.gradient import PGD
 from advaug.core.parameters import Parameters
@@ -116,14 +117,14 @@ def outline(thing: Any) -> Any:
     """What must be equal for a graph to be used again: all but the tensors' values."""
     if isinstance(thing, Tensor):
         return thing.shape, thing.dtype, thing.device
+    if isinstance(thing, nn.Module):
+        weights = (*thing.parameters(), *thing.buffers())
+        return thing, *(weight.data_ptr() for weight in weights)
+    if isinstance(thing, MethodType):
+        held = vars(thing.__self__).values()
+        return thing, *(outline(part) for part in held if isinstance(part, nn.Module))
     inner = parts(thing)
-    if inner:
-        return type(thing), *(outline(part) for part in inner)
-    module = getattr(getattr(thing, "__self__", None), "module", None)
-    if module is None:
-        return thing
-    weights = (*module.parameters(), *module.buffers())
-    return thing, *(weight.data_ptr() for weight in weights)
+    return (type(thing), *(outline(part) for part in inner)) if inner else thing
 
 
 def parts(thing: Any) -> tuple[Any, ...]:

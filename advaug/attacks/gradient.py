@@ -9,23 +9,26 @@
 | MI-FGSM | 10    | 1 / steps    | the row           | 1        | no          |
 | NI-FGSM | 10    | 1 / steps    | the row           | 1        | yes         |
 
-Norm, bounds and frozen cells are the space's business, target and sign the objective's.
+The space knows norm, bounds and frozen cells; the objective knows target and sign.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from advaug.attacks.ascent import ascend
-from advaug.core.norms import draw, standard_normal
+from advaug.attacks.noise import random_point, random_step
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem, Loss
 
 
 @dataclass
 class Ascent(Attack, Parameters):
-    """Steepest ascent with projection: x <- project(x + step * radius * steepest(pull)).
+    """Steepest ascent with projection: x <- project(x + step * radius * steepest(direction)).
+
+    The direction is the gradient, or with momentum the gradients of all steps accumulated.
 
     Parameters
     ----------
@@ -34,9 +37,9 @@ class Ascent(Attack, Parameters):
     step : float, optional
         Length of one step as a share of the radius; 1 / steps by default.
     momentum : float
-        How much of the pull is kept from step to step.
+        Decay factor of the accumulated gradient; 0 takes the last gradient alone.
     looks_ahead : bool
-        Take the gradient where the momentum alone would carry the row.
+        Take the gradient one step of the accumulated gradient ahead (Nesterov).
     start : {"seed", "step", "ball"}
         Begin at the row itself, a random step of `noise_share` off it, or anywhere in the ball.
     noise_share : float
@@ -78,14 +81,11 @@ class Ascent(Attack, Parameters):
         )
 
     def _start(self, problem: AttackProblem) -> Tensor | None:
-        seed, space, radius = problem.seed, problem.space, problem.radius
         if self.start == "seed":
             return None
-        noise = draw(seed, problem.random)
         if self.start == "ball":
-            return space.sample(seed, radius, noise)
-        move = space.steepest(standard_normal(noise), seed, radius)
-        return space.project(seed + move * self.noise_share, seed, radius)
+            return random_point(problem)
+        return random_step(problem, self.noise_share)
 
 
 class Preset(Attack, Parameters):
@@ -94,9 +94,9 @@ class Preset(Attack, Parameters):
     requires: ClassVar[frozenset[str]] = Ascent.requires
 
     @property
+    @abstractmethod
     def ascent(self) -> Ascent:
         """The settings of the loop."""
-        raise NotImplementedError
 
     @property
     def loss(self) -> Loss:
@@ -232,7 +232,7 @@ class PGD(Preset):
 
 @dataclass
 class MIFGSM(Preset):
-    """Momentum iterative FGSM: the pull gathers g / ||g||_1 over the steps.
+    """Momentum iterative FGSM: each step follows the accumulated g / ||g||_1 of all steps so far.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ class MIFGSM(Preset):
     step : float, optional
         Length of one step as a share of the radius; 1 / steps by default.
     momentum : float
-        How much of the pull is kept from step to step (mu).
+        Decay factor of the accumulated gradient (mu).
 
     References
     ----------

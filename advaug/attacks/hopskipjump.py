@@ -1,7 +1,7 @@
 """HopSkipJump: along the decision boundary, from predicted labels alone.
 
-Start where the prediction is another, search back to the boundary, feel its slope by small random
-moves, jump off along it, and search back again: ever nearer to the seed.
+Start at a row of another prediction, bisect to the boundary, estimate the gradient there from small
+random moves, step along it, and bisect to the boundary again: each time nearer to the seed.
 """
 
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.attacks.black_box import HALVINGS, MAX_CELLS, find_starts, search_boundary
+from advaug.attacks.black_box import HALVINGS, MAX_CELLS, find_starts, search_boundary, unsolved
 from advaug.core.norms import length, per_row, standard_normal
 from advaug.core.parameters import Parameters
-from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
-from advaug.core.ties import at_most, exceeds
+from advaug.core.problem import Attack, AttackProblem, Loss
+from advaug.core.ties import exceeds
 
 
 @dataclass
 class HopSkipJump(Attack, Parameters):
-    """Decision-based: the nearest row of another prediction, over the boundary's own slope.
+    """Decision-based: the nearest row of another prediction, by a gradient estimated from labels.
 
     grad = mean of phi(x + probe * u) u over random unit moves u, phi = 1 where it succeeds, -1
     elsewhere, less its mean; then x <- boundary(x + step * steepest(grad)). Whole batches are
-    queried at once. The walk starts at a near reference row that is predicted otherwise, else at a
-    random point, and minimises the space's distance in its norm; where it ends beyond the radius,
-    or never starts, the row stays as it is.
+    queried at once. The walk starts at a near reference row of another prediction, else at a random
+    point, and minimises the space's distance. A row stays as it is where the walk finds no start,
+    or ends beyond the radius.
 
     Parameters
     ----------
     steps : int
-        Jumps. Step k makes about init_eval * sqrt(k) + 20 queries a row.
+        Steps along the boundary. Step k makes about init_eval * sqrt(k) + 20 queries a row.
     init_eval, max_eval : int
         Random moves in the first step, and at most in any.
     probe_size : float
@@ -63,11 +63,9 @@ class HopSkipJump(Attack, Parameters):
             raise ValueError(
                 f"HopSkipJump needs steps >= 0, init_eval >= 1 and probe_size > 0, got {self}"
             )
-        first, unit = problem.measure(problem.seed)
-        done = mark_undefined(problem.seed.clone(), first)
-        cells = self.max_eval * problem.seed[0].numel() if len(first) else 1
-        waiting = at_most(first, 0.0, unit).nonzero()[:, 0]
-        for rows in waiting.split(max(MAX_CELLS // cells, 1)):
+        done, unfinished = unsolved(problem)
+        cells = self.max_eval * done[0].numel() if len(done) else 1
+        for rows in unfinished.split(max(MAX_CELLS // cells, 1)):
             done[rows] = self._walk(problem.take(rows))
         return done
 
@@ -82,8 +80,8 @@ class HopSkipJump(Attack, Parameters):
         for step in range(1, self.steps + 1):
             size = problem.distance(x)
             count = min(int(self.init_eval * step**0.5), self.max_eval)
-            pull = estimate_gradient(problem.at(step), x, self.probe_size * size, count)
-            x = search_boundary(problem, jump(problem, x, pull, size / step**0.5))
+            gradient = estimate_gradient(problem.at(step), x, self.probe_size * size, count)
+            x = search_boundary(problem, jump(problem, x, gradient, size / step**0.5))
             size = problem.distance(x)
             shorter = exceeds(shortest, size, unit=0.0)
             best = torch.where(per_row(shorter, x), x, best)
@@ -98,7 +96,7 @@ def estimate_gradient(
     size: Float[Tensor, " batch"],
     count: int,
 ) -> Float[Tensor, "batch *shape"]:
-    """The boundary's slope at x, from `count` random moves of L2 length `size`."""
+    """The objective's gradient at the boundary, from `count` random moves of L2 length `size`."""
     many, base = problem.repeat(count), x.repeat_interleave(count, 0)
     noise = problem.random.uniform(count, *x.shape[1:]).to(x).flatten(0, 1)
     unit = standard_normal(noise)
@@ -114,14 +112,14 @@ def estimate_gradient(
 def jump(
     problem: AttackProblem,
     x: Float[Tensor, "batch *shape"],
-    pull: Float[Tensor, "batch *shape"],
+    gradient: Float[Tensor, "batch *shape"],
     size: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch *shape"]:
-    """As far along the pull as still succeeds: `size`, or half of it, or a quarter ..."""
+    """As far along the gradient as succeeds: `size`, or half of it, or a quarter ..."""
     x, rows = x.clone(), torch.arange(len(x), device=x.device)
     for halving in range(HALVINGS):
         some, at = problem.take(rows), x[rows]
-        move = some.space.steepest(pull[rows], at, size[rows] / 2**halving)
+        move = some.space.steepest(gradient[rows], at, size[rows] / 2**halving)
         tried = some.valid_anywhere(at + move)
         good = some.succeeds(tried)
         x[rows[good]] = tried[good]

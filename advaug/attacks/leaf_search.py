@@ -1,6 +1,6 @@
-"""Leaf search: the nearest box of leaves in which a tree ensemble says something else.
+"""Leaf search: the nearest box of leaves for which a tree ensemble predicts another class.
 
-White-box for trees: where thresholds lie is read from the model, what it says is asked.
+It reads the thresholds from the trees, and queries their predictions.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from advaug.attacks.black_box import HALVINGS, MAX_CELLS, find_starts, search_boundary
+from advaug.attacks.black_box import (
+    HALVINGS,
+    MAX_CELLS,
+    find_starts,
+    keep_successes,
+    search_boundary,
+    unsolved,
+)
 from advaug.core.norms import per_row
 from advaug.core.parameters import Parameters
-from advaug.core.problem import Attack, AttackProblem, Loss, mark_undefined
-from advaug.core.ties import at_most, exceeds, stable_argsort, stable_topk
+from advaug.core.problem import Attack, AttackProblem, Loss
+from advaug.core.ties import exceeds, stable_argsort, stable_topk
 
 
 @dataclass
@@ -62,11 +69,9 @@ class LeafSearch(Attack, Parameters):
                 "RandomForest, ExtraTrees, GradientBoosting, HistGradientBoosting): take "
                 "attack='hopskipjump' for others"
             )
-        first, unit = problem.measure(problem.seed)
-        done = mark_undefined(problem.seed.clone(), first)
+        done, unfinished = unsolved(problem)
         lower, upper = (bound.to(done) for bound in trees.boxes(done.shape[1]))
-        waiting = at_most(first, 0.0, unit).nonzero()[:, 0]
-        for rows in waiting.split(max(MAX_CELLS // lower.numel(), 1)):
+        for rows in unfinished.split(max(MAX_CELLS // lower.numel(), 1)):
             some = problem.take(rows)
             x, in_leaf = self._nearest_leaf(some, lower, upper)
             y, started = find_starts(some)
@@ -88,30 +93,26 @@ class LeafSearch(Attack, Parameters):
         order = stable_topk(-size, min(self.leaves, len(lower)), unit=0.0)
         x, found = seed.clone(), torch.zeros(len(seed), dtype=torch.bool, device=seed.device)
         for leaf in order.unbind(1):
-            rows = (~found).nonzero()[:, 0]
-            if not len(rows):
+            if found.all():
                 break
-            some, at = problem.take(rows), leaf[rows]
-            tried = some.valid_anywhere(seed[rows].clamp(lower[at], upper[at]))
-            good = some.succeeds(tried)
-            x[rows[good]], found[rows[good]] = tried[good], True
+            keep_successes(problem, seed.clamp(lower[leaf], upper[leaf]), x, found)
         return x, found
 
     def _walk(self, problem: AttackProblem, x: Tensor, trees: Any) -> Tensor:
         """From a success to the nearer of two local optima: of the straight way, and by columns."""
         straight = search_boundary(problem, x)
-        first = self._cross_walls(problem, straight, trees)
-        second = self._cross_walls(problem, column_by_column(problem, straight), trees)
+        first = self._cross_thresholds(problem, straight, trees)
+        second = self._cross_thresholds(problem, column_by_column(problem, straight), trees)
         nearer = exceeds(cost(problem, second), cost(problem, first), unit=0.0)
         return torch.where(per_row(nearer, x), first, second)
 
-    def _cross_walls(self, problem: AttackProblem, x: Tensor, trees: Any) -> Tensor:
+    def _cross_thresholds(self, problem: AttackProblem, x: Tensor, trees: Any) -> Tensor:
         """Towards the seed, one threshold at a time, from a success to a local optimum."""
         x, rows = x.clone(), torch.arange(len(x), device=x.device)
         for _ in range(self.steps):
             if not len(rows):
                 break
-            tried, gain = cross_one_wall(problem.take(rows), x[rows], trees)
+            tried, gain = cross_threshold(problem.take(rows), x[rows], trees)
             better = gain > 0
             rows = rows[better]
             x[rows] = tried[better]
@@ -150,7 +151,7 @@ def column_by_column(problem: AttackProblem, x: Tensor) -> Float[Tensor, "batch 
     return x
 
 
-def cross_one_wall(
+def cross_threshold(
     problem: AttackProblem, x: Tensor, trees: Any
 ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, " batch"]]:
     """The nearest success one threshold farther towards the seed, and how much nearer it is."""
@@ -173,10 +174,9 @@ def cross_one_wall(
         nearest = some.seed.clamp(next_cell.lower, next_cell.upper)
         tried = some.valid_anywhere(nearest)
         nearer = before[rows] - cost(some, tried)
-        hopeful = exceeds(nearer, gain[rows], unit=before[rows])
-        asked = hopeful.nonzero()[:, 0]
-        if len(asked):
-            hit = asked[some.take(asked).succeeds(tried[asked])]
-            best = best.index_copy(0, rows[hit], tried[hit])
-            gain[rows[hit]] = nearer[hit]
+        queried = exceeds(nearer, gain[rows], unit=before[rows]).nonzero()[:, 0]
+        if len(queried):
+            good = queried[some.take(queried).succeeds(tried[queried])]
+            best = best.index_copy(0, rows[good], tried[good])
+            gain[rows[good]] = nearer[good]
     return best, gain

@@ -1,4 +1,4 @@
-"""The shortest move that succeeds: DeepFool and a sparse attack, which drop a row once it is over.
+"""The shortest move that succeeds: DeepFool and a sparse attack; a row stops at its success.
 
 Success is an objective above 0 (raise `Margin`); the radius is only a cap and may be infinite.
 """
@@ -149,14 +149,14 @@ class JSMA(Attack, Parameters):
 
     def __call__(self, problem: AttackProblem) -> Tensor:
         x, space = problem.seed.detach(), problem.space
-        back, alone = space.projector(x, problem.radius), space.with_norm(math.inf)
+        back, by_cell = space.projector(x, problem.radius), space.with_norm(math.inf)
         column = space.column_index(x).expand_as(x).flatten(1)
         room = problem.radius.clamp_max(1e6)  # times 0 it must be 0
         gradient, unit = torch.zeros_like(x), torch.zeros_like(room)
         for _ in range(self.columns):
             value, gradient = value_and_gradient(problem.objective, x)
             unit = unit.maximum(value.abs())
-            move = back(x + alone.steepest(gradient, x, room)) - x
+            move = back(x + by_cell.steepest(gradient, x, room)) - x
             gain = torch.zeros_like(column, dtype=x.dtype)
             gain = gain.scatter_add(1, column, (gradient * move).flatten(1))
             best = stable_argmax(gain, unit=largest_size(gain))

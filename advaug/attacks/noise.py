@@ -1,4 +1,4 @@
-"""The controls: random moves, as long as an attack's, that no model has a say in.
+"""The controls: random moves, as long as an attack's, that do not depend on any model.
 
 +-radius in every cell, a random direction, or anywhere in the ball.
 """
@@ -7,11 +7,25 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core.norms import draw, per_row, standard_normal
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem
+
+
+def random_step(problem: AttackProblem, share: float = 1.0) -> Float[Tensor, "batch *shape"]:
+    """The seeds after a step of `share` of the radius, steepest on a normal random gradient."""
+    seed, space, radius = problem.seed, problem.space, problem.radius
+    move = space.steepest(standard_normal(draw(seed, problem.random)), seed, radius)
+    return space.project(seed + share * move, seed, radius)
+
+
+def random_point(problem: AttackProblem) -> Float[Tensor, "batch *shape"]:
+    """A random point in the ball of each seed."""
+    noise = draw(problem.seed, problem.random)
+    return problem.space.sample(problem.seed, problem.radius, noise)
 
 
 @dataclass
@@ -32,9 +46,7 @@ class Noise(Attack, Parameters):
     """
 
     def __call__(self, problem: AttackProblem) -> Tensor:
-        seed, space, radius = problem.seed, problem.space, problem.radius
-        move = space.steepest(standard_normal(draw(seed, problem.random)), seed, radius)
-        return space.project(seed + move, seed, radius)
+        return random_step(problem)
 
 
 @dataclass
@@ -53,8 +65,7 @@ class Uniform(Attack, Parameters):
     """
 
     def __call__(self, problem: AttackProblem) -> Tensor:
-        noise = draw(problem.seed, problem.random)
-        return problem.space.sample(problem.seed, problem.radius, noise)
+        return random_point(problem)
 
 
 @dataclass

@@ -1,7 +1,6 @@
-"""NES and SPSA: the one gradient loop on a gradient that is only estimated, from scores.
+"""NES and SPSA: the one gradient loop, `ascend`, on a gradient that is estimated from scores.
 
-The objective's values at pairs of points beside the row give its slope there; `ascend` does not
-know the difference.
+The objective's values at pairs of points beside the row give its slope there.
 """
 
 from dataclasses import dataclass
@@ -31,17 +30,15 @@ def estimated_gradient(
     noise = problem.random.at(step).uniform(pairs, *x.shape[1:]).to(x).flatten(0, 1)
     way = (noise - 0.5).sign() if has_signs else standard_normal(noise)
     way = way * per_row(delta * many.radius, way)
-    ahead, behind = (
-        many.valid_anywhere(base + way, noise),
-        many.valid_anywhere(base - way, 1 - noise),
-    )
+    ahead = many.valid_anywhere(base + way, noise)
+    behind = many.valid_anywhere(base - way, 1 - noise)
     (more, _), (less, _) = many.measure(ahead), many.measure(behind)
     noise_unit = unit.repeat_interleave(pairs)
     differs = exceeds(more, less, noise_unit) | exceeds(less, more, noise_unit)
     gain = (more - less) * differs  # the sign of noise would be a whole step
-    pulls = (per_row(gain, base) * (ahead - behind)).view(len(x), pairs, *x.shape[1:])
-    slope, size = pulls.mean(1), pulls.abs().mean(1)
-    slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # pulls that cancel leave noise
+    slopes = (per_row(gain, base) * (ahead - behind)).view(len(x), pairs, *x.shape[1:])
+    slope, size = slopes.mean(1), slopes.abs().mean(1)
+    slope = slope * exceeds(slope.abs(), 0.0, unit=size)  # slopes that cancel leave noise
     width = (2 * delta * problem.radius).square()  # once in the gain, once in the way
     return value, slope / per_row(width.clamp_min(torch.finfo(x.dtype).tiny), x), unit
 
@@ -57,7 +54,7 @@ class NES(Attack, Parameters):
     step : float
         Length of one step as a share of the radius.
     momentum : float
-        How much of the pull is kept from step to step: it averages the slopes.
+        Decay factor of the accumulated gradient: it averages the estimates.
     pairs : int
         Pairs of points that are queried for one slope.
     delta : float

@@ -1,4 +1,4 @@
-"""Square: random blocks of cells thrown to the edge of the ball, kept where they gain."""
+"""Square: random blocks of cells set to the edge of the ball, kept where they gain."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -38,7 +38,7 @@ class Square(Attack, Parameters):
     p_init : float in (0, 1]
         Share of the cells in the first blocks.
     stop_at : float, optional
-        A row whose objective is above this value is done; None asks on to the last step.
+        A row whose objective is above this value is done; None queries to the last step.
 
     References
     ----------
@@ -77,7 +77,7 @@ class Square(Attack, Parameters):
             if not len(rows) or step == self.steps:
                 break
             share = share_at(step, self.steps, self.p_init) if step else 1.0
-            tried = problem.valid(throw_block(problem.at(step), x, movable, share))
+            tried = problem.valid(with_random_block(problem.at(step), x, movable, share))
             gain, unit = problem.measure(tried)
             better = exceeds(gain, value, unit) if step else gain == gain  # the first only starts
             x = torch.where(per_row(better, x), tried, x)
@@ -85,7 +85,7 @@ class Square(Attack, Parameters):
         return done.index_copy(0, rows, mark_undefined(x, value))
 
 
-def throw_block(
+def with_random_block(
     problem: AttackProblem, x: Tensor, movable: Tensor, share: float
 ) -> Float[Tensor, "batch *shape"]:
     """x with a random block at the edge of the ball around the seed."""
@@ -139,10 +139,10 @@ def window(shape: torch.Size, share: float, random: RowRandom) -> Bool[Tensor, "
     broad = min(max(round(share * high * wide / tall), 1), wide)
     corner = random.uniform(2)
     inside = []
-    for at, wide_as, size in ((0, tall, high), (1, broad, wide)):
-        first = (corner[:, at] * (size - wide_as + 1)).long()[:, None]
+    for axis, length_there, size in ((0, tall, high), (1, broad, wide)):
+        first = (corner[:, axis] * (size - length_there + 1)).long()[:, None]
         place = torch.arange(size, device=corner.device)
-        inside.append((place >= first) & (place < first + wide_as))
+        inside.append((place >= first) & (place < first + length_there))
     block = inside[0][:, :, None] & inside[1][:, None, :]
     several = block.view(-1, *(1,) * (len(shape) - 2), high, wide)
     everywhere: Tensor = several.expand(-1, *shape)

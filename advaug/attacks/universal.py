@@ -1,8 +1,8 @@
-"""One move or one patch for all rows: an attack on a single row, the thing that they share.
+"""One move or one patch for all rows: an attack on a single row, which is what they share.
 
-They raise the mean objective of a few rows at a time, each one's capped, so that rows that are over
-pull no more. `fit` returns the attack with what it has learnt; without it, each call learns from
-the rows it is given.
+They raise the mean objective of a few rows at a time, each one's capped, so that rows that have
+clearly succeeded have no gradient. `fit` returns the attack with what it has learnt; without it,
+each call learns from its own rows.
 """
 
 import math
@@ -42,7 +42,7 @@ def raise_for_all(
 ) -> Float[Tensor, "*shape"]:
     """What all rows share, where the mean of their objectives is high, each one's capped.
 
-    The cap is the median size of the objective: what counts as far over, however sure a model is.
+    The cap is the median size of the objective, so that it suits sure and unsure models alike.
     """
     batches = problem.at(0)
     few = rows_of_step(batches, 0, batch_size)
@@ -81,7 +81,7 @@ class UAP(Attack, Parameters):
     step : float
         Length of one step as a share of the radius.
     momentum : float
-        How much of the pull is kept from step to step.
+        Decay factor of the accumulated gradient.
     batch_size : int
         Rows looked at in each step.
     move : Tensor (*shape), optional
@@ -161,7 +161,7 @@ def apply_shared_move(
 
 @dataclass
 class Patch(Attack, Parameters):
-    """Adversarial patch: a small thing that fools most rows wherever it is put.
+    """Adversarial patch: a small block of values that fools most rows wherever it is put.
 
     Images (c, h, w) or (h, w): a patch of random place, size and rotation in each row. Signals
     (channels, time): a window of random place and length. Tables: the same values in the few
@@ -242,13 +242,13 @@ class Patch(Attack, Parameters):
             there, cover = patch, self.covers.to(seed.device)
         else:
             is_signal = space.window_axes == 1 if self.is_signal is None else self.is_signal
-            there, cover = self._thrown(patch, seed, problem.random.uniform(4).to(seed), is_signal)
+            there, cover = self._placed(patch, seed, problem.random.uniform(4).to(seed), is_signal)
         return apply_shared_move(seed, torch.where(cover, there - seed, 0.0), space, radius)
 
-    def _thrown(
+    def _placed(
         self, patch: Tensor, seed: Tensor, noise: Tensor, is_signal: bool
     ) -> tuple[Tensor, Tensor]:
-        """The patch where chance puts it in each row, and which cells it covers."""
+        """The patch at a random place of each row, and which cells it covers."""
         small, large = self.sizes
         size = small + (large - small) * noise[:, 0]
         across, down = ((1 - size) * (2 * noise[:, k] - 1) for k in (1, 2))

@@ -44,8 +44,9 @@ class VAT(Attack, Parameters):
 
     def __call__(self, problem: AttackProblem) -> Tensor:
         seed, space, radius = problem.seed.detach(), problem.space, problem.radius
-        back, pull = space.projector(seed, radius), standard_normal(draw(seed, problem.random))
+        back = space.projector(seed, radius)
+        direction = standard_normal(draw(seed, problem.random))
         for _ in range(self.steps):
-            near = back(seed + self.xi * space.steepest(pull, seed, radius))
-            _, pull = value_and_gradient(problem.objective, near)
-        return back(seed + space.steepest(pull, seed, radius)).add(pull, alpha=0)
+            near = back(seed + self.xi * space.steepest(direction, seed, radius))
+            _, direction = value_and_gradient(problem.objective, near)
+        return back(seed + space.steepest(direction, seed, radius)).add(direction, alpha=0)

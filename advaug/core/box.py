@@ -7,14 +7,14 @@ held by another one (`missing_flag`: while that one is 1, the value is missing a
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core import norms
-from advaug.core.space import Space, scattered
+from advaug.core.space import Space
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,6 @@ class Box(Space):
     grid: Tensor | None = None
     missing_flag: Tensor | None = None
 
-    def to(self, device: torch.device | str) -> Self:
-        tensors: dict[str, Any] = {
-            name: value.to(device)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **tensors)
-
-    def restrict_to_common_levels(self, rows: Float[Tensor, "rows *shape"], least: float) -> Self:
-        return self
-
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
 
@@ -70,10 +59,6 @@ class Box(Space):
             held = (x[:, self.missing_flag.clamp_min(0)] > 0.5) & (self.missing_flag >= 0)
             move = move.masked_fill(held, 0.0)
         return move
-
-    def column_index(self, like: Float[Tensor, "batch *shape"]) -> Int[Tensor, "*shape"]:
-        shape = like.shape[1:]
-        return torch.arange(shape.numel(), device=like.device).view(shape)
 
     def _bounded(
         self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
@@ -94,14 +79,6 @@ class Box(Space):
             return norms.fill(gradient, room, radius)
         unit = norms.steepest(gradient, self.norm)
         return unit.mul_(norms.per_row(radius, unit))
-
-    def project(
-        self,
-        x: Float[Tensor, "batch *shape"],
-        seed: Float[Tensor, "batch *shape"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch *shape"]:
-        return self.projector(seed, radius)(x)
 
     def projector(
         self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
@@ -166,15 +143,6 @@ class Box(Space):
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         return self._bounded(x + self.mask_frozen(move, x), x)
-
-    def scatter(
-        self,
-        x: Float[Tensor, "batch *shape"],
-        size: Float[Tensor, " batch"],
-        scale: Float[Tensor, "*shape"],
-        noise: Float[Tensor, "batch *shape"],
-    ) -> Float[Tensor, "batch *shape"]:
-        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

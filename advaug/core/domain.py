@@ -8,6 +8,20 @@ from torch import Tensor
 from advaug.core.objectives import Logits
 from advaug.core.space import Space
 
+# The words that `provides` and `requires` hold.
+# Rows provide
+#   "cells": they are numbers, each of which may move by a little;
+#   "gradient": a model on encoded rows has a gradient in them;
+#   "columns": X has columns that are counted and named;
+#   "affine_columns": these hold numbers only, which a formula can read;
+#   "ordered": the cells of a row are in an order, such as time;
+#   "time_axis": they are (channels, time);
+#   "descriptors": their features hold some that a new row must share with its class;
+#   "edits": they are sequences that move by edits.
+# Models provide
+#   "gradient": they are differentiable in the rows (rows and model must both provide it);
+#   "embedding": they read tokens through a `torch.nn.Embedding`;
+#   "tree_regions": they are made of trees whose thresholds can be read.
 Provides = frozenset[str]
 # `native` gives one number for each column, an affine function of the encoded row.
 AFFINE_COLUMNS = "affine_columns"
@@ -20,14 +34,7 @@ class RowCoding(Protocol):
 
     @property
     def provides(self) -> Provides:
-        """What attacks, recipes and judges may require of the rows.
-
-        "cells": rows are numbers that move by a little. "gradient": a model on encoded rows has a
-        gradient in them. "columns": X has columns that are counted and named. "affine_columns":
-        they hold numbers alone, which a formula can read. "ordered": the cells of a row are in an
-        order, such as time.
-        A domain adds words of its own.
-        """
+        """What attacks, recipes and judges may require of the rows: see `Provides`."""
         return CELLS
 
     def encode(self, X: Any) -> Tensor:

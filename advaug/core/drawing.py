@@ -1,4 +1,4 @@
-"""What the displays share: matplotlib imported late, colours that colour-blind eyes can tell."""
+"""What displays share: matplotlib imported late, colours for colour-blind readers too."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""The text with what nobody sees spelt as Python does, except for the characters to keep.
+    r"""The text with invisible characters escaped as in Python, except for the characters to keep.
 
     >>> print(visible("red \x1b[31m"))
     red \x1b[31m
@@ -41,17 +41,20 @@ def as_label(text: Any) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def new_axes(ax: Any) -> Any:
-    """The axes given, or new ones; ImportError with the mend if there is no matplotlib."""
-    if ax is not None:
-        return ax
+def pyplot() -> Any:
+    """matplotlib's pyplot; ImportError with the mend if there is no matplotlib."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
             "pictures need matplotlib, which is not installed: pip install advaug[plot]"
         ) from error
-    return plt.subplots(layout="constrained")[1]
+    return plt
+
+
+def new_axes(ax: Any) -> Any:
+    """The axes given, or new ones; ImportError with the mend if there is no matplotlib."""
+    return pyplot().subplots(layout="constrained")[1] if ax is None else ax
 
 
 def dress(ax: Any, title: str) -> None:

@@ -1,10 +1,11 @@
 """What an attack raises: one number a row, from a model's logits.
 
-An objective is called with rows and returns one value each; `take` keeps some of its rows, so
-that a loop can drop those that are done, or ask several times for one. Targeted or not is said
-here and nowhere else.
+An objective is called with rows and returns one value each. `take` keeps some of its rows, so that
+a loop can drop those that are done, or repeat one. Only objectives know whether an attack is
+targeted.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self
@@ -20,9 +21,12 @@ Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
 
 
 class RowLogits:
-    """Logits that know more of each row than its coordinates, or more of the model: inherit."""
+    """Logits that depend on more of each row than its coordinates, or that know the model's trees.
 
-    tree_regions: Any = None  # the boxes in which the model says one thing, if it is made of trees
+    Inherit from it: attacks call `take` where they drop or repeat rows.
+    """
+
+    tree_regions: Any = None  # where the model's output is constant, if it is made of trees
 
     def take(self, rows: Shaped[Tensor, " some"], /) -> Self:
         """The same for some of the rows, or for some of them several times."""
@@ -30,7 +34,7 @@ class RowLogits:
 
 
 def of_rows(logits: Logits, rows: Shaped[Tensor, " some"]) -> Logits:
-    """The logits of some of the rows, where the model is asked with more than their coordinates."""
+    """The logits of some of the rows, where they depend on more than the coordinates."""
     return logits.take(rows) if isinstance(logits, RowLogits) else logits
 
 
@@ -71,7 +75,7 @@ class Objective(Protocol):
 
     @property
     def tree_regions(self) -> Any:
-        """The boxes in which the model says one thing, if it is made of trees; else None."""
+        """The boxes in which the model's output is constant, if it is made of trees; else None."""
         return None
 
 
@@ -82,9 +86,9 @@ class LogitObjective(Objective):
 
     logits: Logits
 
+    @abstractmethod
     def value(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
         """The objective of rows with these logits."""
-        raise NotImplementedError
 
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         return self.value(self.logits(x))

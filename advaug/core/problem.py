@@ -1,4 +1,4 @@
-"""The one argument of every attack, and what an attack says of itself."""
+"""The one argument of every attack, and the protocol of attacks."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self, runtime_checkable
@@ -189,13 +189,7 @@ class Attack(Protocol):
 
     @property
     def requires(self) -> frozenset[str]:
-        """What the domain and the model must provide.
-
-        "gradient": the model is differentiable in the rows. "cells": rows are numbers, each of
-        which may move. "edits": rows are sequences that move by edits. "embedding": the model
-        reads tokens through a `torch.nn.Embedding`. "time_axis": rows are (channels, time).
-        "tree_regions": the model is made of trees whose thresholds can be read.
-        """
+        """What the rows and the model must provide, in the words of `advaug.core.domain`."""
         return frozenset()
 
     def fit(self, problem: AttackProblem) -> Self:

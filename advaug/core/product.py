@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.core.space import Space, scattered
+from advaug.core.space import Space
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,6 @@ class Product(Space):
     def norm(self) -> float:
         """Of the first part; they share it."""
         return self.parts[0].norm
-
-    def to(self, device: torch.device | str) -> Self:
-        return replace(self, parts=tuple(part.to(device) for part in self.parts))
 
     def restrict_to_common_levels(self, rows: Float[Tensor, "rows width"], least: float) -> Self:
         pairs = zip(self.parts, self._split(rows), strict=True)
@@ -84,14 +81,6 @@ class Product(Space):
             found.append(part.column_index(block).flatten() + first)
         return torch.cat(found)
 
-    def project(
-        self,
-        x: Float[Tensor, "batch width"],
-        seed: Float[Tensor, "batch width"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch width"]:
-        return self.projector(seed, radius)(x)
-
     def projector(
         self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
@@ -132,15 +121,6 @@ class Product(Space):
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, x, move: part.apply_move(x, move), x, move)
-
-    def scatter(
-        self,
-        x: Float[Tensor, "batch width"],
-        size: Float[Tensor, " batch"],
-        scale: Float[Tensor, " width"],
-        noise: Float[Tensor, "batch width"],
-    ) -> Float[Tensor, "batch width"]:
-        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

@@ -6,7 +6,6 @@ a budget of its own: in the numbers' radius a category would either never flip o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Self
 
 import torch
@@ -14,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.norms import per_row
-from advaug.core.space import Space, scattered
+from advaug.core.space import Space
 from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
@@ -41,19 +40,11 @@ class Simplex(Space):
         """Flips add up."""
         return 1.0
 
-    def to(self, device: torch.device | str) -> Self:
-        return replace(
-            self, reachable=self.reachable.to(device), never_left=self.never_left.to(device)
-        )
-
     def restrict_to_common_levels(
         self, rows: Float[Tensor, "rows positions levels"], least: float
     ) -> Self:
         usual = rows.mean(0).to(self.reachable.device) >= least
         return replace(self, reachable=self.reachable & usual)
-
-    def with_norm(self, norm: float) -> Self:
-        return self
 
     def displacement_space(self) -> Self:
         return replace(self, reachable=torch.zeros_like(self.reachable))
@@ -106,25 +97,26 @@ class Simplex(Space):
     ) -> Int[Tensor, "positions levels"]:
         return torch.arange(like.shape[1], device=like.device)[:, None].expand(like.shape[1:])
 
-    def project(
-        self,
-        x: Float[Tensor, "batch positions levels"],
-        seed: Float[Tensor, "batch positions levels"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch positions levels"]:
-        x = x.clamp_min(0)
-        x = x / x.sum(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
-        budget = self.flips * (radius > 0).to(x.dtype)
-        budget = torch.where(radius.isinf(), torch.inf, budget)
-        share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
-        return seed + per_row(share.clamp_max(1), x) * (x - seed)
-
     def projector(
         self, seed: Float[Tensor, "batch positions levels"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
+        """Levels below 0 become 0, the others add up to 1; a position without any stays the
+        seed's."""
+        endless = 2.0 * seed.shape[1]  # an infinite budget would make the gradient NaN
         if radius is None:
-            radius = torch.full_like(seed[:, 0, 0], torch.inf)
-        return partial(self.project, seed=seed, radius=radius)
+            budget = torch.full_like(seed[:, 0, 0], endless)
+        else:
+            budget = self.flips * (radius > 0).to(seed.dtype)
+            budget = budget.masked_fill(radius.isinf(), endless)
+
+        def back(x: Tensor) -> Tensor:
+            x = x.clamp_min(0)
+            total = x.sum(-1, keepdim=True)
+            x = torch.where(total == 0, seed, x / total.clamp_min(torch.finfo(x.dtype).tiny))
+            share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
+            return seed + per_row(share.clamp_max(1), x) * (x - seed)
+
+        return back
 
     def sample(
         self,
@@ -164,15 +156,6 @@ class Simplex(Space):
         move: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, "batch positions levels"]:
         return x
-
-    def scatter(
-        self,
-        x: Float[Tensor, "batch positions levels"],
-        size: Float[Tensor, " batch"],
-        scale: Float[Tensor, "positions levels"],
-        noise: Float[Tensor, "batch positions levels"],
-    ) -> Float[Tensor, "batch positions levels"]:
-        return scattered(self, x, size, scale, noise)
 
     def mix(
         self,

@@ -1,4 +1,4 @@
-"""The face every space shows: fifteen small operations on batches of rows.
+"""What every space can do: fifteen small operations on batches of rows, some with a default.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -8,14 +8,17 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core.norms import length, per_row, standard_normal
+from advaug.core.tensor_fields import moved_fields
 
 
 class Space(Protocol):
-    """Tensors are (batch, *shape); `radius` is (batch,), in the space's own units."""
+    """The set of valid rows; inherit from it for the defaults.
+
+    Tensors are (batch, *shape); `radius` is (batch,), in the space's own units.
+    """
 
     # Whether rows are near where their cells are; else their features say what is near.
     is_euclidean: ClassVar[bool] = True
@@ -28,16 +31,16 @@ class Space(Protocol):
         ...
 
     def to(self, device: torch.device | str) -> Self:
-        """The same space on another device."""
-        ...
+        """The same space on another device; by default it is a dataclass."""
+        return moved_fields(self, device)
 
     def restrict_to_common_levels(self, rows: Tensor, least: float) -> Self:
         """The same space, but moving only to levels that a share `least` of the rows hold."""
-        ...
+        return self
 
     def with_norm(self, norm: float) -> Self:
-        """The same space, moves measured in another norm."""
-        ...
+        """The same space, numbers measured in another norm; a space without numbers as it is."""
+        return self
 
     def displacement_space(self) -> Self:
         """Where a move that many rows share lives: around 0, without bounds; categories stay."""
@@ -58,15 +61,17 @@ class Space(Protocol):
         ...
 
     def column_index(self, like: Tensor) -> Tensor:
-        """(*shape) whole numbers: the column of the user's that each coordinate belongs to."""
-        ...
+        """(*shape) whole numbers: the user's column that each coordinate belongs to, by default
+        one of its own."""
+        shape = like.shape[1:]
+        return torch.arange(shape.numel(), device=like.device).view(shape)
 
     def project(self, x: Tensor, seed: Tensor, radius: Tensor) -> Tensor:
         """Back to a valid point within `radius` of the seed."""
-        ...
+        return self.projector(seed, radius)(x)
 
     def projector(self, seed: Tensor, radius: Tensor | None) -> Callable[[Tensor], Tensor]:
-        """`project` for a loop: seed and radius (None: no ball) are worked in once."""
+        """`project` as a function of x alone, for a loop; radius None: no ball."""
         ...
 
     def sample(self, seed: Tensor, radius: Tensor, noise: Tensor) -> Tensor:
@@ -86,23 +91,16 @@ class Space(Protocol):
         ...
 
     def scatter(self, x: Tensor, size: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
-        """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape)."""
-        ...
+        """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape).
+
+        By default every direction is equally likely, and `size` is the length over all cells that
+        may move.
+        """
+        direction = standard_normal(noise)
+        direction = direction * (self.apply_move(x, direction * scale) != x)
+        share = size / length(direction, 2).clamp_min(1e-9)
+        return self.apply_move(x, direction * per_row(share, direction) * scale)
 
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
-
-
-def scattered(
-    space: Space,
-    x: Float[Tensor, "batch *shape"],
-    size: Float[Tensor, " batch"],
-    scale: Float[Tensor, "*shape"],
-    noise: Float[Tensor, "batch *shape"],
-) -> Float[Tensor, "batch *shape"]:
-    """Where every direction is as good: `size` is the length over all cells that may move."""
-    direction = standard_normal(noise)
-    direction = direction * (space.apply_move(x, direction * scale) != x)
-    share = size / length(direction, 2).clamp_min(1e-9)
-    return space.apply_move(x, direction * per_row(share, direction) * scale)

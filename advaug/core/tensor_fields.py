@@ -1,10 +1,12 @@
 """What dataclasses of tensors share: moving to a device, some of the rows, a short repr."""
 
 from dataclasses import fields, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -38,13 +40,22 @@ def short(value: Any) -> str:
     return text if len(text) < 200 else f"{text[:197]}..."
 
 
-class TensorFields:
-    """Mixin for a dataclass (``repr=False``) whose fields are tensors or hold some."""
+def moved_fields(thing: T, device: torch.device | str) -> T:
+    """A dataclass with every tensor in its fields on the device."""
+    values = {one.name: moved(getattr(thing, one.name), device) for one in fields(thing)}  # type: ignore[arg-type]
+    return replace(thing, **values)  # type: ignore[type-var]
+
+
+class MovableFields:
+    """Mixin for a dataclass whose fields are tensors or hold some."""
 
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
-        values = {one.name: moved(getattr(self, one.name), device) for one in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **values)  # type: ignore[type-var]
+        return moved_fields(self, device)
+
+
+class TensorFields(MovableFields):
+    """Mixin for a dataclass (``repr=False``) of tensors: moved, indexed and shown as one."""
 
     def take(self, rows: Tensor) -> Self:
         """Some of the rows: every tensor is indexed, other fields stay."""

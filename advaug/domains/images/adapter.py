@@ -12,7 +12,7 @@ import torch
 from sklearn.utils import check_array
 from torch import Tensor
 
-from advaug.containers.rows import as_array
+from advaug import containers
 from advaug.core.box import Box
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
@@ -54,9 +54,12 @@ class ImageAdapter(Adapter, Parameters):
 
     def fit(self, X: Any) -> "ImageCoding":
         """Learn black and white; ValueError for empty or not finite images."""
-        X = as_array(X)
+        X = containers.as_array(X)
         if X.ndim not in (3, 4):
-            raise ValueError(f"images are (n, h, w) or (n, c, h, w), got shape {X.shape}")
+            raise ValueError(
+                f"images are (n, h, w) or (n, c, h, w), got shape {X.shape}: reshape X (one image "
+                "is X[None])"
+            )
         if X.dtype.kind not in "iufb" or not X.size:
             raise ValueError(f"images must hold numbers, got {X.dtype} of shape {X.shape}")
         if X.dtype.kind == "f" and not np.isfinite(X).all():
@@ -83,8 +86,11 @@ class ImageCoding(Coding):
     def encode(self, X: Any) -> Tensor:
         """(n, *shape) float32 in units of black to white."""
         if self.shape and np.shape(X)[1:] != self.shape:
-            raise ValueError(f"images are {np.shape(X)[1:]}, but were {self.shape} in fit")
-        values = (as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
+            raise ValueError(
+                f"images are {np.shape(X)[1:]}, but were {self.shape} in fit: resize them to "
+                f"{self.shape}, or fit on images of their shape"
+            )
+        values = (containers.as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
         return torch.tensor(values, dtype=torch.float32)
 
     def space(self, norm: float = math.inf) -> Space:
@@ -112,7 +118,9 @@ class ImageCoding(Coding):
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each image and channel the pixel that moved farthest: (row, column)."""
         height, width = np.shape(before)[-2:]
-        old, new = (as_array(X).reshape(len(X), -1, height * width) for X in (before, after))
+        old, new = (
+            containers.as_array(X).reshape(len(X), -1, height * width) for X in (before, after)
+        )
         moves = np.abs(new.astype(np.float64) - old.astype(np.float64))
         channels = old.shape[1]
 

@@ -142,7 +142,7 @@ class SequenceAdapter(Adapter, Parameters):
             is_text=is_text,
             edits=replace(
                 self._edits(cut, index, safe, is_aligned),
-                seams=seams_of(index, cutter) if is_text else None,
+                join_rules=join_rules_of(index, cutter) if is_text else None,
             ),
         )
 
@@ -218,12 +218,12 @@ def table_of(
     return pairs
 
 
-def seams_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
-    """Which tokens run together where they meet, and their twins with a blank before them."""
+def join_rules_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
+    """Which tokens run together where they are joined, and their forms with a blank before them."""
     sides = torch.tensor(edges(list(index), cutter.cut), dtype=torch.bool).view(-1, 2)
     is_spaced = cutter.cut is words
-    twins = [index.get(f" {token}", -1) if is_spaced else -1 for token in index]
-    return JoinRules(sides[:, 0], sides[:, 1], torch.tensor(twins, dtype=torch.long))
+    spaced = [index.get(f" {token}", -1) if is_spaced else -1 for token in index]
+    return JoinRules(sides[:, 0], sides[:, 1], torch.tensor(spaced, dtype=torch.long))
 
 
 @dataclass(frozen=True)

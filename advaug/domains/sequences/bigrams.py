@@ -1,19 +1,21 @@
 """Which token has stood after which, and what may stand for what: lists of places, one a token.
 
-Tokens are whole numbers below `size`; -1 stands for the end of a row, what lies below -1 for a
-token that nobody knows.
+Tokens are whole numbers below `size`; -1 stands for the end of a row, what lies below -1 for an
+unknown token.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.tensor_fields import MovableFields
+
 
 @dataclass(frozen=True)
-class RaggedIndex:
+class RaggedIndex(MovableFields):
     """For each token a list of others: `values[first[t]:first[t + 1]]`."""
 
     values: Int[Tensor, " values"]
@@ -25,9 +27,6 @@ class RaggedIndex:
         order = owner.argsort(stable=True)
         ends = torch.bincount(owner, minlength=size).cumsum(0)
         return cls(values[order], torch.cat([ends.new_zeros(1), ends]))
-
-    def to(self, device: torch.device | str) -> Self:
-        return replace(self, values=self.values.to(device), first=self.first.to(device))
 
     def count(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """How many values the list of each token holds."""
@@ -45,7 +44,7 @@ class RaggedIndex:
 
 
 @dataclass(frozen=True)
-class Bigrams:
+class Bigrams(MovableFields):
     """The pairs of neighbours that rows were seen to hold, the ends of rows included."""
 
     size: int
@@ -54,19 +53,16 @@ class Bigrams:
 
     @classmethod
     def of(
-        cls, tokens: Int[Tensor, " tokens"], is_tied: Bool[Tensor, " tokens"], size: int
+        cls, tokens: Int[Tensor, " tokens"], is_frozen: Bool[Tensor, " tokens"], size: int
     ) -> Self:
         """The neighbours in one long row of known tokens, with -1 before and after each row.
 
-        What is tied to its place is nobody's follower: it is not put anywhere else.
+        A frozen token follows no other one: it is not put anywhere else.
         """
         before, after = tokens[:-1], tokens[1:]
         pairs = _numbered(before, after, size).unique()
-        known = (after >= 0) & ~is_tied[1:]
+        known = (after >= 0) & ~is_frozen[1:]
         return cls(size, pairs, RaggedIndex.of(_coded(before[known], size), after[known], size + 2))
-
-    def to(self, device: torch.device | str) -> Self:
-        return replace(self, pairs=self.pairs.to(device), followers=self.followers.to(device))
 
     def seen(
         self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]

@@ -1,4 +1,4 @@
-"""Two rows cross: a block of one takes the place of a block of the other, where both seams fit."""
+"""Two rows cross: a block of one replaces a block of the other, where both joins are usual."""
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -9,7 +9,7 @@ from advaug.domains.sequences.bigrams import Bigrams
 from advaug.domains.sequences.splicing import END, keys_of, lengths, neighbours, spliced
 
 CUTS = 24  # places that are tried for a crossover
-BETTER = 3  # what a block of full length is worth beside seams
+BETTER = 3  # weight of a block of full length, in known joins
 BLOCKED = -BETTER - 1
 SHORTER = torch.tensor([0, -BETTER]).repeat_interleave(CUTS // 2)
 SLACK = 0.15  # of a row's length, by which two crossing blocks may be shifted or differ
@@ -33,17 +33,17 @@ def crossed(
     *,
     keeps_length: bool,
 ) -> Float[Tensor, "batch length"]:
-    """Each seed with a block of its mate in the place of one of its own, as long a share of each.
+    """Each seed with a block of the other row in place of one of its own, as long a share of each.
 
     Of some places at about the same share of the way through both rows one is taken where the
-    corpus has seen both seams, or else one or none of them. Blocks hold no frozen token of
+    corpus has seen both joins, or else one or none of them. Blocks hold no frozen token of
     either row; where there is none so long, shorter ones are taken. The random numbers come
     from the rows themselves.
     """
     a, b = seed.long(), other.long()
     random = RowRandom(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
     cut, size, start, taken = blocks(a, b, share, random, keeps_length=keeps_length)
-    score = seams(a, b, cut, size, start, taken, bigrams) + SHORTER.to(a.device)
+    score = known_joins(a, b, cut, size, start, taken, bigrams) + SHORTER.to(a.device)
     best = score.argmax(1, keepdim=True)
     cut, size, start, taken = (one.gather(1, best) for one in (cut, size, start, taken))
     at = torch.arange(b.shape[1], device=b.device)
@@ -73,7 +73,7 @@ def blocks(
     return cut, size, start.clamp_min(0).minimum(m - taken), taken
 
 
-def seams(
+def known_joins(
     a: Tensor,
     b: Tensor,
     cut: Tensor,
@@ -82,7 +82,7 @@ def seams(
     taken: Tensor,
     bigrams: Bigrams,
 ) -> Int[Tensor, "batch cuts"]:
-    """How many of the two seams the corpus has seen; BLOCKED where blocks may not cross."""
+    """How many of the two joins the corpus has seen; BLOCKED where blocks may not cross."""
     known = bigrams.size
     left, right = plain(neighbours(a), known), plain(neighbours(b), known)
     found = bigrams.seen(left.gather(1, cut), right.gather(1, start + 1)).long()

@@ -168,9 +168,9 @@ class NGramFeatures:
             for found in block:
                 column, times = kind * BUCKETS + found.bucket, max(found.order, 1)
                 each = np.asarray(table[found.row, column] / count[found.row, found.bucket])
-                worth = each.reshape(-1, 1) * weights[column] / times
+                share = each.reshape(-1, 1) * weights[column] / times
                 for step in range(times):
-                    np.add.at(parts, (found.row, found.places(step)), worth)
+                    np.add.at(parts, (found.row, found.places(step)), share)
         return torch.from_numpy(parts).to(x)
 
     def weighed(self, blocks: list[sparse.csr_matrix]) -> sparse.csr_matrix:
@@ -186,7 +186,7 @@ class NGramFeatures:
 
 
 def ngram_features_of(features: Features, model: Any) -> NGramFeatures:
-    """The n-grams that a model of sequences asks for; TypeError where rows are none."""
+    """The features as the n-grams that a model needs; TypeError where rows are no sequences."""
     if not isinstance(features, NGramFeatures):
         raise TypeError(
             f"{type(model).__name__} learns from sequences (texts or lists of tokens), X holds "

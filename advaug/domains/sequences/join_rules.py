@@ -1,19 +1,21 @@
-"""Where two tokens meet that the corpus has not seen side by side: do they stay two?
+"""Whether two tokens that the corpus has not seen side by side stay two when they are joined.
 
-Words that are put together run into one ("good" and "morning"); a blank or a sign keeps them apart.
+Words that are joined run into one ("good" and "morning"); a blank or a sign keeps them apart.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from advaug.core.tensor_fields import MovableFields
+
 
 @dataclass(frozen=True)
-class JoinRules:
-    """For each known token: may it follow any other, may any other follow it, and its twin.
+class JoinRules(MovableFields):
+    """For each known token: may it follow any other, may any other follow it, its spaced form.
 
     Parameters
     ----------
@@ -21,13 +23,13 @@ class JoinRules:
         Stays by itself behind any token.
     closes : bool Tensor (tokens,)
         Stays by itself in front of any token.
-    led : int Tensor (tokens,)
+    spaced : int Tensor (tokens,)
         The same token with a blank before it; -1 where there is none.
     """
 
     opens: Bool[Tensor, " tokens"]
     closes: Bool[Tensor, " tokens"]
-    led: Int[Tensor, " tokens"]
+    spaced: Int[Tensor, " tokens"]
 
     @classmethod
     def free(cls, size: int) -> Self:
@@ -35,15 +37,7 @@ class JoinRules:
         every = torch.ones(size, dtype=torch.bool)
         return cls(every, every, torch.full((size,), -1))
 
-    def to(self, device: torch.device | str) -> Self:
-        return replace(
-            self,
-            opens=self.opens.to(device),
-            closes=self.closes.to(device),
-            led=self.led.to(device),
-        )
-
-    def hold(
+    def keep_apart(
         self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
         """Whether two tokens (plain; -1: the end of the row, below: unknown) stay two."""
@@ -53,8 +47,8 @@ class JoinRules:
         apart = apart | ((left >= 0) & self.closes[left.clamp_min(0)])
         return apart | ((right >= 0) & self.opens[right.clamp_min(0)])
 
-    def twin(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+    def spaced_form(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """The token with a blank before it; -1 where there is none."""
-        if not len(self.led):
+        if not len(self.spaced):
             return torch.full_like(token, -1)
-        return self.led[token.clamp_min(0)].masked_fill(token < 0, -1)
+        return self.spaced[token.clamp_min(0)].masked_fill(token < 0, -1)

@@ -15,6 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from advaug.core.parameters import Parameters
+from advaug.core.tensor_fields import MovableFields
 from advaug.core.ties import at_least
 from advaug.domains.sequences.splicing import keys_of, lengths, neighbours
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
@@ -86,7 +87,7 @@ class BigramJudge(Judge, Parameters):
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(MovableFields):
     """How often each whole number was seen."""
 
     numbers: Int[Tensor, " numbers"]  # sorted
@@ -95,9 +96,6 @@ class Counts:
     @classmethod
     def of(cls, numbers: Int[Tensor, " all"]) -> Self:
         return cls(*numbers.unique(return_counts=True))
-
-    def to(self, device: torch.device | str) -> Self:
-        return replace(self, numbers=self.numbers.to(device), counts=self.counts.to(device))
 
     def __call__(self, number: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         if not len(self.numbers):
@@ -109,7 +107,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class FittedBigramJudge(FittedJudge):
+class FittedBigramJudge(MovableFields, FittedJudge):
     """A judge that has counted the pairs of a class."""
 
     judge: BigramJudge
@@ -120,11 +118,6 @@ class FittedBigramJudge(FittedJudge):
     long: Float[Tensor, " own"]
     known: Int[Tensor, " own"]
     own: Int[Tensor, "own length"]
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same judge on another device."""
-        moved = {name: part.to(device) for name, part in vars(self).items() if name != "judge"}
-        return replace(self, **moved)
 
     def surprise(self, x: Int[Tensor, "batch length"], own: int = 0) -> Float[Tensor, " batch"]:
         """Mean -log probability of a row's tokens; `own`: how many of its counts are its own."""

@@ -2,12 +2,11 @@
 
 A row is (length,): numbers of tokens, then -1 to the end. A number of `size` or more is the same
 token (less `size`), but frozen: it is never changed, dropped or copied to another row. Numbers
-below -1 are tokens that nobody has seen before, frozen where they are odd.
+below -1 are tokens that `fit` has not seen, frozen where they are odd.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
@@ -24,12 +23,10 @@ from advaug.domains.sequences.levenshtein import edit_distance
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, neighbours
 
-__all__ = ["EditSpace", "keys_of", "lengths", "neighbours"]
-
 TRIES = 8  # proposals for one edit
 PLACE, KIND, TOKEN, TABLE = range(4)  # streams of random numbers for an edit
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
-SAFE = 0.5  # share of the substitutions that the table of safe moves is asked for first
+SAFE = 0.5  # share of the substitutions that are taken from the table of safe moves
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class EditSpace(Space):
     ----------
     bigrams : Bigrams
         What the corpus holds.
-    safe : Lists
+    safe : RaggedIndex
         For each token those that may always stand for it (-1: it may be left out); the last list
         holds tokens that may be put in anywhere.
     most : int
@@ -54,8 +51,8 @@ class EditSpace(Space):
         Only substitutions and swaps, and blocks cross in place.
     crosses : bool
         Whether rows take over blocks of others.
-    seams : Seams, optional
-        Which tokens stay two where they meet unseen; None: all do.
+    join_rules : JoinRules, optional
+        Which tokens stay two where the corpus has not seen them side by side; None: all do.
     """
 
     is_euclidean: ClassVar[bool] = False
@@ -65,7 +62,7 @@ class EditSpace(Space):
     share: float
     keeps_length: bool = False
     crosses: bool = True
-    seams: JoinRules | None = None
+    join_rules: JoinRules | None = None
 
     @property
     def norm(self) -> float:
@@ -76,18 +73,6 @@ class EditSpace(Space):
     def size(self) -> int:
         """How many tokens are known."""
         return self.bigrams.size
-
-    def to(self, device: torch.device | str) -> Self:
-        seams = None if self.seams is None else self.seams.to(device)
-        return replace(
-            self, bigrams=self.bigrams.to(device), safe=self.safe.to(device), seams=seams
-        )
-
-    def restrict_to_common_levels(self, rows: Float[Tensor, "rows length"], least: float) -> Self:
-        return self
-
-    def with_norm(self, norm: float) -> Self:
-        return self
 
     def displacement_space(self) -> Self:
         return self
@@ -114,7 +99,7 @@ class EditSpace(Space):
         radius: Float[Tensor, " batch"],
         seed: Float[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length"]:
-        """Random edits: a gradient over token numbers says nothing, it only feeds the chance."""
+        """Random edits: a gradient over token numbers says nothing, it is only their seed."""
         return self.scatter(x, radius, torch.ones_like(x[0]), gradient) - x
 
     def mask_frozen(
@@ -122,28 +107,19 @@ class EditSpace(Space):
     ) -> Float[Tensor, "batch length"]:
         return move.masked_fill(self.is_frozen(x.long()), 0.0)
 
-    def column_index(self, like: Float[Tensor, "batch length"]) -> Int[Tensor, " length"]:
-        return torch.arange(like.shape[1], device=like.device)
-
-    def project(
-        self,
-        x: Float[Tensor, "batch length"],
-        seed: Float[Tensor, "batch length"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch length"]:
-        """A row with more edits than it may have is its seed again."""
-        x = compact(x)
-        if bool(radius.isinf().all()):
-            return x
-        beyond = self.distance(x, seed) > radius.ceil()
-        return torch.where(per_row(beyond, x), seed, x)
-
     def projector(
         self, seed: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
-        if radius is None:
-            radius = torch.full_like(seed[:, 0], torch.inf)
-        return partial(self.project, seed=seed, radius=radius)
+        """A row with more edits than it may have becomes its seed."""
+        if radius is None or bool(radius.isinf().all()):
+            return compact
+
+        def back(x: Tensor) -> Tensor:
+            x = compact(x)
+            beyond = self.distance(x, seed) > radius.ceil()
+            return torch.where(per_row(beyond, x), seed, x)
+
+        return back
 
     def sample(
         self,
@@ -266,12 +242,12 @@ class EditSpace(Space):
         """Whether two tokens, frozen or not, have been neighbours."""
         return self.bigrams.seen(self.plain(before), self.plain(after))
 
-    def meet(
+    def stay_apart(
         self, left: Int[Tensor, "*shape"], right: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
         """Whether two tokens side by side stay two: seen so, or never run together."""
-        seams = JoinRules.free(self.size).to(left.device) if self.seams is None else self.seams
-        return self.seen(left, right) | seams.hold(self.plain(left), self.plain(right))
+        rules = self.join_rules or JoinRules.free(self.size).to(left.device)
+        return self.seen(left, right) | rules.keep_apart(self.plain(left), self.plain(right))
 
     def anywhere(self) -> Int[Tensor, " some"]:
         """Tokens of the table that may be put in anywhere."""

@@ -1,10 +1,10 @@
-"""A new signal on its parent: channel by channel, what was added below, their spectra beside."""
+"""A new signal and its parent, channel by channel: over time, their difference, their spectra."""
 
 from typing import Any, Self
 
 import numpy as np
 
-from advaug.core.drawing import GREY, INK, NEW, as_label, dress, record
+from advaug.core.drawing import GREY, INK, NEW, as_label, dress, pyplot, record
 from advaug.domains.signals.adapter import SignalCoding
 
 MOST_CHANNELS = 4
@@ -88,14 +88,8 @@ class SignalDisplay:
 
     def plot(self) -> Self:
         """Draw on a new figure; ImportError with the mend if there is no matplotlib."""
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "pictures need matplotlib, which is not installed: pip install advaug[plot]"
-            ) from error
         shown = min(len(self.parent), MOST_CHANNELS)
-        figure, axes = plt.subplots(
+        figure, axes = pyplot().subplots(
             2 * shown,
             2,
             figsize=(9, 2.4 * shown + 0.8),

@@ -1,17 +1,19 @@
 """The shrunk eigenbasis of signals: moves that are combinations of how real ones differ."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from advaug.core.tensor_fields import MovableFields
+
 LEAST = 1e-6  # of the largest eigenvalue: below it is rounding
 
 
 @dataclass(frozen=True)
-class Eigenbasis:
+class Eigenbasis(MovableFields):
     """Directions in which signals differ, over all channels and times at once, and how far.
 
     Where a spectrum treats all times alike, these moves stand where the signals' own differences
@@ -45,10 +47,6 @@ class Eigenbasis:
         shrunk = (1 - share) * variance + share * variance.sum() / flat.shape[1]
         rows = axes[kept].view(-1, *x.shape[1:])
         return cls(rows.to(x), shrunk[kept].sqrt().to(x))
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same basis on another device."""
-        return replace(self, axes=self.axes.to(device), sizes=self.sizes.to(device))
 
     def shaped(self, move: Float[Tensor, "batch channels time"]) -> Tensor:
         """The move along the axes, each share of it as long as signals differ there."""

@@ -8,12 +8,14 @@ is missing.
 import math
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d, conv1d
+
+from advaug.core.tensor_fields import MovableFields
 
 TAPS = 9
 SHAPES = tuple(combinations(range(TAPS), 3))  # where the three high taps of a kernel stand
@@ -24,7 +26,7 @@ LEAST = 0.02  # standard deviation below which a feature is not blown up
 
 
 @dataclass(frozen=True)
-class ConvolutionFeatures:
+class ConvolutionFeatures(MovableFields):
     """Rows (batch, channels, time), or (batch, 2 * channels, time) with flags of missing cells.
 
     For each kernel the shares of time above three thresholds (soft, at learnt quantiles) and the
@@ -55,13 +57,6 @@ class ConvolutionFeatures:
     @property
     def channels(self) -> int:
         return self.kernels[0].shape[1]
-
-    def to(self, device: torch.device | str) -> Self:
-        moved: dict[str, Any] = {
-            name: value.to(device) for name, value in vars(self).items() if hasattr(value, "to")
-        }
-        kernels = tuple(some.to(device) for some in self.kernels)
-        return replace(self, kernels=kernels, **moved)
 
     def __call__(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch width"]:
         height = max(CELLS // (x.shape[2] * max(len(some) for some in self.kernels)), 1)

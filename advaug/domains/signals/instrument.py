@@ -1,32 +1,32 @@
-"""Signals as another instrument would have recorded them: a dozen scalars, searched adversarially.
+"""Signals as another recording device would measure them: a dozen scalars, searched adversarially.
 
-Gain, offset, drift and wander of each channel, the clock, coloured noise and the cut-off of the
-recorder leave a signal what it is; how far each may go is said in its own unit.
+The device sets gain, offset, drift and baseline wander of each channel, and sampling clock, noise
+and low-pass of all. These do not change a signal's class within tolerances in units of their own.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
-from advaug.core.norms import per_row, standard_normal
-from advaug.core.objectives import Objective
-from advaug.core.parameters import Parameters
-from advaug.core.problem import Attack, AttackProblem
+from advaug.core.norms import standard_normal
+from advaug.core.problem import AttackProblem
+from advaug.domains.signals.features import parted
+from advaug.domains.signals.scalar_search import ScalarSearch, last_sample
 from advaug.domains.signals.space import BandLimited, read_at
 
 EACH = 3  # scalars of each channel: gain, offset, drift
-SHARED = 4  # scalars of all channels: clock, noise, cut-off, turns of the wander
-WAVES = 2  # more of each channel: sine and cosine of the wander
+SHARED = 4  # scalars of all channels: clock, noise, cut-off, half turns of the wander
+WAVES = 2  # further scalars of each channel: sine and cosine of the wander
 
 
 @dataclass
-class Instrument(Attack, Parameters):
-    """The recording instrument that fools the model most, within its tolerances.
+class Instrument(ScalarSearch):
+    """The recording device that fools the model most, within its tolerances.
 
     Steepest ascent over scalars z in [-1, 1] (noise and cut-off: [0, 1]), from a random start; a
     signal x becomes lowpass((1 + gain)^z x(t (1 + clock z)) + offset z + drift z t / T +
@@ -75,17 +75,8 @@ class Instrument(Attack, Parameters):
     steps: int = 8
     step: float = 0.25
 
-    @property
-    def requires(self) -> frozenset[str]:
-        return frozenset({"time_axis", "gradient"} if self.steps else {"time_axis"})
-
     def __call__(self, problem: AttackProblem) -> Tensor:
-        seed, space = problem.seed, problem.space
-        if seed.dim() != 3 or not isinstance(space, BandLimited):
-            raise ValueError(
-                f"an instrument records signals (channels, time), got rows of shape "
-                f"{tuple(seed.shape[1:])}: use adapter='signal'"
-            )
+        seed, space = problem.seed, self.space_of(problem)
         channels = len(space.spread)
         white = problem.random.at(0).uniform(channels, seed.shape[2]).to(seed)
         noise = pink(standard_normal(white))
@@ -93,14 +84,8 @@ class Instrument(Attack, Parameters):
         lowest = -unit
         lowest[EACH * channels + 1 : EACH * channels + 3] = 0  # noise and cut-off
         z = problem.random.at(1).uniform(len(unit)).to(seed) * (unit - lowest) + lowest
-        z = z * per_row(problem.radius, z)
-        if self.steps:
-            recorded = RecordedObjective(problem.objective, self, seed, noise, space)
-            of_scalars = replace(
-                problem, objective=recorded, seed=torch.zeros_like(z), space=Box(lowest, unit)
-            )
-            z = ascend(of_scalars, steps=self.steps, step=self.step, start=z / 2)
-        return self.recorded(z, seed, noise, space)
+        recorded = partial(self.recorded, seed=seed, noise=noise, space=space)
+        return self.search(problem, recorded, z, Box(lowest, unit))
 
     def recorded(self, z: Tensor, seed: Tensor, noise: Tensor, space: BandLimited) -> Tensor:
         """The signals through instruments z; frozen and missing cells stay, bounds hold."""
@@ -111,7 +96,8 @@ class Instrument(Attack, Parameters):
         sine, cosine = parts[2].reshape(len(z), WAVES, channels, 1).unbind(1)
         place = torch.arange(time, device=z.device).to(z)
         running = place * (1 + self.clock * clock[:, 0])
-        x = read_at(seed, running.minimum(last_sample(seed, channels)))[:, :channels]
+        _, there = parted(seed, channels)
+        x = read_at(seed, running.minimum(last_sample(there)))[:, :channels]  # its end goes on
         x = x * (gain * math.log1p(self.gain)).exp() + self.offset * offset
         x = x + self.drift * drift * place / time + self.noise * level * noise
         if self.wander:
@@ -123,35 +109,6 @@ class Instrument(Attack, Parameters):
         move = torch.cat([x, seed[:, channels:]], 1) - seed
         moved: Tensor = space.box.apply_move(seed, space.mask_frozen(move, seed))
         return moved
-
-
-@dataclass(frozen=True)
-class RecordedObjective(Objective):
-    """The objective of signals as a function of the instruments' scalars."""
-
-    objective: Objective
-    instrument: Instrument
-    seed: Tensor
-    noise: Tensor
-    space: BandLimited
-
-    def __call__(self, z: Float[Tensor, "batch scalars"]) -> Float[Tensor, " batch"]:
-        return self.objective(self.instrument.recorded(z, self.seed, self.noise, self.space))
-
-    def take(self, rows: Tensor) -> "RecordedObjective":
-        some = self.objective.take(rows)
-        return RecordedObjective(
-            some, self.instrument, self.seed[rows], self.noise[rows], self.space
-        )
-
-
-def last_sample(
-    seed: Float[Tensor, "batch cells time"], channels: int
-) -> Float[Tensor, "batch one"]:
-    """Where each signal ends: behind it its last value is read on."""
-    place = torch.arange(seed.shape[2], device=seed.device).to(seed)
-    there = 1 - seed[:, channels:] if seed.shape[1] > channels else torch.ones_like(seed)
-    return (there * place).amax((1, 2))[:, None]
 
 
 def pink(noise: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:

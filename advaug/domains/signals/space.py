@@ -10,7 +10,7 @@ from functools import partial
 from typing import ClassVar, Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, grid_sample, interpolate, max_pool1d
 
@@ -56,10 +56,6 @@ class BandLimited(Space):
     def norm(self) -> float:
         return self.box.norm
 
-    def to(self, device: torch.device | str) -> Self:
-        basis = self.basis and self.basis.to(device)
-        return replace(self, box=self.box.to(device), spread=self.spread.to(device), basis=basis)
-
     def restrict_to_common_levels(
         self, rows: Float[Tensor, "rows cells time"], least: float
     ) -> Self:
@@ -87,9 +83,6 @@ class BandLimited(Space):
             move = move.masked_fill(torch.cat([flags, flags], 1) > 0.5, 0.0)
         return move
 
-    def column_index(self, like: Float[Tensor, "batch cells time"]) -> Int[Tensor, "cells time"]:
-        return self.box.column_index(like)
-
     def steepest(
         self,
         gradient: Float[Tensor, "batch cells time"],
@@ -104,15 +97,7 @@ class BandLimited(Space):
         data's spectrum for their Gaussian kernels.
         """
         unit = norms.steepest(self._shaped(self.mask_frozen(gradient, x)), self.box.norm)
-        return self._long(self.mask_frozen(self._shaped(unit), x), radius)
-
-    def project(
-        self,
-        x: Float[Tensor, "batch cells time"],
-        seed: Float[Tensor, "batch cells time"],
-        radius: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch cells time"]:
-        return self.projector(seed, radius)(x)
+        return self._with_length(self.mask_frozen(self._shaped(unit), x), radius)
 
     def projector(
         self, seed: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"] | None
@@ -120,8 +105,8 @@ class BandLimited(Space):
         def back(x: Tensor) -> Tensor:
             move = self.mask_frozen(self._limited(x - seed), seed)
             if radius is not None:
-                move = move * norms.per_row(self._share(move, radius), move)
-            return self._quiet(seed, move)
+                move = move * norms.per_row(self._share_in_ball(move, radius), move)
+            return self._moved(seed, move)
 
         return back
 
@@ -134,7 +119,7 @@ class BandLimited(Space):
         """A random shape, its length spread evenly up to the radius."""
         move = self.mask_frozen(self._shaped(norms.standard_normal(noise)), seed)
         share = noise.flatten(1)[:, 0] * 4096 % 1  # the digits that say nothing of the shape
-        return self._quiet(seed, self._long(move, radius * share))
+        return self._moved(seed, self._with_length(move, radius * share))
 
     def snap(
         self,
@@ -153,7 +138,7 @@ class BandLimited(Space):
     def apply_move(
         self, x: Float[Tensor, "batch cells time"], move: Float[Tensor, "batch cells time"]
     ) -> Float[Tensor, "batch cells time"]:
-        return self._quiet(x, self.mask_frozen(self._limited(move), x))
+        return self._moved(x, self.mask_frozen(self._limited(move), x))
 
     def scatter(
         self,
@@ -173,7 +158,7 @@ class BandLimited(Space):
         width = variance.sum().square() / variance.square().sum().clamp_min(1e-12)
         move = self.mask_frozen(self._shaped(norms.standard_normal(noise)), x)
         move = move * norms.per_row(size / width.clamp_min(1).sqrt(), move)
-        return self._quiet(x, move)
+        return self._moved(x, move)
 
     def mix(
         self,
@@ -219,14 +204,14 @@ class BandLimited(Space):
         values, rest = move[:, : len(self.spread)], move[:, len(self.spread) :]
         return torch.cat([change(values), torch.zeros_like(rest)], 1)
 
-    def _share(
+    def _share_in_ball(
         self, move: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         """How much of each move fits into the ball."""
         size = norms.length(move, self.box.norm)
         return (radius / size.clamp_min(torch.finfo(size.dtype).tiny)).clamp_max(1)
 
-    def _long(
+    def _with_length(
         self, move: Float[Tensor, "batch cells time"], radius: Float[Tensor, " batch"]
     ) -> Float[Tensor, "batch cells time"]:
         """Moves of the radius' length; what does not move stays."""
@@ -234,14 +219,14 @@ class BandLimited(Space):
         share = torch.where(size > 0, radius / size.clamp_min(1e-30), 0.0)
         return move * norms.per_row(share, move)
 
-    def _quiet(
+    def _moved(
         self, seed: Float[Tensor, "batch cells time"], move: Float[Tensor, "batch cells time"]
     ) -> Float[Tensor, "batch cells time"]:
-        """The seed moved, no louder than allowed, inside the bounds."""
+        """The seed moved, the signal-to-noise ratio at least `least_snr`, inside the bounds."""
         if self.least_snr is not None:
             values = seed[:, : len(self.spread)]
-            loud = (values - values.mean(2, keepdim=True)).square().sum(2)
-            allowed = (loud * 10 ** (-self.least_snr / 10)).sqrt()
+            power = (values - values.mean(2, keepdim=True)).square().sum(2)
+            allowed = (power * 10 ** (-self.least_snr / 10)).sqrt()
             allowed = torch.cat([allowed] * (seed.shape[1] // len(self.spread)), 1)
             size = move.square().sum(2).sqrt().clamp_min(1e-30)
             move = move * (allowed / size).clamp_max(1)[:, :, None]

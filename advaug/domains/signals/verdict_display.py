@@ -1,4 +1,4 @@
-"""What the judge says of signals, one by one: a strip for each thing that it asks.
+"""The judge's verdict on signals, one by one: a strip for each test.
 
 Agreement of the committee with the label, plausibility beside the class's own signals, and the
 class's band of power, steps and correlations of channels.
@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class VerdictDisplay:
-    """Which signals of one class the judge would keep, and what speaks against the others.
+    """Which signals of one class the judge would keep, and which test each of the others fails.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ class VerdictDisplay:
     ) -> Self:
         """Judge signals by the committee and the real rows of a fitted sampler.
 
-        The judge is learnt anew from real rows, and the committee alone speaks: trees that voted
-        while rows were made do not, so a few verdicts may differ from those of then.
+        The judge is fitted again on real rows, and only the committee votes. The trees that voted
+        while rows were made do not, so a few verdicts may differ from those in `provenance_`.
 
         Parameters
         ----------
@@ -78,8 +78,8 @@ class VerdictDisplay:
         label : optional
             Their class; None: the class with the most synthetic signals.
         judge : `ConformalJudge`, optional
-            None: `ConformalJudge(agreement=1 / classes)`, what the sampler asks by default, and a
-            plausibility of .05, which it tells but does not ask.
+            None: `ConformalJudge(min_probability=1 / classes)`. Its `min_probability` is the
+            sampler's default; the sampler reports plausibility, but by default needs none.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class VerdictDisplay:
 
     @property
     def accepts(self) -> Array:
-        """Signals that nothing speaks against."""
+        """Signals that pass every test."""
         return self.agrees & self.is_plausible & self.is_inside
 
     def plot(self, ax: Any = None, title: str = "") -> Self:

@@ -1,26 +1,25 @@
-"""Signals as they would have been had the same event come earlier, or run slower.
+"""Signals whose time is shifted and stretched: the same event comes earlier, or runs slower.
 
-What happens stays, only when it happens moves: the label-preserving move of signals whose noise
-tells real ones from made ones. Chosen by chance, or searched adversarially.
+Only the times of what happens change, so that the label stays and the noise is that of a real
+signal. The warp is random, or searched adversarially.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advaug.attacks.ascent import ascend
 from advaug.core.box import Box
-from advaug.core.norms import per_row
-from advaug.core.objectives import Objective
-from advaug.core.parameters import Parameters
-from advaug.core.problem import Attack, AttackProblem
+from advaug.core.problem import AttackProblem
+from advaug.domains.signals.features import parted
+from advaug.domains.signals.scalar_search import ScalarSearch, last_sample
 from advaug.domains.signals.space import BandLimited, read_at
 
 
 @dataclass
-class Warp(Attack, Parameters):
+class Warp(ScalarSearch):
     """Time that starts earlier or later and runs at a smoothly changing speed.
 
     With T the signal's last sample and s = t / T, speed(t) = exp(spread * sum_k z_k cos(pi k s))
@@ -60,33 +59,19 @@ class Warp(Attack, Parameters):
     steps: int = 0
     step: float = 0.25
 
-    @property
-    def requires(self) -> frozenset[str]:
-        return frozenset({"time_axis", "gradient"} if self.steps else {"time_axis"})
-
     def __call__(self, problem: AttackProblem) -> Tensor:
-        seed, space = problem.seed, problem.space
-        if seed.dim() != 3 or not isinstance(space, BandLimited):
-            raise ValueError(
-                f"time is warped in signals (channels, time), got rows of shape "
-                f"{tuple(seed.shape[1:])}: use adapter='signal'"
-            )
+        space, seed = self.space_of(problem), problem.seed
         z = problem.random.uniform(1 + self.waves).to(seed) * 2 - 1
-        z = z * per_row(problem.radius, z)
-        if self.steps:
-            unit = seed.new_ones(1 + self.waves)
-            warped = WarpedObjective(problem.objective, self, seed, space)
-            of_clocks = replace(
-                problem, objective=warped, seed=torch.zeros_like(z), space=Box(-unit, unit)
-            )
-            z = ascend(of_clocks, steps=self.steps, step=self.step, start=z / 2)
-        return self.warped(z, seed, space)
+        unit = seed.new_ones(1 + self.waves)
+        return self.search(
+            problem, partial(self.warped, seed=seed, space=space), z, Box(-unit, unit)
+        )
 
     def warped(self, z: Float[Tensor, "batch scalars"], seed: Tensor, space: BandLimited) -> Tensor:
-        """The signals read by clocks z; frozen channels stay, signals with gaps too."""
+        """The signals read at the times of z; frozen channels stay, signals with gaps too."""
         channels, time = len(space.spread), torch.arange(seed.shape[2], device=seed.device)
-        there = 1 - seed[:, channels:] if seed.shape[1] > channels else torch.ones_like(seed)
-        last = (there * time).amax((1, 2)).long()[:, None]
+        _, there = parted(seed, channels)
+        last = last_sample(there).long()
         has_gap = there.sum(2).amin(1, keepdim=True) <= last
         clock = torch.where(has_gap, time.to(z), self.clock(z, last, time))
         ended = time.minimum(last)[:, None].expand_as(seed)  # the last value goes on
@@ -108,19 +93,3 @@ class Warp(Attack, Parameters):
         clock = gone / gone.gather(1, last).clamp_min(1e-12) + self.shift * z[:, :1]
         clock = (clock * last).clamp_min(0).minimum(last)
         return torch.where(time > last, time.to(clock), clock)
-
-
-@dataclass(frozen=True)
-class WarpedObjective(Objective):
-    """The objective of signals as a function of their clocks."""
-
-    objective: Objective
-    warp: Warp
-    seed: Tensor
-    space: BandLimited
-
-    def __call__(self, z: Float[Tensor, "batch scalars"]) -> Float[Tensor, " batch"]:
-        return self.objective(self.warp.warped(z, self.seed, self.space))
-
-    def take(self, rows: Tensor) -> "WarpedObjective":
-        return WarpedObjective(self.objective.take(rows), self.warp, self.seed[rows], self.space)

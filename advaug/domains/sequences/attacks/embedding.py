@@ -1,4 +1,4 @@
-"""The first layer of a net that reads tokens: what it embeds them to, caught while it is asked."""
+"""The embedded tokens of a net, caught on their way through it, and their gradient."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +48,7 @@ def embedded(
             if not caught:
                 raise NoEmbedding(
                     "surrogate must embed its tokens with torch.nn.Embedding, one vector a token, "
-                    "for 'hotflip': take attack='greedy', which only asks"
+                    "for 'hotflip': take attack='greedy', which only queries"
                 )
             yield value, caught[0]
     finally:
@@ -61,7 +61,7 @@ class NoEmbedding(ValueError):
 
 
 def too_small(rows: int, largest: int) -> str:
-    """What an embedding of too few rows is told."""
+    """The error for an embedding of too few rows."""
     return (
         f"surrogate: its torch.nn.Embedding has {rows} rows, but tokens are numbered 0 (padding) "
         f"to {largest} or more: make it torch.nn.Embedding(len(adapter_.words) + 1, ...)"
@@ -75,15 +75,15 @@ def vectors(
     length = like.shape[1]
     every = torch.arange(-(-space.size // length) * length, device=like.device)
     rows = every.clamp_max(space.size - 1).view(-1, length)
-    nobody = torch.zeros(len(rows), dtype=torch.long, device=like.device)
-    with embedded(objective.take(nobody), rows.to(like)) as (_, vector):
+    first = torch.zeros(len(rows), dtype=torch.long, device=like.device)
+    with embedded(objective.take(first), rows.to(like)) as (_, vector):
         return vector.detach().flatten(0, 1)[: space.size].to(like.device)
 
 
 def vectors_or_none(
     objective: Objective, space: EditSpace, like: Float[Tensor, "batch length"]
 ) -> Float[Tensor, "tokens width"] | None:
-    """The same; None where the model is only asked."""
+    """The same; None where the model has no embedding."""
     first = torch.zeros(1, dtype=torch.long, device=like.device)
     try:
         with embedded(objective.take(first), like[:1]):

@@ -1,4 +1,4 @@
-"""Greedy: a model of texts or events is queried for what each token is worth, then edited there."""
+"""Greedy: queries rank the tokens of a row by importance, the most important ones are edited."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,11 +22,12 @@ PROPOSED = 32  # edits that are proposed for one that is queried
 
 @dataclass
 class Greedy(Attack, Parameters):
-    """Black box: places ordered by what the score loses without them, each edited for the best.
+    """Black box: tokens ranked by importance, then edited one after the other.
 
-    At each place, most telling first, some allowed edits are queried and the best one is made if it
-    gains, until the row succeeds or has as many edits as the radius (rounded up) and the space
-    allow. It makes about places + n_candidates * edits queries a row, and takes no gradient.
+    The importance of a token is what the score loses without it. At each place, the most important
+    first, some allowed edits are queried and the best one is made if it gains, until the row
+    succeeds or has as many edits as the radius (rounded up) and the space allow. It makes about
+    places + n_candidates * edits queries a row, and takes no gradient.
 
     Parameters
     ----------

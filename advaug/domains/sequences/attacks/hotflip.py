@@ -1,4 +1,4 @@
-"""HotFlip: edits ranked by the gradient at a net's embedding, the best queried, a beam goes on."""
+"""HotFlip: edits ranked by the gradient at a net's embedding; the best are queried, in a beam."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,17 +23,17 @@ from advaug.domains.sequences.attacks.embedding import embedded, vectors
 class HotFlip(Attack, Parameters):
     """White box: allowed edits ranked by the gradient at the embedding, the best re-scored.
 
-    A token v at place p is worth (E[v] - E[x_p]) . dJ/dE_p to first order; the `n_candidates` best
-    edits of each row in the beam are queried, the best `beam_width` go on, until the row succeeds
-    or its edits are spent. Needs a net with a `torch.nn.Embedding` of the tokens; substitutions
-    only.
+    A token v at place p gains (E[v] - E[x_p]) . dJ/dE_p to first order. The `n_candidates` best
+    edits of each row in the beam are queried, and the beam keeps the `beam_width` best, until the
+    row succeeds or its edits are used up. Needs a net with a `torch.nn.Embedding` of the tokens;
+    substitutions only.
 
     Parameters
     ----------
     n_candidates : int
         Edits of a row that are queried at every step.
     beam_width : int
-        Rows that go on from each seed.
+        Rows that the beam keeps for each seed.
     max_substitutes : int
         Substitutes a place that are ranked: all where there are no more, else evenly chosen ones.
     stop_at : float, optional

@@ -23,17 +23,16 @@ class Trigger(Attack, Parameters):
     It raises the share of rows that it flips, softened: the mean of sigmoid(objective(row with
     trigger) / s), s an eighth of the rows' median, where a row that grows surer counts as it was.
     Token by token, from the row outwards, the `n_candidates` best ones are queried on all rows and
-    the `beam_width` best triggers go on; then each token is looked for anew, `n_sweeps` times.
-    Tokens are ranked to first order by the gradient at a net's `torch.nn.Embedding`, row by row;
-    for any other model, by what each of the `max_queried_tokens` most frequent ones does alone.
+    the beam keeps the `beam_width` best triggers; then each token is searched again, `n_sweeps`
+    times. Tokens are ranked to first order by the gradient at a net's `torch.nn.Embedding`; for any
+    other model, by the score of each of the `max_queried_tokens` most frequent ones as a trigger.
 
-    Inside the trigger only tokens follow each other that the corpus (or the table of safe moves)
-    knows as neighbours. Where it meets a row, tokens must stay two: words keep a blank between
-    them, and a row where that cannot be stays. A row takes as many tokens, those next to it, as
-    its budget of edits and the longest row of `fit` leave room for; where rows keep their lengths,
-    the tokens overwrite its end (or start). All rows learn one trigger, which flips the class that
-    is easiest to flip: take more triggers for others. Learn it on rows that the model has not been
-    trained on: on its own it is surer than on others.
+    Two tokens of the trigger are neighbours only where the corpus, or the table of safe moves, has
+    them as such. The trigger must not run into a word of the row: there is a blank between them, or
+    the row stays. A row takes as many tokens, those next to it, as its budget of edits and the
+    longest row of `fit` leave room for; where rows keep their lengths, the tokens overwrite its end
+    (or start). One trigger flips mostly the class that is easiest to flip: take more triggers for
+    the others. Learn it on rows that the model has not been trained on: it is surer of its own.
 
     Parameters
     ----------
@@ -41,15 +40,15 @@ class Trigger(Attack, Parameters):
         Tokens of the trigger.
     count : int
         Triggers: each further one is learnt from rows that the earlier ones have not flipped, and
-        for what it adds; a row takes the one that does it the most harm (one query a trigger).
+        for what it adds; a row takes the one of the highest objective (one query a trigger).
     place : {"end", "start"}
         Where it is put.
     n_sweeps : int
-        How often each token is looked for anew.
+        How often each token is searched again.
     n_candidates : int
         Tokens that are queried for each place and each trigger of the beam.
     beam_width : int
-        Triggers that go on.
+        Triggers that the beam keeps.
     batch_size : int
         Rows that are queried.
     max_queried_tokens : int
@@ -98,9 +97,7 @@ class Trigger(Attack, Parameters):
             search = TriggerSearch.of(
                 problem.take(rows), best[rows], self.max_queried_tokens, at_end=self.place == "end"
             )
-            found.append(
-                search.found(self.length, self.n_sweeps, self.n_candidates, self.beam_width)
-            )
+            found.append(search.run(self.length, self.n_sweeps, self.n_candidates, self.beam_width))
             if len(found) < self.count:
                 best = best.maximum(problem.measure_tokens(self._put(found[-1], problem))[0])
         return replace(self, tokens=self._read(torch.stack(found)).cpu())
