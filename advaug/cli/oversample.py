@@ -39,17 +39,23 @@ def add_options(parser: Parser) -> None:
     add_strategy(parser, "minority", "sick")
     recipes = ["auto", *RECIPES]
     parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
-    add_repeatable(parser, "--frozen", "COL", "only copied; a channel's number for signals")
-    parser.add_argument(
-        "--text", metavar="COL", help="learn from this column of texts alone; the others are copied"
+    add_repeatable(
+        parser,
+        "--frozen",
+        "COL",
+        "copy this column (of signals: this channel) from the parent",
     )
-    rules = "such as 'open <= total': kept wherever the parent keeps it"
+    parser.add_argument(
+        "--text", metavar="COL", help="learn from this column of texts alone and copy the others"
+    )
+    rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
     add_seed(parser)
     parser.add_argument(
         "--parent",
         action="store_true",
-        help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty (-1)",
+        help=f"add {PARENT}: the row (from 0) that each synthetic row was made from; empty (-1 in "
+        "npz) for real rows",
     )
     add_quiet(parser)
 
@@ -71,7 +77,7 @@ def work(options: argparse.Namespace) -> None:
     from advaug.estimators.over_sampler import AdversarialOverSampler
 
     if options.text is None:
-        check_texts(X, options.frozen)
+        check_texts(X, options.frozen, has_text_option=True)
     else:
         check_text(X, options)
     ruled = check_constraints(X, options.constraint)
