@@ -67,7 +67,7 @@ def margins(evidence: Evidence, name: Any) -> Picture:
     figure = new_figure(5.2, 3.6)
     axes = figure.subplots()
     MarginDisplay(before=evidence.before, after=evidence.after).plot(axes)
-    axes.set_xlabel(f"log-odds of {as_label(name)}, mean of the families", fontsize=9, color=INK)
+    axes.set_xlabel(f"log-odds of {as_label(name)}, mean of the models", fontsize=9, color=INK)
     return picture(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
 
 
