@@ -1,6 +1,7 @@
 """The report: its verdict on rows whose fault is known, and its page."""
 
 import copy
+import dataclasses
 import pickle
 import re
 
@@ -159,6 +160,14 @@ def test_the_page_stands_by_itself_and_shows_every_check(of_sampler, tmp_path):
     assert page.count('<div role="img" aria-label="') == page.count("<figure>")
     for check in report.checks:
         assert check.name in page
+
+
+def test_a_decision_has_one_colour_in_the_bar_and_in_its_key(of_sampler):
+    counts = {"accepted": 0, "half": 0, "three quarters": 1, "replaced": 3}
+    page = dataclasses.replace(of_sampler[-1], decisions={"ill": counts}).to_html()
+    widths = re.findall(r'class="part (p\d)" style="width:([\d.]+)%', page)
+    keys = re.findall(r'class="key (p\d)"></span>[a-z ]+: <b>(\d)', page)
+    assert [(key, f"{25 * int(count):.2f}") for key, count in keys] == widths
 
 
 def test_names_from_the_data_cannot_become_markup(real, fresh):
