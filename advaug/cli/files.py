@@ -100,7 +100,7 @@ def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
 
 
 def meant(name: str, names: Sequence[str]) -> str:
-    """What could have been meant by a name that is none."""
+    """Which of the names could have been meant by one that is not among them."""
     close = get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -164,28 +164,26 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
                 "" if auc is None else f"{auc:.3f}",
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = "\n".join(
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
-            ]
-        )
-        for line in lines
-    )
-    work = sampler.constraints_report_
-    rules = [
-        f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted to "
-        f"their parents' cells, {work['replaced']} replaced by real rows"
+    text = [
+        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them",
+        aligned(lines),
+        "accepted: share of the synthetic rows that the judge accepted as they were drawn",
     ]
-    return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
+    work = sampler.constraints_report_
+    if work["rules"]:
+        text.append(
+            f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted "
+            f"to their parents' cells, {work['replaced']} replaced by real rows"
+        )
+    return "\n".join(text)
 
 
-def written(out: Path, y: Any, y_new: Any, table: str) -> str:
-    return (
-        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them\n"
-        f"{table}\naccepted: share of the synthetic rows that the judge accepted as they were drawn"
+def aligned(lines: list[list[str]]) -> str:
+    """Lines of cells as columns of text, the first one to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+        for name, *cells in lines
     )
 
 

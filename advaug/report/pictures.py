@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from advaug.core.drawing import COLOURS, INK, NEW, as_label, shortened
 from advaug.report.class_map import CLIP, ClassMapDisplay
-from advaug.report.evidence import Array, Evidence
+from advaug.report.evidence import Array, Evidence, places_among
 from advaug.report.margins import MarginDisplay
 from advaug.sampling.faults import Drift
 
@@ -82,9 +82,8 @@ def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> Picture | 
     labels = np.concatenate([np.full(len(one.rows), one.label) for one in evidence])
     parents = np.concatenate([one.parent for one in evidence])
     shown = chance.permutation(len(new))[:MOST_POINTS]
-    place = np.searchsorted(real.kept, parents[shown]).clip(0, len(real.kept) - 1)
-    is_known = real.kept[place] == parents[shown]
-    linked = np.flatnonzero(is_known)[:MOST_LINKS]
+    place = places_among(real.kept, parents[shown])
+    linked = np.flatnonzero(place >= 0)[:MOST_LINKS]
     old = np.union1d(some_of_each(real.y.numpy(), chance), place[linked])
     family = np.concatenate([np.arange(len(old)), np.zeros(len(shown), int)])
     family[len(old) + linked] = np.searchsorted(old, place[linked])

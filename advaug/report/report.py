@@ -4,7 +4,7 @@ All is measured against the real rows, and every figure stands beside the same f
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -199,8 +199,7 @@ class ValidityReport:
             panel=panel,
             random_state=random_state,
         )
-        report.decisions.update(decisions(sampler.provenance_))
-        return report
+        return replace(report, decisions=decisions(sampler.provenance_))
 
 
 @overload
@@ -364,7 +363,7 @@ def decisions(made: Any) -> dict[Any, dict[str, int]]:
             "accepted": int((kept[labels == name] == 1).sum()),
             "moved half of the way back": int((kept[labels == name] == 0.5).sum()),
             "moved three quarters of the way back": int((kept[labels == name] == 0.25).sum()),
-            "replaced by a real row": int((kept[labels == name] == 0).sum()),
+            "copied from a real row": int((kept[labels == name] == 0).sum()),
         }
         for name in dict.fromkeys(labels.tolist())
     }
