@@ -116,6 +116,17 @@ def gather(
     )
 
 
+def refuse_other_rows(sampler: Any, X: Any, y: Any) -> None:
+    """ValueError where X or y is not as long as what the sampler's `fit_resample` returned."""
+    n = len(sampler.synthetic_mask_)
+    for name, rows in (("X", X), ("y", y)):
+        if containers.count(rows) != n:
+            raise ValueError(
+                f"{name} has {containers.count(rows)} rows, but fit_resample returned {n}: pass "
+                "the X and y that it returned"
+            )
+
+
 def places_among(kept: Array, rows: Array) -> Array:
     """Place of each row among those that were kept, -1 where it was not."""
     place = np.searchsorted(kept, rows).clip(0, len(kept) - 1)

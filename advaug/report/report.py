@@ -15,7 +15,14 @@ from advaug import containers
 from advaug.core.drawing import visible
 from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
-from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
+from advaug.report.evidence import (
+    Array,
+    Evidence,
+    RealRows,
+    SyntheticRows,
+    gather,
+    refuse_other_rows,
+)
 from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
 from advaug.sampling.domain import Adapter, Coding, FittedAdapter
@@ -180,13 +187,8 @@ class ValidityReport:
                 f"this {type(sampler).__name__} has not made rows yet: call "
                 "sampler.fit_resample(X, y) first"
             )
+        refuse_other_rows(sampler, X, y)
         is_new, y = sampler.synthetic_mask_, containers.labels(y)
-        for what, count in (("X", containers.count(X)), ("y", len(y))):
-            if count != len(is_new):
-                raise ValueError(
-                    f"{what} has {count} rows, but fit_resample returned {len(is_new)}: pass the X "
-                    "and y that it returned"
-                )
         old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
         report = cls.from_rows(
             containers.take(X, old),
