@@ -77,7 +77,7 @@ def new_sampler(seed: int) -> AdversarialOverSampler:
 
 
 def learners(seed: int) -> dict[str, Any]:
-    """A weak one that must be told of gaps and levels, a strong one that reads both."""
+    """A weak one that needs encoded levels and filled gaps, a strong one that reads both."""
     boosting = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
     return {
         "logistic regression": make_pipeline(encoder(), LogisticRegression(max_iter=1000)),

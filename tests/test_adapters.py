@@ -368,6 +368,12 @@ def test_infinity_that_comes_after_fit_is_named_too():
         coding.encode(infinite())
 
 
+def test_a_column_of_numbers_that_becomes_text_is_named():
+    rows = pd.DataFrame({"a": np.arange(9.0)})
+    with pytest.raises(ValueError, match="column 'a' held numbers in earlier rows"):
+        TabularAdapter().fit(rows).encode(rows.assign(a="old"))
+
+
 def test_another_number_of_columns_than_in_fit_is_refused():
     coding = TabularAdapter().fit(np.zeros((4, 2)))
     with pytest.raises(ValueError, match="X has 3 features, but was fitted with 2"):

@@ -361,6 +361,24 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, capsys, name, content, men
         assert mend in told
 
 
+@pytest.mark.parametrize("command", ["oversample", "undersample", "report"])
+def test_only_a_command_that_can_learn_from_a_text_offers_it(tmp_path, capsys, command):
+    source = write(tmp_path / "in.csv", [{**row, "note": f"w {row['id']}"} for row in messy()])
+    rows = [source, source] if command == "report" else [source]
+    out = tmp_path / ("out.html" if command == "report" else "out.csv")
+    assert run(command, *rows, "--target", "class", "--out", out) == 2
+    error = capsys.readouterr().err
+    assert "--frozen note or drop it" in error
+    assert ("--text note" in error) == (command == "oversample")
+
+
+def test_a_rule_of_the_report_is_shown_with_a_caret(tmp_path, capsys):
+    source = write(tmp_path / "in.csv", messy())
+    given = ("--target", "class", "--out", tmp_path / "out.html", "--constraint", "dose + 1")
+    assert run("report", source, source, *given) == 2
+    assert capsys.readouterr().err.endswith("\n  dose + 1\n  ^^^^^^^^\n")
+
+
 def test_numbers_spoilt_by_one_text_are_pointed_out(tmp_path, capsys):
     rows = [{**row, "dose": "n/a" if k == 7 else f"{k}.5"} for k, row in enumerate(messy())]
     source = write(tmp_path / "in.csv", rows)

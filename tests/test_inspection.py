@@ -90,7 +90,8 @@ def test_axes_that_are_given_are_used(fitted):
     ("draw", "mend"),
     [
         (lambda s, X, y: MarginDisplay.from_sampler(AdversarialOverSampler()), "fit_resample"),
-        (lambda s, X, y: ClassMapDisplay.from_sampler(s, X[:9], y[:9]), "pass the X and y"),
+        (lambda s, X, y: ClassMapDisplay.from_sampler(s, X[:9], y), "X has 9 rows, .* the X and y"),
+        (lambda s, X, y: ClassMapDisplay.from_sampler(s, X, y[:9]), "y has 9 rows, .* the X and y"),
         (lambda s, X, y: MarginDisplay.from_sampler(s, label="none"), "no synthetic row of class"),
     ],
 )

@@ -1,15 +1,18 @@
 """The report: its verdict on rows whose fault is known, and its page."""
 
 import copy
+import dataclasses
 import pickle
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import SMOTE
 from sklearn.base import clone
 
 from advaug import AdversarialOverSampler, validity_report
+from advaug.adapters import TabularAdapter
 from advaug.cli import main
 from advaug.judges import PanelJudge  # torch families only: quick
 from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
@@ -108,6 +111,21 @@ def test_a_samplers_parents_and_decisions_are_taken_over(of_sampler):
     assert report.decisions["ill"]["accepted"] == int((made["move_share"] == 1).sum())
 
 
+def test_rows_and_labels_that_are_not_those_returned_are_named(of_sampler, real):
+    sampler, X, y, _ = of_sampler
+    for rows, wrong in (((real[0], y), "X has 240 rows"), ((X, real[1]), "y has 240 rows")):
+        with pytest.raises(ValueError, match=wrong):
+            validity_report(sampler, *rows, **QUICK)
+
+
+def test_a_fitted_adapter_and_its_settings_give_the_same_report(real, fresh):
+    coding = TabularAdapter().fit(real[0])
+    by_coding, by_name = (
+        validity_report(*real, *fresh, adapter=adapter, **QUICK) for adapter in (coding, "tabular")
+    )
+    assert str(by_coding) == str(by_name)
+
+
 def test_a_sampler_alone_finds_the_rows_it_returned_while_they_live(real):
     sampler = AdversarialOverSampler(recipe="match", random_state=0)
     X, y = sampler.fit_resample(*real)
@@ -144,6 +162,14 @@ def test_the_page_stands_by_itself_and_shows_every_check(of_sampler, tmp_path):
         assert check.name in page
 
 
+def test_a_decision_has_one_colour_in_the_bar_and_in_its_key(of_sampler):
+    counts = {"accepted": 0, "half": 0, "three quarters": 1, "replaced": 3}
+    page = dataclasses.replace(of_sampler[-1], decisions={"ill": counts}).to_html()
+    widths = re.findall(r'class="part (p\d)" style="width:([\d.]+)%', page)
+    keys = re.findall(r'class="key (p\d)"></span>[a-z ]+: <b>(\d)', page)
+    assert [(key, f"{25 * int(count):.2f}") for key, count in keys] == widths
+
+
 def test_names_from_the_data_cannot_become_markup(real, fresh):
     X, y = real
     new, labels = fresh
@@ -166,7 +192,9 @@ def test_printed_it_gives_a_line_for_each_check(of_sampler):
         (lambda X, y: validity_report(X, y, X, y[:3]), "one label a row"),
         (lambda X, y: validity_report(X, y, X[:0], y[:0]), "no synthetic rows"),
         (lambda X, y: validity_report(X, y, X, y, parents=[999] * len(X)), "places among the"),
-        (lambda X, y: validity_report(X, y, X.assign(age="old"), y), "column 'age' holds numbers"),
+        (lambda X, y: validity_report(X, y, X.assign(age="old"), y), "column 'age' held numbers"),
+        (lambda X, y: validity_report(X, y, X[X.columns[::-1]], y), "list.X_real.columns"),
+        (lambda X, y: validity_report(X, y, X, y, adapter="table"), "did you mean 'tabular'"),
         (lambda X, y: validity_report(AdversarialOverSampler(), X, y), "fit_resample"),
     ],
 )
@@ -177,7 +205,11 @@ def test_a_mistake_names_the_mend(real, call, mend):
 
 @pytest.mark.parametrize(
     ("source", "mend"),
-    [(AdversarialOverSampler(), "sampler.fit_resample"), (table()[0], "X_synthetic")],
+    [
+        (AdversarialOverSampler(), "sampler.fit_resample"),
+        (SMOTE(), "SMOTE keeps no record .* X_synthetic"),
+        (table()[0], "X_synthetic"),
+    ],
 )
 def test_rows_that_are_missing_are_asked_for(source, mend):
     with pytest.raises(TypeError, match=mend):

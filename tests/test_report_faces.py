@@ -408,7 +408,7 @@ def test_dates_are_told_as_dates():
     report = validity_report(X, Y, late, Y[IS_RARE], **QUICK)
     found = {check.name: check.found for check in report.checks}["values out of range"]
     assert "day = 2031-05-06T00:00:00" in found
-    assert "is over 2020-04-0" in found
+    assert "is above 2020-04-0" in found
     assert re.search(r"<text [^>]*>20[23]\d</text>", report.to_html())  # years below a histogram
 
 

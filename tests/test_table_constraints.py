@@ -80,7 +80,7 @@ def test_no_new_row_breaks_a_rule(recipe, judge):
     assert (new["id"].to_numpy() == X["id"].to_numpy()[s.provenance_["parent"]]).all()
     assert (new.dtypes == X.dtypes).all()
     assert s.constraints_report_["replaced"] == 0
-    if judge:  # it sends rows home, which breaks no rule
+    if judge:  # It moves rows back to real ones, which breaks no rule.
         return
     free = sampler(recipe=recipe, judge=judge, **radius).fit_resample(X, y)[0].iloc[len(X) :]
     assert (~answers(RULES, free)).any(0).mean() > 0.5, "without rules most rows break one"

@@ -1,6 +1,6 @@
 """The command line: files in, files out.
 
-Whatever the user can mend is one line on stderr, a refused rule shown below it, and exit code 2.
+What the user can mend is one line on stderr, with a wrong rule shown below it, and exit code 2.
 Nothing heavy is imported before there is work to do.
 """
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with one_line_warnings():
             options.work(options)
     except (CliError, ValueError, TypeError, ImportError, OSError) as error:
-        told = " ".join(str(error).split()) + getattr(error, "below", "")
-        print(f"advaug: error: {told}", file=sys.stderr)
+        message = " ".join(str(error).split()) + getattr(error, "below", "")
+        print(f"advaug: error: {message}", file=sys.stderr)
         return 2
     except MemoryError:
         print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)

@@ -23,7 +23,7 @@ class CliError(Exception):
 
 
 def check_out(out: Path, suffixes: Sequence[str]) -> None:
-    """Refused if the file could not be written, before any work is done."""
+    """CliError if the file could not be written, before any work is done."""
     if not out.name.endswith(tuple(suffixes)):
         raise CliError(f"--out {out}: end its name in {' or '.join(suffixes)}")
     if not out.parent.is_dir():
@@ -36,7 +36,7 @@ def check_out(out: Path, suffixes: Sequence[str]) -> None:
 
 
 def check_source(source: Path, out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Refused if there is no such file, or it is the one to be written."""
+    """CliError if there is no such file, or it is the one to be written."""
     if not source.name.endswith(tuple(suffixes)):
         raise CliError(f"cannot read {source}: pass a file that ends in {' or '.join(suffixes)}")
     if not source.is_file():
@@ -52,7 +52,7 @@ def check_parquet(path: Path) -> None:
 
 
 def read(source: Path) -> Any:
-    """The table; Refused with the mend if it cannot be read or has no rows."""
+    """The table; CliError with the mend if it cannot be read or has no rows."""
     from advaug.containers.files import read_table
 
     try:
@@ -70,7 +70,7 @@ def read(source: Path) -> Any:
 
 
 def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
-    """Rows and labels; Refused if the target is not a column of two classes or more."""
+    """Rows and labels; CliError if the target is not a column of two classes or more."""
     names = [str(name) for name in table.columns]
     if target not in table.columns:
         raise CliError(f"--target {target!r} is no column: {meant(target, names)}")
@@ -100,7 +100,7 @@ def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
 
 
 def meant(name: str, names: Sequence[str]) -> str:
-    """What could have been meant by a name that is none."""
+    """Which of the names could have been meant by one that is not among them."""
     close = get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
@@ -117,7 +117,7 @@ def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
 
 
 def check_text(X: Any, options: Any) -> None:
-    """Refused if --text names no column of texts, or one with gaps, or stands beside rules."""
+    """CliError if --text names no column of texts, or one with gaps, or stands beside rules."""
     name = options.text
     if name not in X.columns:
         raise CliError(f"--text {name!r} is no column: {meant(name, list(X.columns))}")
@@ -134,20 +134,20 @@ def check_text(X: Any, options: Any) -> None:
 
 
 def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
-    """The columns that the rules read; Refused if one cannot be read or does not fit them."""
+    """The columns that the rules read; CliError if one cannot be read or does not fit them."""
     from advaug.domains.tables.rules.constraints import Constraints
 
     for rule in rules:
         try:
             Constraints(rule).check(X)
         except ValueError as error:
-            told, cut, shown = str(error).partition("\n")
-            raise CliError(f"--constraint {rule!r}: {told}", cut + shown) from error
+            reason, cut, shown = str(error).partition("\n")
+            raise CliError(f"--constraint {rule!r}: {reason}", cut + shown) from error
     return Constraints(list(rules)).names
 
 
-def check_texts(X: Any, frozen: Sequence[str]) -> None:
-    """Refused, naming all columns of free text at once, and what made numbers a text."""
+def check_texts(X: Any, frozen: Sequence[str], *, has_text_option: bool = False) -> None:
+    """CliError, naming all columns of free text at once, and what made numbers a text."""
     from advaug.containers.files import NUMBER
     from advaug.domains.tables.adapter import TabularAdapter
 
@@ -168,8 +168,9 @@ def check_texts(X: Any, frozen: Sequence[str]) -> None:
     if unusable:
         raise CliError(
             f"free text cannot be moved: column {', '.join(map(repr, unusable))}: keep as it is "
-            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)}, drop it, or learn "
-            f"from it alone with --text {flag(unusable[0])}{hint}"
+            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)} or drop it"
+            + (f"; to learn from it alone: --text {flag(unusable[0])}" if has_text_option else "")
+            + hint
         )
 
 

@@ -39,17 +39,23 @@ def add_options(parser: Parser) -> None:
     add_strategy(parser, "minority", "sick")
     recipes = ["auto", *RECIPES]
     parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
-    add_repeatable(parser, "--frozen", "COL", "only copied; a channel's number for signals")
-    parser.add_argument(
-        "--text", metavar="COL", help="learn from this column of texts alone; the others are copied"
+    add_repeatable(
+        parser,
+        "--frozen",
+        "COL",
+        "copy this column (of signals: this channel) from the parent",
     )
-    rules = "such as 'open <= total': kept wherever the parent keeps it"
+    parser.add_argument(
+        "--text", metavar="COL", help="learn from this column of texts alone and copy the others"
+    )
+    rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
     add_seed(parser)
     parser.add_argument(
         "--parent",
         action="store_true",
-        help=f"add {PARENT}: the row (from 0) each synthetic row was made from, else empty (-1)",
+        help=f"add {PARENT}: the row (from 0) that each synthetic row was made from; empty (-1 in "
+        "npz) for real rows",
     )
     add_quiet(parser)
 
@@ -71,7 +77,7 @@ def work(options: argparse.Namespace) -> None:
     from advaug.estimators.over_sampler import AdversarialOverSampler
 
     if options.text is None:
-        check_texts(X, options.frozen)
+        check_texts(X, options.frozen, has_text_option=True)
     else:
         check_text(X, options)
     ruled = check_constraints(X, options.constraint)
@@ -158,28 +164,26 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
                 "" if auc is None else f"{auc:.3f}",
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = "\n".join(
-        "  ".join(
-            [
-                line[0].ljust(widths[0]),
-                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
-            ]
-        )
-        for line in lines
-    )
-    work = sampler.constraints_report_
-    rules = [
-        f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted to "
-        f"their parents' cells, {work['replaced']} replaced by real rows"
+    text = [
+        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them",
+        aligned(lines),
+        "accepted: share of the synthetic rows that the judge accepted as they were drawn",
     ]
-    return "\n".join([written(out, y, y_new, table), *(rules if work["rules"] else [])])
+    work = sampler.constraints_report_
+    if work["rules"]:
+        text.append(
+            f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted "
+            f"to their parents' cells, {work['replaced']} replaced by real rows"
+        )
+    return "\n".join(text)
 
 
-def written(out: Path, y: Any, y_new: Any, table: str) -> str:
-    return (
-        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them\n"
-        f"{table}\naccepted: share of the synthetic rows that the judge accepted as they were drawn"
+def aligned(lines: list[list[str]]) -> str:
+    """Lines of cells as columns of text, the first one to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])])
+        for name, *cells in lines
     )
 
 

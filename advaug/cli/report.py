@@ -7,11 +7,11 @@ from typing import Any
 from advaug.cli.files import (
     PARENT,
     CliError,
+    check_constraints,
     check_frozen,
     check_out,
     check_source,
     check_texts,
-    meant,
     parted,
     read,
 )
@@ -23,9 +23,8 @@ NAME, HELP = "report", "judge synthetic rows of any origin: a page of HTML"
 def add_options(parser: Parser) -> None:
     add_files(parser, "REAL", "the page: .html")
     parser.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="the same columns")
-    rules = "what rows must keep, e.g. 'open <= total'"
-    add_repeatable(parser, "--constraint", "RULE", rules)
-    add_repeatable(parser, "--frozen", "COL", "overlooked")
+    add_repeatable(parser, "--constraint", "RULE", "a rule, e.g. 'open <= total'")
+    add_repeatable(parser, "--frozen", "COL", "ignore this column")
     add_seed(parser)
     add_quiet(parser)
 
@@ -38,13 +37,14 @@ def work(options: argparse.Namespace) -> None:
     X, y = parted(read(options.source), options.target, False)
     check_frozen(X, options.frozen, options.target)
     check_texts(X, options.frozen)
+    check_constraints(X, options.constraint)
     made = only_new(read(options.synthetic), X, y)
     parents = made.pop(PARENT) if PARENT in made and PARENT not in X else None
     lacking = [name for name in (*X.columns, options.target) if name not in made.columns]
     if lacking:
         raise CliError(
-            f"{options.synthetic} lacks the column {lacking[0]!r} of {options.source}: "
-            f"{meant(lacking[0], [str(name) for name in made.columns])}"
+            f"{options.synthetic} has no column {lacking[0]!r}, which {options.source} has: give "
+            "both files the same columns"
         )
     if made[options.target].isna().any():
         raise CliError(f"{options.synthetic} has rows without a label: drop them or fill them in")

@@ -19,14 +19,14 @@ def is_signals(source: Path) -> bool:
 
 
 def check_options(options: Any) -> None:
-    """Refused where an option speaks of a table's columns."""
+    """CliError where an option speaks of a table's columns."""
     for name in ("text", "constraint"):
         if getattr(options, name):
             raise CliError(f"--{name} is for tables: leave it out, signals have no such column")
 
 
 def read(source: Path) -> Arrays:
-    """All arrays; Refused if the file is none, or holds Python objects."""
+    """All arrays; CliError if the file is none, or holds Python objects."""
     import numpy as np
 
     try:
@@ -40,7 +40,7 @@ def read(source: Path) -> Arrays:
 
 
 def parted(arrays: Arrays, target: str, wants_parent: bool) -> tuple[str, Any, Any]:
-    """The rows' name, the rows and the labels; Refused with the mend if they are not there."""
+    """The rows' name, the rows and the labels; CliError with the mend if they are not there."""
     if target not in arrays:
         raise CliError(f"--target {target!r} is no array: {meant(target, list(arrays))}")
     if wants_parent and PARENT in arrays:

@@ -29,7 +29,7 @@ def add_options(parser: Parser) -> None:
     add_files(parser, "IN", "the file to write")
     add_strategy(parser, "majority", "well")
     parser.add_argument("--drop", choices=DROPS, default="noisy", help="default: noisy")
-    add_repeatable(parser, "--frozen", "COL", "not looked at")
+    add_repeatable(parser, "--frozen", "COL", "ignore this column")
     add_seed(parser)
     add_quiet(parser)
 
@@ -58,6 +58,6 @@ def work(options: argparse.Namespace) -> None:
     write_rows(options.out, options.source, sampler.sample_indices_)
     if not options.quiet:
         before, after = y.value_counts(), y_new.value_counts()
-        print(f"{options.out}: {len(y_new)} of {len(y)} rows, as they were")
+        print(f"{options.out}: {len(y_new)} of {len(y)} rows, unchanged")
         for label in before.index:
             print(f"{label}: {after[label]} of {before[label]}")

@@ -1,6 +1,6 @@
 """The user's rows, whatever holds them.
 
-The only room that knows pandas, polars (through narwhals), scipy's sparse matrices or lists.
+The only folder that knows pandas, polars (through narwhals), scipy's sparse matrices or lists.
 """
 
 from advaug.containers.columns import (

@@ -38,9 +38,15 @@ def missing(column: Series) -> np.ndarray[Any, Any]:
 
 
 def numbers(column: Series) -> np.ndarray[Any, Any]:
-    """A numeric, boolean or moment column as float64, NaN where missing."""
+    """A numeric, boolean or moment column as float64, NaN where missing; else ValueError."""
     if kind_of_column(column) != "moment":
-        return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        try:
+            return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
+        except Exception as error:  # Each library that narwhals knows raises its own.
+            raise ValueError(
+                f"column {column.name!r} held numbers in earlier rows, but holds {column.dtype} "
+                f"here: bring both to one dtype ({error})"
+            ) from error
     values = column.to_numpy()
     return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
 

@@ -62,8 +62,10 @@ def _depth(X: Any) -> int:
 
 
 def refuse_ragged(X: Any) -> None:
-    """ValueError where rows are numbers of unequal length, or hidden in a series or an array of
-    objects: no table, no signals."""
+    """ValueError where rows are no table and no signals, with the mend.
+
+    They are numbers of unequal length, or arrays in a series or in an array of objects.
+    """
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1 and len(X)):
         if isinstance(X.iloc[0] if isinstance(X, pd.Series) else X[0], np.ndarray):
             raise ValueError(f"X is a {type(X).__name__} of arrays: pass the signals as list(X)")

@@ -16,7 +16,7 @@ from advaug.sampling.judges.panel import LABEL_LEVEL
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
-    "good": "Sound: no check found fault with these rows",
+    "good": "Sound: no check found a fault in these rows",
     "doubt": "Use with care: some checks raise doubts",
     "bad": "Not fit to train on as they are: some checks fail",
 }
@@ -26,7 +26,11 @@ VERDICTS = {
 class Check:
     """One line of the verdict.
 
+    label : the class
+    name : what is checked, such as "copies"
     status : "good", "note" (for your information), "doubt" or "bad"
+    found, expected : the figure of the synthetic rows; that of real rows, and the limits
+    meaning : what the figure says
     """
 
     label: Any
@@ -79,7 +83,8 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
         False,
         0.0,
         0.01,
-        "a fraction of whole things, an unknown level, or a gap where no real row has one",
+        "a fraction in a column of whole numbers, a level that no real row has, or a missing cell "
+        "where no real row has one",
     ),
     (
         "values out of range",
@@ -123,27 +128,27 @@ def of_copies(evidence: Evidence) -> Iterator[Line]:
     yield (
         "copies",
         graded(own - usual, 0.1, 1),
-        f"{percent(own)} are a real row over again",
-        f"{percent(usual)} of real rows; doubt from 10 % more",
-        "a copy is true but teaches nothing new: it only weighs its row",
+        f"{percent(own)} are equal to a real row of the class",
+        f"{percent(usual)} of real rows; doubt above 10 points more",
+        "a copy is correct but adds no information: it only gives its row more weight",
     )
     yield (
         "copies of another class",
         graded(foreign - usual_foreign, 0, 0.01),
-        f"{percent(foreign)} are a real row of another class",
-        f"{percent(usual_foreign)} of real rows; bad from 1 % more",
-        "the same row under two labels: one of them is wrong",
+        f"{percent(foreign)} are equal to a real row of another class",
+        f"{percent(usual_foreign)} of real rows; doubt above that, bad above 1 point more",
+        "the same row has two labels: one of them is wrong",
     )
 
 
 def label_limits(n: int, n_usual: int) -> tuple[float, float]:
-    """Most refused and least mean p-value of a batch of `n` rows that raise no doubt.
+    """Most rejected and least mean p-value of a batch of `n` rows that raise no doubt.
 
-    10 % and .38, or what one batch of real rows in a hundred exceeds by chance: the refused are
+    10 % and .38, or what one batch of real rows in a hundred exceeds by chance: the rejected are
     beta-binomial, the mean is Mann and Whitney's statistic, both free of the distribution.
     """
-    refusing = np.ceil(LABEL_LEVEL * (n_usual + 1)) - 1  # real rows that set the level
-    most = betabinom.isf(CHANCE, n, refusing, n_usual + 1 - refusing) / n if refusing > 0 else 0.0
+    below = np.ceil(LABEL_LEVEL * (n_usual + 1)) - 1  # real rows below the level
+    most = betabinom.isf(CHANCE, n, below, n_usual + 1 - below) / n if below > 0 else 0.0
     spread = norm.isf(CHANCE) * np.sqrt((n + n_usual + 1) / (12 * n * n_usual))
     return max(0.1, float(most)), min(0.38, 0.5 - float(spread))
 
@@ -161,29 +166,29 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
     yield (
         "label",
         "note" if n_usual < 20 else label_status(p, n_usual),
-        f"{percent(float((p < LABEL_LEVEL).mean()))} refused, mean p-value {p.mean():.2f}",
+        f"{percent(float((p < LABEL_LEVEL).mean()))} rejected, mean p-value {p.mean():.2f}",
         f"{percent(LABEL_LEVEL)} and 0.50 for real rows; "
         f"doubt above {percent(most)} or below {max(least, 0):.2f}, "
         f"bad above {percent(min(most + 0.15, 1))} or below {max(least - 0.1, 0):.2f}",
-        "models of other families, trained without the parents, see the row's class less surely "
-        "than they see nearly all real rows of it",
+        "a label is rejected if models that have not seen the row's parent are less sure of it "
+        f"than of {percent(1 - LABEL_LEVEL)} of the real rows of the class",
     )
     hidden, usual = (float(s["hidden"].mean()) for s in (evidence.row_metrics, evidence.control))
     yield (
         "hidden majority",
         graded(hidden - usual, 0.1, 0.3),
         f"{percent(hidden)} are nearest to a real row of another class",
-        f"{percent(usual)} of real rows; doubt from 10, bad from 30 points more",
+        f"{percent(usual)} of real rows; doubt above 10, bad above 30 points more",
         "the nearest real row is of another class (Hassanat et al. 2022)",
     )
 
 
 def of_place(evidence: Evidence) -> Iterator[Line]:
-    strange = float((evidence.row_metrics["plausibility_p"] < 0.05).mean())
+    far = float((evidence.row_metrics["plausibility_p"] < 0.05).mean())
     yield (
         "plausibility",
-        graded(strange, 0.15, 0.4),
-        f"{percent(strange)} lie farther off than 95 % of the class",
+        graded(far, 0.15, 0.4),
+        f"{percent(far)} lie farther from the class than 95 % of its real rows",
         "5 % of real rows; doubt above 15 %, bad above 40 %",
         "conformal p-value of the distance to the three nearest rows of the class",
     )
@@ -198,16 +203,17 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
     yield (
         "coverage",
         graded(1 - share, 0.4, 0.8),
-        f"{percent(cover.coverage)} of real rows have a new one near",
-        f"{percent(usual.coverage)} for as many real rows; doubt under .6 of it, bad under .2",
-        "new rows that sit in a corner of the class leave the rest as it was",
+        f"{percent(cover.coverage)} of real rows have a synthetic row nearby",
+        f"{percent(usual.coverage)} for as many real rows; doubt below .6 of it, bad below .2",
+        "rows that fill only a part of the class add nothing to the rest of it",
     )
     yield (
-        "told apart",
-        "note" if batch.told_apart <= 0.95 else "doubt",
-        f"AUC {batch.told_apart:.2f} of a forest; energy test p = {batch.same_p:.3f}",
-        "AUC .50 and any p for the same distribution; doubt above .95",
-        "augmentation need not copy the distribution: it says how far the rows depart from it",
+        "two-sample test",
+        "note" if batch.forest_auc <= 0.95 else "doubt",
+        f"AUC {batch.forest_auc:.2f} of a forest; energy test p = {batch.same_p:.3f}",
+        "AUC 0.50 and any p for the same distribution; doubt above 0.95",
+        "how well a forest separates synthetic from real rows; good rows need not have the same "
+        "distribution as real ones",
     )
 
 
@@ -218,7 +224,7 @@ def of_drift(evidence: Evidence) -> Iterator[Line]:
     yield (
         "column drift",
         graded(far.distance, 0.4, 0.8),
-        f"column {far.column} lies {far.distance:.2f} from the real rows of the class",
-        "0 for the same distribution; doubt above .40, bad above .80",
+        f"column {far.column}: distance {far.distance:.2f} from the real rows of the class",
+        "0 for the same distribution; doubt above 0.40, bad above 0.80",
         "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
     )

@@ -7,9 +7,11 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
+from advaug import containers
 from advaug.core.drawing import COLOURS, GREY, INK, NEW, as_label, dress, new_axes, record
+from advaug.report.evidence import refuse_other_rows
 
-CLIP = 5.0  # coded numbers beyond it would draw the axes to a few extreme cells
+CLIP = 5.0  # features beyond it would draw the axes to a few extreme cells
 
 
 class ClassMapDisplay:
@@ -73,13 +75,7 @@ class ClassMapDisplay:
         random_state : int, RandomState or None, default=0
         """
         moved = np.flatnonzero(record(sampler, "distance") > 0)
-        parents = sampler.parent_indices_
-        labels = np.asarray(y)
-        if len(labels) != len(parents):
-            raise ValueError(
-                f"y has {len(labels)} labels, but fit_resample returned {len(parents)} rows: pass "
-                "the X and y that it returned"
-            )
+        refuse_other_rows(sampler, X, y)
         rows = sampler.adapter_.encode(X)
         real = rows[torch.from_numpy(~sampler.synthetic_mask_)]
         features = sampler.adapter_.features(real, torch.Generator().manual_seed(0))
@@ -92,8 +88,8 @@ class ClassMapDisplay:
         order = check_random_state(random_state).permutation(moved)[:most_links]
         return cls(
             points=plane.transform(coded),
-            labels=labels,
-            parents=parents,
+            labels=containers.labels(y),
+            parents=sampler.parent_indices_,
             links=order + int((~sampler.synthetic_mask_).sum()),
             shares=plane.explained_variance_ratio_,
         )

@@ -46,19 +46,19 @@ class SyntheticRows:
     label: int
     rows: Array  # their places among the synthetic rows
     total: int  # how many there are in all
-    parent: Array  # places among the real rows, -1 where nobody knows
+    parent: Array  # places among the real rows, -1 where it is unknown
 
 
 @dataclass(frozen=True)
 class BatchEvidence:
     """A class's synthetic rows as one: where it has FEWEST rows or more on both sides.
 
-    same_p : p-value of the energy test; told_apart : AUC of a forest that tells new from real.
+    same_p : p-value of the energy test; forest_auc : see the function of that name
     """
 
     energy: float
     same_p: float
-    told_apart: float
+    forest_auc: float
     cover: Coverage
     usual_cover: Coverage  # of real rows left out, as many as there are new ones
 
@@ -71,7 +71,7 @@ class Evidence:
     rows: Array  # their places among the synthetic rows
     made: int  # how many there are in all
     x: Tensor
-    parent: Array  # places in the real rows, the nearest where nobody knows
+    parent: Array  # places in the real rows, the nearest where it is unknown
     row_metrics: dict[str, Array]
     control: dict[str, Array]
     before: Array  # the families' held-out log-odds of the parents
@@ -116,6 +116,17 @@ def gather(
     )
 
 
+def refuse_other_rows(sampler: Any, X: Any, y: Any) -> None:
+    """ValueError where X or y is not as long as what the sampler's `fit_resample` returned."""
+    n = len(sampler.synthetic_mask_)
+    for name, rows in (("X", X), ("y", y)):
+        if containers.count(rows) != n:
+            raise ValueError(
+                f"{name} has {containers.count(rows)} rows, but fit_resample returned {n}: pass "
+                "the X and y that it returned"
+            )
+
+
 def places_among(kept: Array, rows: Array) -> Array:
     """Place of each row among those that were kept, -1 where it was not."""
     place = np.searchsorted(kept, rows).clip(0, len(kept) - 1)
@@ -123,7 +134,7 @@ def places_among(kept: Array, rows: Array) -> Array:
 
 
 def copies(real: RealRows, coded: Tensor, label: int) -> dict[str, Any]:
-    """Which rows are real ones over again, of their own class or of another."""
+    """Which rows are equal to a real row of their own class or of another."""
     keys, own = bytes_of(real.coded), real.y.numpy() == label
     new = bytes_of(coded)
     _, back, count = np.unique(keys[own], return_inverse=True, return_counts=True)
@@ -153,14 +164,14 @@ def as_batch(real: Tensor, new: Tensor, generator: torch.Generator) -> BatchEvid
     return BatchEvidence(
         energy=energy,
         same_p=same_p,
-        told_apart=told_apart(some(real, MOST, generator), some(new, MOST, generator), generator),
+        forest_auc=forest_auc(some(real, MOST, generator), some(new, MOST, generator), generator),
         cover=coverage(half, alike),
         usual_cover=coverage(half, other[: len(alike)]),
     )
 
 
-def told_apart(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
-    """Out-of-bag AUC of a forest that is to tell new rows from real ones: .5 if it cannot."""
+def forest_auc(real: Tensor, new: Tensor, generator: torch.Generator) -> float:
+    """Out-of-bag AUC of a forest that separates new rows from real ones: .5 if it cannot."""
     both, is_new = clipped(torch.cat([real, new])), np.arange(len(real) + len(new)) >= len(real)
     forest = RandomForestClassifier(
         100,

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from advaug.core.drawing import COLOURS, INK, NEW, as_label, shortened
 from advaug.report.class_map import CLIP, ClassMapDisplay
-from advaug.report.evidence import Array, Evidence
+from advaug.report.evidence import Array, Evidence, places_among
 from advaug.report.margins import MarginDisplay
 from advaug.sampling.faults import Drift
 
@@ -67,7 +67,7 @@ def margins(evidence: Evidence, name: Any) -> Picture:
     figure = new_figure(5.2, 3.6)
     axes = figure.subplots()
     MarginDisplay(before=evidence.before, after=evidence.after).plot(axes)
-    axes.set_xlabel(f"log-odds of {as_label(name)}, mean of the families", fontsize=9, color=INK)
+    axes.set_xlabel(f"log-odds of {as_label(name)}, mean of the models", fontsize=9, color=INK)
     return picture(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
 
 
@@ -82,9 +82,8 @@ def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> Picture | 
     labels = np.concatenate([np.full(len(one.rows), one.label) for one in evidence])
     parents = np.concatenate([one.parent for one in evidence])
     shown = chance.permutation(len(new))[:MOST_POINTS]
-    place = np.searchsorted(real.kept, parents[shown]).clip(0, len(real.kept) - 1)
-    is_known = real.kept[place] == parents[shown]
-    linked = np.flatnonzero(is_known)[:MOST_LINKS]
+    place = places_among(real.kept, parents[shown])
+    linked = np.flatnonzero(place >= 0)[:MOST_LINKS]
     old = np.union1d(some_of_each(real.y.numpy(), chance), place[linked])
     family = np.concatenate([np.arange(len(old)), np.zeros(len(shown), int)])
     family[len(old) + linked] = np.searchsorted(old, place[linked])

@@ -4,7 +4,7 @@ All is measured against the real rows, and every figure stands beside the same f
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -15,10 +15,17 @@ from advaug import containers
 from advaug.core.drawing import visible
 from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
-from advaug.report.evidence import Array, Evidence, RealRows, SyntheticRows, gather
+from advaug.report.evidence import (
+    Array,
+    Evidence,
+    RealRows,
+    SyntheticRows,
+    gather,
+    refuse_other_rows,
+)
 from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
-from advaug.sampling.domain import Adapter, Coding
+from advaug.sampling.domain import Adapter, Coding, FittedAdapter
 from advaug.sampling.judges.cross_fitted import fit_cross_fitted
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
 
@@ -59,7 +66,8 @@ class ValidityReport:
         for evidence in self.evidence:
             name = self.classes[evidence.label]
             old, made = self.counts[name]
-            judged = "" if made == len(evidence.rows) else f", a random {len(evidence.rows)} judged"
+            n_judged = len(evidence.rows)
+            judged = "" if made == n_judged else f", a random sample of {n_judged} judged"
             yield ""
             yield f"class {name!s}: {old} real rows, {made} synthetic{judged}"
             own = [check for check in self.checks if check.label == name]
@@ -70,14 +78,20 @@ class ValidityReport:
             yield ""
         for name, counts in self.decisions.items():
             words = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-            yield f"class {name!s}, the sampler: {words}"
+            yield f"class {name!s}, decisions of the sampler: {words}"
 
     def to_frame(self) -> Any:
         """A line for each judged synthetic row, the most suspicious first.
 
-        Columns: row (its place among the synthetic rows), label, parent (place among the real
-        rows; the nearest of the class where it is unknown), label_p, plausibility_p, agreement,
-        hidden, novelty, density, copy, foreign_copy, impossible, broken, reasons.
+        Returns
+        -------
+        pandas.DataFrame (judged rows, 16), with the columns row (its place among the synthetic
+        rows), label, parent (its place among the real rows; the nearest of the class where it is
+        unknown), label_p, plausibility_p, agreement (each from 0 to 1; suspicious near 0), hidden
+        (1 if the nearest real row is of another class), novelty (distance to the nearest real row
+        of the class), density (about 1 for a real row), copy, foreign_copy (equal to a real row of
+        the class, of another class), impossible, out_of_range (numbers of such cells), broken
+        (number of broken rules), faults (a weighted count of all that is wrong) and reasons.
         """
         frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
         joined = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
@@ -173,12 +187,8 @@ class ValidityReport:
                 f"this {type(sampler).__name__} has not made rows yet: call "
                 "sampler.fit_resample(X, y) first"
             )
+        refuse_other_rows(sampler, X, y)
         is_new, y = sampler.synthetic_mask_, containers.labels(y)
-        if containers.count(X) != len(is_new):
-            raise ValueError(
-                f"X has {containers.count(X)} rows, but fit_resample returned {len(is_new)}: pass "
-                "the X and y that it returned"
-            )
         old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
         report = cls.from_rows(
             containers.take(X, old),
@@ -191,8 +201,7 @@ class ValidityReport:
             panel=panel,
             random_state=random_state,
         )
-        report.decisions.update(decisions(sampler.provenance_))
-        return report
+        return replace(report, decisions=decisions(sampler.provenance_))
 
 
 @overload
@@ -279,11 +288,16 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     'bad'
     """
     if hasattr(source, "fit_resample"):
-        rows = rows or getattr(source, "returned", tuple)() or ()
+        name = type(source).__name__
+        if not hasattr(source, "returned"):
+            raise TypeError(
+                f"{name} keeps no record of the rows that it has made: write "
+                "validity_report(X_real, y_real, X_synthetic, y_synthetic)"
+            )
+        rows = rows or source.returned() or ()
         if len(rows) != 2:
             raise TypeError(
-                f"this {type(source).__name__} holds no rows of yours: pass those that "
-                "fit_resample returned, e.g. "
+                f"this {name} holds no rows of yours: pass those that fit_resample returned, e.g. "
                 "validity_report(sampler, *sampler.fit_resample(X, y))"
             )
         return ValidityReport.from_sampler(source, *rows, **options)
@@ -299,8 +313,9 @@ def learn(
     X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator
 ) -> RealRows:
     """The coding of all real rows, and the models of at most MOST_REAL of each class."""
-    is_learnt = hasattr(adapter, "encode")  # by a sampler
-    coding = adapter if is_learnt else (adapter or choose_adapter("auto", X)).fit(X)
+    if isinstance(adapter, Coding):  # as a fitted sampler has it
+        adapter = FittedAdapter(adapter)
+    coding = choose_adapter("auto" if adapter is None else adapter, X).fit(X)
     own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
     kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
     places = np.sort(np.concatenate(kept))
@@ -348,9 +363,9 @@ def decisions(made: Any) -> dict[Any, dict[str, int]]:
     return {
         name: {
             "accepted": int((kept[labels == name] == 1).sum()),
-            "moved back half the way": int((kept[labels == name] == 0.5).sum()),
-            "moved back three quarters of the way": int((kept[labels == name] == 0.25).sum()),
-            "replaced by a real row": int((kept[labels == name] == 0).sum()),
+            "moved half of the way back": int((kept[labels == name] == 0.5).sum()),
+            "moved three quarters of the way back": int((kept[labels == name] == 0.25).sum()),
+            "copied from a real row": int((kept[labels == name] == 0).sum()),
         }
         for name in dict.fromkeys(labels.tolist())
     }
@@ -372,11 +387,11 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
     p, place_p = evidence.row_metrics["label_p"], evidence.row_metrics["plausibility_p"]
     hidden = evidence.row_metrics["hidden"] > 0
     suspicions = (
-        (evidence.foreign_copies, "a real row of another class"),
+        (evidence.foreign_copies, "equal to a real row of another class"),
         (p < LABEL_LEVEL, "the label is doubted"),
         (hidden, "its nearest real row is of another class"),
         (place_p < 0.05, "far from the class"),
-        (evidence.copies, "a copy"),
+        (evidence.copies, "a copy of a real row"),
     )
     for is_so, what in suspicions:
         for row in np.flatnonzero(is_so).tolist():

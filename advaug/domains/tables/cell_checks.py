@@ -11,26 +11,21 @@ from scipy.stats import ks_2samp
 
 from advaug import containers
 from advaug.containers.columns import Series
-from advaug.domains.tables.columns import Array, Number, TableLayout, in_whole_steps
+from advaug.domains.tables.columns import Number, TableLayout, in_whole_steps
 from advaug.sampling.faults import Drift, Fault
 
 ROUNDING = 1e-6  # A cell may miss its grid or bounds by this share of the column's scale.
 
 
-def read_numbers(column: Series, name: Any) -> Array:
-    """A column of numbers as floats; ValueError if it holds something else."""
-    try:
-        return containers.numbers(column)
-    except Exception as error:
-        raise ValueError(
-            f"column {name!r} holds numbers in the real rows, but {column.dtype} in the "
-            f"synthetic ones: bring both to one dtype ({error})"
-        ) from error
-
-
 def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
-    """All faults of the cells of new rows, column by column."""
+    """All faults of the cells of new rows, column by column; ValueError if the columns differ."""
     old, made = containers.open_table(real), containers.open_table(new)
+    if old.columns != made.columns:
+        raise ValueError(
+            f"the synthetic rows have the columns {made.columns[:12]}, the real rows "
+            f"{old.columns[:12]}: give both the same columns in the same order, e.g. "
+            "X_synthetic[list(X_real.columns)]"
+        )
     for number in layout.numbers:
         yield from faults_of_number(number, made.get_column(number.name))
     for category in layout.categories:
@@ -41,7 +36,7 @@ def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
 def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
     """Missing cells where no real one is missing, cells off the grid and out of range."""
     name, slack = number.name, ROUNDING * number.scale
-    values, dtype = read_numbers(column, name), column.to_numpy().dtype
+    values, dtype = containers.numbers(column), column.to_numpy().dtype
 
     def spelt(value: float) -> str:
         return str(np.int64(value).view(dtype)) if number.unit else f"{value:.6g}"
@@ -60,12 +55,12 @@ def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
     yield Fault(
         np.flatnonzero(values < low - slack),
         True,
-        lambda row: f"{name} = {spelt(values[row])} is under {spelt(low)}, the least real one",
+        lambda row: f"{name} = {spelt(values[row])} is below {spelt(low)}, the least real value",
     )
     yield Fault(
         np.flatnonzero(values > high + slack),
         True,
-        lambda row: f"{name} = {spelt(values[row])} is over {spelt(high)}, the largest real one",
+        lambda row: f"{name} = {spelt(values[row])} is above {spelt(high)}, the largest real value",
     )
 
 
@@ -93,7 +88,7 @@ def drifts(layout: TableLayout, real: Any, new: Any) -> list[Drift]:
 
 
 def drift_of_numbers(name: Any, real: Series, new: Series) -> Drift:
-    old, made = (read_numbers(x, name) / containers.ticks_a_day(x) for x in (real, new))
+    old, made = (containers.numbers(x) / containers.ticks_a_day(x) for x in (real, new))
     missing = (float(np.isnan(old).mean()), float(np.isnan(made).mean()))
     old, made = old[~np.isnan(old)], made[~np.isnan(made)]
     if not len(old) or not len(made):
@@ -112,9 +107,8 @@ def drift_of_levels(name: Any, old: Series, made: Series) -> Drift:
     shares = []
     for column in (old, made):
         code = containers.codes(column, known)
-        code = np.where(
-            code < 0, len(known) - 1 - code, code
-        )  # The place of missing cells comes next, then that of unknown levels.
+        # The places after the known levels are of missing cells and of unknown levels.
+        code = np.where(code < 0, len(known) - 1 - code, code)
         shares.append(np.bincount(code, minlength=len(known) + 2) / len(code))
     names = [str(level) for level in containers.objects(known)] + ["missing", "unknown"]
     shown = np.flatnonzero(shares[0] + shares[1])

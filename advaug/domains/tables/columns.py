@@ -4,6 +4,7 @@ A number has a scale, bounds and a grid; a category has levels.
 """
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -140,8 +141,8 @@ class TableLayout:
     @property
     def flags(self) -> list[int]:
         """The place of each number's flag; -1 where it has none."""
-        flagged, first = self.flagged, len(self.numbers)
-        return [first + flagged.index(k) if k in flagged else -1 for k in range(first)]
+        place = count(len(self.numbers))
+        return [next(place) if number.has_missing else -1 for number in self.numbers]
 
     @property
     def first_category(self) -> int:

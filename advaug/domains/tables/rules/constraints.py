@@ -6,7 +6,7 @@ A rule binds a synthetic row only where the row's parent keeps it.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from advaug.sampling.constraints import (
 )
 
 
+@runtime_checkable
 class Rule(Protocol):
     """A rule of your own over named columns.
 
@@ -115,7 +116,7 @@ class Constraints:
             self.expressions.append(Expression(text, parse(text)))
         elif isinstance(rule, FrozenColumns):
             self.frozen += [rule.columns] if isinstance(rule.columns, str) else list(rule.columns)
-        elif hasattr(rule, "holds") and hasattr(rule, "names"):
+        elif isinstance(rule, Rule):
             self.custom_rules.append(rule)
         elif callable(rule):
             self.callables.append(rule)

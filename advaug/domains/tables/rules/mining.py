@@ -82,7 +82,7 @@ def monotone(table: Table, least: float) -> Iterator[Finding]:
     """a <= b in all rows, without findings that follow from two others."""
     width = len(table.names)
     keeps = np.zeros((width, width), dtype=bool)
-    sums: dict[tuple[int, int], tuple[int, float]] = {}
+    found: dict[tuple[int, int], tuple[int, float]] = {}
     ordered = [np.sort(table.known(name)) for name in table.names]
     for a in range(width):
         x = table.x[:, a, None]
@@ -93,8 +93,8 @@ def monotone(table: Table, least: float) -> Iterator[Finding]:
             below = np.searchsorted(ordered[b], table.x[both, a], side="left") / len(ordered[b])
             if a != b and below.sum() >= least:
                 keeps[a, b] = True
-                sums[a, b] = int(both.sum()), float(below.sum())
-    for (a, b), (support, chance) in sums.items():
+                found[a, b] = int(both.sum()), float(below.sum())
+    for (a, b), (support, chance) in found.items():
         is_equal = keeps[b, a]
         between = keeps[a] & keeps[:, b] & ~keeps[:, a] & ~keeps[b]
         if a < b if is_equal else not between.any():
@@ -139,7 +139,7 @@ def shares(table: Table, least: float) -> Iterator[Finding]:
         known = ~np.isnan(table.x[:, a]) & ~np.isnan(table.x[:, b])
         x, y = table.x[known, a], table.x[known, b]
         if close(y, k * x, np.abs(y) + np.abs(k * x)).all() and (x != 0).sum() >= least:
-            text = f"{table.quoted(b)} == {literal(float(k))} * {table.quoted(a)}"
+            text = f"{table.quoted(b)} == {literal(k)} * {table.quoted(a)}"
             yield Finding(text, int(known.sum()), float((x != 0).sum()))
 
 

@@ -61,7 +61,7 @@ HINTS = {  # characters that are not part of the language -> what to write inste
     "~": "write not",
     "!": "write not, or != between values",
     "^": "a power is written **",
-    "%": "there is no remainder",
+    "%": "remainders are not part of the language",
     "'": "the text is not closed",
     '"': "the text is not closed",
     "`": "the column is not closed",
@@ -300,19 +300,19 @@ class Reader:
 
 
 def kind_of(node: Node, text: str, kinds: dict[str, str] | None = None) -> str:
-    """ "number", "text", "truth", or "any" of a column that is not known yet.
+    """ "number", "text", "condition", or "any" of a column that is not known yet.
 
     `kinds` gives each column's kind: "number", "text", or "boolean", which counts as a number and
-    as a truth. `ConstraintSyntaxError` where kinds clash.
+    as a condition. `ConstraintSyntaxError` where kinds clash.
     """
 
-    def need(wanted: str, part: Node, why: str) -> None:
+    def need(wanted: str, part: Node, what: str) -> None:
         got = kind_of(part, text, kinds)
-        if got not in (wanted, "any") and not (got == "boolean" and wanted in ("truth", "number")):
+        if got not in (wanted, "any") and not (got == "boolean" and wanted != "text"):
             name = (
                 f"column {part.name!r} is a {got}" if isinstance(part, Column) else f"got a {got}"
             )
-            raise ConstraintSyntaxError(f"{why} a {wanted}: {name}", text, part.at)
+            raise ConstraintSyntaxError(f"{what} must be a {wanted}: {name}", text, part.at)
 
     match node:
         case Constant(value):
@@ -321,51 +321,51 @@ def kind_of(node: Node, text: str, kinds: dict[str, str] | None = None) -> str:
             return "any" if kinds is None else kinds[name]
         case Sum(parts) | Call(_, parts):
             for part in parts:
-                need("number", part, "this must be")
+                need("number", part, "this")
             return "number"
         case Negative(of):
-            need("number", of, "a minus needs")
+            need("number", of, "what follows a minus")
             return "number"
         case Binary(operator, left, right):
             for part in (left, right):
-                need("number", part, f"{operator} needs on both sides")
+                need("number", part, f"each side of {operator}")
             return "number"
         case Compare(operator, left, right):
             kind, other = kind_of(left, text, kinds), kind_of(right, text, kinds)
-            flags = {kind, other} <= {"boolean", "number"} or {kind, other} <= {"boolean", "truth"}
+            flags = any({kind, other} <= {"boolean", one} for one in ("number", "condition"))
             if kind != other and "any" not in (kind, other) and not flags:
                 raise ConstraintSyntaxError(
                     f"a {kind} is compared with a {other}", text, node.at, len(operator)
                 )
             if operator in ORDER:
                 for part in (left, right):
-                    need("number", part, f"{operator} needs on both sides")
-            if operator == "!=" and "truth" in (kind, other):
-                raise ConstraintSyntaxError(
-                    "write not (... == ...) between truths", text, node.at, 2
-                )
-            return "truth"
+                    need("number", part, f"each side of {operator}")
+            if operator == "!=" and "condition" in (kind, other):
+                reason = "write not (... == ...) between conditions"
+                raise ConstraintSyntaxError(reason, text, node.at, 2)
+            return "condition"
         case Member(of, values):
-            need("text" if isinstance(values[0], str) else "number", of, "what is in braces needs")
-            return "truth"
+            kind = "text" if isinstance(values[0], str) else "number"
+            need(kind, of, "what stands before these braces")
+            return "condition"
         case Missing():
-            return "truth"
+            return "condition"
         case Not(of):
-            need("truth", of, "not needs")
+            need("condition", of, "what follows not")
         case And(parts) | Or(parts):
             for part in parts:
-                need("truth", part, "and, or need on both sides")
+                need("condition", part, "each side of and, or")
         case Implies(guard, then):
-            need("truth", guard, "if needs")
-            need("truth", then, "then needs")
-    return "truth"
+            need("condition", guard, "what follows if")
+            need("condition", then, "what follows then")
+    return "condition"
 
 
 def refuse_values(tree: Node, text: str, kinds: dict[str, str] | None = None) -> None:
     """`ConstraintSyntaxError` if kinds clash, or if the rule is a number or a text."""
-    if kind_of(tree, text, kinds) not in ("truth", "boolean", "any"):
+    if kind_of(tree, text, kinds) not in ("condition", "boolean", "any"):
         raise ConstraintSyntaxError(
-            "a rule must be true or false, such as a <= b", text, 0, len(text)
+            "a rule must be a condition, such as a <= b", text, 0, len(text)
         )
 
 
@@ -382,7 +382,7 @@ def refuse_constants(node: Node, text: str) -> None:
     if isinstance(node, Sum | Negative | Binary | Call):
         value = constant(node)
         if value is not None and not math.isfinite(value):
-            raise ConstraintSyntaxError("this is no finite number", text, node.at)
+            raise ConstraintSyntaxError("this is not a finite number", text, node.at)
     if isinstance(node, Call) and node.function == "round" and len(node.arguments) == 2:
         digits = constant(node.arguments[1])
         if digits is None or digits != int(digits) or abs(digits) > 15:

@@ -3,6 +3,7 @@
 `at` is a node's place in the text of the rule; errors point there.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -149,6 +150,8 @@ def literal(value: float | str) -> str:
     """A number or text in the syntax of rules."""
     if isinstance(value, str):
         return f"'{value}'" if "'" not in value else f'"{value}"'
+    if not math.isfinite(value):
+        raise ValueError(f"{value} cannot stand in a rule: give a finite number, or leave it out")
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
