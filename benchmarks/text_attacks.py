@@ -6,7 +6,7 @@ Two models, TF-IDF of words and pairs with logistic regression, and a small conv
 an embedding. Rows are held-out ones that the model gets right, as many of each class, cut to
 lower-case words with one blank between (DNA: 3-mers), so that both count words alike. Both sides
 may put in the same candidates: for each word the twelve words of the nearest contexts (a
-truncated SVD of the training rows' neighbour counts), or a word that no model knows, as a
+truncated SVD of the training rows' neighbor counts), or a word that no model knows, as a
 misspelling is one (DeepWordBug). At most 15 % of a row's words are edited, rounded up.
 
 success: share of rows whose prediction leaves the label within that budget, judged here on the
@@ -85,7 +85,7 @@ def loaded(folder: Path, name: str) -> tuple[list[str], np.ndarray]:
     return [texts[k] for k in kept], codes[kept]
 
 
-def neighbours(texts: list[str]) -> Table:
+def neighbors(texts: list[str]) -> Table:
     """For each word that occurs twice or more the words of the nearest contexts."""
     words = CountVectorizer(token_pattern=r"\S+", min_df=2).fit(texts)
     index, names = words.vocabulary_, words.get_feature_names_out()
@@ -203,7 +203,7 @@ def tasks(folder: Path, name: str, rows: int) -> list[Task]:
     texts, y = loaded(folder, name)
     seen, seen_y = texts[:2000], y[:2000]
     new, new_y = texts[2000:], y[2000:]
-    table = neighbours(seen)
+    table = neighbors(seen)
     # One vocabulary: the adapter's own, whose words carry the blank before them.
     known = [*seen, *new, f"{BLOT} {BLOT}"]
     names = [*adapter(table).fit(known).words]

@@ -2,7 +2,7 @@
 
 Every sampler sees training folds only. Time warping is a simple and strong rival on signals.
 
-python examples/ecg_pipeline.py            # a table on the screen, about a minute
+python examples/ecg_pipeline.py            # a table on the screen, about two minutes
 """
 
 import numpy as np

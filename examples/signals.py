@@ -37,9 +37,8 @@ def main() -> None:
     SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE).plot()
     plt.savefig(args.out, dpi=80)
     own = VerdictDisplay.from_sampler(sampler, X_new, y_new)
-    print(
-        f"{'new beats':30s} in the band {own.is_inside.mean():.0%}, kept {own.accepts.mean():.0%}"
-    )
+    inside, accepted = own.is_inside.mean(), own.accepts.mean()
+    print(f"{'new beats':30s} in the band {inside:.0%}, accepted {accepted:.0%}")
 
     rare = np.flatnonzero(y == "premature")
     _, axes = plt.subplots(3, 2, figsize=(10, 6.4), layout="constrained")
@@ -60,7 +59,7 @@ def main() -> None:
         over.set(title=name, ylabel="lead MLII, mV")
         added.plot(time, move[rare[0], lead], color="#d55e00", linewidth=1)
         added.set(ylabel="added, mV", xlabel="seconds", ylim=(-0.1, 0.1))
-        verdicts.plot(strip, f"{len(rare)} moved beats: refused are orange")
+        verdicts.plot(strip, f"{len(rare)} moved beats: rejected are orange")
     plt.savefig(args.out.with_stem(args.out.stem + "_fgsm"), dpi=80)
 
 

@@ -213,9 +213,9 @@ def test_gaussian_rows_have_the_shrunk_covariance():
     np.testing.assert_allclose(made.mean(0), x.mean(0), atol=0.1)
 
 
-def test_clusters_of_shared_neighbours_keep_far_blobs_apart():
+def test_clusters_of_shared_neighbors_keep_far_blobs_apart():
     x = np.concatenate([rng().normal(size=(20, 3)), 50 + rng().normal(size=(20, 3))])
-    label = signals.shared_neighbour_clusters(x)
+    label = signals.shared_neighbor_clusters(x)
     first, second = set(label[:20]) - {-1}, set(label[20:]) - {-1}
     assert first
     assert second

@@ -47,7 +47,7 @@ class Plan:
     domain: str = "tabular"
 
     def path(self, name: str, seed: int, fold: int, method: str) -> Path:
-        """Where a cell lies."""
+        """The file of a cell."""
         strategy = "any" if method in KEEPS_ROWS else self.strategy
         place = f"{self.task}-{self.folds}folds-{self.most_rows or 'all'}rows"
         return (

@@ -2,7 +2,7 @@
 
 Names: nothing, class_weights, committee, a rival, advaug:<recipe>[:name=value ...] where the values
 go to the sampler (attack=noise is the control: random moves of equal length),
-advaug_own:<learner>[:against=strength], or advaug_under:<drop>[:name=value ...].
+advaug_own:<learner>[:hardness=strength], or advaug_under:<drop>[:name=value ...].
 """
 
 import ast

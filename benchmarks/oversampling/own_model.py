@@ -1,6 +1,6 @@
 """Against your own model: the learner itself, trained on the fold, is what new rows are to test.
 
-Rows of `explore` that the learner gets wrong and the voices do not are preferred.
+Rows of `explore` that the learner gets wrong and the voters do not are preferred.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from benchmarks.oversampling.samplers import Fold, options_of
 
 
 def by_advaug(method: str, fold: Fold) -> tuple:
-    """advaug_own:<learner>[:against=strength]; 0 prefers nothing and is the control."""
+    """advaug_own:<learner>[:hardness=strength]; 0 prefers nothing and is the control."""
     from advaug import AdversarialOverSampler
     from advaug.recipes import Explore
 
@@ -21,7 +21,7 @@ def by_advaug(method: str, fold: Fold) -> tuple:
     model = make_pipeline(FunctionTransformer(fold.encode), model).fit(fold.X, fold.y)
     sampler = AdversarialOverSampler(
         sampling_strategy=fold.totals,
-        recipe=Explore(hardness=float(values.get("against", 1.0))),
+        recipe=Explore(hardness=float(values.get("hardness", 1.0))),
         surrogate=model,
         random_state=fold.seed,
     )

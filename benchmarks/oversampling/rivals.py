@@ -42,16 +42,17 @@ def prowsyn(
     count: int,
     rng: np.random.Generator,
     levels: int = 5,
-    neighbours: int = 5,
+    n_neighbors: int = 5,
     theta: float = 1.0,
 ) -> np.ndarray:
-    """Points between rows of one level of distance from the enemy, near levels more often (Barua,
-    Islam, Murase. ProWSyn: proximity weighted synthetic oversampling technique. PAKDD 2013)."""
+    """Points between rows of one level of distance from the other classes, near levels more
+    often (Barua, Islam, Murase. ProWSyn: proximity weighted synthetic oversampling technique. PAKDD
+    2013)."""
     level, left = np.full(len(own), levels - 1), np.arange(len(own))
     for near in range(levels - 1):
         if not len(left):
             break
-        taken = left[np.unique(nearest(others, own[left], neighbours))]
+        taken = left[np.unique(nearest(others, own[left], n_neighbors))]
         level[taken], left = near, np.setdiff1d(left, taken)
     weight = np.exp(-theta * level)
     first = rng.choice(len(own), count, p=weight / weight.sum())
@@ -62,21 +63,22 @@ def prowsyn(
 def geometric_smote(
     own: np.ndarray, others: np.ndarray, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A point of the half ball around a row whose surface holds a neighbour: of five kin or the
-    nearest enemy the closer one (Douzas, Bacao. Geometric SMOTE. Information Sciences 501, 2019:
-    combined selection, truncation 1, deformation 0)."""
+    """A point of the half ball around a row whose surface holds a neighbor: one of its five nearest
+    rows of the class or the nearest row of another class, whichever is closer (Douzas, Bacao.
+    Geometric SMOTE. Information Sciences 501, 2019: combined selection, truncation 1, deformation
+    0)."""
     at = rng.integers(len(own), size=count)
-    center, kin = own[at], own
+    center = own[at]
     if len(own) > 1:
         places = nearest(own, own, 6)[:, 1:]
-        kin = own[places[at, rng.integers(places.shape[1], size=count)]]
+        same_class = own[places[at, rng.integers(places.shape[1], size=count)]]
     else:
-        kin = center
-    enemy = others[nearest(own, others, 1)[at, 0]]
-    gaps = [np.linalg.norm(surface - center, axis=1) for surface in (kin, enemy)]
+        same_class = center
+    other_class = others[nearest(own, others, 1)[at, 0]]
+    gaps = [np.linalg.norm(row - center, axis=1) for row in (same_class, other_class)]
     closer = (gaps[0] <= gaps[1])[:, None]
     radius = np.minimum(*gaps)[:, None]
-    axis = np.where(closer, kin, enemy) - center
+    axis = np.where(closer, same_class, other_class) - center
     axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-12)
     ball = rng.normal(size=center.shape)
     ball /= np.linalg.norm(ball, axis=1, keepdims=True)
@@ -93,14 +95,14 @@ def crossover(
     rng: np.random.Generator,
     tolerance: float = 0.2,
 ) -> np.ndarray:
-    """Counterfactuals: an enemy takes over from a row of the class the columns in which that row
-    differs from its own nearest enemy (after Temraz, Keane. Solving the class imbalance problem
-    using a counterfactual method for data augmentation. MLWA 9, 2022)."""
+    """Counterfactuals: a row of another class takes over, from a row of the class, the columns in
+    which that row differs from its nearest row of another class (after Temraz, Keane. Solving the
+    class imbalance problem using a counterfactual method for data augmentation. MLWA 9, 2022)."""
     at = rng.integers(len(own), size=count)
-    enemies = nearest(own, others, 1)[:, 0]
-    alike = nearest(others[enemies], others, 6)
+    closest = nearest(own, others, 1)[:, 0]
+    alike = nearest(others[closest], others, 6)
     other = others[alike[at, rng.integers(alike.shape[1], size=count)]]
-    differs = np.abs(own - others[enemies])[at] > tolerance
+    differs = np.abs(own - others[closest])[at] > tolerance
     return np.where(differs, own[at], other)
 
 
@@ -111,8 +113,8 @@ def mixup(own: np.ndarray, others: np.ndarray, count: int, rng: np.random.Genera
     share = rng.beta(0.2, 0.2, (count, 1))
     share = np.maximum(share, 1 - share)
     everyone = np.concatenate([own, others])
-    mate = everyone[rng.integers(len(everyone), size=count)]
-    return share * own[rng.integers(len(own), size=count)] + (1 - share) * mate
+    partner = everyone[rng.integers(len(everyone), size=count)]
+    return share * own[rng.integers(len(own), size=count)] + (1 - share) * partner
 
 
 RULES: dict[str, Rule] = {

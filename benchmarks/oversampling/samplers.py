@@ -31,8 +31,8 @@ class Fold:
     totals: dict[int, int]
     seed: int
 
-    def neighbours(self, most: int = 5) -> int:
-        """As many neighbours as the smallest class allows."""
+    def n_neighbors(self, most: int = 5) -> int:
+        """As many neighbors as the smallest class allows."""
         return max(1, min(most, int(np.bincount(self.y).min()) - 1))
 
 
@@ -41,7 +41,7 @@ Sampler = Callable[[Fold], tuple[np.ndarray, np.ndarray]]
 
 def by_imblearn(make: Callable[..., Any], name_of_k: str | None, fold: Fold) -> tuple:
     """One of imbalanced-learn's samplers at its defaults, k lowered where a class is small."""
-    options = {name_of_k: fold.neighbours()} if name_of_k else {}
+    options = {name_of_k: fold.n_neighbors()} if name_of_k else {}
     sampler = make(sampling_strategy=fold.totals, random_state=fold.seed, **options)
     return sampler.fit_resample(fold.matrix, fold.y)
 
@@ -73,7 +73,7 @@ def mixed_smote(fold: Fold) -> tuple:
     gaps = X[numeric].isna().add_suffix(" is missing").astype(str)
     gaps = gaps.loc[:, gaps.nunique() > 1]
     rows = pd.concat([X[numeric].astype(float), texts(X[other]), gaps], axis=1)
-    options = {"k_neighbors": fold.neighbours(), "random_state": fold.seed}
+    options = {"k_neighbors": fold.n_neighbors(), "random_state": fold.seed}
     options["sampling_strategy"] = fold.totals
     if not numeric:
         new, y = over_sampling.SMOTEN(**options).fit_resample(rows, fold.y)

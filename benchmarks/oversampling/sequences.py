@@ -133,16 +133,16 @@ def markov(own: Array, others: Array, count: int, rng: Generator, foreign: float
 
 
 def smote(fold: Fold) -> tuple:
-    """SMOTE on TF-IDF: neighbours are found there, new rows are blends."""
+    """SMOTE on TF-IDF: neighbors are found there, new rows are blends."""
     unit = unit_of(fold.matrix)
     space = tfidf(unit).fit(texts_of(fold.matrix))
 
     def rule(own: Array, others: Array, count: int, rng: Generator) -> Array:
         spread = space.transform(texts_of(own))
-        kin = np.argsort(-(spread @ spread.T).toarray(), axis=1, kind="stable")[:, :6]
+        neighbors = np.argsort(-(spread @ spread.T).toarray(), axis=1, kind="stable")[:, :6]
         at, step = rng.integers(len(own), size=count), rng.uniform(size=count)
-        mate = kin[at, rng.integers(min(1, kin.shape[1] - 1), kin.shape[1], size=count)]
-        return array_of(map(Blend, own[at], own[mate], step))
+        choice = rng.integers(min(1, neighbors.shape[1] - 1), neighbors.shape[1], size=count)
+        return array_of(map(Blend, own[at], own[neighbors[at, choice]], step))
 
     return by_rule(rule, fold)
 

@@ -76,10 +76,10 @@ def jitter(own: Array, others: Array, count: int, rng: Generator, noise: float =
 def smote(own: Array, others: Array, count: int, rng: Generator) -> Array:
     """SMOTE on flattened rows, the padding filled by the last value."""
     flat = filled(own)
-    kin = nearest(flat.reshape(len(own), -1), flat.reshape(len(own), -1), 6)
+    neighbors = nearest(flat.reshape(len(own), -1), flat.reshape(len(own), -1), 6)
     at, step = rng.integers(len(own), size=count), rng.uniform(size=(count, 1, 1))
-    mate = kin[at, rng.integers(min(1, kin.shape[1] - 1), kin.shape[1], size=count)]
-    made = own[at] + step * (flat[mate] - flat[at])
+    choice = rng.integers(min(1, neighbors.shape[1] - 1), neighbors.shape[1], size=count)
+    made = own[at] + step * (flat[neighbors[at, choice]] - flat[at])
     return made.astype(np.float32)
 
 
@@ -102,10 +102,10 @@ def time_warp(own: Array, others: Array, count: int, rng: Generator, spread: flo
     return made
 
 
-def shared_neighbour_clusters(x: Array, ratio: float = 0.9) -> Array:
-    """A cluster's number for each row, -1 for noise: rows whose density, by neighbours that they
-    share, is at least `ratio` of their neighbours' are cores, linked where one is near the other
-    (DRSNN, at the neighbours that Zhu et al. 2022 advise)."""
+def shared_neighbor_clusters(x: Array, ratio: float = 0.9) -> Array:
+    """A cluster's number for each row, -1 for noise: rows whose density, by neighbors that they
+    share, is at least `ratio` of their neighbors' are cores, linked where one is near the other
+    (DRSNN, at the neighbors that Zhu et al. 2022 advise)."""
     n = len(x)
     k, kappa = min(n - 1, int(np.ceil(1.25 * n**0.5))), min(n - 1, int(np.ceil(n**0.5)))
     places = nearest(x, x, k + 1)[:, 1:]
@@ -145,11 +145,11 @@ def shrunk_gaussian(x: Array, count: int, rng: Generator, surplus: float = 1.25)
 
 
 def ohit(own: Array, others: Array, count: int, rng: Generator) -> Array:
-    """Gaussians with shrunk covariance over clusters of shared neighbours, noise duplicated (Zhu,
+    """Gaussians with shrunk covariance over clusters of shared neighbors, noise duplicated (Zhu,
     Luo, Zhang, Li, Ren, Zeng. Minority oversampling for imbalanced time series classification.
     Knowledge-Based Systems 247, 2022)."""
     flat = filled(own).reshape(len(own), -1).astype(float)
-    label = shared_neighbour_clusters(flat) if len(own) > 3 else np.zeros(len(own), int)
+    label = shared_neighbor_clusters(flat) if len(own) > 3 else np.zeros(len(own), int)
     at = np.concatenate([rng.permutation(len(own)) for _ in range(-(-count // len(own)))])[:count]
     made = flat[at]
     for cluster in np.unique(label[label >= 0]):
@@ -166,10 +166,10 @@ def esmote(own: Array, others: Array, count: int, rng: Generator) -> Array:
 
     if own.shape[1] > 1 or np.isnan(own).any() or len(own) < 2:
         raise ValueError("ESMOTE takes one channel, equal lengths and two rows or more")
-    enemy = np.zeros((len(own) + count, *own.shape[1:]))  # aeon grows a class to the largest
-    y = np.repeat([1, 0], [len(own), len(enemy)])
+    zeros = np.zeros((len(own) + count, *own.shape[1:]))  # aeon grows a class to the largest
+    y = np.repeat([1, 0], [len(own), len(zeros)])
     sampler = ESMOTE(min(5, len(own) - 1), random_state=int(rng.integers(2**31)))
-    X, _ = sampler.fit_transform(np.concatenate([own.astype(float), enemy]), y)
+    X, _ = sampler.fit_transform(np.concatenate([own.astype(float), zeros]), y)
     return X[len(y) :].astype(np.float32)
 
 

@@ -1,7 +1,7 @@
 """Under-samplers: what is left of a training fold, for the table `undersample`.
 
 The strategy "under" leaves as many rows of each class as the smallest has. Tomek links and edited
-neighbours clean and ask for no count; instance hardness comes near to it; the others keep it.
+neighbors clean and ask for no count; instance hardness comes near to it; the others keep it.
 """
 
 from collections.abc import Callable
