@@ -22,10 +22,12 @@ from advaug.core.space import Space
 #   "gradient": they are differentiable in the rows (rows and model must both provide it);
 #   "embedding": they read tokens through a `torch.nn.Embedding`;
 #   "tree_regions": they are made of trees whose thresholds can be read.
-Provides = frozenset[str]
+Capabilities = frozenset[str]
 # `native` gives one number for each column, an affine function of the encoded row.
 AFFINE_COLUMNS = "affine_columns"
-CELLS: Provides = frozenset({"cells", "gradient"})  # Numbers that move by a little: most rows are.
+CELLS: Capabilities = frozenset(
+    {"cells", "gradient"}
+)  # Numbers that move by a little: most rows are.
 
 
 @runtime_checkable
@@ -33,8 +35,8 @@ class RowCoding(Protocol):
     """Rows to tensors, their space, and back."""
 
     @property
-    def provides(self) -> Provides:
-        """What attacks, recipes and judges may require of the rows: see `Provides`."""
+    def provides(self) -> Capabilities:
+        """What attacks, recipes and judges may require of the rows: see `Capabilities`."""
         return CELLS
 
     def encode(self, X: Any) -> Tensor:

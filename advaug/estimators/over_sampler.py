@@ -353,7 +353,7 @@ recipe, default="auto"
             attacked=attacked,
             judge=judge,
             reads_rows=reads_rows,
-            radius=None if self.radius == "auto" else self.radius,
+            radius=None if is_auto(self.radius) else self.radius,
             repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
             device=resolve(self.device),
         )

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
+from advaug.estimators.choices import is_auto
 from advaug.models.protocol import Array
 from advaug.robust.detector import AdversarialDetector
 from advaug.robust.wrapped import WrappedClassifier
@@ -70,8 +71,7 @@ class RejectingClassifier(WrappedClassifier):
             )
         self.estimator_ = clone(self.estimator).fit(X, y)
         detector = AdversarialDetector() if self.detector is None else clone(self.detector)
-        surrogate = getattr(detector, "surrogate", None)
-        if isinstance(surrogate, str) and surrogate == "auto":
+        if is_auto(getattr(detector, "surrogate", None)):
             detector.set_params(surrogate=self.estimator_)
         self.detector_ = detector.fit(X, y)
         return self

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from advaug.core.domain import CELLS, Provides, RowCoding
+from advaug.core.domain import CELLS, Capabilities, RowCoding
 from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, RowConstraints
@@ -61,7 +61,7 @@ class Adapter(Protocol):
     """Settings of a domain; `fit` returns a new coding and leaves the adapter as it was."""
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         """What the coding will provide, as far as that is known before `fit`."""
         return CELLS
 
@@ -98,7 +98,7 @@ class FittedAdapter(Adapter):
     coding: Coding
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return self.coding.provides
 
     def accepts(self, X: Any) -> bool:

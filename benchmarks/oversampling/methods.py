@@ -33,6 +33,8 @@ PASSED = (
     "estimators/attacked_model.py",
     "estimators/choices.py",
     "estimators/over_sampler.py",
+    "estimators/resampling.py",
+    "estimators/sampler_parts.py",
     "estimators/under_sampler.py",
     "estimators/validation.py",
     "models/committee.py",

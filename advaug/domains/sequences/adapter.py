@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.domain import Provides
+from advaug.core.domain import Capabilities
 from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.objectives import Logits
@@ -97,7 +97,7 @@ class SequenceAdapter(Adapter, Parameters):
     max_tokens: int = 1024
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return PROVIDES
 
     def accepts(self, X: Any) -> bool:
@@ -261,7 +261,7 @@ class SequenceCoding(Coding):
         return self.edits.plain(x).clamp_min(-1) + 1
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return PROVIDES
 
     @property

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.box import Box
-from advaug.core.domain import CELLS, Provides
+from advaug.core.domain import CELLS, Capabilities
 from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
@@ -72,7 +72,7 @@ class SignalAdapter(Adapter, Parameters):
     bounds: Any = None
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return PROVIDES
 
     def accepts(self, X: Any) -> bool:
@@ -208,7 +208,7 @@ class SignalCoding(Coding):
         return replace(self, spread=spread * inside)
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return PROVIDES
 
     def defaults(self) -> Defaults:

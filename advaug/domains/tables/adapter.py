@@ -18,7 +18,7 @@ from advaug import containers
 from advaug.containers.columns import Series
 from advaug.containers.rows import Frame
 from advaug.core.box import Box
-from advaug.core.domain import AFFINE_COLUMNS, CELLS, Provides
+from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
 from advaug.core.product import Product
@@ -66,7 +66,7 @@ class TabularAdapter(Adapter, Parameters):
     max_flips: int = 1
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         return COLUMNS
 
     def accepts(self, X: Any) -> bool:
@@ -125,7 +125,7 @@ class TabularCoding(Coding):
     max_flips: int = 1
 
     @property
-    def provides(self) -> Provides:
+    def provides(self) -> Capabilities:
         """`AFFINE_COLUMNS` too where all columns are plain numbers without a missing cell."""
         numbers = self.layout.numbers
         is_plain = not any(number.has_missing or number.unit for number in numbers)
