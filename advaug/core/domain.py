@@ -25,9 +25,8 @@ from advaug.core.space import Space
 Capabilities = frozenset[str]
 # `native` gives one number for each column, an affine function of the encoded row.
 AFFINE_COLUMNS = "affine_columns"
-CELLS: Capabilities = frozenset(
-    {"cells", "gradient"}
-)  # Numbers that move by a little: most rows are.
+# Numbers that move by a little: most rows are.
+CELLS: Capabilities = frozenset({"cells", "gradient"})
 
 
 @runtime_checkable
