@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from advaug.estimators.committee_classifier import CommitteeClassifier
     from advaug.estimators.over_sampler import AdversarialOverSampler
     from advaug.estimators.prior_corrected import PriorCorrectedClassifier
     from advaug.estimators.strategies import grow
@@ -20,6 +21,7 @@ __all__ = [
     "AdversarialOverSampler",
     "AdversarialTransformer",
     "AdversarialUnderSampler",
+    "CommitteeClassifier",
     "PriorCorrectedClassifier",
     "__version__",
     "grow",

@@ -42,7 +42,15 @@ def main() -> None:
     net = AdversarialClassifier(clean_weight=1, random_state=0).fit(X_train, y_train)
     models = {"a net": net}
     for heat in (20, 100):
-        student = DistilledClassifier(FrozenEstimator(net), temperature=heat, random_state=0)
+        student = DistilledClassifier(
+            "net",
+            FrozenEstimator(net),
+            temperature=heat,
+            n_new_rows=0,
+            softening=1,
+            class_weight=None,
+            random_state=0,
+        )
         models[f"its student at {heat}"] = student.fit(X_train, y_train)
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")

@@ -12,6 +12,7 @@ from advaug import (
     AdversarialOverSampler,
     AdversarialTransformer,
     AdversarialUnderSampler,
+    CommitteeClassifier,
     PriorCorrectedClassifier,
 )
 from advaug.models.training import Training
@@ -35,6 +36,7 @@ TRANSFORMERS = [
     AdversarialTransformer(when="fit", random_state=0),
 ]
 CLASSIFIERS = [
+    CommitteeClassifier(random_state=0),
     PriorCorrectedClassifier(LogisticRegression()),
     PriorCorrectedClassifier(LogisticRegression(), method="prior"),
 ]
@@ -47,7 +49,8 @@ DEFENCES = [
     ),
     AdversarialRegressor(training=SHORT, random_state=0),
     AugmentedClassifier(LogisticRegression(), random_state=0),
-    DistilledClassifier(LogisticRegression(), training=SHORT, random_state=0),
+    DistilledClassifier("net", LogisticRegression(), training=SHORT, random_state=0),
+    DistilledClassifier(LogisticRegression(), random_state=0),
     DETECTOR,
     UnknownDetector(training=SHORT, random_state=0),
     RejectingClassifier(LogisticRegression(), DETECTOR),

@@ -24,6 +24,7 @@ from advaug import (
     AdversarialOverSampler,
     AdversarialTransformer,
     AdversarialUnderSampler,
+    CommitteeClassifier,
     PriorCorrectedClassifier,
 )
 from advaug.adapters import SequenceAdapter, TabularAdapter
@@ -256,16 +257,31 @@ TABLE = {
             "random_state": (1, {"sampler": AdversarialTransformer(attack="noise")}),
         },
     ),
+    CommitteeClassifier: (
+        predicted,
+        {"random_state": 0},
+        {
+            "voters": "boosting",
+            "surrogate": QUICK,
+            "adapter": ("image", Refused("images are")),
+            "device": NOWHERE,
+            "random_state": 1,
+        },
+    ),
     DistilledClassifier: (
         predicted,
-        {"teacher": GaussianNB(), "training": SHORT, "random_state": 0},
+        {"estimator": "net", "teacher": GaussianNB(), "training": SHORT, "random_state": 0},
         {
+            "estimator": (GaussianNB(), {"training": "auto"}),
             "teacher": RandomForestClassifier(5, random_state=0),
+            "n_new_rows": 0,
+            "softening": 0.9,
+            "class_weight": None,
             "temperature": 2.0,
-            "n_mixtures": 1,
             "module": net(2),
+            "constraints": ["x0 <= x1"],
             **OF_NETS,
-            "adapter": (FROZEN, {"n_mixtures": 1}),  # A frozen column is not mixed.
+            "adapter": FROZEN,  # A frozen column is not swapped.
         },
     ),
     RejectingClassifier: (

@@ -10,12 +10,14 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -206,6 +208,10 @@ class CrossEntropyStep(Attack):
         return ascend(replace(problem, objective=loss), steps=1, step=1.0)
 
 
+# Only the rows themselves, with the teacher's answers in place of the labels.
+PAPERNOT = {"n_new_rows": 0, "softening": 1, "class_weight": None, "training": QUICK}
+
+
 @pytest.mark.filterwarnings("ignore:.* rows were not moved")
 def test_distillation_resists_the_cross_entropys_gradient_and_falls_to_the_margins():
     (X, y), (X_test, y_test) = digits()
@@ -213,7 +219,7 @@ def test_distillation_resists_the_cross_entropys_gradient_and_falls_to_the_margi
     X, X_test = 15 * X, 15 * X_test
     net = AdversarialClassifier(clean_weight=1, training=QUICK, random_state=0).fit(X, y)
     student = DistilledClassifier(
-        FrozenEstimator(net), temperature=100, training=QUICK, random_state=0
+        "net", FrozenEstimator(net), temperature=100, **PAPERNOT, random_state=0
     ).fit(X, y)
     assert student.score(X_test, y_test) > net.score(X_test, y_test) - 0.03
 
@@ -230,8 +236,11 @@ def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
     X, y = problem()
     teacher = LogisticRegression().fit(X, y)
     student = DistilledClassifier(
+        "net",
         FrozenEstimator(teacher),
-        temperature=1,
+        n_new_rows=0,
+        softening=1,
+        class_weight=None,
         module=nn.Linear(5, 2),
         training=Training(epochs=400, learning_rate=0.05, batch_size=300, weight_decay=0),
         random_state=0,
@@ -253,12 +262,15 @@ def test_the_teacher_is_queried_between_the_rows_too_and_in_their_own_container(
             return super().fit(X[list("abcde")], y)
 
     teacher = FrozenEstimator(Teacher().fit(frame, y))
-    DistilledClassifier(teacher, n_mixtures=2, training=QUICK, random_state=0).fit(frame, y)
-    assert [len(rows) for rows in queried] == [300, 300, 300]
+    numbers = make_column_transformer(("passthrough", list("abcde")))
+    student = make_pipeline(numbers, GaussianNB())
+    DistilledClassifier(student, teacher, n_new_rows=600, random_state=0).fit(frame, y)
     assert all((rows.dtypes == frame.dtypes).all() for rows in queried)
-    assert not np.allclose(queried[1]["a"], queried[2]["a"])
-    for rows in queried[1:]:
-        assert (rows[list("abcde")].max() <= frame[list("abcde")].max()).all()
+    seen, new = pd.concat(queried[:4]), pd.concat(queried[4:])
+    assert len(seen) == 300  # Held-out folds.
+    assert len(new) == 600
+    assert (new[list("abcde")].max() <= frame[list("abcde")].max()).all()
+    assert len(pd.merge(new, frame)) < 120  # Most of them are no copies.
 
 
 # ---------------------------------------------------------------- detector
@@ -359,9 +371,7 @@ def test_texts_are_attacked_by_edits_where_no_attack_is_named():
 
 def test_a_student_learns_texts_and_mixtures_of_them_from_a_pipeline():
     teacher = make_pipeline(CountVectorizer(), LogisticRegression())
-    student = DistilledClassifier(
-        teacher, n_mixtures=2, temperature=1, training=QUICK, random_state=0
-    )
+    student = DistilledClassifier("net", teacher, n_new_rows=50, training=QUICK, random_state=0)
     assert student.fit(TEXTS, IS_DOG).score(TEXTS, IS_DOG) > 0.9
 
 

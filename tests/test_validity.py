@@ -5,8 +5,9 @@ import torch
 
 from advaug.core.neighbors import balls_containing
 from advaug.judges import PanelJudge
+from advaug.models.cross_fitted import CV, fit_cross_fitted
 from advaug.sampling.judges.batch_metrics import coverage, energy_test
-from advaug.sampling.judges.cross_fitted import CV, FAMILIES, agreement, fit_cross_fitted
+from advaug.sampling.judges.families import FAMILIES, agreement
 from advaug.sampling.judges.row_metrics import conformal, density, is_hidden, left_out, novelty
 
 
@@ -105,10 +106,7 @@ def test_no_family_has_seen_the_row_that_it_judges(two_classes):
             [[0.0, 1.0] if tuple(row) in seen[k] else [1.0, 0.0] for row in new.tolist()]
         )
 
-    for k in range(CV):  # one model a fold, in order
-        jury = (
-            fit_cross_fitted({"witness": lambda *a: witness(*a)}, x, y, source()) if not k else jury
-        )
+    jury = fit_cross_fitted({"witness": witness}, x, y, 2, source())  # one model a fold, in order
     models = jury.models["witness"]
     for one in range(CV):
         held = x[jury.fold_of_row == one]

@@ -1,4 +1,4 @@
-"""What every space can do: fifteen small operations on batches of rows, some with a default.
+"""What every space can do: sixteen small operations on batches of rows, some with a default.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -104,3 +104,13 @@ class Space(Protocol):
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
+
+    def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
+        """The seed, each column of it by `chance` (batch,) as the other row has it.
+
+        What `mix` would not move stays as the seed has it: frozen and missing cells.
+        """
+        column = self.column_index(seed).flatten()
+        taken = noise.flatten(1)[:, column].view_as(seed) < per_row(chance, seed)
+        can_move = self.mix(seed, other, torch.ones_like(chance)) != seed
+        return torch.where(taken & can_move, other, seed)

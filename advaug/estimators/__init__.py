@@ -1,5 +1,6 @@
 """The scikit-learn and imbalanced-learn faces."""
 
+from advaug.estimators.committee_classifier import CommitteeClassifier
 from advaug.estimators.over_sampler import AdversarialOverSampler
 from advaug.estimators.prior_corrected import PriorCorrectedClassifier
 from advaug.estimators.strategies import grow
@@ -10,6 +11,7 @@ __all__ = [
     "AdversarialOverSampler",
     "AdversarialTransformer",
     "AdversarialUnderSampler",
+    "CommitteeClassifier",
     "PriorCorrectedClassifier",
     "grow",
 ]

@@ -223,7 +223,7 @@ recipe, default="auto"
         refuse_unfit_parts(self, data.coding, source)
         constraints = data.coding.constraints(self.constraints, data.rows)
         _ = constraints.shares  # A rule that does not fit is refused before any work.
-        dataset = fit_dataset(self, data, recipe_of(self).norm)
+        dataset = fit_dataset(data, self.surrogate, self.device, recipe_of(self).norm)
         model, attacked = self._attacked(source, data, dataset)
         plans = self._plans(data, dataset)
         if any(plan.recipe.redraws for plan in plans):
@@ -353,7 +353,7 @@ recipe, default="auto"
             attacked=attacked,
             judge=judge,
             reads_rows=reads_rows,
-            radius=None if is_auto(self.radius) else self.radius,
+            radius=None if self.radius == "auto" else self.radius,
             repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
             device=resolve(self.device),
         )

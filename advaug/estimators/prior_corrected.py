@@ -8,8 +8,6 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import (
@@ -24,9 +22,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
 
-Array = np.ndarray[Any, Any]
+from advaug.models.protocol import Array
+from advaug.models.stacking import LEAST, learn_map, log_probability, mapped
 
-LEAST = 1e-4  # probability under which the learnt map sees no difference
 # How strongly a learnt map is held to where it starts; it counts as rows do. Of one model that is
 # the closed form, of two the model that was not resampled, as it is: the better guess.
 PULL, STACKED_PULL = 0.1, 3.0
@@ -150,13 +148,13 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     def _fit_beta(self, X: Any, y: Array, codes: Array) -> None:
         q, self.estimators_, self.trained_share_ = self._crossed(self.estimator, X, y, codes)
         start = np.array([np.ones(len(self.classes_)), self._closed_form(self.trained_share_)])
-        self.slope_, self.bias_ = learn_map(logs(q)[None], codes, start, PULL)
+        self.slope_, self.bias_ = learn_map(log_probability(q)[None], codes, start, PULL)
         self.slope_ = self.slope_[0]
 
     def _fit_stacked(self, X: Any, y: Array, codes: Array) -> None:
         models = [self.estimator, without_samplers(self.estimator)]
         crossed = [self._crossed(model, X, y, codes) for model in models]
-        q = np.stack([logs(held_out) for held_out, _, _ in crossed])
+        q = np.stack([log_probability(held_out) for held_out, _, _ in crossed])
         as_it_is = np.zeros((3, len(self.classes_)))
         as_it_is[1] = 1  # the slope of the plain model; the other one's and the bias are 0
         self.slope_, self.bias_ = learn_map(q, codes, as_it_is, STACKED_PULL)
@@ -207,8 +205,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             odds = answers[0] * np.exp(self.bias_)
             return np.asarray(odds / odds.sum(1, keepdims=True))
         if self.method_ == "stacked":
-            return np.asarray(mapped(logs(np.stack(answers)), self.slope_, self.bias_))
-        each = [mapped(logs(q)[None], self.slope_[None], self.bias_) for q in answers]
+            return np.asarray(mapped(log_probability(np.stack(answers)), self.slope_, self.bias_))
+        each = [mapped(log_probability(q)[None], self.slope_[None], self.bias_) for q in answers]
         return np.asarray(np.mean(each, axis=0))
 
     def predict(self, X: Any) -> Array:
@@ -289,37 +287,6 @@ def fitted_shares(estimator: Any, X: Any, y: Array, classes: Array) -> Array:
     shares = np.full(len(classes), LEAST)
     shares[np.searchsorted(classes, known)] = counts * weight
     return np.asarray(shares / shares.sum())
-
-
-def logs(q: Array) -> Array:
-    return np.log(np.clip(q, LEAST, 1 - LEAST))
-
-
-def mapped(log_q: Array, slope: Array, bias: Array) -> Array:
-    """Probabilities of (models, rows, classes) log q and (models, classes) slopes."""
-    return np.asarray(softmax((slope[:, None] * log_q).sum(0) + bias, axis=1))
-
-
-def learn_map(log_q: Array, codes: Array, start: Array, pull: float) -> tuple[Array, Array]:
-    """Slopes (models, classes) and biases of least log-loss on held-out rows.
-
-    They are held to `start` (models + 1, classes), the biases last, as strongly as `pull` says.
-    """
-    n_models, n, n_classes = log_q.shape
-    truth, size = np.eye(n_classes)[codes], n_models * n_classes
-    first = start.ravel()
-
-    def loss(flat: Array) -> tuple[float, Array]:
-        slope, bias = flat[:size].reshape(n_models, 1, n_classes), flat[size:]
-        logits, off = (slope * log_q).sum(0) + bias, flat - first
-        excess = softmax(logits, axis=1) - truth
-        value = pull * (off**2).sum() / 2 - (truth * log_softmax(logits, axis=1)).sum()
-        by_each = np.concatenate([(excess * log_q).sum(1).ravel(), excess.sum(0)])
-        return value / n, (by_each + pull * off) / n
-
-    bounds = [(0, None)] * size + [(None, None)] * n_classes
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return found[:size].reshape(n_models, n_classes), found[size:]
 
 
 def labels_of(y: Any) -> Array:

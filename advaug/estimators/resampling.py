@@ -102,7 +102,9 @@ class ResamplerMixin(SharesModels):
         return CheckedData(X, y, rows, classes, codes, seed, coding)
 
 
-def fit_dataset(estimator: Any, data: CheckedData, norm: float) -> EncodedDataset:
+def fit_dataset(
+    data: CheckedData, surrogate: Any, device: str | torch.device, norm: float
+) -> EncodedDataset:
     """At most 10 000 encoded rows of each class, and the committee that is trained on them."""
     labels: Tensor = torch.from_numpy(data.codes)
     coding = data.coding
@@ -110,9 +112,9 @@ def fit_dataset(estimator: Any, data: CheckedData, norm: float) -> EncodedDatase
     x, y = coding.encode(containers.take(data.rows, kept.numpy())), labels[kept]
     if not x[0].numel():
         raise ValueError("X has no column that can be learnt from: all of them are frozen text")
-    settings = choose_surrogate(estimator.surrogate, coding)
+    settings = choose_surrogate(surrogate, coding)
     ensemble = settings if isinstance(settings, Ensemble) else coding.defaults().ensemble
-    device, generator = resolve(estimator.device), generator_at(data.seed, COMMITTEE)
-    features = coding.features(x, generator)
-    committee = ensemble.fit(x.to(device), y, len(data.classes), generator, features).to("cpu")
+    generator = generator_at(data.seed, COMMITTEE)
+    features, x_there = coding.features(x, generator), x.to(resolve(device))
+    committee = ensemble.fit(x_there, y, len(data.classes), generator, features).to("cpu")
     return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))

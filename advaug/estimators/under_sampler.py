@@ -135,7 +135,7 @@ class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
                 f"{type(coding).__name__} have none: turn them into a table of numbers first, "
                 "texts for instance by scikit-learn's TfidfVectorizer"
             )
-        dataset = fit_dataset(self, data, norm=2.0)
+        dataset = fit_dataset(data, self.surrogate, self.device, norm=2.0)
         self.distances_ = np.full(len(codes), np.nan, dtype=np.float32)
         self.probabilities_ = self.distances_.copy()
         self.surrogate_auc_: dict[Any, float] = {}

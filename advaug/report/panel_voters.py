@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from advaug.models.protocol import ModelFamily, Voter
-from advaug.sampling.judges.cross_fitted import nets
+from advaug.sampling.judges.families import nets
 from advaug.sampling.voters import boosting, extra_trees, fit_voter
 
 

@@ -14,6 +14,7 @@ import torch
 from advaug import containers
 from advaug.core.drawing import visible
 from advaug.estimators.choices import choose_adapter
+from advaug.models.cross_fitted import fit_cross_fitted
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import (
     Array,
@@ -26,7 +27,6 @@ from advaug.report.evidence import (
 from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
 from advaug.sampling.domain import Adapter, Coding, FittedAdapter
-from advaug.sampling.judges.cross_fitted import fit_cross_fitted
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
 
 MOST_REAL = 5000  # real rows of a class that models learn from
@@ -323,7 +323,7 @@ def learn(
     features = coding.features(coded, generator)
     x = features(coded)
     y = torch.from_numpy(codes[places])
-    models = fit_cross_fitted(panel.families, x, y, generator)
+    models = fit_cross_fitted(panel.families, x, y, int(y.max()) + 1, generator)
     return RealRows(X, codes, coding, features, places, coded.flatten(1), x, y, models, panel)
 
 

@@ -1,177 +1,344 @@
-"""Defensive distillation: a small net learns another model's probabilities at a temperature."""
+"""Distillation: a teacher's probabilities, on the rows and on many new ones, train a classifier."""
 
-from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
-from advaug.estimators.validation import (
-    check_rows,
-    learnt_coding,
-    new_generator,
-    refuse_classes,
+from advaug.core.row_random import generator_at
+from advaug.estimators.choices import is_auto
+from advaug.estimators.committee_classifier import (
+    CommitteeClassifier,
+    auc_of,
+    checked_data,
+    fit_teacher_dataset,
 )
-from advaug.models.training import CrossEntropyLoss
+from advaug.estimators.resampling import CheckedData
+from advaug.estimators.validation import ORDER, check_rows, refuse_classes
+from advaug.models.protocol import Array
+from advaug.models.torch_model import TorchModel
+from advaug.models.training import CrossEntropyLoss, Training
 from advaug.robust.nets import (
     NET_CONSTRAINTS,
     AdapterParameter,
     Device,
     ModuleParameter,
-    NetClassifierMixin,
+    NetWithCoding,
     RandomState,
     TrainingParameter,
     choose_training,
     new_net,
-    rounded_rows,
+    query_net,
     train_net,
 )
-from advaug.robust.wrapped import labels_of
+from advaug.robust.soft_labels import SoftRows
+from advaug.sampling.class_generator import GenerationConfig
+from advaug.sampling.distillation import balanced, candidate_rows
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.provenance import RowWriter
+
+ROWS_PER_ROW = 20  # New rows for each row of X ...
+MAX_NEW_ROWS = 20_000  # ... up to so many, or one for each row of X.
+CV = 4  # Folds in which a teacher of the user's own predicts the rows of X.
+BATCH_SIZE = 4096
 
 
-class DistilledClassifier(NetClassifierMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A small net trained on a teacher's probabilities at a temperature.
+def is_net(self: Any) -> bool:
+    """Whether the student is a net."""
+    return isinstance(self.estimator, str)
 
-    The student's logits z learn softmax(z / T) = p, the teacher's probabilities. It predicts at
-    T = 1, where the logits are T times as far apart.
 
-    It resists attacks that follow the cross-entropy's gradient, which vanishes there, but no attack
-    on the margin (Carlini and Wagner 2017); advaug's own FGSM and PGD raise the log-odds, which do
-    not saturate. Use it to compress a committee into one small net, or to learn from uncertain
-    labels, not as a defence.
+class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """A classifier that learns a teacher's probabilities, on the rows and on many new ones.
+
+    A hard label says little of a row. The teacher's probabilities say more, and they can be had for
+    as many rows near the data as are wanted. The student learns each row once for each label, with
+    the probabilities as weights. Where its `fit` takes no `sample_weight`, each row has one label,
+    and near rows have different labels in proportion to the probabilities. The student predicts
+    at its own speed, and its pickle does not hold the teacher.
+
+    With `estimator="net"` and a temperature this is defensive distillation. It resists attacks that
+    follow the cross-entropy's gradient, which vanishes there, but no attack on the margin (Carlini
+    and Wagner 2017); advaug's own FGSM and PGD raise the log-odds, which do not saturate.
 
     Parameters
     ----------
-    teacher : classifier with ``predict_proba``
-        A clone is fitted on X and y. Wrap a fitted one in `sklearn.frozen.FrozenEstimator`.
-    temperature : float >= 1, default=20
-        T. With 1, which suits compression, the student returns the teacher's probabilities; above
-        it the student is more confident than its teacher.
-    n_mixtures : int >= 0, default=0
-        For how many mixtures of each row with another one the teacher is queried too. It is
-        overconfident at the rows that it was fitted on. For compression take about 20 and
-        `Training(hidden_width=128)`: then a student of nets and trees kept .95 of their gain in AP
-        over a net, on ten tables (`benchmarks/results/defences.md`).
-    module, training, adapter, device, random_state
+    estimator : classifier or "net"
+        The student. A clone of it is fitted. "net" is a small net, or `module`.
+    teacher : "auto" or classifier with ``predict_proba``, default="auto"
+        A clone is fitted on X and y. Wrap a fitted one in `sklearn.frozen.FrozenEstimator`. "auto"
+        is `CommitteeClassifier`.
+    n_new_rows : "auto" or int >= 0, default="auto"
+        How many new rows the teacher labels. "auto" is 20 for each row of X, up to 20 000 rows or
+        one for each row of X. With 0 only the labels of X are softened.
+    softening : float in [0, 1], default=0.5
+        What the labels of X become: (1 - softening) of the label and `softening` of the teacher's
+        probabilities, predicted by models that have not seen the row.
+    class_weight : "balanced" or None, default="balanced"
+        "balanced": the student learns classes of equal weight, and `predict` returns the class that
+        is most probable if all classes were equally frequent. None: it learns the shares of y.
+        `predict_proba` returns probabilities for the shares of y in both cases.
+    temperature : float >= 1, default=1
+        Of a net: its logits z learn softmax(z / temperature), and it predicts at temperature 1, so
+        that above 1 it is more confident than its teacher.
+    module, training
+        Of a net, as in `AdversarialClassifier`.
+    constraints : `Constraints`, rule or list of rules, optional
+        New rows keep the rules that their parents keep: see `advaug.constraints`.
+    adapter, device, random_state
         As in `AdversarialClassifier`.
 
     Attributes
     ----------
-    teacher_ : classifier
-        The fitted teacher.
     classes_ : ndarray (classes,)
         The class labels.
+    student_ : `Student`
+        Unless the student is a net: `student_.estimator` is the fitted classifier.
+    teacher_ : classifier
+        The fitted teacher. A pickle leaves it out.
+    teacher_score_ : float
+        Area under the ROC curve of the teacher's probabilities of rows that it has not seen, the
+        mean over the classes.
+    n_rows_ : int
+        How many rows the student was fitted on, copies included.
+    class_share_ : ndarray (classes,)
+        The class shares of y.
     adapter_ : `Coding`
         The fitted adapter.
     net_ : `NetWithCoding`
-        The student and the coding of its rows.
-    n_iter_ : int
-        The number of epochs.
+        The net and the coding of its rows, if the student is one. `n_iter_` counts its epochs.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
+    Notes
+    -----
+    Put a search of the student's parameters around this classifier, not inside it: copies of a row
+    would stand on both sides of an inner split.
+
     References
     ----------
-    Papernot, McDaniel, Wu, Jha, Swami. Distillation as a defense to adversarial perturbations
-    against deep neural networks. IEEE S&P 2016. Carlini, Wagner. Towards evaluating the robustness
-    of neural networks. IEEE S&P 2017 (why it fails). Bucila, Caruana, Niculescu-Mizil. Model
-    compression. KDD 2006 (rows between the rows).
+    Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006. Fakoor et al. Fast, accurate, and
+    simple models for tabular data via augmented distillation. NeurIPS 2020. Papernot, McDaniel, Wu,
+    Jha, Swami. Distillation as a defense to adversarial perturbations against deep neural networks.
+    IEEE S&P 2016. Carlini, Wagner. Towards evaluating the robustness of neural networks. IEEE S&P
+    2017 (why it fails as a defence). Elkan. The foundations of cost-sensitive learning. IJCAI 2001
+    (probabilities for the real shares).
 
     Examples
     --------
     >>> from sklearn.datasets import make_classification
-    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> from sklearn.metrics import average_precision_score
+    >>> from sklearn.tree import DecisionTreeClassifier
     >>> from advaug.robust import DistilledClassifier
-    >>> X, y = make_classification(300, random_state=0)
-    >>> forest = RandomForestClassifier(random_state=0)
-    >>> student = DistilledClassifier(forest, temperature=1, random_state=0).fit(X, y)
-    >>> bool((student.predict(X) == student.teacher_.predict(X)).mean() > 0.95)
-    True
+    >>> X, y = make_classification(400, n_informative=4, weights=[0.8], random_state=0)
+    >>> tree = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
+    >>> models = [tree.fit(X[:200], y[:200])]
+    >>> models += [DistilledClassifier(tree, random_state=0).fit(X[:200], y[:200])]
+    >>> probabilities = [model.predict_proba(X[200:])[:, 1] for model in models]
+    >>> [round(float(average_precision_score(y[200:], p)), 2) for p in probabilities]
+    [0.36, 0.55]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "teacher": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [StrOptions({"net"}), HasMethods(["fit", "predict_proba"])],
+        "teacher": [StrOptions({"auto"}), HasMethods(["fit", "predict_proba"])],
+        "n_new_rows": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "softening": [Interval(Real, 0, 1, closed="both")],
+        "class_weight": [StrOptions({"balanced"}), None],
         "temperature": [Interval(Real, 1, None, closed="left")],
-        "n_mixtures": [Interval(Integral, 0, None, closed="left")],
+        "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         **NET_CONSTRAINTS,
     }
 
     def __init__(
         self,
-        teacher: Any,
+        estimator: Any,
+        teacher: Any = "auto",
         *,
-        temperature: float = 20.0,
-        n_mixtures: int = 0,
+        n_new_rows: Literal["auto"] | int = "auto",
+        softening: float = 0.5,
+        class_weight: Literal["balanced"] | None = "balanced",
+        temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
+        constraints: Any = None,
         adapter: AdapterParameter = "auto",
         device: Device = "auto",
         random_state: RandomState = None,
     ) -> None:
+        self.estimator = estimator
         self.teacher = teacher
+        self.n_new_rows = n_new_rows
+        self.softening = softening
+        self.class_weight = class_weight
         self.temperature = temperature
-        self.n_mixtures = n_mixtures
         self.module = module
         self.training = training
+        self.constraints = constraints
         self.adapter = adapter
         self.device = device
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.teacher).input_tags
+        for part in (self.estimator, self.teacher):
+            if not isinstance(part, str):
+                tags.input_tags = get_tags(part).input_tags
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__().items()
+        return {name: value for name, value in state if name != "teacher_"}
+
     def fit(self, X: Any, y: Any) -> Self:
-        """Fit the teacher, then train the student on the teacher's probabilities.
+        """Fit the teacher, make new rows and fit the student.
 
         Parameters
         ----------
-        X : rows in any container that the teacher and an adapter take
+        X : rows in any container that the student, the teacher and an adapter take
         y : labels (n,)
-            Only the teacher learns them.
 
         Raises
         ------
         ValueError
-            If y has one class, or the module does not fit the rows.
+            If y has one class, a parameter has no effect, or the module does not fit the rows.
         """
         refuse_classes(self)
         self._validate_params()
+        self._refuse_parameters_without_effect()
         training = choose_training(self.training)
-        X = check_rows(self, containers.owned(X), reset=True)
-        y = labels_of(X, y)
-        self.teacher_ = clone(self.teacher).fit(X, y)
-        self.classes_ = self.teacher_.classes_
-        self.adapter_ = learnt_coding(self.adapter, X)
-        generator = new_generator(check_random_state(self.random_state))
-        x, probability = self._query_teacher(X, generator)
-        net = new_net(self.module, self.adapter_, x, len(self.classes_), training, generator)
-        loss = CrossEntropyLoss(net.module, net.native(x), probability.float())
-        strata = probability.argmax(1)
+        data = checked_data(self, X, y)
+        self.adapter_, self.classes_ = data.coding, data.classes
+        self.class_share_ = np.bincount(data.codes) / len(data.codes)
+        dataset = fit_teacher_dataset(data, "auto", self.device)
+        held_out = self._fit_teacher(data, dataset)
+        soft = self._soft_rows(data, dataset, held_out)
+        if is_net(self):
+            self._fit_net(data, soft, training)
+        else:
+            random = np.random.RandomState(data.seed)
+            balances = self.class_weight is not None
+            self.student_ = soft.fit(self.estimator, random, balances=balances)
+            self.n_rows_ = self.student_.n_rows
+        return self
+
+    def _refuse_parameters_without_effect(self) -> None:
+        """ValueError for a parameter of a net where the student is none."""
+        if is_net(self):
+            return
+        for name, default in (("temperature", 1.0), ("module", "auto"), ("training", "auto")):
+            value = getattr(self, name)
+            if not (isinstance(value, type(default)) and value == default):
+                raise ValueError(
+                    f"{name} has no effect: the student is a {type(self.estimator).__name__}. "
+                    f"Leave {name}={default!r}, or take estimator='net'"
+                )
+
+    # ---------------------------------------------------------------- the teacher
+
+    def _fit_teacher(self, data: CheckedData, dataset: EncodedDataset) -> Array:
+        """Fit the teacher; its probabilities of the rows, each by models that have not seen it."""
+        if is_auto(self.teacher):
+            committee = CommitteeClassifier(adapter=self.adapter, device=self.device)
+            self.teacher_ = committee.fit_encoded(data, dataset)
+            held_out = committee.held_out_probability_
+        else:
+            labels = data.classes[data.codes]
+            self.teacher_ = clone(self.teacher).fit(data.rows, labels)
+            folds = min(CV, int(np.bincount(data.codes).min()))
+            if folds < 2:
+                raise ValueError(
+                    "a class has a single row, which the teacher cannot predict without having "
+                    "seen it: give it more rows, or take teacher='auto'"
+                )
+            split = StratifiedKFold(folds, shuffle=True, random_state=data.seed % 2**31)
+            held_out = cross_val_predict(
+                clone(self.teacher), data.rows, labels, cv=split, method="predict_proba"
+            )
+        each = [auc_of(held_out[:, k], data.codes == k) for k in range(len(data.classes))]
+        self.teacher_score_ = float(np.mean(each))
+        return np.array(held_out, dtype=float)
+
+    def _query(self, rows: Any) -> Array:
+        """The teacher's probabilities."""
+        if is_auto(self.teacher):
+            teacher: CommitteeClassifier = self.teacher_
+            return teacher.encoded_probability(self.adapter_.encode(rows))
+        return np.asarray(self.teacher_.predict_proba(rows))
+
+    # ---------------------------------------------------------------- rows
+
+    def _soft_rows(self, data: CheckedData, dataset: EncodedDataset, held_out: Array) -> SoftRows:
+        """The rows with softened labels, and new ones with the teacher's probabilities."""
+        constraints = data.coding.constraints(self.constraints, data.rows)
+        writer = RowWriter(data.rows, data.coding, dataset, constraints)
+        n, count = len(data.codes), self.n_new_rows
+        if is_auto(count):
+            count = max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
+        recipe = data.coding.defaults().candidates()
+        config = GenerationConfig(
+            attack=recipe.attack,
+            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
+        )
+        batches = [*candidate_rows(writer, recipe, config, int(count), BATCH_SIZE)]
+        softened = self.softening * held_out
+        softened[np.arange(n), data.codes] += 1 - self.softening
+        return SoftRows(
+            rows=containers.join(data.rows, batches, int(count)),
+            probability=np.concatenate([softened, *(self._query(rows) for rows, _ in batches)]),
+            parents=np.concatenate([np.arange(n), *(parents for _, parents in batches)]),
+            classes=data.classes,
+            share=self.class_share_,
+        )
+
+    # ---------------------------------------------------------------- the student
+
+    def _fit_net(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
+        x, probability = self.adapter_.encode(soft.rows), soft.probability
+        if self.class_weight is not None:
+            probability = balanced(probability, soft.share)
+        generator, target = generator_at(data.seed, ORDER), torch.from_numpy(probability)
+        net = new_net(self.module, self.adapter_, x, len(soft.classes), training, generator)
+        loss = CrossEntropyLoss(net.module, net.native(x), target.float())
+        strata = target.argmax(1)
         self.n_iter_ = train_net(net, loss, strata, training, self.device, generator)
         # softmax(z / T) = p is learnt as softmax(z') = p with z = T z', which does not depend on T.
         module = TemperatureScaling(net.module, float(self.temperature)).eval()
-        self.net_ = replace(net, module=module)
-        return self
+        self.net_ = NetWithCoding(module, net.coding, net.reads_encoded)
+        self.n_rows_ = len(probability)
 
-    def _query_teacher(self, X: Any, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Encoded rows and the teacher's probabilities, at X and at mixtures of its rows."""
-        x, space = self.adapter_.encode(X), self.adapter_.space()
-        rows, probability = [x], [self.teacher_.predict_proba(X)]
-        for _ in range(self.n_mixtures):
-            other = x[torch.randperm(len(x), generator=generator)]
-            mixed = space.mix(x, other, torch.rand(len(x), generator=generator) / 2)
-            new = rounded_rows(mixed, x, X, self.adapter_, generator)
-            rows.append(self.adapter_.encode(new))
-            probability.append(self.teacher_.predict_proba(new))
-        return torch.cat(rows), torch.from_numpy(np.concatenate(probability, dtype=np.float64))
+    @property
+    def model_(self) -> TorchModel:
+        """The net as an attack takes it, if the student is one."""
+        if not hasattr(self, "net_"):
+            raise AttributeError("the student is no net: it has no model_")
+        return TorchModel(self.net_.module, self.classes_, self.net_.reads_encoded)
+
+    # ---------------------------------------------------------------- predictions
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities for the class shares of y, ndarray (rows, classes)."""
+        check_is_fitted(self)
+        if is_net(self):
+            probability = np.asarray(query_net(self, X).double().softmax(1).numpy())
+            is_balanced = self.class_weight is not None
+            return balanced(probability, 1 / self.class_share_) if is_balanced else probability
+        return self.student_.probability(check_rows(self, containers.owned(X), reset=False))
+
+    def predict(self, X: Any) -> Array:
+        """The class of each row: see `class_weight`."""
+        probability = self.predict_proba(X)
+        if self.class_weight is not None:
+            probability = balanced(probability, self.class_share_)
+        return np.asarray(self.classes_[probability.argmax(1)])
 
 
 class TemperatureScaling(nn.Module):

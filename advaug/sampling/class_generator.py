@@ -36,7 +36,7 @@ MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
 MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
 DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
 # Streams of a row's random numbers after those of its plan.
-NOISE, ATTACK, ROUNDING, ACCEPTANCE = range(16, 20)
+NOISE, ATTACK, ROUNDING, ACCEPTANCE, SWAP = range(16, 21)
 
 # The columns of a record: numbers beside each synthetic row.
 RECORD = (
@@ -135,6 +135,18 @@ class ClassGenerator:
     def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """The rows with these numbers: whatever the batch, a number gives the same row."""
         return self._redraw(rows) if self.recipe.redraws else self._retract(rows)
+
+    def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """The rows as recipe, attack, rounding and repair make them; nothing judges them."""
+        random = self.random(rows)
+        plan = self.plan(rows, random)
+        models = Models(self.config.attacked or self.committee.logits, self.committee)
+        moved, reach = self._moved(models, plan, random)
+        x, status = self._finished(moved, plan, reach, random)
+        unknown = torch.full_like(reach, torch.nan)
+        record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
+        record |= {"move_share": torch.ones_like(reach), "repair": status.to(reach)}
+        return self._batch(rows, plan, x, record)
 
     # ---------------------------------------------------------------- what is fitted once
 
@@ -279,8 +291,12 @@ class ClassGenerator:
         if plan.noise_std.any():
             noise = self._noise(start, random, NOISE)
             start = self.space.scatter(start, plan.noise_std.to(device), self.scale, noise)
+        if plan.swap.any():
+            second, noise = self._encoded(plan.second_parent), self._noise(start, random, SWAP)
+            start = self.space.swap(start, second, plan.swap.to(device), noise)
         # Only a row that starts at its parent has a ball to stay in when it is rounded.
-        reach = torch.where(plan.mix > 0, torch.inf, plan.radius).to(device)
+        is_free = (plan.mix > 0) | (plan.swap > 0)
+        reach = torch.where(is_free, torch.inf, plan.radius).to(device)
         return self._attacked(models, plan, start, random), reach
 
     def _attacked(self, models: Models, plan: Plan, start: Tensor, random: RowRandom) -> Tensor:
@@ -312,13 +328,19 @@ class ClassGenerator:
         self, models: Models, x: Tensor, plan: Plan, reach: Tensor, random: RowRandom
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Rows as they would be returned, whether the judge accepts them, and their record."""
-        parent = self._encoded(plan.parent)
-        x = self.space.snap(x, parent, reach, self._noise(parent, random, ROUNDING))
-        status = torch.zeros_like(reach)
-        if self.config.repair is not None:
-            x, status = self.config.repair(x, parent, plan.parent)
+        x, status = self._finished(x, plan, reach, random)
         accepts, record = self._judged(models, x)
         return x, accepts, record | {"repair": status.to(reach)}
+
+    def _finished(
+        self, x: Tensor, plan: Plan, reach: Tensor, random: RowRandom
+    ) -> tuple[Tensor, Tensor]:
+        """Rows rounded and repaired, and what the repair did to each."""
+        parent = self._encoded(plan.parent)
+        x = self.space.snap(x, parent, reach, self._noise(parent, random, ROUNDING))
+        if self.config.repair is None:
+            return x, torch.zeros_like(reach)
+        return self.config.repair(x, parent, plan.parent)
 
     def _judged(self, models: Models, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         features = models.committee.features(x)

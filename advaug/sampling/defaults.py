@@ -3,7 +3,7 @@
 A domain hands in the fields that suit its rows; the values here suit tables and images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -11,11 +11,12 @@ import torch
 from advaug.attacks.square import Square
 from advaug.core.problem import Attack
 from advaug.models.committee import Ensemble
+from advaug.models.protocol import ModelFamily, Surrogate
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.conformal import ConformalJudge
 from advaug.sampling.judges.protocol import Judge
-from advaug.sampling.recipes import Explore, Recipe
-from advaug.sampling.voters import train_voters
+from advaug.sampling.recipes import Explore, Recipe, Swap
+from advaug.sampling.voters import STACKED, train_voters
 
 EASY_AUC = 0.985  # From here on little is left to learn: new rows stay beside real ones.
 
@@ -55,6 +56,12 @@ class Defaults:
         The settings of the committee.
     with_voters : callable (dataset, generator) -> dataset
         Adds the models that vote beside the committee.
+    candidates : callable () -> Recipe
+        Makes the rows whose labels a teacher says.
+    stacked : dict of name -> ModelFamily
+        The families that are stacked with the committee where a teacher is asked for.
+    row_surrogates : tuple of Surrogate
+        Settings of cross-fitted models that are stacked too, and read encoded rows.
     judge : callable (n_classes, redraws) -> Judge
     attack : callable (attack, is_queried) -> Attack
         A recipe's own attack, as these rows and this model can follow it.
@@ -63,5 +70,8 @@ class Defaults:
     recipe: Callable[[float], Recipe] = explore
     ensemble: Ensemble = field(default_factory=Ensemble)
     with_voters: Callable[[EncodedDataset, torch.Generator], EncodedDataset] = with_trees
+    candidates: Callable[[], Recipe] = Swap
+    stacked: Mapping[str, ModelFamily] = field(default_factory=lambda: STACKED)
+    row_surrogates: tuple[Surrogate, ...] = ()
     judge: Callable[..., Judge] = conformal_judge
     attack: Callable[..., Attack] = attack_for_queries

@@ -143,6 +143,15 @@ class EncodedDataset:
         """For each row of the class distance and place of its nearest rows of the same class."""
         return self._class_neighbors(label, n_neighbors, True)
 
+    def all_neighbors(self, n_neighbors: int) -> Int[Tensor, "kept k"]:
+        """For each row the places of its nearest rows of any class."""
+        return self._all_neighbors(n_neighbors)
+
+    @cached_property
+    def _all_neighbors(self) -> Callable[[int], Tensor]:
+        every = torch.arange(len(self.y))
+        return cache(lambda k: self.neighbors(every, every, k, skips_self=True)[1])
+
     @cached_property
     def _class_neighbors(self) -> Callable[[int, int, bool], tuple[Tensor, Tensor]]:
         """(label, n_neighbors, of the same class) -> neighbors, computed once for all batches."""

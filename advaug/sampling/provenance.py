@@ -52,15 +52,17 @@ class RowWriter:
     constraints: RowConstraints
 
     def write(self, batch: SyntheticBatch, label: int, recipe: int) -> tuple[Any, dict[str, Array]]:
-        """New rows and their record; a row that breaks a rule becomes its anchor row.
+        """New rows and their record. `label` and `recipe` are codes."""
+        batch, new, parents = self.rows(batch, label)
+        return new, self._record(batch, parents, new, label, recipe)
 
-        `label` and `recipe` are codes.
-        """
+    def rows(self, batch: SyntheticBatch, label: int) -> tuple[SyntheticBatch, Any, Any]:
+        """The batch, its rows and their parents; a row that breaks a rule becomes its anchor."""
         new, parents, broken = self._decoded(batch)
         if broken.any():
             batch = self._with_anchors(batch, torch.from_numpy(broken), label)
             new, parents, _ = self._decoded(batch)
-        return new, self._record(batch, parents, new, label, recipe)
+        return batch, new, parents
 
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""

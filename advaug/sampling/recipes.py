@@ -32,7 +32,8 @@ class Plan(TensorFields):
     """One line a row; rows are named by their places in the dataset.
 
     The start is `mix` of the way from `parent` to `second_parent` and `noise_std` standard
-    deviations off it; `target_margin` is what recipes with a target margin aim at.
+    deviations off it; each column of it is by the chance `swap` that of the second parent.
+    `target_margin` is what recipes with a target margin aim at.
     """
 
     parent: Int[Tensor, " rows"]
@@ -42,6 +43,7 @@ class Plan(TensorFields):
     radius: Float[Tensor, " rows"]
     target_margin: Float[Tensor, " rows"]
     noise_std: Float[Tensor, " rows"]
+    swap: Float[Tensor, " rows"]
 
 
 @runtime_checkable
@@ -131,7 +133,8 @@ def uniform(random: RowRandom, step: int) -> Float[Tensor, " rows"]:
 def from_parents(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
     zero = torch.zeros(len(parent), dtype=torch.float32)
-    return Plan(parent, parent, zero, parent, zero if radius is None else radius, zero, zero)
+    radius = zero if radius is None else radius
+    return Plan(parent, parent, zero, parent, radius, zero, zero, zero)
 
 
 @dataclass
@@ -168,6 +171,41 @@ class Interpolate(Recipe, Parameters):
 
     def objective(self, logits: Logits, label: Tensor, plan: Plan) -> Objective:
         return Odds(logits, label)
+
+
+@dataclass
+class Swap(Recipe, Parameters):
+    """Rows of the class whose columns are, by chance, those of a near row of any class.
+
+    Every cell holds a value that a real row has in its column. Such a row may belong to another
+    class than its parent: take it where a model says the label (`recipe="distill"`).
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Of how many nearest rows one is the second parent.
+    p_swap : float in [0, 1]
+        The chance of each column.
+
+    References
+    ----------
+    Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006.
+    """
+
+    n_neighbors: int = 16
+    p_swap: float = 0.5
+    norm: float = 2.0
+    attack: Attack | None = None
+
+    def plan(
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
+    ) -> Plan:
+        plan = from_parents(round_robin(dataset.of_class(label), draws, dataset.seed, label))
+        near = dataset.all_neighbors(self.n_neighbors)[plan.parent]
+        if not near.shape[1]:
+            return plan
+        swap = torch.full_like(plan.mix, self.p_swap)
+        return replace(plan, second_parent=one_of(near, random.at(OTHER)), swap=swap)
 
 
 @dataclass

@@ -1,15 +1,21 @@
-"""Model families of scikit-learn on encoded rows: they vote beside the nets on a new row's label.
+"""Model families of scikit-learn on encoded rows, which vote beside the nets on a new row's label.
 
 Trees see steps and corners that small nets smooth over. Nets and trees together are right more
-often than either alone.
+often than either alone. `VOTERS` vote with equal weights, so each of them weighs the classes
+equally; `STACKED` are weighted by what they predict out of fold (`advaug.sampling.stack`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
 from torch import Tensor
 
 from advaug.models.protocol import ModelFamily, Voter
@@ -20,16 +26,42 @@ MAX_FEATURES = 32  # Columns that a tree looks at for a split.
 MAX_ROWS = 2000  # Rows of each class that the voters learn from.
 
 
-def fit_voter(classifier: Any, x: Tensor, y: Tensor, n_classes: int) -> Voter:
-    """A scikit-learn classifier fitted on encoded rows; a class that it has not seen gets 0."""
-    classifier.fit(clipped(x), y.numpy())
+@dataclass(frozen=True)
+class SklearnVoter:
+    """A fitted scikit-learn classifier as a voter; a class that it has not seen gets 0.
 
-    def vote(rows: Tensor) -> Tensor:
-        probability = np.zeros((len(rows), n_classes), np.float32)
-        probability[:, classifier.classes_] = classifier.predict_proba(clipped(rows))
+    Parameters
+    ----------
+    classifier : classifier or None
+        Its classes are the places in `classes`. None: there is one class.
+    classes : int ndarray (known classes,)
+    n_classes : int
+    """
+
+    classifier: Any
+    classes: np.ndarray[Any, Any]
+    n_classes: int
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        probability = np.zeros((len(rows), self.n_classes), np.float32)
+        known = 1 if self.classifier is None else answer(self.classifier, clipped(rows))
+        probability[:, self.classes] = known
         return torch.from_numpy(probability).to(rows.device)
 
-    return vote
+
+def fit_voter(classifier: Any, x: Tensor, y: Tensor, n_classes: int) -> SklearnVoter:
+    """A scikit-learn classifier fitted on encoded rows."""
+    classes, codes = np.unique(y.numpy(), return_inverse=True)
+    fitted = classifier.fit(clipped(x), codes) if len(classes) > 1 else None
+    return SklearnVoter(fitted, classes, n_classes)
+
+
+def answer(classifier: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Probabilities, or the softmax of decisions where the classifier has none."""
+    if hasattr(classifier, "predict_proba"):
+        return np.asarray(classifier.predict_proba(x))
+    decision = classifier.decision_function(x)
+    return softmax(np.stack([0 * decision, decision], 1) if decision.ndim == 1 else decision, 1)
 
 
 def clipped(x: Tensor) -> np.ndarray[Any, Any]:
@@ -69,12 +101,63 @@ def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -
     return fit_voter(model, x, y, n_classes)
 
 
+VOTERS: tuple[ModelFamily, ...] = (extra_trees, boosting)
+
+
+def full_extra_trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+    """Extra trees that are grown until their leaves are pure."""
+    return fit_voter(ExtraTreesClassifier(150, random_state=draw_seed(generator)), x, y, n_classes)
+
+
+def slow_boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+    """Boosted trees with a low learning rate, each of which sees half of the columns."""
+    model = HistGradientBoostingClassifier(
+        max_iter=100,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        min_samples_leaf=min(10, max(2, len(y) // 20)),
+        max_features=min(0.5, 2 * MAX_FEATURES / x.shape[1]) if x.shape[1] > 3 else 1.0,
+        max_bins=64,
+        early_stopping=False,
+        random_state=draw_seed(generator),
+    )
+    return fit_voter(model, x, y, n_classes)
+
+
+def logistic(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+    """Logistic regression on balanced classes."""
+    model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)
+    return fit_voter(model, x, y, n_classes)
+
+
+def support_vectors(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+    """A support vector machine with an RBF kernel, on at most MAX_ROWS rows of each class."""
+    few = sample_of_classes(y, draw_seed(generator), MAX_ROWS)
+    return fit_voter(SVC(C=3.0), x[few], y[few], n_classes)
+
+
+def nearest_rows(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+    """The 15 nearest rows, weighted by their distances."""
+    few = sample_of_classes(y, draw_seed(generator), MAX_ROWS)
+    model = KNeighborsClassifier(min(15, max(1, len(few) // 4)), weights="distance")
+    return fit_voter(model, x[few], y[few], n_classes)
+
+
+STACKED: Mapping[str, ModelFamily] = {
+    "extra_trees": full_extra_trees,
+    "boosting": slow_boosting,
+    "logistic": logistic,
+    "support_vectors": support_vectors,
+    "nearest_rows": nearest_rows,
+}
+
+
 def train_voters(
     x: Tensor,
     y: Tensor,
     n_classes: int,
     generator: torch.Generator,
-    families: Iterable[ModelFamily] = (extra_trees, boosting),
+    families: Iterable[ModelFamily] = VOTERS,
 ) -> tuple[Voter, ...]:
     """A voter of each family, trained on at most MAX_ROWS rows of each class."""
     few = sample_of_classes(y, draw_seed(generator), MAX_ROWS)

@@ -96,7 +96,13 @@ def of_distillation(folder: Path, seeds: int) -> Iterator[Record]:
             models = {"a net": net}
             for warmth in (1, 20, 100):
                 models[f"its student, T = {warmth}"] = DistilledClassifier(
-                    FrozenEstimator(net), temperature=warmth, random_state=seed
+                    "net",
+                    FrozenEstimator(net),
+                    n_new_rows=0,
+                    softening=1,
+                    class_weight=None,
+                    temperature=warmth,
+                    random_state=seed,
                 ).fit(X, y)
             for who, model in models.items():
                 record = {"data": name, "radius": radius, "model": who, "seed": seed}
@@ -166,9 +172,11 @@ def of_compression(folder: Path, seeds: int) -> Iterator[Record]:
             models[who] = net.fit(X, y)
         for copies, training in ((0, Training()), (COPIES, Training()), (COPIES, wide)):
             student = DistilledClassifier(
+                "net",
                 FrozenEstimator(committee),
-                temperature=1,
-                n_mixtures=copies,
+                n_new_rows=copies * len(y),
+                softening=1,
+                class_weight=None,
                 training=training,
                 random_state=seed,
             )

@@ -44,4 +44,10 @@ def edits(attack: Attack, *, is_queried: bool) -> Attack:
     return Greedy(stop_at=attack.stop_at)
 
 
-DEFAULTS = Defaults(recipe=explore, with_voters=with_ngram_ridge, judge=judge, attack=edits)
+DEFAULTS = Defaults(
+    recipe=explore,
+    with_voters=with_ngram_ridge,
+    row_surrogates=(NGramRidge(),),
+    judge=judge,
+    attack=edits,
+)

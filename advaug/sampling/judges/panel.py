@@ -14,14 +14,10 @@ from torch import Tensor
 
 from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
+from advaug.models.cross_fitted import CrossFittedModels, fit_cross_fitted
 from advaug.models.protocol import ModelFamily
 from advaug.sampling.judges.conformal import ConformalJudge, FittedConformalJudge
-from advaug.sampling.judges.cross_fitted import (
-    FAMILIES,
-    CrossFittedModels,
-    agreement,
-    fit_cross_fitted,
-)
+from advaug.sampling.judges.families import FAMILIES, agreement
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import (
     conformal,
@@ -82,9 +78,8 @@ class PanelJudge(Judge, Parameters):
         generator: torch.Generator,
     ) -> "FittedPanelJudge":
         """Train the families, and judge one class by them."""
-        return self.for_class(
-            fit_cross_fitted(self.families, x, y, generator), x, y, label, generator
-        )
+        models = fit_cross_fitted(self.families, x, y, int(y.max()) + 1, generator)
+        return self.for_class(models, x, y, label, generator)
 
     def for_class(
         self,

@@ -1,0 +1,236 @@
+"""The committee as a classifier of its own: nets and other families, stacked out of fold."""
+
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from advaug import containers
+from advaug.core.row_random import generator_at
+from advaug.estimators.choices import choose_voters, is_auto
+from advaug.estimators.resampling import CheckedData, fit_dataset
+from advaug.estimators.validation import (
+    SHARED_CONSTRAINTS,
+    SURROGATE,
+    VOTERS,
+    check_rows,
+    learnt_coding,
+    new_seed,
+    reads_anything,
+    refuse_classes,
+    target_of,
+)
+from advaug.models.committee import Committee, Ensemble
+from advaug.models.protocol import Array, ModelFamily
+from advaug.sampling.domain import Adapter, Coding
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.stack import Stack, fit_stack
+
+CV = 4  # Folds in which all models are trained.
+
+
+class CommitteeClassifier(ClassifierMixin, BaseEstimator):
+    """Small nets, trees, linear and other models, weighted by what they predict out of fold.
+
+    Take it where you may choose the classifier. Where another one must be used, it is the teacher
+    of `advaug.robust.DistilledClassifier`.
+
+    Parameters
+    ----------
+    voters : "auto", name, callable, list of them or None, default="auto"
+        The families beside the nets. "auto" is extra trees, boosting, logistic regression, a
+        support vector machine and nearest rows, for sequences also a linear model on n-grams. A
+        callable takes (features, labels, n_classes, torch.Generator) and returns a function from
+        features to probabilities. None leaves the nets alone.
+    surrogate : "auto" or `Ensemble`, default="auto"
+        The settings of the nets.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter, default="auto"
+        Reads the container. "auto" is the first one that accepts it.
+    device : str or torch.device, default="auto"
+        Where the nets are trained. "auto" is cuda where there is one.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray (classes,)
+    held_out_probability_ : ndarray (rows, classes)
+        Probabilities of the rows of `fit`, by models that have not seen them.
+    held_out_auc_ : dict of class -> float
+        Area under the ROC curve of these probabilities, the class against the rest.
+    weights_ : dict of model -> ndarray (classes,)
+        The weights of each model's log-probabilities.
+    adapter_ : the learnt coding of the rows
+    model_ : `Committee`
+        The nets: pass the fitted classifier as `surrogate`, and they are attacked.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+
+    Notes
+    -----
+    Probabilities are those of the class shares in y. No model is trained again on all rows: a new
+    row is predicted by the models of all folds. Of a class with more than 10 000 rows a random
+    sample is learnt.
+
+    References
+    ----------
+    Wolpert. Stacked generalization. Neural Networks 1992. Breiman. Stacked regressions. Machine
+    Learning 1996 (weights that are not negative).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import CommitteeClassifier
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> committee = CommitteeClassifier(random_state=0).fit(X, y)
+    >>> committee.predict_proba(X[:2]).shape
+    (2, 2)
+    >>> bool(committee.held_out_auc_[1] > 0.8)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "voters": [str, callable, list, tuple, None],
+        **{name: SHARED_CONSTRAINTS[name] for name in ("adapter", "device", "random_state")},
+        "surrogate": [str, Ensemble],
+    }
+
+    def __init__(
+        self,
+        *,
+        voters: Any = "auto",
+        surrogate: Any = "auto",
+        adapter: str | Adapter = "auto",
+        device: str | torch.device = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.voters = voters
+        self.surrogate = surrogate
+        self.adapter = adapter
+        self.device = device
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = reads_anything(super().__sklearn_tags__())
+        tags.input_tags.sparse = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train all models, and learn their weights.
+
+        Parameters
+        ----------
+        X : rows in any container that an adapter takes
+        y : labels (n,)
+
+        Raises
+        ------
+        ValueError
+            If y has one class, or a name is not known.
+        """
+        refuse_classes(self)
+        self._validate_params()
+        data = checked_data(self, X, y)
+        if self.voters is not None and not is_auto(self.voters):
+            choose_voters(self.voters)  # An unknown name is refused before any work.
+        return self.fit_encoded(data, fit_teacher_dataset(data, self.surrogate, self.device))
+
+    def fit_encoded(self, data: CheckedData, dataset: EncodedDataset) -> Self:
+        """The same on rows that are encoded already, with the nets that were trained on them."""
+        generator = generator_at(data.seed, VOTERS)
+        row_models = tuple(
+            settings.fit(
+                dataset.x,
+                dataset.y,
+                dataset.n_classes,
+                generator_at(data.seed, SURROGATE),
+                dataset.committee.features,
+            )
+            for settings in data.coding.defaults().row_surrogates
+        )
+        families = self._families(data.coding)
+        self.stack_ = fit_stack(dataset, families, row_models, generator)
+        self.adapter_, self.classes_ = data.coding, data.classes
+        factor = np.bincount(data.codes) / np.bincount(dataset.y.numpy())
+        self._share_factor = factor / factor.max()
+        self.held_out_probability_ = self._held_out(data, dataset)
+        self.held_out_auc_ = {
+            value: auc_of(self.held_out_probability_[:, label], data.codes == label)
+            for label, value in enumerate(data.classes.tolist())
+        }
+        self.weights_ = dict(zip(self.stack_.names, self.stack_.slope, strict=True))
+        return self
+
+    def _families(self, coding: Coding) -> dict[str, ModelFamily]:
+        if self.voters is None:
+            return {}
+        if is_auto(self.voters):
+            return dict(coding.defaults().stacked)
+        return {getattr(one, "__name__", str(one)): one for one in choose_voters(self.voters)}
+
+    def _held_out(self, data: CheckedData, dataset: EncodedDataset) -> Array:
+        """Of the rows that were learnt by held-out models, of all others by the whole stack."""
+        probability = np.empty((len(data.codes), len(data.classes)))
+        probability[dataset.rows.numpy()] = self.stack_.held_out
+        rest = np.setdiff1d(np.arange(len(data.codes)), dataset.rows.numpy())
+        if len(rest):
+            x = data.coding.encode(containers.take(data.rows, rest))
+            probability[rest] = self.stack_.probability(x)
+        return self._at_real_shares(probability)
+
+    def _at_real_shares(self, probability: Array) -> Array:
+        """Corrected where a class was represented by a sample."""
+        odds = probability * self._share_factor
+        return np.asarray(odds / odds.sum(1, keepdims=True))
+
+    @property
+    def model_(self) -> Committee:
+        """The nets as an attack takes them."""
+        stack: Stack = self.stack_
+        return stack.committee
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities at the class shares of `fit`, ndarray (rows, classes)."""
+        check_is_fitted(self)
+        X = check_rows(self, containers.owned(X), reset=False)
+        return self.encoded_probability(self.adapter_.encode(X))
+
+    def encoded_probability(self, x: Tensor) -> Array:
+        """The same of encoded rows."""
+        stack: Stack = self.stack_
+        return self._at_real_shares(stack.probability(x))
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row."""
+        most_probable = self.predict_proba(X).argmax(1)  # It checks that there are classes.
+        return np.asarray(self.classes_[most_probable])
+
+
+def fit_teacher_dataset(
+    data: CheckedData, surrogate: Any, device: str | torch.device
+) -> EncodedDataset:
+    """The encoded rows with their nets; by default of CV folds, in which all models are trained."""
+    if is_auto(surrogate):
+        surrogate = replace(data.coding.defaults().ensemble, cv=CV, n_repeats=12 // CV)
+    return fit_dataset(data, surrogate, device, norm=2.0)
+
+
+def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
+    """A classifier's rows and labels, checked; ValueError if they are of one class."""
+    X = containers.owned(X)
+    rows = check_rows(estimator, X, reset=True)
+    target = np.asarray(target_of(rows, y))
+    classes, codes = np.unique(target, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
+    coding = learnt_coding(estimator.adapter, rows)
+    return CheckedData(X, y, rows, classes, codes, new_seed(estimator.random_state), coding)
+
+
+def auc_of(score: Array, is_own: Array) -> float:
+    """Area under the ROC curve."""
+    return float(roc_auc_score(is_own, score))

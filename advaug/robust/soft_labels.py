@@ -1,0 +1,100 @@
+"""Rows with a teacher's probabilities as labels, and students that are fitted on them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from advaug import containers
+from advaug.models.protocol import Array
+from advaug.sampling.distillation import (
+    LabelledCopies,
+    balanced,
+    label_weights,
+    one_label_each,
+    weighted_copies,
+)
+
+
+@dataclass(frozen=True)
+class SoftRows:
+    """Real rows, new ones below them, and probabilities for the class shares of the real labels.
+
+    Parameters
+    ----------
+    rows : rows in the user's container
+    probability : ndarray (rows, classes)
+    parents : int ndarray (rows,)
+        The real row that each row was made from; near rows have the same parent.
+    classes, share : ndarray (classes,)
+        The labels, and their shares among the real rows.
+    """
+
+    rows: Any
+    probability: Float[Array, "rows classes"]
+    parents: Array
+    classes: Array
+    share: Float[Array, " classes"]
+
+    def fit(self, estimator: Any, random: np.random.RandomState, *, balances: bool) -> "Student":
+        """A clone of the estimator, fitted on the rows.
+
+        It gets a weighted copy of each row for each label; where it takes no weights, each row has
+        one label. `balances`: the classes have equal weights, where it takes weights.
+        """
+        parameter, params = weight_parameter(estimator), {}
+        balances = balances and parameter is not None
+        if parameter:
+            weight = label_weights(self.probability, self.share if balances else None)
+            copies = weighted_copies(weight)
+        else:
+            copies = one_label_each(self.probability, self.parents.argsort(kind="stable"))
+        # In random order: a learner that holds out the last rows sees all kinds.
+        order = random.permutation(len(copies.place))
+        copies = LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
+        if parameter:
+            params[parameter] = copies.weight
+        X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
+        fitted = clone(estimator).fit(X, y, **params)
+        return Student(fitted, self.classes, self.share if balances else None, len(y))
+
+
+@dataclass(frozen=True)
+class Student:
+    """A fitted classifier whose probabilities are corrected to the real class shares.
+
+    Parameters
+    ----------
+    estimator : classifier
+    classes : ndarray (classes,)
+    share : ndarray (classes,) or None
+        The real shares, where it was fitted on classes of equal weight.
+    n_rows : int
+        How many rows it was fitted on.
+    """
+
+    estimator: Any
+    classes: Array
+    share: Array | None
+    n_rows: int
+
+    def probability(self, X: Any) -> Float[Array, "rows classes"]:
+        """Probabilities for the real shares, a column for each class."""
+        answer = self.estimator.predict_proba(X)
+        probability = np.zeros((len(answer), len(self.classes)))
+        probability[:, np.searchsorted(self.classes, self.estimator.classes_)] = answer
+        return probability if self.share is None else balanced(probability, 1 / self.share)
+
+
+def weight_parameter(estimator: Any) -> str | None:
+    """The name under which `fit` takes sample weights; None where it takes none."""
+    if not hasattr(estimator, "steps"):
+        return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+    if any(hasattr(step, "fit_resample") for _, step in estimator.steps):
+        return None  # A sampler inside would lose them.
+    name, last = estimator.steps[-1]
+    inner = weight_parameter(last)
+    return f"{name}__{inner}" if inner else None
