@@ -171,7 +171,8 @@ def test_over_samplers_refuse_what_does_not_fit_before_training(untrained, domai
         sampler = AdversarialOverSampler(attack=attack, recipe=recipe, judge=judge, random_state=0)
         said = refusal(lambda sampler=sampler: sampler.fit_resample(X, LABELS))
         is_unfit = attack in REFUSED[domain] | SHARED
-        is_unfit |= attack != "auto" and recipe == "interpolate"
+        is_unfit |= attack != "auto" and recipe in ("interpolate", "distill")
+        is_unfit |= judge not in ("auto", None) and recipe == "distill"
         is_unfit |= judge == "bigram" and domain != "sequence"
         assert bool(said) == is_unfit, (attack, recipe, judge, said)
 
@@ -278,14 +279,15 @@ def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
     monkeypatch.setattr("advaug.estimators.over_sampler.MIN_AUC", 0.0)  # No class falls back.
     X = DATA[domain]()
     attacks = [name for name in attacks_of(domain) if name not in SHARED]
-    recipes = [name for name in RECIPES if name != "interpolate"]
+    recipes = [name for name in RECIPES if name not in ("interpolate", "distill")]
     judges = [None, "conformal", "bigram"] if domain == "sequence" else [None, "conformal"]
     trials = [
         (name, recipes[k % len(recipes)], judges[k % len(judges)])
         for k, name in enumerate([*attacks, *["auto"] * len(recipes)])
     ]
     others = [("auto", "auto", judge) for judge in {*JUDGES} - {*judges}]
-    for attack, recipe, judge in [*trials, *others, ("auto", "interpolate", "auto")]:
+    others += [("auto", "interpolate", "auto"), ("auto", "distill", "auto")]
+    for attack, recipe, judge in [*trials, *others]:
         if judge == "bigram" and domain != "sequence":
             continue
         sampler = AdversarialOverSampler(
@@ -362,8 +364,9 @@ def test_models_of_the_user_are_attacked_by_every_recipe(monkeypatch, domain):
     fit = Ensemble.fit
     monkeypatch.setattr(Ensemble, "fit", lambda _, *rows: fit(QUICK, *rows))
     trials = [(Queried(), "harden"), (Queried(), "explore")]
-    trials += [] if domain == "mixed" else [(net(domain), recipe) for recipe in RECIPES]
-    trials += [("ngram_ridge", recipe) for recipe in RECIPES] if domain == "sequence" else []
+    recipes = [recipe for recipe in RECIPES if recipe != "distill"]
+    trials += [] if domain == "mixed" else [(net(domain), recipe) for recipe in recipes]
+    trials += [("ngram_ridge", recipe) for recipe in recipes] if domain == "sequence" else []
     for surrogate, recipe in trials:
         made = Explore(hardness=1.0) if recipe == "explore" else recipe
         settings = {"surrogate": surrogate, "random_state": 0}

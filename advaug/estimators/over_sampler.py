@@ -4,13 +4,14 @@ It reads the user's container, lets `sampling` generate rows of each class that 
 hands the container back with its own rows first and untouched.
 """
 
+import math
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import attacked_model, is_given
 from advaug.estimators.choices import choose_judge, choose_voters, is_auto
+from advaug.estimators.committee_classifier import CommitteeClassifier
 from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
 from advaug.estimators.sampler_parts import (
     Source,
@@ -47,12 +49,13 @@ from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
+from advaug.sampling.distillation import LabelledPool, labelled_pool
 from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 from advaug.sampling.judges.protocol import FittedJudge, Judge
 from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
-from advaug.sampling.recipes import Interpolate, Recipe
+from advaug.sampling.recipes import Distill, Interpolate, Recipe
 from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
@@ -228,15 +231,19 @@ recipe, default="auto"
         plans = self._plans(data, dataset)
         if any(plan.recipe.redraws for plan in plans):
             dataset = self._with_voters(data, dataset)
+        writer = RowWriter(data.rows, data.coding, dataset, constraints)
+        relabelled = [plan for plan in plans if plan.recipe.relabels]
+        pool = self._pool(relabelled, data, writer) if relabelled else None
         requests = [
             ClassRequest(
-                self._generator(plan, data, dataset, source, attacked, constraints),
+                pool.of_class(plan.label, plan.count)
+                if pool is not None and plan.recipe.relabels
+                else self._generator(plan, data, dataset, source, attacked, writer),
                 plan.count,
                 plan.name,
             )
             for plan in plans
         ]
-        writer = RowWriter(data.rows, data.coding, dataset, constraints)
         X_out, record = self._written(data.X, writer, requests, model)
         example = np.unique(data.codes, return_index=True)[1][record["label"]]
         y_new = (containers.take(data.y, example), record["parent"])
@@ -341,7 +348,7 @@ recipe, default="auto"
         dataset: EncodedDataset,
         source: Source,
         attacked: Logits | None,
-        constraints: RowConstraints,
+        writer: RowWriter,
     ) -> ClassGenerator:
         attack = judge = None
         reads_rows = False
@@ -354,10 +361,23 @@ recipe, default="auto"
             judge=judge,
             reads_rows=reads_rows,
             radius=None if self.radius == "auto" else self.radius,
-            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
+            repair=writer.repair,
             device=resolve(self.device),
         )
         return ClassGenerator(dataset, plan.recipe, plan.label, config)
+
+    def _pool(self, plans: list[ClassPlan], data: CheckedData, writer: RowWriter) -> LabelledPool:
+        """The rows of all relabelled classes, with the teacher's probabilities."""
+        recipe = cast(Distill, plans[0].recipe)
+        teacher = CommitteeClassifier(voters=self.voters).fit_encoded(data, writer.dataset)
+        rows = recipe.rows or data.coding.defaults().candidates()
+        config = GenerationConfig(
+            attack=rows.attack, repair=writer.repair, device=resolve(self.device)
+        )
+        count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
+        return labelled_pool(
+            writer, rows, config, count, int(self.batch_size), teacher.encoded_probability
+        )
 
     def _judge(
         self, plan: ClassPlan, data: CheckedData, dataset: EncodedDataset
@@ -403,7 +423,12 @@ recipe, default="auto"
         self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
         self.sample_weight_ = np.ones(len(self.parent_indices_))
-        self.sample_weight_[n:] = record["probability"]
+        first = n
+        for request in requests:
+            rows = slice(first, first + request.count)
+            probability = record["probability"][rows.start - n : rows.stop - n]
+            self.sample_weight_[rows] = request.generator.weights(probability)
+            first = rows.stop
         recipes = sorted({request.name for request in requests})
         named = {"recipe": recipes, "label": data.classes, "status": STATUSES}
         self.provenance_ = containers.table(record, named)

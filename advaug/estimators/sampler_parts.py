@@ -54,6 +54,8 @@ def refuse_unfit_parts(sampler: Any, coding: Coding, source: Source) -> None:
     if isinstance(source, Surrogate):
         refuse_unfit("surrogate", source, coding, source, SURROGATES)
     refuse_unfit("recipe", recipe, coding, source, RECIPES)
+    if recipe.relabels:
+        refuse_models_without_effect(sampler, recipe, source)
     refuse_unfit_voters(sampler.voters, recipe, source)
     if sampler.judge is not None and not is_auto(sampler.judge):
         refuse_unfit("judge", choose_judge(sampler.judge), coding, source, JUDGES)
@@ -74,11 +76,27 @@ def refuse_unfit_parts(sampler: Any, coding: Coding, source: Source) -> None:
         )
 
 
+def refuse_models_without_effect(sampler: Any, recipe: Recipe, source: Source) -> None:
+    """ValueError for an attacked model, or a judge, where a teacher says the labels."""
+    name = type(recipe).__name__
+    if not isinstance(source, Ensemble):
+        raise ValueError(
+            f"surrogate has no effect: recipe {name} attacks no model, and its teacher is a "
+            "CommitteeClassifier. Leave surrogate='auto'; for a teacher of your own take "
+            "advaug.robust.DistilledClassifier(estimator, teacher)"
+        )
+    if sampler.judge is not None and not is_auto(sampler.judge):
+        raise ValueError(
+            f"judge has no effect: recipe {name} leaves the labels to its teacher; leave "
+            "judge='auto'"
+        )
+
+
 def refuse_unfit_voters(voters: Any, recipe: Recipe, source: Source) -> None:
     """ValueError for voters without effect, and for a recipe that finds no model to vote."""
     if voters is not None and not is_auto(voters):
         choose_voters(voters)  # An unknown name is refused.
-        if not recipe.redraws:
+        if not (recipe.redraws or recipe.relabels):
             raise ValueError(
                 f"voters has no effect: recipe {type(recipe).__name__} leaves the label to the "
                 "judge. Take recipe='explore', or leave voters='auto'"

@@ -284,17 +284,15 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if is_auto(count):
             count = max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
         recipe = data.coding.defaults().candidates()
-        config = GenerationConfig(
-            attack=recipe.attack,
-            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
-        )
-        batches = [*candidate_rows(writer, recipe, config, int(count), BATCH_SIZE)]
+        config = GenerationConfig(attack=recipe.attack, repair=writer.repair)
+        batches = candidate_rows(writer, recipe, config, int(count), BATCH_SIZE)
+        new = [(rows, dataset.rows[batch.parent].numpy()) for batch, rows in batches]
         softened = self.softening * held_out
         softened[np.arange(n), data.codes] += 1 - self.softening
         return SoftRows(
-            rows=containers.join(data.rows, batches, int(count)),
-            probability=np.concatenate([softened, *(self._query(rows) for rows, _ in batches)]),
-            parents=np.concatenate([np.arange(n), *(parents for _, parents in batches)]),
+            rows=containers.join(data.rows, new, int(count)),
+            probability=np.concatenate([softened, *(self._query(rows) for rows, _ in new)]),
+            parents=np.concatenate([np.arange(n), *(parents for _, parents in new)]),
             classes=data.classes,
             share=self.class_share_,
         )

@@ -8,6 +8,7 @@ that never saw its parent: one half of them is attacked, the other half votes.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,7 +22,7 @@ from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import Committee
-from advaug.models.protocol import Voter
+from advaug.models.protocol import Array, Voter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
@@ -114,8 +115,28 @@ class Models:
         return members.mean(0), torch.stack(votes).mean(0)
 
 
+class RowGenerator(Protocol):
+    """New rows of one class on demand.
+
+    Attributes
+    ----------
+    label : int
+        The class, as a place among the classes.
+    """
+
+    label: int
+
+    def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        """The rows with these numbers: whatever the batch, a number gives the same row."""
+        ...
+
+    def weights(self, probability: Array) -> Array:
+        """The sample weight of each row; by default the probability of its label."""
+        return probability
+
+
 @dataclass(frozen=True)
-class ClassGenerator:
+class ClassGenerator(RowGenerator):
     """New rows of one class on demand.
 
     Parameters
@@ -133,7 +154,6 @@ class ClassGenerator:
     config: GenerationConfig
 
     def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
-        """The rows with these numbers: whatever the batch, a number gives the same row."""
         return self._redraw(rows) if self.recipe.redraws else self._retract(rows)
 
     def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:

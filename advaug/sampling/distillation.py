@@ -4,20 +4,80 @@ A row becomes a copy for each label, with the probability as weight. Where a lea
 weights, it gets one label, and near rows get others.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 
+from advaug.core.row_random import generator_at
 from advaug.models.protocol import Array
-from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
+from advaug.sampling.class_generator import (
+    ClassGenerator,
+    GenerationConfig,
+    RowGenerator,
+    SyntheticBatch,
+    in_order,
+)
+from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.provenance import RowWriter
 from advaug.sampling.recipes import Recipe
 
 LEAST_WEIGHT = 0.005  # A copy that holds a smaller share of its row's weight is left out.
+
+
+@dataclass(frozen=True)
+class LabelledPool:
+    """Candidate rows side by side with those of the same parent, and a teacher's probabilities.
+
+    Parameters
+    ----------
+    dataset : EncodedDataset
+    batch : SyntheticBatch
+    probability : Tensor (rows, classes)
+    """
+
+    dataset: EncodedDataset
+    batch: SyntheticBatch
+    probability: Float[Tensor, "rows classes"]
+
+    def of_class(self, label: int, count: int) -> "PoolRows":
+        """`count` copies with a label: of each row as many as its probability says, or one more.
+
+        Systematic sampling along the pool.
+        """
+        heights = self.probability[:, label].cumsum(0)
+        expected = heights * (count / heights[-1])
+        random = torch.rand((), generator=generator_at(self.dataset.seed, label))
+        place = torch.searchsorted(expected, torch.arange(count) + random.double(), right=True)
+        place = place.clamp_max(len(heights) - 1)
+        times = place.bincount(minlength=len(heights))
+        weight = (expected.diff(prepend=expected.new_zeros(1)) / times)[place]
+        return PoolRows(self, label, place, weight)
+
+
+@dataclass(frozen=True)
+class PoolRows(RowGenerator):
+    """Rows of a pool as new rows of one class."""
+
+    pool: LabelledPool
+    label: int
+    place: Int[Tensor, " count"]
+    weight: Float[Tensor, " count"]
+
+    def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        place = self.place[rows]
+        batch = self.pool.batch.take(place)
+        margins = self.pool.dataset.margins(self.label)[batch.parent]
+        probability = self.pool.probability[place, self.label].float()
+        record = {**batch.record, "margin_before": margins, "probability": probability}
+        return replace(batch, rows=rows, record=record)
+
+    def weights(self, probability: Array) -> Array:
+        return np.asarray(self.weight.numpy())
 
 
 @dataclass(frozen=True)
@@ -31,8 +91,8 @@ class LabelledCopies:
 
 def candidate_rows(
     writer: RowWriter, recipe: Recipe, config: GenerationConfig, count: int, batch_size: int
-) -> Iterator[tuple[Any, Array]]:
-    """Batches of new rows in the user's container, which nobody judges, and their parents.
+) -> Iterator[tuple[SyntheticBatch, Any]]:
+    """Batches of new rows, which nobody judges, encoded and in the user's container.
 
     Each class is parent of its share of them.
     """
@@ -44,7 +104,21 @@ def candidate_rows(
         numbers = torch.arange(bounds[label + 1] - bounds[label])
         for rows in numbers.split(batch_size) if len(numbers) else ():
             batch, new, _ = writer.rows(generator.candidates(rows), label)
-            yield new, dataset.rows[batch.parent].numpy()
+            yield batch, new
+
+
+def labelled_pool(
+    writer: RowWriter,
+    recipe: Recipe,
+    config: GenerationConfig,
+    count: int,
+    batch_size: int,
+    teacher: Callable[[Tensor], Array],
+) -> LabelledPool:
+    """`count` candidate rows, by their parents, with a teacher's probabilities of encoded rows."""
+    parts = [batch for batch, _ in candidate_rows(writer, recipe, config, count, batch_size)]
+    joined = in_order([replace(one, rows=one.parent) for one in parts])
+    return LabelledPool(writer.dataset, joined, torch.from_numpy(teacher(joined.x)))
 
 
 def balanced(

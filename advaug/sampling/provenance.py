@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from advaug import containers
-from advaug.sampling.class_generator import RECORD, ClassGenerator, SyntheticBatch
+from advaug.sampling.class_generator import RECORD, RowGenerator, SyntheticBatch
 from advaug.sampling.constraints import RepairStatus, RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
@@ -29,7 +30,7 @@ class ClassRequest:
         The recipe's name in the provenance.
     """
 
-    generator: ClassGenerator
+    generator: RowGenerator
     count: int
     name: str
 
@@ -50,6 +51,10 @@ class RowWriter:
     coding: Coding
     dataset: EncodedDataset
     constraints: RowConstraints
+
+    def repair(self, x: Tensor, parent: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Encoded rows brought back to the rules: see `Repair`."""
+        return self.constraints.repair(x, parent, self.dataset.rows[at])
 
     def write(self, batch: SyntheticBatch, label: int, recipe: int) -> tuple[Any, dict[str, Array]]:
         """New rows and their record. `label` and `recipe` are codes."""

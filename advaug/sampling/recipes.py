@@ -71,6 +71,11 @@ class Recipe(Protocol):
         """Whether an attack that the user names moves its rows."""
         return True
 
+    @property
+    def relabels(self) -> bool:
+        """Whether a teacher says the labels of its rows, which are planned for all classes."""
+        return False
+
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
@@ -206,6 +211,41 @@ class Swap(Recipe, Parameters):
             return plan
         swap = torch.full_like(plan.mix, self.p_swap)
         return replace(plan, second_parent=one_of(near, random.at(OTHER)), swap=swap)
+
+
+@dataclass
+class Distill(Recipe, Parameters):
+    """Rows near the data, each copied with the labels that a teacher finds probable.
+
+    The teacher is `CommitteeClassifier`. Of all rows of a class the copies with its label stand
+    where the class is: a row of which the teacher is not sure is copied with several labels. Let
+    all classes grow, for instance by `grow(3)`. Where `fit` takes weights,
+    `advaug.robust.DistilledClassifier` does more with fewer rows.
+
+    Parameters
+    ----------
+    n_copies : float > 0
+        Copies of each row in the mean.
+    rows : Recipe, optional
+        Makes the rows. By default it is what suits the domain: `Swap` on tables.
+
+    References
+    ----------
+    Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006. Fakoor et al. Fast, accurate, and
+    simple models for tabular data via augmented distillation. NeurIPS 2020.
+    """
+
+    n_copies: float = 4.0
+    rows: Recipe | None = None
+    norm: float = 2.0
+    attack: Attack | None = None
+    takes_attack: ClassVar[bool] = False
+    relabels: ClassVar[bool] = True
+
+    def plan(
+        self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
+    ) -> Plan:
+        return (self.rows or Swap()).plan(dataset, label, draws, random)
 
 
 @dataclass

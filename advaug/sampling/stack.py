@@ -76,7 +76,7 @@ class Stack:
     def _probability(self, x: Float[Tensor, "batch *shape"]) -> Array:
         features = self.committee.features(x)
         families = self.families.models.values()
-        weights = self.slope[-len(families) :]
+        weights = self.slope[1 + len(self.row_models) :]
         log_q = [
             log_softmax_of(self.committee.read(features).mean(0)),
             *(log_softmax_of(model.logits(x)) for model in self.row_models),
