@@ -141,6 +141,8 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
 
     def fit_encoded(self, data: CheckedData, dataset: EncodedDataset) -> Self:
         """The same on rows that are encoded already, with the nets that were trained on them."""
+        if not hasattr(self, "_adapter"):
+            check_rows(self, data.X, reset=True)
         generator = generator_at(data.seed, VOTERS)
         row_models = tuple(
             settings.fit(

@@ -45,8 +45,8 @@ from advaug.sampling.distillation import balanced, candidate_rows
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.provenance import RowWriter
 
-ROWS_PER_ROW = 20  # New rows for each row of X ...
-MAX_NEW_ROWS = 20_000  # ... up to so many, or one for each row of X.
+ROWS_PER_ROW = 10  # New rows for each row of X ...
+MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each row of X.
 CV = 4  # Folds in which a teacher of the user's own predicts the rows of X.
 BATCH_SIZE = 4096
 
@@ -77,7 +77,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         A clone is fitted on X and y. Wrap a fitted one in `sklearn.frozen.FrozenEstimator`. "auto"
         is `CommitteeClassifier`.
     n_new_rows : "auto" or int >= 0, default="auto"
-        How many new rows the teacher labels. "auto" is 20 for each row of X, up to 20 000 rows or
+        How many new rows the teacher labels. "auto" is 10 for each row of X, up to 10 000 rows or
         one for each row of X. With 0 only the labels of X are softened.
     softening : float in [0, 1], default=0.5
         What the labels of X become: (1 - softening) of the label and `softening` of the teacher's

@@ -19,7 +19,9 @@ from advaug.core.parameters import Parameters
 from advaug.core.space import Space
 from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
+from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
+from advaug.sampling.recipes import Explore
 
 
 @dataclass
@@ -110,6 +112,10 @@ class ImageCoding(Coding):
         least, most = np.minimum(values, self.low), np.maximum(values, self.high)
         shifted = np.clip(values + by, least, most)
         return np.where(by == 0, images, shifted.astype(images.dtype))
+
+    def defaults(self) -> Defaults:
+        """Pixels of two images are mixed, not swapped."""
+        return Defaults(candidates=lambda: Explore(max_mix=0.5, n_neighbors=8, noise_std=0.0))
 
     def constraints(self, rules: Any, X: Any) -> CallableConstraints:
         """Callables from rows to one bool a row."""

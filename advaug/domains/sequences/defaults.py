@@ -47,6 +47,7 @@ def edits(attack: Attack, *, is_queried: bool) -> Attack:
 DEFAULTS = Defaults(
     recipe=explore,
     with_voters=with_ngram_ridge,
+    candidates=lambda: explore(0.0),
     row_surrogates=(NGramRidge(),),
     judge=judge,
     attack=edits,

@@ -25,4 +25,9 @@ def warp_or_queries(attack: Attack, *, is_queried: bool) -> Attack:
 
 
 # Nets see the leading directions of the hundreds of features of a signal.
-DEFAULTS = Defaults(recipe=explore, ensemble=Ensemble(n_components=64), attack=warp_or_queries)
+DEFAULTS = Defaults(
+    recipe=explore,
+    ensemble=Ensemble(n_components=64),
+    candidates=lambda: explore(0.0),
+    attack=warp_or_queries,
+)
