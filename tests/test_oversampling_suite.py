@@ -368,9 +368,9 @@ def test_costs_are_told_by_learner():
     assert cost.loc["good"].to_dict() == {"rows and teacher": 1, "tree": 2, "logistic": 2}
 
 
-def test_curves_are_compared_with_the_better_of_nothing_and_copies():
+def test_curves_are_compared_with_the_best_of_nothing_and_copies():
     table = scored().replace({"method": {"good": "copies"}})
     found = curves.means({30: table}, "AP", ("nothing", "copies"))
-    assert found.index.name == "AP over the better of nothing and copies"
+    assert found.index.name == "AP over the best of nothing, copies"
     assert found.loc["copies", "n = 30"] == "0.7490"
     assert found.loc["worse", "n = 30"].startswith("0.4500 (-0.2990")

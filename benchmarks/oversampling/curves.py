@@ -44,7 +44,7 @@ def run(plan: Plan, sizes: tuple[int, ...], jobs: int, *, report_only: bool) -> 
 def means(
     tables: dict[int, pd.DataFrame], metric: str, rivals: tuple[str, ...] = ("nothing",)
 ) -> pd.DataFrame:
-    """A row per method, a column per size; beside it the gain over the better of the rivals."""
+    """A row per method, a column per size; beside it the gain over the best of the rivals."""
     columns = {}
     for size, table in tables.items():
         own = per_base(table, metric)
@@ -56,7 +56,7 @@ def means(
             text[method] = f"{own[method].mean():.4f}{star}"
         columns[f"n = {size}"] = pd.Series(text)
     frame = pd.DataFrame(columns).loc[list(tables[min(tables)]["method"].unique())]
-    over = f" over the better of {' and '.join(rivals)}" if len(rivals) > 1 else ""
+    over = f" over the best of {', '.join(rivals)}" if len(rivals) > 1 else ""
     return frame.rename_axis(f"{metric}{over}")
 
 
@@ -66,8 +66,9 @@ def write(plan: Plan, tables: dict[int, pd.DataFrame], title: str, out: Path, co
     whole = pd.concat([table.assign(rows=size) for size, table in tables.items()])
     whole.round(6).to_parquet(out / f"{title}.parquet")
     made = [markdown(means(tables, metric)) for metric in METRICS]
-    if {"nothing", "copies"} <= {*plan.methods}:
-        made.insert(1, markdown(means(tables, "AP", ("nothing", "copies"))))
+    controls = tuple(name for name in ("nothing", "copies", "random") if name in plan.methods)
+    if len(controls) > 1:
+        made.insert(1, markdown(means(tables, "AP", controls)))
     text = [
         f"# {title}",
         f"`{command}`",
