@@ -191,7 +191,9 @@ def test_learners_of_signals_give_probabilities_of_every_class(learner):
     X, y = rows_of("signal")
     encode = signals.encoder_of(X)
     y = np.where(np.arange(len(y)) < 10, 2, y)
-    p = signal_learners.probabilities(learner, SEED, encode(X), y, encode(X[:7]), weighs=True)
+    p = signal_learners.probabilities(
+        learner, fold("signal"), encode(X), y, encode(X[:7]), weighs=True
+    )
     assert p.shape == (7, 3)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
 
@@ -263,8 +265,8 @@ def test_asking_through_instruments_begins_with_the_signals_as_they_are():
     X, y = rows_of("signal")
     encode = signals.encoder_of(X)
     asked = [encode(X), y, encode(X[::5])]
-    p = instruments.probabilities("forest", SEED, *asked, weighs=False)
-    plain = signal_learners.probabilities("forest", SEED, *asked, weighs=False)
+    p = instruments.probabilities("forest", fold("signal"), *asked, weighs=False)
+    plain = signal_learners.probabilities("forest", fold("signal"), *asked, weighs=False)
     assert p.shape == (len(asked[2]), 2 * len(instruments.SHIFTS))
     np.testing.assert_array_equal(p[:, :2], plain)
 
@@ -331,7 +333,7 @@ def test_learners_of_sequences_take_blends_and_unknown_words(monkeypatch, learne
     rows = fold("sequence")
     grown = methods.resample("smote", rows, "sequence")
     asked = sequences.array_of(["free prize", "never seen", ""])
-    p = sequence_learners.probabilities(learner, SEED, grown.matrix, grown.y, asked, weighs=True)
+    p = sequence_learners.probabilities(learner, rows, grown.matrix, grown.y, asked, weighs=True)
     assert p.shape == (3, 2)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
 

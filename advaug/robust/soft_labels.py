@@ -1,5 +1,6 @@
 """Rows with a teacher's probabilities as labels, and students that are fitted on them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,23 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
+from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
+from advaug.sampling.class_generator import GenerationConfig
 from advaug.sampling.distillation import (
     LabelledCopies,
     balanced,
+    candidate_rows,
     label_weights,
     one_label_each,
     weighted_copies,
 )
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.provenance import RowWriter
+
+ROWS_PER_ROW = 10  # New rows for each real row ...
+MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each real row.
+BATCH_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -45,21 +55,76 @@ class SoftRows:
         It gets a weighted copy of each row for each label; where it takes no weights, each row has
         one label. `balances`: the classes have equal weights, where it takes weights.
         """
-        parameter, params = weight_parameter(estimator), {}
+        parameter = weight_parameter(estimator)
         balances = balances and parameter is not None
-        if parameter:
+        copies = self.copies(random, is_weighted=parameter is not None, balances=balances)
+        X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
+        fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
+        return Student(fitted, self.classes, self.share if balances else None, len(y))
+
+    def copies(
+        self, random: np.random.RandomState, *, is_weighted: bool, balances: bool
+    ) -> LabelledCopies:
+        """What a student is fitted on: each row for each label, or with one label.
+
+        In random order: a learner that holds out the last rows sees all kinds.
+        """
+        if is_weighted:
             weight = label_weights(self.probability, self.share if balances else None)
             copies = weighted_copies(weight)
         else:
             copies = one_label_each(self.probability, self.parents.argsort(kind="stable"))
-        # In random order: a learner that holds out the last rows sees all kinds.
         order = random.permutation(len(copies.place))
-        copies = LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
-        if parameter:
-            params[parameter] = copies.weight
-        X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
-        fitted = clone(estimator).fit(X, y, **params)
-        return Student(fitted, self.classes, self.share if balances else None, len(y))
+        return LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
+
+
+def soft_rows(
+    data: CheckedData,
+    dataset: EncodedDataset,
+    held_out: Float[Array, "rows classes"],
+    query: Callable[[Any], Array],
+    *,
+    n_new_rows: int | None = None,
+    softening: float = 0.5,
+    constraints: Any = None,
+) -> SoftRows:
+    """Real rows with softened labels, and new ones with a teacher's probabilities.
+
+    Parameters
+    ----------
+    data, dataset
+        The user's rows and labels, and the same rows encoded.
+    held_out : ndarray (rows, classes)
+        The teacher's probabilities of the real rows, by models that have not seen them.
+    query : function of rows in the user's container
+        The teacher's probabilities of new rows.
+    n_new_rows : int, optional
+        By default `default_count` of the rows.
+    softening, constraints
+        As in `advaug.robust.DistilledClassifier`.
+    """
+    constraints = data.coding.constraints(constraints, data.rows)
+    writer = RowWriter(data.rows, data.coding, dataset, constraints)
+    n = len(data.codes)
+    count = default_count(n) if n_new_rows is None else n_new_rows
+    recipe = data.coding.defaults().candidates()
+    config = GenerationConfig(attack=recipe.attack, repair=writer.repair)
+    candidates = candidate_rows(writer, recipe, config, count, BATCH_SIZE)
+    new = [(rows, dataset.rows[batch.parent].numpy()) for batch, rows in candidates]
+    softened = softening * held_out
+    softened[np.arange(n), data.codes] += 1 - softening
+    return SoftRows(
+        rows=containers.join(data.rows, new, count),
+        probability=np.concatenate([softened, *(query(rows) for rows, _ in new)]),
+        parents=np.concatenate([np.arange(n), *(parents for _, parents in new)]),
+        classes=data.classes,
+        share=np.bincount(data.codes) / n,
+    )
+
+
+def default_count(n: int) -> int:
+    """How many new rows are made of n real ones."""
+    return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
 
 
 @dataclass(frozen=True)

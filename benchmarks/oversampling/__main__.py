@@ -21,7 +21,9 @@ METHODS = {
     "mixed": f"{RIVALS},{OURS}",
     "grow": f"nothing,random,jitter,smote,polynom_star,mixup,{OURS}",
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
-    "curves": "nothing,jitter,smote,mixup,advaug:auto",
+    "distill": "nothing,class_weights,copies,smote,advaug:auto,softened,distilled,distilled:copies,"
+    "advaug:distill@grow3,gated,hard,committee,teacher",
+    "curves": "nothing,copies,random,jitter,smote,mixup,advaug:auto,distilled,gated",
     "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
     "advaug_under:noisy,advaug_under:redundant,advaug_under:both",
     "scale": "nothing,class_weights,random,jitter,smote,committee,advaug:auto",
@@ -37,9 +39,11 @@ METHODS |= {
     "sequences": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
     "sequences_multiclass": f"{SEQUENCE_RIVALS},{OURS_ELSEWHERE}",
 }
+FOLDS = {"distill": 3}  # elsewhere 5
 STRATEGIES = {"grow": "grow1.5", "curves": "grow3", "undersample": "under", "instruments": "grow2"}
 SUBJECTS = {
     "balance": "binary tables under 6000 rows, minority rows only",
+    "distill": "the same and two tuned learners, taught by a teacher's probabilities",
     "grow": "the same, all classes grown to 1.5 times the largest",
     "multiclass": "tables of several classes, macro scores",
     "mixed": "those of `balance` with categories or missing cells (the cells are shared)",
@@ -71,7 +75,7 @@ def arguments() -> argparse.Namespace:
     add("--half", choices=("all", "tune", "confirm"), default="all", help="half of the base sets")
     add("--variants", type=int, default=1, help="tables of one base")
     add("--seeds", type=int, default=1, help="repeats of the folds: seeds 0, 1, ...")
-    add("--folds", type=int, default=5)
+    add("--folds", type=int, help="default: 5; distill 3")
     add(
         "--most-rows",
         type=int,
@@ -89,7 +93,9 @@ def arguments() -> argparse.Namespace:
     add("--fresh", type=samplers.split, default=[], help="methods to run anew")
     add("--report-only", action="store_true", help="run nothing")
     add("--list", action="store_true", help="print the sets and stop")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.folds = args.folds or FOLDS.get(args.table, 5)
+    return args
 
 
 def domain_of(table: str) -> str:
@@ -133,10 +139,9 @@ def plan_of(args: argparse.Namespace) -> cells.Plan:
     domain = domain_of(args.table)
     most = 0 if args.table == "scale" else DOMAINS[domain].most_rows
     most = args.most_rows if args.most_rows is not None else most
-    names = args.methods or samplers.split(METHODS[args.table])
-    for method in names:  # a misspelt one fails now, not after an hour
-        if method not in methods.KEEPS_ROWS:
-            methods.sampler_of(method, domain)
+    for method in args.methods or ():  # a misspelt one fails now, not after an hour
+        methods.refuse_unknown(method, domain)
+    names = args.methods or present(samplers.split(METHODS[args.table]), domain)
     return cells.Plan(
         folder=args.data,
         cells=args.cells,
@@ -148,7 +153,21 @@ def plan_of(args: argparse.Namespace) -> cells.Plan:
         seeds=args.seeds,
         folds=args.folds,
         domain=domain,
+        is_tuned=args.table == "distill",
     )
+
+
+def present(names: list[str], domain: str) -> list[str]:
+    """Those of a table's methods that the library holds; others are named on stderr."""
+    known = []
+    for name in names:
+        try:
+            methods.refuse_unknown(name, domain)
+        except ValueError as error:
+            print(f"left out: {name}: {error}", file=sys.stderr)
+        else:
+            known.append(name)
+    return known
 
 
 def command() -> str:

@@ -7,7 +7,7 @@ its whole name with its options, its folder by the strategy and the cut of the t
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,14 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
 from benchmarks.oversampling import data
+from benchmarks.oversampling.distillation import TAUGHT, Answer, taught
 from benchmarks.oversampling.domains import DOMAINS
+from benchmarks.oversampling.learners import best_settings
 from benchmarks.oversampling.methods import (
-    KEEPS_ROWS,
+    CLASSIFIERS,
     code_of,
     committee_probability,
+    parts_of,
     resample,
     totals_of,
 )
@@ -45,11 +48,19 @@ class Plan:
     seeds: int = 1
     folds: int = 5
     domain: str = "tabular"
+    is_tuned: bool = False  # with the learners that are tuned on each fold
+
+    @property
+    def learners(self) -> tuple[str, ...]:
+        """Names of the learners."""
+        kind = DOMAINS[self.domain]
+        return kind.learners + (kind.tuned if self.is_tuned else ())
 
     def path(self, name: str, seed: int, fold: int, method: str) -> Path:
         """The file of a cell."""
-        strategy = "any" if method in KEEPS_ROWS else self.strategy
+        _, strategy = parts_of(method, self.strategy)
         place = f"{self.task}-{self.folds}folds-{self.most_rows or 'all'}rows"
+        place += "-tuned" if self.is_tuned else ""
         return (
             self.cells
             / place
@@ -95,9 +106,11 @@ def run_fold(
     encode = DOMAINS[plan.domain].encoder_of(X)
     rows = Fold(X, encode(X), y, encode, totals_of(plan.strategy, y), seed)
     X_test, failures = data.take(table.X, test), []
+    for learner in DOMAINS[plan.domain].tuned if plan.is_tuned else ():
+        best_settings(learner, rows)  # all methods share them: no method's clock runs
     for method in methods:
         try:
-            cell = run_cell(method, rows, X_test, plan.domain)
+            cell = run_cell(method, rows, X_test, plan.domain, plan.learners)
         except Exception as error:  # one method's fault must not stop an hour's run
             failures.append(f"{method} on {name}, seed {seed}, fold {fold}: {error!r}")
             continue
@@ -116,27 +129,55 @@ def parted(plan: Plan, table: data.Table, seed: int, fold: int) -> tuple[np.ndar
     return data.cut(train, table.y[train], plan.most_rows, seed), test
 
 
-def run_cell(method: str, rows: Fold, X_test: Any, domain: str = "tabular") -> pd.DataFrame:
+def run_cell(
+    method: str,
+    rows: Fold,
+    X_test: Any,
+    domain: str = "tabular",
+    learners: tuple[str, ...] | None = None,
+) -> pd.DataFrame:
     """One method, all learners: a line each."""
-    lines, matrix = [], rows.encode(X_test)
-    grown, kind = resample(method, rows, domain), DOMAINS[domain]
-    for learner in ["committee"] if method == "committee" else kind.learners:
+    answer, seconds, fell_back = answers(method, rows, X_test, domain)
+    lines = []
+    for learner in [method] if method in CLASSIFIERS else learners or DOMAINS[domain].learners:
         start = time.process_time()
-        if method == "committee":
-            p = committee_probability(rows, X_test)
-        else:
-            weighs = method == "class_weights"
-            p = kind.probabilities(learner, rows.seed, grown.matrix, grown.y, matrix, weighs=weighs)
+        given = answer(learner)
         lines.append(
             {
                 "learner": learner,
-                "seconds": grown.seconds,
+                "seconds": seconds,
                 "fit_seconds": time.process_time() - start,
-                "fell_back": grown.fell_back,
-                "p": (p[:, 1] if p.shape[1] == 2 else p).astype(np.float32).ravel(),
+                "fell_back": fell_back,
+                "p": packed(given.p),
+                **({} if given.decision is given.p else {"p_decision": packed(given.decision)}),
             }
         )
     return pd.DataFrame(lines).assign(code=code_of(method, domain))
+
+
+def answers(
+    method: str, rows: Fold, X_test: Any, domain: str
+) -> tuple[Callable[[str], Answer], float, bool]:
+    """From a learner to its answer, the CPU seconds before it, and whether SMOTE stood in."""
+    if method in TAUGHT:
+        return *taught(method, rows, X_test), False
+    grown, matrix = resample(method, rows, domain), rows.encode(X_test)
+
+    def answer(learner: str) -> Answer:
+        if method == "committee":
+            p = committee_probability(rows, X_test)
+        else:
+            p = DOMAINS[domain].probabilities(
+                learner, rows, grown.matrix, grown.y, matrix, weighs=method == "class_weights"
+            )
+        return Answer(p, p)
+
+    return answer, grown.seconds, grown.fell_back
+
+
+def packed(p: np.ndarray) -> np.ndarray:
+    """Of two classes the second's probabilities; all in one row."""
+    return (p[:, 1] if p.shape[1] == 2 else p).astype(np.float32).ravel()
 
 
 def write(cell: pd.DataFrame, path: Path) -> None:

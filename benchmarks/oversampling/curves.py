@@ -41,20 +41,23 @@ def run(plan: Plan, sizes: tuple[int, ...], jobs: int, *, report_only: bool) -> 
     return tables
 
 
-def means(tables: dict[int, pd.DataFrame], metric: str) -> pd.DataFrame:
-    """A row per method, a column per size; beneath the gain over nothing whether it is sure."""
+def means(
+    tables: dict[int, pd.DataFrame], metric: str, rivals: tuple[str, ...] = ("nothing",)
+) -> pd.DataFrame:
+    """A row per method, a column per size; beside it the gain over the best of the rivals."""
     columns = {}
     for size, table in tables.items():
         own = per_base(table, metric)
-        text = {}
+        rival, text = own[[*rivals]].mean().idxmax(), {}
         for method in own:
-            gap = (own[method] - own["nothing"]).to_numpy()
+            gap = (own[method] - own[rival]).to_numpy()
             p = wilcoxon_p(gap)
-            star = "" if method == "nothing" else f" ({gap.mean():+.4f}, p={p:.2g})"
+            star = "" if method == rival else f" ({gap.mean():+.4f}, p={p:.2g})"
             text[method] = f"{own[method].mean():.4f}{star}"
         columns[f"n = {size}"] = pd.Series(text)
     frame = pd.DataFrame(columns).loc[list(tables[min(tables)]["method"].unique())]
-    return frame.rename_axis(metric)
+    over = f" over the best of {', '.join(rivals)}" if len(rivals) > 1 else ""
+    return frame.rename_axis(f"{metric}{over}")
 
 
 def write(plan: Plan, tables: dict[int, pd.DataFrame], title: str, out: Path, command: str) -> str:
@@ -63,6 +66,9 @@ def write(plan: Plan, tables: dict[int, pd.DataFrame], title: str, out: Path, co
     whole = pd.concat([table.assign(rows=size) for size, table in tables.items()])
     whole.round(6).to_parquet(out / f"{title}.parquet")
     made = [markdown(means(tables, metric)) for metric in METRICS]
+    controls = tuple(name for name in ("nothing", "copies", "random") if name in plan.methods)
+    if len(controls) > 1:
+        made.insert(1, markdown(means(tables, "AP", controls)))
     text = [
         f"# {title}",
         f"`{command}`",

@@ -41,6 +41,7 @@ class Domain:
     least: int = 5  # ... but so many of its rows stay
     files: tuple[str, ...] = ()  # of this folder, whose code makes the cells
     shelf: str = "tabular"  # what the manifest calls it
+    tuned: tuple[str, ...] = ()  # more learners, where a plan asks for them
 
 
 DOMAINS = {
@@ -51,6 +52,7 @@ DOMAINS = {
         encoder_of=data.encoder_of,
         facts=data.facts,
         most_rows=3000,
+        tuned=(*learners.TUNED,),
     ),
     "signal": Domain(
         rivals=signals.RIVALS,

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from benchmarks.oversampling import signal_learners
+from benchmarks.oversampling.samplers import Fold
 from benchmarks.oversampling.signals import lengths_of, random
 
 Array, Generator = np.ndarray, np.random.Generator
@@ -75,11 +76,11 @@ def instrument(own: Array, others: Array, count: int, rng: Generator) -> Array:
 
 
 def probabilities(
-    learner: str, seed: int, X: Array, y: Array, X_test: Array, *, weighs: bool
+    learner: str, fold: Fold, X: Array, y: Array, X_test: Array, *, weighs: bool
 ) -> Array:
     """Train once and ask about the test rows through every instrument: (test rows, instruments
     times classes)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(fold.seed)
     asked = np.concatenate([shift(X_test, rng).astype(np.float32) for shift in SHIFTS.values()])
-    chance = signal_learners.probabilities(learner, seed, X, y, asked, weighs=weighs)
+    chance = signal_learners.probabilities(learner, fold, X, y, asked, weighs=weighs)
     return np.stack(np.split(chance, len(SHIFTS)), axis=1).reshape(len(X_test), -1)

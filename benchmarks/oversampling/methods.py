@@ -2,14 +2,15 @@
 
 Names: nothing, class_weights, committee, a rival, advaug:<recipe>[:name=value ...] where the values
 go to the sampler (attack=noise is the control: random moves of equal length),
-advaug_own:<learner>[:hardness=strength], or advaug_under:<drop>[:name=value ...].
+advaug_own:<learner>[:hardness=strength], advaug_under:<drop>[:name=value ...], or one of
+distillation.py. A sampler's name may end in @<strategy>, which then holds instead of the table's.
 """
 
 import ast
 import hashlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.oversampling import own_model, samplers, thinners
+from benchmarks.oversampling.distillation import TAUGHT
 from benchmarks.oversampling.domains import DOMAINS
 from benchmarks.oversampling.samplers import Fold, Sampler
 from benchmarks.oversampling.thinners import KEEPS_COUNTS, THINNERS
@@ -38,8 +40,10 @@ PASSED = (
     "estimators/under_sampler.py",
     "estimators/validation.py",
     "models/committee.py",
+    "models/cross_fitted.py",
     "models/optimizer.py",
     "models/out_of_fold.py",
+    "models/stacking.py",
     "sampling/*.py",
     "sampling/judges/conformal.py",
 )
@@ -53,7 +57,11 @@ ROOMS = (
     "models/*.py",
     "sampling/**/*.py",
 )
-KEEPS_ROWS = ("nothing", "class_weights", "committee")  # the same under every strategy
+# What students of a teacher pass through.
+TEACHING = (*ROOMS, "robust/distilled.py", "robust/soft_labels.py")
+CLASSIFIERS = ("committee", "teacher")  # no learner is fitted
+KEEPS_ROWS = ("nothing", "class_weights", "committee", *TAUGHT)  # the same under every strategy
+ALIASES = {"copies": "random@distilled"}
 # Where no row is "in danger", or where rows are not of the kind it takes: SMOTE instead.
 MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn", "esmote")
 
@@ -70,17 +78,30 @@ class Resampled:
 
 def totals_of(strategy: str, y: np.ndarray) -> dict[int, int]:
     """Rows that each class shall have: 'balance' as many as the largest, 'grow1.5' 1.5 times as
-    many, 'under' as many as the smallest."""
+    many, 'under' as many as the smallest, 'distilled' its part of the rows of `distilled`."""
     counts = np.bincount(y)
+    if strategy == "distilled":
+        from advaug.robust.soft_labels import default_count
+
+        total = math.ceil((len(y) + default_count(len(y))) / len(np.unique(y)))
+        return {int(label): max(total, int(counts.max())) for label in np.unique(y)}
     factor = float(strategy.removeprefix("grow")) if strategy.startswith("grow") else 1.0
     total = int(counts.min()) if strategy == "under" else math.ceil(factor * int(counts.max()))
     return {int(label): total for label in np.unique(y)}
+
+
+def parts_of(method: str, strategy: str) -> tuple[str, str]:
+    """A method's name without its strategy, and the strategy: its own, the table's, or 'any'."""
+    name, _, own = ALIASES.get(method, method).partition("@")
+    return name, own or ("any" if name in KEEPS_ROWS else strategy)
 
 
 def resample(method: str, fold: Fold, domain: str = "tabular") -> Resampled:
     """Grow a fold; AssertionError if the class counts are not the ones asked for."""
     if method in KEEPS_ROWS:
         return Resampled(fold.matrix, fold.y, 0.0)
+    method, own = parts_of(method, "")
+    fold = replace(fold, totals=totals_of(own, fold.y)) if own else fold
     start = time.process_time()
     fell_back = False
     try:
@@ -108,7 +129,7 @@ def assert_counts(method: str, fold: Fold, y: np.ndarray) -> None:
 
 def sampler_of(method: str, domain: str = "tabular") -> Sampler:
     """The sampler that a name stands for; ValueError if it stands for none."""
-    rivals = DOMAINS[domain].rivals
+    rivals, (method, _) = DOMAINS[domain].rivals, parts_of(method, "")
     if method in rivals:
         return rivals[method]
     ours = {
@@ -124,6 +145,24 @@ def sampler_of(method: str, domain: str = "tabular") -> Sampler:
         f"--methods: {method!r} is neither advaug:<recipe>, advaug_own:<learner>, "
         f"advaug_under:<drop> nor one of {names}"
     )
+
+
+def refuse_unknown(method: str, domain: str = "tabular") -> None:
+    """ValueError if a name stands for nothing, or for what the library does not hold."""
+    import advaug
+    from advaug.estimators.choices import choose_recipe
+
+    if method in TAUGHT and domain != "tabular":
+        raise ValueError(f"--methods: {method} is for tables")
+    if method == "gated" and not hasattr(advaug, "AugmentedClassifier"):
+        raise ValueError("--methods: gated needs advaug.AugmentedClassifier")
+    if method in KEEPS_ROWS:
+        return
+    sampler_of(method, domain)
+    if method.startswith("advaug:"):
+        recipe, _ = samplers.options_of(parts_of(method, "")[0])
+        if recipe != "auto":
+            choose_recipe(recipe)
 
 
 def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
@@ -151,9 +190,12 @@ def code_of(method: str, domain: str = "tabular") -> str:
 
     Comments and layout do not count, nor do docstrings of the library. What all share is in it too.
     """
-    own = DOMAINS[domain].files
+    own, (method, _) = DOMAINS[domain].files, parts_of(method, "")
     files, library = [HERE / name for name in ("data.py", *(own or ["learners.py"]))], []
-    if method.startswith("advaug") or method == "committee":
+    if method in TAUGHT:
+        files.append(HERE / "distillation.py")
+        library = library_files(TEACHING)
+    elif method.startswith("advaug") or method == "committee":
         library = library_files(ROOMS if own else PASSED)
     elif method in THINNERS:
         files.append(HERE / "thinners.py")

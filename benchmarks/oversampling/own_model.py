@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from benchmarks.oversampling.learners import LEARNERS
+from benchmarks.oversampling.learners import model_of
 from benchmarks.oversampling.samplers import Fold, options_of
 
 
@@ -17,8 +17,8 @@ def by_advaug(method: str, fold: Fold) -> tuple:
     from advaug.recipes import Explore
 
     learner, values = options_of(method)
-    model = LEARNERS[learner](fold.seed, len(fold.X))
-    model = make_pipeline(FunctionTransformer(fold.encode), model).fit(fold.X, fold.y)
+    model = make_pipeline(FunctionTransformer(fold.encode), model_of(learner, fold))
+    model.fit(fold.X, fold.y)
     sampler = AdversarialOverSampler(
         sampling_strategy=fold.totals,
         recipe=Explore(hardness=float(values.get("hardness", 1.0))),

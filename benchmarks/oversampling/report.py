@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks.oversampling import data, pictures
 from benchmarks.oversampling.cells import Plan, parted
 from benchmarks.oversampling.domains import DOMAINS
-from benchmarks.oversampling.methods import KEEPS_ROWS, code_of
+from benchmarks.oversampling.methods import CLASSIFIERS, KEEPS_ROWS, code_of
 from benchmarks.oversampling.scores import IS_BETTER_LOW, metrics_of
 from benchmarks.oversampling.significance import (
     ROPE,
@@ -17,6 +17,7 @@ from benchmarks.oversampling.significance import (
     gains_by_learner,
     mean_ranks,
     per_base,
+    share_below,
 )
 from benchmarks.tables import machine, markdown, save
 
@@ -24,17 +25,56 @@ TESTED = ("AP", "AUC", "F1", "macro F1")  # those of them that a table has
 
 
 def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
-    """A row per method: means over sets and learners, mean ranks over base sets, cost."""
+    """A row per method: means over sets and learners, also without the tree, mean ranks over base
+    sets, the share of cells (set, learner) whose AP is below nothing's, cost."""
     means = scores.groupby("method", sort=False)[[*metrics]].mean()
-    ranked = scores[scores["method"] != "committee"]  # no sampler: a classifier of its own
+    ranked = ranked_of(scores)
     for metric in tested(scores):
         means[f"rank {metric}"] = mean_ranks(per_base(ranked, metric))
+        if has_tree(scores):
+            rest = without_tree(scores).groupby("method")[metric].mean()
+            means[f"{metric} without the tree"] = rest
+    if "nothing" in means.index:
+        for head, by in (("below nothing", 0.0), (f"by more than {ROPE}", ROPE)):
+            share = share_below(ranked, "AP", "nothing", by)
+            means[head] = share.map(lambda part: f"{part:.0%}").drop("nothing")
     own = scores.groupby(["method", "set"], sort=False)[["seconds", "fell_back"]].first()
     fits = scores.groupby(["method", "set"], sort=False)["fit_seconds"].sum()
     cost = own.join(fits).groupby("method").mean()
     means["grow, s"], means["fit, s"] = cost["seconds"], cost["fit_seconds"]
     means["fell back"] = cost["fell_back"].map(lambda share: f"{share:.0%}" if share else "")
     return means
+
+
+def ranked_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Without those that fit no learner, but are classifiers of their own."""
+    return scores[~scores["method"].isin(CLASSIFIERS)]
+
+
+def has_tree(scores: pd.DataFrame) -> bool:
+    """Whether a single tree, which gains from almost anything, is among the learners."""
+    return "tree" in {*scores["learner"]}
+
+
+def without_tree(scores: pd.DataFrame) -> pd.DataFrame:
+    """The other learners' scores."""
+    return scores[scores["learner"] != "tree"]
+
+
+def gains(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Mean gain over nothing: a row per method, a column per learner and their means."""
+    each = gains_by_learner(ranked_of(scores), metric, "nothing").T
+    means = {"all": each.mean(axis=1)}
+    if has_tree(scores):
+        means["without the tree"] = each.drop(columns="tree").mean(axis=1)
+    return each.assign(**means)
+
+
+def costs(scores: pd.DataFrame) -> pd.DataFrame:
+    """CPU seconds of a fold: what comes before the learners, and each learner's."""
+    before = scores.groupby("method", sort=False)["seconds"].mean().rename("rows and teacher")
+    keys = {"index": "method", "columns": "learner", "values": "fit_seconds"}
+    return pd.concat([before, scores.pivot_table(**keys, sort=False)], axis=1).rename_axis("method")
 
 
 def tested(scores: pd.DataFrame) -> list[str]:
@@ -69,6 +109,9 @@ def tests(scores: pd.DataFrame, metric: str) -> list[str]:
     for rival in sorted({"nothing", "smote", "random_under", best} & {*table.columns}):
         note = " (the best other sampler)" if rival == best else ""
         text += [f"**{metric} against {rival}**{note}", "", markdown(against(table, rival)), ""]
+    if "nothing" in table and has_tree(scores):
+        rest = markdown(against(per_base(without_tree(scores), metric), "nothing"))
+        text += [f"**{metric} against nothing, without the tree**", "", rest, ""]
     return text
 
 
@@ -123,13 +166,17 @@ def settings_of(plan: Plan) -> str:
 
 
 def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str) -> str:
-    """Parquet, Markdown and pictures named after the table; returns the Markdown of the means."""
+    """Parquet, Markdown and pictures named after the table; returns the Markdown of the means,
+    the gains by learner and the costs."""
     out.mkdir(parents=True, exist_ok=True)
     slug = title.replace(" ", "_")
     metrics = metrics_of(plan)
     scores.round(6).to_parquet(out / f"{slug}.parquet")
     facts = facts_of(plan, [*dict.fromkeys(scores["set"])])
-    means = summary(scores, metrics)
+    shown = [markdown(summary(scores, metrics))]
+    if "nothing" in plan.methods:
+        shown += ["**AP over nothing, by learner**", markdown(gains(scores, "AP"))]
+    shown += ["**CPU seconds of a fold**", markdown(costs(scores), digits=2)]
     old = stale(scores, plan.domain)
     absent = [name for name in plan.sets if name not in facts.index]
     text = [
@@ -141,13 +188,9 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
         "",
         *([f"Left out, a method has not finished them: {', '.join(absent)}", ""] if absent else []),
         *([f"Made by other code than the present: {old.to_dict()}", ""] if len(old) else []),
-        markdown(means),
+        "\n\n".join(shown),
         "",
         *(line for metric in tested(scores) for line in tests(scores, metric)),
-        "**AP over nothing, by learner**",
-        "",
-        markdown(gains_by_learner(scores, "AP", "nothing").T) if "nothing" in plan.methods else "",
-        "",
         *knowledge(scores, plan),
         "**The sets**",
         "",
@@ -156,12 +199,12 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
     ]
     save("\n".join(text), out / f"{slug}.md")
     draw(plan, scores, facts, out, slug)
-    return markdown(means)
+    return "\n\n".join(shown)
 
 
 def draw(plan: Plan, scores: pd.DataFrame, facts: pd.DataFrame, out: Path, slug: str) -> None:
     """All pictures of a table."""
-    ranked = scores[scores["method"] != "committee"]
+    ranked = ranked_of(scores)
     names = [name for name in ranked["method"].unique() if name != "nothing"]
     ours = [name for name in names if name.startswith("advaug")]
     for metric in tested(scores):

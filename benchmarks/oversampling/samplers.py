@@ -20,7 +20,7 @@ from benchmarks.oversampling.data import kinds, take, texts
 from benchmarks.oversampling.rivals import RULES, Rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fold:
     """The training rows of a fold: as the folder has them, and encoded (an array, row by row)."""
 

@@ -1,6 +1,7 @@
 """Metrics of the cells: ranking, F1 and G-mean at .5 and at a tuned threshold, and calibration.
 
 A tuned threshold is chosen on the test probabilities of the other folds, never on the fold's own.
+A method may decide otherwise than by its probabilities at .5: F1 and G-mean are of its decisions.
 """
 
 import warnings
@@ -44,25 +45,27 @@ def g_mean(y: np.ndarray, guess: np.ndarray) -> float:
     return float(np.prod(recalls) ** (1 / len(recalls)))
 
 
-def binary(y: np.ndarray, p: np.ndarray, others: tuple[np.ndarray, np.ndarray]) -> list[float]:
+def binary(
+    y: np.ndarray, p: np.ndarray, decision: np.ndarray, others: tuple[np.ndarray, np.ndarray]
+) -> list[float]:
     """The metrics of one fold; `others` are labels and probabilities of the other folds."""
     f1_cut, g_cut = best_thresholds(*others)
-    is_rare = y == 1
+    is_rare, guess = y == 1, decision >= 0.5
     return [
         metrics.average_precision_score(y, p),
         metrics.roc_auc_score(y, p),
-        f1_of(is_rare, p >= 0.5),
+        f1_of(is_rare, guess),
         f1_of(is_rare, p >= f1_cut),
-        g_mean(y, (p >= 0.5).astype(int)),
+        g_mean(y, guess.astype(int)),
         g_mean(y, (p >= g_cut).astype(int)),
         float(np.mean((p - y) ** 2)),
-        (f1_of(is_rare, p >= 0.5) + f1_of(~is_rare, p < 0.5)) / 2,
+        (f1_of(is_rare, guess) + f1_of(~is_rare, ~guess)) / 2,
     ]
 
 
-def multiclass(y: np.ndarray, p: np.ndarray) -> list[float]:
+def multiclass(y: np.ndarray, p: np.ndarray, decision: np.ndarray) -> list[float]:
     """Macro averages over the classes that the fold holds; Brier over all of them."""
-    truth, guess = np.eye(p.shape[1])[y], p.argmax(1)
+    truth, guess = np.eye(p.shape[1])[y], decision.argmax(1)
     held = np.unique(y)
     each = [(truth[:, k].astype(int), p[:, k]) for k in held]
     return [
@@ -76,14 +79,14 @@ def multiclass(y: np.ndarray, p: np.ndarray) -> list[float]:
 
 def of_learner(plan: Plan, cell: pd.DataFrame) -> np.ndarray:
     """Metrics of one learner's folds, averaged."""
-    if plan.task != "binary":
-        pairs = [(y, p.reshape(len(y), -1)) for y, p in zip(cell["y"], cell["p"], strict=True)]
-        return np.mean([multiclass(y, p) for y, p in pairs], axis=0)
-    ys, ps = [*cell["y"]], [*cell["p"]]
+    ys, ps, decisions = [*cell["y"]], [*cell["p"]], [*cell.get("p_decision", cell["p"])]
     rows = []
-    for k, (y, p) in enumerate(zip(ys, ps, strict=True)):
+    for k, (y, p, decision) in enumerate(zip(ys, ps, decisions, strict=True)):
+        if plan.task != "binary":
+            rows.append(multiclass(y, *(q.reshape(len(y), -1) for q in (p, decision))))
+            continue
         others = tuple(np.concatenate(part[:k] + part[k + 1 :]) for part in (ys, ps))
-        rows.append(binary(y, p.astype(float), others))
+        rows.append(binary(y, p.astype(float), decision, others))
     return np.mean(rows, axis=0)
 
 

@@ -18,6 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_sample_weight
 
+from benchmarks.oversampling.learners import smallest_leaf
+from benchmarks.oversampling.samplers import Fold
 from benchmarks.oversampling.sequences import GRAMS, Blend, texts_of, tfidf, tokens_of, unit_of
 
 HASHED = 512  # columns of the boosting
@@ -42,11 +44,11 @@ def linear(make: Callable[[int], Any]) -> Callable[..., np.ndarray]:
     """A linear model on TF-IDF; a margin is passed through a sigmoid."""
 
     def probabilities(
-        seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
+        fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
     ) -> np.ndarray:
         real = [row for row in X if not isinstance(row, Blend)]
         space = tfidf(unit_of(X)).fit(texts_of(real))
-        model = make(seed).fit(mixed(X, space.transform), y, sample_weight=weights)
+        model = make(fold.seed).fit(mixed(X, space.transform), y, sample_weight=weights)
         asked = mixed(X_test, space.transform)
         if hasattr(model, "predict_proba"):
             return model.predict_proba(asked)
@@ -59,13 +61,18 @@ def linear(make: Callable[[int], Any]) -> Callable[..., np.ndarray]:
 
 
 def boosting(
-    seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
+    fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
 ) -> np.ndarray:
     """Gradient boosting on hashed counts of n-grams, each row of length 1."""
     hashed = HashingVectorizer(
         **GRAMS[unit_of(X)], n_features=HASHED, alternate_sign=False, dtype=np.float32
     )
-    model = HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=seed)
+    model = HistGradientBoostingClassifier(
+        max_iter=60,
+        early_stopping=False,
+        min_samples_leaf=smallest_leaf(min(len(X), len(fold.y))),
+        random_state=fold.seed,
+    )
     model.fit(mixed(X, hashed.transform).toarray(), y, sample_weight=weights)
     return model.predict_proba(mixed(X_test, hashed.transform).toarray())
 
@@ -96,7 +103,7 @@ def coded(rows: list[list[str]], known: dict[str, int]) -> torch.Tensor:
 
 
 def net(
-    seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
+    fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
 ) -> np.ndarray:
     """A small convolutional net on embedded tokens."""
     unit = unit_of(X)
@@ -107,7 +114,7 @@ def net(
     codes, labels = coded(rows, known), torch.from_numpy(np.asarray(y))
     weight = torch.ones(len(y)) if weights is None else torch.from_numpy(weights).float()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(fold.seed)
         model = Net(len(known) + 2, int(y.max()) + 1)
         train(model, codes, labels, weight)
     asked = coded([tokens_of(row, unit) for row in X_test], known)
@@ -138,8 +145,8 @@ LEARNERS = {
 
 
 def probabilities(
-    learner: str, seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
+    learner: str, fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
 ) -> np.ndarray:
     """Train and ask: (test rows, classes). `weighs` balances the classes by weights."""
     weights = compute_sample_weight("balanced", y) if weighs else None
-    return LEARNERS[learner](seed, X, y, X_test, weights)
+    return LEARNERS[learner](fold, X, y, X_test, weights)

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
+from benchmarks.oversampling.samplers import Fold
 from benchmarks.oversampling.signals import lengths_of
 
 MOST_POINTS = 100  # that warping looks at: longer rows are shortened
@@ -159,8 +160,8 @@ LEARNERS = {"1-nn dtw": nearest_neighbour, "convolutions": convolutions, "forest
 
 
 def probabilities(
-    learner: str, seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
+    learner: str, fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
 ) -> np.ndarray:
     """Train and ask: (test rows, classes). `weighs` balances the classes by weights (not 1-NN)."""
     weights = compute_sample_weight("balanced", y) if weighs else None
-    return LEARNERS[learner](seed, X, y, X_test, weights)
+    return LEARNERS[learner](fold.seed, X, y, X_test, weights)

@@ -22,6 +22,14 @@ def gains_by_learner(scores: pd.DataFrame, metric: str, rival: str) -> pd.DataFr
     return cells.sub(cells[rival], axis=0).groupby("learner", sort=False).mean()
 
 
+def share_below(scores: pd.DataFrame, metric: str, rival: str, by: float) -> pd.Series:
+    """Of each method's cells (set, learner), the share that is below a rival's by more than so."""
+    keys = ["set", "learner"]
+    cells = scores.pivot_table(index=keys, columns="method", values=metric, sort=False)
+    gains = cells.sub(cells[rival], axis=0).dropna(subset=[rival])
+    return (gains < -by).where(gains.notna()).mean()
+
+
 def gains_by_knowledge(scores: pd.DataFrame, metric: str, rival: str) -> pd.DataFrame:
     """Mean gain over a rival by the AUC that the committee reaches on a set as a classifier: a row
     per method, a column per range, headed by how many sets lie in it."""

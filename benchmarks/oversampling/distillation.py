@@ -1,0 +1,141 @@
+"""Learners that are taught by a teacher's probabilities, and the controls beside them.
+
+The teacher is fitted and new rows are made once for a fold; all students learn from them. A
+student decides for the class that is most probable if all classes were equally frequent.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import has_fit_parameter
+
+from benchmarks.oversampling.learners import model_of
+from benchmarks.oversampling.samplers import Fold
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Probabilities of the test rows, and those whose largest names the class decided for."""
+
+    p: np.ndarray
+    decision: np.ndarray
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What students learn from.
+
+    `soft` holds encoded rows, real ones first. Seconds are of the CPU.
+    """
+
+    teacher: Any
+    soft: Any
+    seed: int
+    teacher_seconds: float
+    row_seconds: float
+
+
+@lru_cache(maxsize=1)
+def lesson_of(fold: Fold) -> Lesson:
+    """Fit the library's teacher, and make its rows, as `DistilledClassifier` does."""
+    from advaug import CommitteeClassifier
+    from advaug.estimators.committee_classifier import checked_data, fit_teacher_dataset
+    from advaug.robust.soft_labels import soft_rows
+
+    start = time.process_time()
+    teacher = CommitteeClassifier(random_state=fold.seed)
+    data = checked_data(teacher, fold.X, fold.y)
+    dataset = fit_teacher_dataset(data, "auto", "auto")
+    teacher.fit_encoded(data, dataset)
+    fitted = time.process_time()
+    soft = soft_rows(data, dataset, teacher.held_out_probability_, teacher.predict_proba)
+    soft = replace(soft, rows=fold.encode(soft.rows))
+    return Lesson(teacher, soft, data.seed, fitted - start, time.process_time() - fitted)
+
+
+def softened(lesson: Lesson, model: Any, fold: Fold) -> Any:
+    """Real rows only, their labels half softened."""
+    soft, n = lesson.soft, len(fold.y)
+    few = replace(
+        soft, rows=soft.rows[:n], probability=soft.probability[:n], parents=soft.parents[:n]
+    )
+    return few.fit(model, np.random.RandomState(lesson.seed), balances=True)
+
+
+def distilled(lesson: Lesson, model: Any, fold: Fold) -> Any:
+    """Each row once for each label, with the probabilities as weights where the learner has any."""
+    return lesson.soft.fit(model, np.random.RandomState(lesson.seed), balances=True)
+
+
+def distilled_without_weights(lesson: Lesson, model: Any, fold: Fold) -> Any:
+    """Each row with one label, in proportion to the probabilities around it: what a sampler can."""
+    from advaug.robust.soft_labels import Student
+
+    soft, random = lesson.soft, np.random.RandomState(lesson.seed)
+    copies = soft.copies(random, is_weighted=False, balances=False)
+    model.fit(soft.rows[copies.place], copies.label)
+    return Student(model, soft.classes, None, len(copies.place))
+
+
+def hard(lesson: Lesson, model: Any, fold: Fold) -> Any:
+    """The rows of `distilled` as heavy as there, but real rows with their own labels and new ones
+    with the teacher's most probable class, classes equally frequent."""
+    from advaug.robust.soft_labels import Student
+    from advaug.sampling.distillation import balanced
+
+    soft, random = lesson.soft, np.random.RandomState(lesson.seed)
+    label = balanced(soft.probability, soft.share).argmax(1)
+    label[: len(fold.y)] = fold.y
+    weight = (soft.probability / soft.share).sum(1)
+    order = random.permutation(len(label))
+    takes_weights = has_fit_parameter(model, "sample_weight")
+    weights = {"sample_weight": (weight / weight.mean())[order]} if takes_weights else {}
+    model.fit(soft.rows[order], label[order], **weights)
+    return Student(model, soft.classes, soft.share, len(label))
+
+
+STUDENTS: dict[str, Callable[[Lesson, Any, Fold], Any]] = {
+    "softened": softened,
+    "distilled": distilled,
+    "distilled:copies": distilled_without_weights,
+    "hard": hard,
+}
+TAUGHT = (*STUDENTS, "teacher", "gated")
+
+
+def taught(method: str, fold: Fold, X_test: Any) -> tuple[Callable[[str], Answer], float]:
+    """From a learner to its answer; and what teacher and rows cost, as if the method were alone."""
+    if method == "gated":
+        return partial(gated, fold=fold, X_test=X_test), 0.0
+    lesson = lesson_of(fold)
+    makes_rows = method not in ("teacher", "softened")
+    seconds = lesson.teacher_seconds + makes_rows * lesson.row_seconds
+
+    def answer(learner: str) -> Answer:
+        from advaug.sampling.distillation import balanced
+
+        if method == "teacher":
+            p = lesson.teacher.predict_proba(X_test)
+        else:
+            student = STUDENTS[method](lesson, model_of(learner, fold), fold)
+            p = student.probability(fold.encode(X_test))
+        return Answer(p, balanced(p, lesson.soft.share))
+
+    return answer, seconds
+
+
+def gated(learner: str, fold: Fold, X_test: Any) -> Answer:
+    """The library's choice for each learner: nothing, softened, distilled or over-sampled."""
+    from advaug import AugmentedClassifier
+
+    model = make_pipeline(FunctionTransformer(fold.encode), model_of(learner, fold))
+    chosen = AugmentedClassifier(model, sampler="auto", random_state=fold.seed)
+    chosen.fit(fold.X, fold.y)
+    decided = chosen.predict(X_test)[:, None] == chosen.classes_
+    return Answer(chosen.predict_proba(X_test), decided.astype(float))
