@@ -219,7 +219,7 @@ class Distill(Recipe, Parameters):
 
     The teacher is `CommitteeClassifier`. Of all rows of a class the copies with its label stand
     where the class is: a row of which the teacher is not sure is copied with several labels. Let
-    all classes grow, for instance by `grow(3)`. Where `fit` takes weights,
+    all classes grow, and much: `grow(12)`. Where `fit` takes weights,
     `advaug.robust.DistilledClassifier` does more with fewer rows.
 
     Parameters
@@ -235,7 +235,7 @@ class Distill(Recipe, Parameters):
     simple models for tabular data via augmented distillation. NeurIPS 2020.
     """
 
-    n_copies: float = 4.0
+    n_copies: float = 2.0
     rows: Recipe | None = None
     norm: float = 2.0
     attack: Attack | None = None

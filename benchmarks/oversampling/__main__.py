@@ -22,7 +22,7 @@ METHODS = {
     "grow": f"nothing,random,jitter,smote,polynom_star,mixup,{OURS}",
     "multiclass": "nothing,class_weights,random,jitter,smote,polynom_star,committee,advaug:auto",
     "distill": "nothing,class_weights,copies,smote,advaug:auto,softened,distilled,distilled:copies,"
-    "advaug:distill@grow3,gated,hard,committee,teacher",
+    "advaug:distill@grow12,gated,hard,committee,teacher",
     "curves": "nothing,copies,random,jitter,smote,mixup,advaug:auto,distilled,gated",
     "undersample": "nothing,random_under,tomek,enn,near_miss,instance_hardness,committee,"
     "advaug_under:noisy,advaug_under:redundant,advaug_under:both",

@@ -132,7 +132,7 @@ def taught(method: str, fold: Fold, X_test: Any) -> tuple[Callable[[str], Answer
 
 def gated(learner: str, fold: Fold, X_test: Any) -> Answer:
     """The library's choice for each learner: nothing, softened, distilled or over-sampled."""
-    from advaug import AugmentedClassifier
+    from advaug.robust import AugmentedClassifier
 
     model = make_pipeline(FunctionTransformer(fold.encode), model_of(learner, fold))
     chosen = AugmentedClassifier(model, sampler="auto", random_state=fold.seed)
