@@ -45,6 +45,11 @@ class CheckedData(NamedTuple):
     seed: int
     coding: Coding
 
+    @property
+    def class_share(self) -> np.ndarray[Any, Any]:
+        """The share of each class among the rows."""
+        return np.bincount(self.codes, minlength=len(self.classes)) / len(self.codes)
+
 
 class ResamplerMixin(SharesModels):
     """An imbalanced-learn sampler of every container that an adapter accepts."""

@@ -39,16 +39,11 @@ from advaug.robust.nets import (
     query_net,
     train_net,
 )
-from advaug.robust.soft_labels import SoftRows
-from advaug.sampling.class_generator import GenerationConfig
-from advaug.sampling.distillation import balanced, candidate_rows
+from advaug.robust.soft_labels import SoftRowMaker, SoftRows
+from advaug.sampling.distillation import balanced
 from advaug.sampling.encoded_dataset import EncodedDataset
-from advaug.sampling.provenance import RowWriter
 
-ROWS_PER_ROW = 20  # New rows for each row of X ...
-MAX_NEW_ROWS = 20_000  # ... up to so many, or one for each row of X.
 CV = 4  # Folds in which a teacher of the user's own predicts the rows of X.
-BATCH_SIZE = 4096
 
 
 def is_net(self: Any) -> bool:
@@ -217,10 +212,11 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         training = choose_training(self.training)
         data = checked_data(self, X, y)
         self.adapter_, self.classes_ = data.coding, data.classes
-        self.class_share_ = np.bincount(data.codes) / len(data.codes)
+        self.class_share_ = data.class_share
         dataset = fit_teacher_dataset(data, "auto", self.device)
         held_out = self._fit_teacher(data, dataset)
-        soft = self._soft_rows(data, dataset, held_out)
+        maker = SoftRowMaker(self.n_new_rows, self.softening, self.constraints)
+        soft = maker.make(data, dataset, held_out, self._query)
         if is_net(self):
             self._fit_net(data, soft, training)
         else:
@@ -273,31 +269,6 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             teacher: CommitteeClassifier = self.teacher_
             return teacher.encoded_probability(self.adapter_.encode(rows))
         return np.asarray(self.teacher_.predict_proba(rows))
-
-    # ---------------------------------------------------------------- rows
-
-    def _soft_rows(self, data: CheckedData, dataset: EncodedDataset, held_out: Array) -> SoftRows:
-        """The rows with softened labels, and new ones with the teacher's probabilities."""
-        constraints = data.coding.constraints(self.constraints, data.rows)
-        writer = RowWriter(data.rows, data.coding, dataset, constraints)
-        n, count = len(data.codes), self.n_new_rows
-        if is_auto(count):
-            count = max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
-        recipe = data.coding.defaults().candidates()
-        config = GenerationConfig(
-            attack=recipe.attack,
-            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
-        )
-        batches = [*candidate_rows(writer, recipe, config, int(count), BATCH_SIZE)]
-        softened = self.softening * held_out
-        softened[np.arange(n), data.codes] += 1 - self.softening
-        return SoftRows(
-            rows=containers.join(data.rows, batches, int(count)),
-            probability=np.concatenate([softened, *(self._query(rows) for rows, _ in batches)]),
-            parents=np.concatenate([np.arange(n), *(parents for _, parents in batches)]),
-            classes=data.classes,
-            share=self.class_share_,
-        )
 
     # ---------------------------------------------------------------- the student
 

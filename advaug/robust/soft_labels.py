@@ -1,7 +1,8 @@
 """Rows with a teacher's probabilities as labels, and students that are fitted on them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -9,14 +10,24 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
+from advaug.estimators.choices import is_auto
+from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
+from advaug.sampling.class_generator import GenerationConfig
 from advaug.sampling.distillation import (
     LabelledCopies,
     balanced,
+    candidate_rows,
     label_weights,
     one_label_each,
     weighted_copies,
 )
+from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.provenance import RowWriter
+
+ROWS_PER_ROW = 20  # New rows for each row of X ...
+MAX_NEW_ROWS = 20_000  # ... up to so many, or one for each row of X.
+BATCH_SIZE = 4096
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,55 @@ class SoftRows:
         X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **params)
         return Student(fitted, self.classes, self.share if balances else None, len(y))
+
+
+@dataclass(frozen=True)
+class SoftRowMaker:
+    """Softens the labels of real rows, and makes new rows near them, whose labels a teacher says.
+
+    Parameters
+    ----------
+    n_new_rows : "auto" or int
+    softening : float
+        The teacher's part of a real row's label.
+    constraints : `Constraints`, rule or list of rules, optional
+    """
+
+    n_new_rows: Literal["auto"] | int = "auto"
+    softening: float = 0.5
+    constraints: Any = None
+
+    def make(
+        self,
+        data: CheckedData,
+        dataset: EncodedDataset,
+        held_out: Float[Array, "rows classes"],
+        query: Callable[[Any], Array],
+    ) -> SoftRows:
+        """Soft rows.
+
+        `held_out` are probabilities of the real rows, and `query` returns those of new ones.
+        """
+        constraints = data.coding.constraints(self.constraints, data.rows)
+        writer = RowWriter(data.rows, data.coding, dataset, constraints)
+        n, count = len(data.codes), self.n_new_rows
+        if is_auto(count):
+            count = max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
+        recipe = data.coding.defaults().candidates()
+        config = GenerationConfig(
+            attack=recipe.attack,
+            repair=lambda x, parent, at: constraints.repair(x, parent, dataset.rows[at]),
+        )
+        batches = [*candidate_rows(writer, recipe, config, int(count), BATCH_SIZE)]
+        softened = self.softening * held_out
+        softened[np.arange(n), data.codes] += 1 - self.softening
+        return SoftRows(
+            rows=containers.join(data.rows, batches, int(count)),
+            probability=np.concatenate([softened, *(query(rows) for rows, _ in batches)]),
+            parents=np.concatenate([np.arange(n), *(parents for _, parents in batches)]),
+            classes=data.classes,
+            share=data.class_share,
+        )
 
 
 @dataclass(frozen=True)
