@@ -302,7 +302,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             probability = np.asarray(query_net(self, X).double().softmax(1).numpy())
             is_balanced = self.class_weight is not None
             return balanced(probability, 1 / self.class_share_) if is_balanced else probability
-        return self.student_.probability(check_rows(self, containers.owned(X), reset=False))
+        return self.student_.predict_proba(check_rows(self, containers.owned(X), reset=False))
 
     def predict(self, X: Any) -> Array:
         """The class of each row: see `class_weight`."""

@@ -70,7 +70,7 @@ class SoftRows:
             params[parameter] = copies.weight
         X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **params)
-        return Student(fitted, self.classes, self.share if balances else None, len(y))
+        return Student(fitted, self.classes, self.share, balances, len(y))
 
 
 @dataclass(frozen=True)
@@ -130,23 +130,31 @@ class Student:
     ----------
     estimator : classifier
     classes : ndarray (classes,)
-    share : ndarray (classes,) or None
-        The real shares, where it was fitted on classes of equal weight.
+    share : ndarray (classes,)
+        The real shares.
+    is_balanced : bool
+        Whether it was fitted on classes of equal weight.
     n_rows : int
         How many rows it was fitted on.
     """
 
     estimator: Any
     classes: Array
-    share: Array | None
+    share: Array
+    is_balanced: bool
     n_rows: int
 
-    def probability(self, X: Any) -> Float[Array, "rows classes"]:
+    def predict_proba(self, X: Any) -> Float[Array, "rows classes"]:
         """Probabilities for the real shares, a column for each class."""
         answer = self.estimator.predict_proba(X)
         probability = np.zeros((len(answer), len(self.classes)))
         probability[:, np.searchsorted(self.classes, self.estimator.classes_)] = answer
-        return probability if self.share is None else balanced(probability, 1 / self.share)
+        return balanced(probability, 1 / self.share) if self.is_balanced else probability
+
+    def predict(self, X: Any) -> Array:
+        """The class of each row that is most probable if all were equally frequent."""
+        most_probable = balanced(self.predict_proba(X), self.share).argmax(1)
+        return np.asarray(self.classes[most_probable])
 
 
 def weight_parameter(estimator: Any) -> str | None:
