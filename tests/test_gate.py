@@ -109,10 +109,21 @@ def test_an_option_must_gain_more_than_a_standard_error(monkeypatch, score, erro
     assert chosen(augmented(GaussianNB()).fit(X, y)) == best
 
 
+def few(rows):
+    """So many rows of class 1."""
+    X, y = problem(60, class_sep=2)
+    dropped = np.flatnonzero(y)[rows:]
+    return np.delete(X, dropped, 0), np.delete(y, dropped)
+
+
+def test_six_rows_of_a_class_are_enough_to_choose():
+    report = augmented(GaussianNB()).fit(*few(6)).report_
+    assert report["score"].notna().all()
+
+
 def test_of_few_rows_nothing_is_chosen_and_the_class_is_named():
-    X, y = problem(60)
-    X, y = np.delete(X, np.flatnonzero(y)[7:], 0), np.delete(y, np.flatnonzero(y)[7:])
-    with pytest.warns(UserWarning, match=r"too few rows .* in class .*1.*, at least 8"):
+    X, y = few(5)
+    with pytest.warns(UserWarning, match=r"too few rows .* in class .*1.*, at least 6"):
         model = augmented(GaussianNB()).fit(X, y)
     assert chosen(model) == "nothing"
 

@@ -91,7 +91,7 @@ class AugmentedClassifier(WrappedClassifier):
     The gate takes the option of the highest gain among those whose gain is above one standard
     error, and nothing if there is none. It fits the classifier four times for each option, and one
     teacher for all of them (for sequences five). It chooses nothing without a trial if a class has
-    fewer than 8 rows, of which it warns, or if the teacher has learnt nothing (`teacher_score_`
+    fewer than 6 rows, of which it warns, or if the teacher has learnt nothing (`teacher_score_`
     below .6). Scores are then NaN.
 
     `predict_proba` returns probabilities for the class shares of y, whatever the gate chose. If it

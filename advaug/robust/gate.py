@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score, get_scorer, make_scorer
 
 from advaug import containers
 from advaug.estimators.committee_classifier import CV, CommitteeClassifier, fit_teacher_dataset
-from advaug.estimators.over_sampler import AdversarialOverSampler
+from advaug.estimators.over_sampler import MIN_ROWS, AdversarialOverSampler
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import MIN_AUC
 from advaug.models.protocol import Array
@@ -25,7 +25,6 @@ from advaug.robust.soft_labels import SoftRowMaker, Student
 from advaug.sampling.encoded_dataset import EncodedDataset
 
 OPTIONS = ("nothing", "softened", "distilled", "over-sampled")
-MIN_ROWS = 8  # Of each class: with fewer, no option can be scored.
 N_RESAMPLES = 50  # For the standard error of a gain.
 
 Scorer = Callable[[Any, Any, Array], float]
@@ -205,7 +204,10 @@ def held_out_answers(estimator: Any, lesson: Lesson) -> list[HeldOutAnswers]:
         inner, rows = lesson.without_fold(one), np.flatnonzero(fold == one)
         X = containers.take(data.rows, rows)
         for option, answer in zip(OPTIONS, answers, strict=True):
-            fitted, _ = inner.fit(estimator, option)
+            with warnings.catch_warnings():
+                # That the class has few rows is said where all of them are over-sampled.
+                warnings.filterwarnings("ignore", "too few rows to learn from", UserWarning)
+                fitted, _ = inner.fit(estimator, option)
             answer.probability[rows] = fitted.predict_proba(X)
             answer.label[rows] = fitted.predict(X)
     return answers
