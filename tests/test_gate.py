@@ -194,6 +194,14 @@ def test_a_standard_error_is_that_of_the_gain():
     assert 0 < 4 * error[1] < error[2] < 0.1
 
 
+def test_a_scorer_that_asks_about_other_rows_is_refused():
+    X, y = problem()
+    data = checked_data(augmented(TREE), X, y)
+    answer = gate.HeldOutAnswers(data.classes, np.full((200, 2), 0.5), y)
+    with pytest.raises(ValueError, match="about the rows that it is given"):
+        gate.scores([answer], data, lambda classifier, rows, labels: classifier.predict(rows[:3]))
+
+
 def test_by_default_the_rarer_class_is_the_one_that_is_found():
     X, y = problem()
     rare, labels = y == 1, np.array(["common", "a rare one"])[y]

@@ -138,11 +138,17 @@ class HeldOutAnswers(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> Array:
         """The probabilities of the rows."""
-        return self.probability
+        return self._of(X, self.probability)
 
     def predict(self, X: Any) -> Array:
         """The classes of the rows."""
-        return self.label
+        return self._of(X, self.label)
+
+    def _of(self, X: Any, answers: Array) -> Array:
+        """The answers; ValueError if X cannot be the rows that were asked about."""
+        if containers.count(X) != len(answers):
+            raise ValueError("scoring may ask the estimator about the rows that it is given, alone")
+        return answers
 
     def take(self, rows: Array) -> Self:
         """The answers for some of the rows."""
