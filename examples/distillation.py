@@ -48,7 +48,7 @@ def main() -> None:
             temperature=heat,
             n_new_rows=0,
             softening=1,
-            class_weight=None,
+            balance=0,
             random_state=0,
         )
         models[f"its student at {heat}"] = student.fit(X_train, y_train)

@@ -156,7 +156,7 @@ P = np.array([[0.9, 0.1], [0.5, 0.5], [0.999, 0.001], [0.8, 0.2]])
 def test_classes_of_equal_weight_have_equal_weight():
     weight = label_weights(P, P.mean(0))
     assert_allclose(weight.sum(0), [2, 2])
-    assert_allclose(label_weights(P, None), P)
+    assert_allclose(label_weights(P, np.ones(2)), P)
 
 
 def test_each_likely_label_of_a_row_is_a_copy_with_its_weight():
@@ -212,10 +212,14 @@ def table():
     return frame, y
 
 
-def test_the_student_sees_classes_of_equal_weight_in_rows_like_the_real_ones(seen):
+def test_the_student_sees_classes_of_the_weights_that_are_asked_for_in_rows_like_the_real_ones(
+    seen,
+):
     X, y = table()
-    DistilledClassifier(Witness(), n_new_rows=900, random_state=0).fit(X, y)
-    ((rows, labels, weight),) = seen
+    for balance in (1, 0):
+        DistilledClassifier(Witness(), n_new_rows=900, balance=balance, random_state=0).fit(X, y)
+    (rows, labels, weight), (_, own_labels, own_weight) = seen
+    assert_allclose(np.average(own_labels, weights=own_weight), y.mean(), atol=0.05)
     assert (rows.dtypes == X.dtypes).all()
     assert set(rows["kind"]) == {"u", "v"}
     assert set(rows["a"].round(5)) <= set(X["a"].round(5))  # Real rows have each cell.
@@ -246,20 +250,18 @@ def test_with_0_new_rows_only_the_labels_are_softened(seen):
 def test_softened_labels_of_noise_do_not_repeat_it(seen):
     random = np.random.default_rng(0)
     X, y = random.normal(size=(200, 3)), random.integers(2, size=200)
-    DistilledClassifier(
-        Witness(), n_new_rows=0, softening=1, class_weight=None, random_state=0
-    ).fit(X, y)
+    DistilledClassifier(Witness(), n_new_rows=0, softening=1, balance=0, random_state=0).fit(X, y)
     ((rows, labels, weight),) = seen
     own = dict(zip(X[:, 0], y, strict=True))
     is_own = np.array([own[value] for value in rows[:, 0]]) == labels
     assert abs(weight[is_own].sum() / weight.sum() - 0.5) < 0.1
 
 
-def test_probabilities_are_for_the_real_shares_and_the_decision_for_equal_ones(seen):
+def test_probabilities_are_for_the_real_shares_and_the_decision_for_others(seen):
     X, y = problem()
     student = DistilledClassifier(Witness(), random_state=0).fit(X, y)
     assert_allclose(student.predict_proba(X[:1]), [[1 - y.mean(), y.mean()]], atol=0.05)
-    plain = DistilledClassifier(LogisticRegression(), class_weight=None, random_state=0).fit(X, y)
+    plain = DistilledClassifier(LogisticRegression(), balance=0, random_state=0).fit(X, y)
     assert_array_equal(plain.predict(X), plain.predict_proba(X).argmax(1))
     even = DistilledClassifier(LogisticRegression(), random_state=0).fit(X, y)
     assert even.predict(X).mean() > plain.predict(X).mean()

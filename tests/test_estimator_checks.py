@@ -49,6 +49,7 @@ DEFENCES = [
     ),
     AdversarialRegressor(training=SHORT, random_state=0),
     AugmentedClassifier(LogisticRegression(), random_state=0),
+    AugmentedClassifier(LogisticRegression(), sampler="auto", random_state=0),
     DistilledClassifier("net", LogisticRegression(), training=SHORT, random_state=0),
     DistilledClassifier(LogisticRegression(), random_state=0),
     DETECTOR,

@@ -209,7 +209,7 @@ class CrossEntropyStep(Attack):
 
 
 # Only the rows themselves, with the teacher's answers in place of the labels.
-PAPERNOT = {"n_new_rows": 0, "softening": 1, "class_weight": None, "training": QUICK}
+PAPERNOT = {"n_new_rows": 0, "softening": 1, "balance": 0, "training": QUICK}
 
 
 @pytest.mark.filterwarnings("ignore:.* rows were not moved")
@@ -240,7 +240,7 @@ def test_at_temperature_1_the_student_learns_the_teachers_probabilities():
         FrozenEstimator(teacher),
         n_new_rows=0,
         softening=1,
-        class_weight=None,
+        balance=0,
         module=nn.Linear(5, 2),
         training=Training(epochs=400, learning_rate=0.05, batch_size=300, weight_decay=0),
         random_state=0,

@@ -74,8 +74,8 @@ def objects(column: Series) -> np.ndarray[Any, Any]:
         pd.factorize(values)
     except TypeError as error:
         raise TypeError(
-            f"column {column.name!r} holds values that cannot be compared ({error}): "
-            "make them text or numbers, or drop the column"
+            f"column {column.name!r} holds values that cannot be compared ({error}): a cell of the "
+            "argument must be a text string, number or date, so drop the column or make it one"
         ) from error
     return values
 

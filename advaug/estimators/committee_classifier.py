@@ -229,7 +229,7 @@ def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     classes, codes = np.unique(target, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
-    coding = learnt_coding(estimator.adapter, rows)
+    coding = learnt_coding(estimator._adapter, rows)
     return CheckedData(X, y, rows, classes, codes, new_seed(estimator.random_state), coding)
 
 

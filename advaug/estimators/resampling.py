@@ -1,6 +1,6 @@
 """What the over- and the under-sampler share: checked rows and labels, counts, the coding."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -44,6 +44,16 @@ class CheckedData(NamedTuple):
     codes: np.ndarray[Any, Any]
     seed: int
     coding: Coding
+
+    @property
+    def class_share(self) -> np.ndarray[Any, Any]:
+        """The share of each class among the rows."""
+        return np.bincount(self.codes, minlength=len(self.classes)) / len(self.codes)
+
+    def take(self, rows: np.ndarray[Any, Any]) -> Self:
+        """Some of the rows."""
+        X, y, read = (containers.take(part, rows) for part in (self.X, self.y, self.rows))
+        return self._replace(X=X, y=y, rows=read, codes=self.codes[rows])
 
 
 class ResamplerMixin(SharesModels):

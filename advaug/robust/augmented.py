@@ -1,12 +1,13 @@
-"""Any classifier refitted on its own adversarial rows, in rounds."""
+"""Any classifier fitted on more rows: adversarial ones in rounds, or those a gate chooses."""
 
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -16,54 +17,106 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 
 from advaug import containers
+from advaug.estimators.choices import is_auto
+from advaug.estimators.committee_classifier import checked_data
+from advaug.estimators.validation import refuse_classes
 from advaug.models.protocol import Array
+from advaug.robust.gate import choose
 from advaug.robust.nets import RandomState
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.wrapped import WrappedClassifier, estimator_has
 
+N_ROUNDS = 2
+
+
+def has_decision(self: Any) -> bool:
+    """Whether there is a decision function; the options of the gate have none in common."""
+    return not is_auto(self.sampler) and bool(estimator_has("decision_function")(self))
+
 
 class AugmentedClassifier(WrappedClassifier):
-    """A classifier that is fitted, attacked, and refitted with the adversarial rows, in rounds.
+    """A classifier that is fitted on more rows than it was given, where that helps.
 
-    The rows of all rounds are kept: otherwise a round could undo what the rounds before achieved.
+    With `sampler="auto"` a gate scores four options for your classifier on held-out rows, and takes
+    the best one, or none: it is fitted as it is ("nothing"), on softened labels ("softened"), on
+    new rows with soft labels as well ("distilled", see `DistilledClassifier`), or on the rows of
+    `AdversarialOverSampler` ("over-sampled").
+
+    With another sampler, or None, it is fitted, attacked, and refitted with the adversarial rows,
+    in rounds. The rows of all rounds are kept: otherwise a round could undo what the rounds before
+    achieved.
 
     Parameters
     ----------
     estimator : classifier
-        A clone of it is fitted `n_rounds` + 1 times.
-    sampler : sampler, transformer or None, default=None
-        It makes the rows. It has `fit_resample` (`AdversarialOverSampler`, with
-        `sampling_strategy=grow(2)` for rows of every class), or `fit` and `transform` of X and y
-        (`AdversarialTransformer`), whose rows keep their labels. Its `surrogate`, if it has one, is
-        set to the fitted classifier. None moves every row against its label by .3 units of the
-        adapter, by "pgd", or by "square" if the classifier has no gradient.
+        Clones of it are fitted. With `sampler="auto"` it needs `predict_proba`.
+    sampler : "auto", sampler, transformer or None, default=None
+        "auto" chooses by a held-out score whether rows are added. Otherwise it makes the rows. It
+        has `fit_resample` (`AdversarialOverSampler`, with `sampling_strategy=grow(2)` for rows of
+        every class), or `fit` and `transform` of X and y (`AdversarialTransformer`), whose rows
+        keep their labels. Its `surrogate`, if it has one, is set to the fitted classifier. None
+        moves every row against its label by .3 units of the adapter, by "pgd", or by "square" if
+        the classifier has no gradient.
     n_rounds : int >= 1, default=2
-        How many times the classifier is attacked and refitted.
+        How many times the classifier is attacked and refitted. It has no effect with
+        `sampler="auto"`.
+    scoring : str, callable or None, default=None
+        By what `sampler="auto"` chooses: the name of a scikit-learn scorer, or a callable
+        (estimator, X, y) -> float, which may ask the estimator for `predict` and `predict_proba` of
+        this X alone. None is average precision of the rarer of two classes, or "roc_auc_ovr" of
+        more.
     random_state : int, RandomState or None, default=None
-        Seeds the sampler, if it takes one.
+        Seeds the sampler, if it takes one, or the gate.
 
     Attributes
     ----------
     estimator_ : classifier
-        The classifier of the last round.
+        The classifier of the last round; with `sampler="auto"` that of the chosen option. Unless
+        this is "nothing", it is a `Student`, and `estimator_.estimator` is the fitted clone.
     classes_ : ndarray (classes,)
         The class labels.
     n_rows_ : list of int
-        How many rows each round was fitted on.
+        How many rows each round, or the chosen option, was fitted on.
+    report_ : DataFrame
+        With `sampler="auto"` a line for each option. option; score: of rows that no model had seen;
+        gain: over nothing; standard_error: of the gain, by 50 bootstraps of the held-out
+        predictions; chosen.
+    teacher_score_ : float
+        With `sampler="auto"`: see `DistilledClassifier`.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
     Notes
     -----
-    Measure the gain (`robustness_table`): it depends on the classifier, and may be a loss.
-    `python -m benchmarks.defences --parts augmented` measures it for four of them on five tables.
+    The gate takes the option of the highest gain among those whose gain is above one standard
+    error, and nothing if there is none. It fits the classifier four times for each option, and one
+    teacher for all of them (for sequences five). It chooses nothing without a trial if a class has
+    fewer than 6 rows, of which it warns, or if the teacher has learnt nothing (`teacher_score_`
+    below .6). Scores are then NaN.
+
+    `predict_proba` returns probabilities for the class shares of y, whatever the gate chose. If it
+    chose "nothing", `predict` is the classifier's own. Otherwise `predict` returns the class that
+    is most probable if all classes were equally frequent, so that it finds more rows of a rare
+    class, and differs from the most probable class. If you need the latter, take the largest
+    `predict_proba`; if errors have costs, take a threshold on it (`FixedThresholdClassifier`). A
+    scorer of `predict`, such as "f1_macro", scores the options by these decisions.
+
+    The options are scored on the same rows by which the best one is chosen, so that its score in
+    `report_` is a little optimistic: measure the gain by an outer cross-validation.
+
+    Measure the gain of rounds as well (`robustness_table`): it depends on the classifier, and may
+    be a loss. `python -m benchmarks.defences --parts augmented` measures it for four of them on
+    five tables.
 
     `sample_weight`, or anything else that `fit` is given with a value for each row, is passed to
-    the estimator; an adversarial row has the value of its parent.
+    the estimator; an adversarial row has the value of its parent. `sampler="auto"` takes none.
 
     References
     ----------
     Kantchelian, Tygar, Joseph. Evasion and hardening of tree ensemble classifiers. ICML 2016.
+    Breiman, Friedman, Olshen, Stone. Classification and regression trees. 1984 (one standard
+    error). arXiv 2605.18654 and 2605.10315 (soft labels and new rows hurt some classifiers, hence
+    a gate on a held-out score).
 
     Examples
     --------
@@ -71,17 +124,30 @@ class AugmentedClassifier(WrappedClassifier):
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.svm import SVC
+    >>> from sklearn.tree import DecisionTreeClassifier
     >>> from advaug.robust import AugmentedClassifier
     >>> X, y = make_classification(200, random_state=0)
     >>> model = make_pipeline(StandardScaler(), AugmentedClassifier(SVC(), random_state=0))
     >>> model.fit(X, y)[-1].n_rows_
     [200, 400, 600]
+
+    >>> X, y = make_classification(400, n_informative=4, weights=[0.8], random_state=0)
+    >>> tree = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
+    >>> gate = AugmentedClassifier(tree, sampler="auto", random_state=0).fit(X, y)
+    >>> gate.report_["option"][gate.report_["chosen"]].item()
+    'distilled'
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "sampler": [HasMethods("fit_resample"), HasMethods(["fit", "transform"]), None],
+        "sampler": [
+            StrOptions({"auto"}),
+            HasMethods("fit_resample"),
+            HasMethods(["fit", "transform"]),
+            None,
+        ],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "random_state": ["random_state"],
     }
 
@@ -90,12 +156,14 @@ class AugmentedClassifier(WrappedClassifier):
         estimator: Any,
         sampler: Any = None,
         *,
-        n_rounds: int = 2,
+        n_rounds: int = N_ROUNDS,
+        scoring: Any = None,
         random_state: RandomState = None,
     ) -> None:
         self.estimator = estimator
         self.sampler = sampler
         self.n_rounds = n_rounds
+        self.scoring = scoring
         self.random_state = random_state
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -104,7 +172,7 @@ class AugmentedClassifier(WrappedClassifier):
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
     def fit(self, X: Any, y: Any, **params: Any) -> Self:
-        """Fit, then in each round attack and fit again.
+        """Fit, then in each round attack and fit again; or choose an option and fit by it.
 
         Parameters
         ----------
@@ -112,7 +180,15 @@ class AugmentedClassifier(WrappedClassifier):
         y : labels (n,)
         **params : dict
             `sample_weight` and others, with a value for each row.
+
+        Raises
+        ------
+        ValueError
+            If y has one class, or a parameter has no effect.
         """
+        self._refuse_parameters_without_effect(params)
+        if is_auto(self.sampler):
+            return self._fit_gate(X, y)
         X, y = self._check(X, y)
         if _routing_enabled():
             params = process_routing(self, "fit", **params).estimator.fit
@@ -127,6 +203,37 @@ class AugmentedClassifier(WrappedClassifier):
             parents = np.concatenate([parents, parent])
             self.estimator_ = self._fit_clone(rows, labels, parents, params)
             self.n_rows_.append(len(labels))
+        return self
+
+    def _refuse_parameters_without_effect(self, params: dict[str, Any]) -> None:
+        """ValueError for what the gate, or the rounds, cannot use."""
+        if not is_auto(self.sampler):
+            if self.scoring is not None:
+                raise ValueError("scoring has no effect: only sampler='auto' chooses by a score")
+            return
+        if self.n_rounds != N_ROUNDS:
+            raise ValueError(
+                f"n_rounds has no effect with sampler='auto', which has no rounds: leave "
+                f"n_rounds={N_ROUNDS}"
+            )
+        if not hasattr(self.estimator, "predict_proba"):
+            raise ValueError(
+                f"sampler='auto' needs predict_proba, which {type(self.estimator).__name__} has "
+                "not: wrap it in CalibratedClassifierCV"
+            )
+        given = [name for name, value in params.items() if value is not None]
+        if given:
+            raise ValueError(f"sampler='auto' weighs the rows itself: fit takes no {given[0]}")
+
+    def _fit_gate(self, X: Any, y: Any) -> Self:
+        """Choose an option, and fit by it."""
+        refuse_classes(self)
+        self._validate_params()
+        data = checked_data(self, X, y)
+        choice = choose(self.estimator, data, self.scoring)
+        self.classes_, self.report_ = data.classes, choice.report
+        self.estimator_, self.n_rows_ = choice.estimator, [choice.n_rows]
+        self.teacher_score_ = choice.teacher_score
         return self
 
     def _fit_clone(self, X: Any, y: Array, parents: Array, params: dict[str, Any]) -> Any:
@@ -162,10 +269,10 @@ class AugmentedClassifier(WrappedClassifier):
         return containers.take(X_new, new), np.asarray(y_new)[new], parents[new]
 
     def predict(self, X: Any) -> Array:
-        """The last round's classes."""
+        """The last round's classes; those of the chosen option with `sampler="auto"`."""
         return self._query("predict", X)
 
-    @available_if(estimator_has("decision_function"))
+    @available_if(has_decision)
     def decision_function(self, X: Any) -> Array:
         """The last round's decision, ndarray (rows,) or (rows, classes)."""
         return self._query("decision_function", X)

@@ -39,7 +39,7 @@ from advaug.robust.nets import (
     query_net,
     train_net,
 )
-from advaug.robust.soft_labels import SoftRows, soft_rows
+from advaug.robust.soft_labels import BALANCE, SoftRows, soft_rows
 from advaug.sampling.distillation import balanced
 from advaug.sampling.encoded_dataset import EncodedDataset
 
@@ -77,10 +77,11 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     softening : float in [0, 1], default=0.5
         What the labels of X become: (1 - softening) of the label and `softening` of the teacher's
         probabilities, predicted by models that have not seen the row.
-    class_weight : "balanced" or None, default="balanced"
-        "balanced": the student learns classes of equal weight, and `predict` returns the class that
-        is most probable if all classes were equally frequent. None: it learns the shares of y.
-        `predict_proba` returns probabilities for the shares of y in both cases.
+    balance : float in [0, 1], default=0.5
+        The student learns classes whose weights are their shares to the power 1 - balance, and
+        `predict` returns the class that is most probable for these weights: with 0 for the shares
+        of y, with 1 for classes that are equally frequent. `predict_proba` returns probabilities
+        for the shares of y, whatever it is.
     temperature : float >= 1, default=1
         Of a net: its logits z learn softmax(z / temperature), and it predicts at temperature 1, so
         that above 1 it is more confident than its teacher.
@@ -147,7 +148,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "teacher": [StrOptions({"auto"}), HasMethods(["fit", "predict_proba"])],
         "n_new_rows": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "softening": [Interval(Real, 0, 1, closed="both")],
-        "class_weight": [StrOptions({"balanced"}), None],
+        "balance": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 1, None, closed="left")],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         **NET_CONSTRAINTS,
@@ -160,7 +161,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         *,
         n_new_rows: Literal["auto"] | int = "auto",
         softening: float = 0.5,
-        class_weight: Literal["balanced"] | None = "balanced",
+        balance: float = BALANCE,
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
@@ -173,7 +174,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.teacher = teacher
         self.n_new_rows = n_new_rows
         self.softening = softening
-        self.class_weight = class_weight
+        self.balance = balance
         self.temperature = temperature
         self.module = module
         self.training = training
@@ -212,7 +213,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         training = choose_training(self.training)
         data = checked_data(self, X, y)
         self.adapter_, self.classes_ = data.coding, data.classes
-        self.class_share_ = np.bincount(data.codes) / len(data.codes)
+        self.class_share_ = data.class_share
         dataset = fit_teacher_dataset(data, "auto", self.device)
         held_out = self._fit_teacher(data, dataset)
         soft = soft_rows(
@@ -228,8 +229,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self._fit_net(data, soft, training)
         else:
             random = np.random.RandomState(data.seed)
-            balances = self.class_weight is not None
-            self.student_ = soft.fit(self.estimator, random, balances=balances)
+            self.student_ = soft.fit(self.estimator, random, self.balance)
             self.n_rows_ = self.student_.n_rows
         return self
 
@@ -280,9 +280,8 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     # ---------------------------------------------------------------- the student
 
     def _fit_net(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
-        x, probability = self.adapter_.encode(soft.rows), soft.probability
-        if self.class_weight is not None:
-            probability = balanced(probability, soft.share)
+        x = self.adapter_.encode(soft.rows)
+        probability = balanced(soft.probability, soft.share**self.balance)
         generator, target = generator_at(data.seed, ORDER), torch.from_numpy(probability)
         net = new_net(self.module, self.adapter_, x, len(soft.classes), training, generator)
         loss = CrossEntropyLoss(net.module, net.native(x), target.float())
@@ -307,16 +306,13 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         if is_net(self):
             probability = np.asarray(query_net(self, X).double().softmax(1).numpy())
-            is_balanced = self.class_weight is not None
-            return balanced(probability, 1 / self.class_share_) if is_balanced else probability
-        return self.student_.probability(check_rows(self, containers.owned(X), reset=False))
+            return balanced(probability, self.class_share_**-self.balance)
+        return self.student_.predict_proba(check_rows(self, containers.owned(X), reset=False))
 
     def predict(self, X: Any) -> Array:
-        """The class of each row: see `class_weight`."""
-        probability = self.predict_proba(X)
-        if self.class_weight is not None:
-            probability = balanced(probability, self.class_share_)
-        return np.asarray(self.classes_[probability.argmax(1)])
+        """The class of each row: see `balance`."""
+        most_probable = balanced(self.predict_proba(X), self.class_share_**self.balance).argmax(1)
+        return np.asarray(self.classes_[most_probable])
 
 
 class TemperatureScaling(nn.Module):

@@ -24,6 +24,7 @@ from advaug.sampling.distillation import (
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.provenance import RowWriter
 
+BALANCE = 0.5  # Of classes whose weights are neither their shares nor equal.
 ROWS_PER_ROW = 10  # New rows for each real row ...
 MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each real row.
 BATCH_SIZE = 4096
@@ -49,31 +50,33 @@ class SoftRows:
     classes: Array
     share: Float[Array, " classes"]
 
-    def fit(self, estimator: Any, random: np.random.RandomState, *, balances: bool) -> "Student":
+    def fit(
+        self, estimator: Any, random: np.random.RandomState, balance: float = BALANCE
+    ) -> "Student":
         """A clone of the estimator, fitted on the rows.
 
         It gets a weighted copy of each row for each label; where it takes no weights, each row has
-        one label. `balances`: the classes have equal weights, where it takes weights.
+        one label. Classes weigh as much as their shares to the power 1 - `balance`.
         """
         parameter = weight_parameter(estimator)
-        balances = balances and parameter is not None
-        copies = self.copies(random, is_weighted=parameter is not None, balances=balances)
+        copies = self.copies(random, balance, is_weighted=parameter is not None)
         X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
-        return Student(fitted, self.classes, self.share if balances else None, len(y))
+        return Student(fitted, self.classes, self.share**balance, len(y))
 
     def copies(
-        self, random: np.random.RandomState, *, is_weighted: bool, balances: bool
+        self, random: np.random.RandomState, balance: float = BALANCE, *, is_weighted: bool
     ) -> LabelledCopies:
         """What a student is fitted on: each row for each label, or with one label.
 
         In random order: a learner that holds out the last rows sees all kinds.
         """
+        factor = self.share**balance
         if is_weighted:
-            weight = label_weights(self.probability, self.share if balances else None)
-            copies = weighted_copies(weight)
+            copies = weighted_copies(label_weights(self.probability, factor))
         else:
-            copies = one_label_each(self.probability, self.parents.argsort(kind="stable"))
+            order = self.parents.argsort(kind="stable")
+            copies = one_label_each(balanced(self.probability, factor), order)
         order = random.permutation(len(copies.place))
         return LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
 
@@ -118,7 +121,7 @@ def soft_rows(
         probability=np.concatenate([softened, *(query(rows) for rows, _ in new)]),
         parents=np.concatenate([np.arange(n), *(parents for _, parents in new)]),
         classes=data.classes,
-        share=np.bincount(data.codes) / n,
+        share=data.class_share,
     )
 
 
@@ -135,23 +138,28 @@ class Student:
     ----------
     estimator : classifier
     classes : ndarray (classes,)
-    share : ndarray (classes,) or None
-        The real shares, where it was fitted on classes of equal weight.
+    factor : ndarray (classes,)
+        By what the weight of each class was divided when it was fitted.
     n_rows : int
         How many rows it was fitted on.
     """
 
     estimator: Any
     classes: Array
-    share: Array | None
+    factor: Array
     n_rows: int
 
-    def probability(self, X: Any) -> Float[Array, "rows classes"]:
+    def predict_proba(self, X: Any) -> Float[Array, "rows classes"]:
         """Probabilities for the real shares, a column for each class."""
         answer = self.estimator.predict_proba(X)
         probability = np.zeros((len(answer), len(self.classes)))
         probability[:, np.searchsorted(self.classes, self.estimator.classes_)] = answer
-        return probability if self.share is None else balanced(probability, 1 / self.share)
+        return balanced(probability, 1 / self.factor)
+
+    def predict(self, X: Any) -> Array:
+        """The class of each row that is most probable for the shares of `fit`."""
+        most_probable = balanced(self.predict_proba(X), self.factor).argmax(1)
+        return np.asarray(self.classes[most_probable])
 
 
 def weight_parameter(estimator: Any) -> str | None:

@@ -124,19 +124,17 @@ def labelled_pool(
 def balanced(
     probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
 ) -> Float[Array, "rows classes"]:
-    """Probabilities as they would be if all classes were equally frequent."""
+    """Probabilities with each class divided by its share: for the real shares, as they would be
+    if all classes were equally frequent."""
     odds = probability / share
     return np.asarray(odds / odds.sum(1, keepdims=True))
 
 
 def label_weights(
-    probability: Float[Array, "rows classes"], share: Float[Array, " classes"] | None
+    probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
 ) -> Float[Array, "rows classes"]:
-    """The weight of each label of each row, with mean 1 over the rows.
-
-    With the classes' shares, each class weighs as much as any other; without, as it is.
-    """
-    weight = probability if share is None else probability / share
+    """The weight of each label of each row, divided by its share, with mean 1 over the rows."""
+    weight = probability / share
     return np.asarray(weight * (len(weight) / weight.sum()))
 
 

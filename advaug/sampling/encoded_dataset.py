@@ -4,8 +4,9 @@ A class of many rows is represented by a random sample, so that cost and memory 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -85,6 +86,13 @@ class EncodedDataset:
     def logits(self) -> Float[Tensor, "kept classes"]:
         """Held-out logits: no member has seen the row that it predicts."""
         return held_out_logits(self.committee, self.features)
+
+    def take(self, places: Int[Tensor, " some"]) -> Self:
+        """The dataset of some of its rows."""
+        folds = self.committee.fold_of_row[places]
+        committee = replace(self.committee, fold_of_row=folds)
+        x, y, rows = self.x[places], self.y[places], self.rows[places]
+        return replace(self, x=x, y=y, rows=rows, committee=committee)
 
     def margins(self, label: int) -> Float[Tensor, " kept"]:
         """Held-out margin of every row for a label."""

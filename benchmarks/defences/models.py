@@ -100,7 +100,7 @@ def of_distillation(folder: Path, seeds: int) -> Iterator[Record]:
                     FrozenEstimator(net),
                     n_new_rows=0,
                     softening=1,
-                    class_weight=None,
+                    balance=0,
                     temperature=warmth,
                     random_state=seed,
                 ).fit(X, y)
@@ -176,7 +176,7 @@ def of_compression(folder: Path, seeds: int) -> Iterator[Record]:
                 FrozenEstimator(committee),
                 n_new_rows=copies * len(y),
                 softening=1,
-                class_weight=None,
+                balance=0,
                 training=training,
                 random_state=seed,
             )

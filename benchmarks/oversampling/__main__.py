@@ -139,9 +139,9 @@ def plan_of(args: argparse.Namespace) -> cells.Plan:
     domain = domain_of(args.table)
     most = 0 if args.table == "scale" else DOMAINS[domain].most_rows
     most = args.most_rows if args.most_rows is not None else most
-    for method in args.methods or ():  # a misspelt one fails now, not after an hour
+    names = args.methods or samplers.split(METHODS[args.table])
+    for method in names:  # a misspelt one fails now, not after an hour
         methods.refuse_unknown(method, domain)
-    names = args.methods or present(samplers.split(METHODS[args.table]), domain)
     return cells.Plan(
         folder=args.data,
         cells=args.cells,
@@ -155,19 +155,6 @@ def plan_of(args: argparse.Namespace) -> cells.Plan:
         domain=domain,
         is_tuned=args.table == "distill",
     )
-
-
-def present(names: list[str], domain: str) -> list[str]:
-    """Those of a table's methods that the library holds; others are named on stderr."""
-    known = []
-    for name in names:
-        try:
-            methods.refuse_unknown(name, domain)
-        except ValueError as error:
-            print(f"left out: {name}: {error}", file=sys.stderr)
-        else:
-            known.append(name)
-    return known
 
 
 def command() -> str:

@@ -1,7 +1,7 @@
 """Learners that are taught by a teacher's probabilities, and the controls beside them.
 
 The teacher is fitted and new rows are made once for a fold; all students learn from them. A
-student decides for the class that is most probable if all classes were equally frequent.
+student decides for the class that is most probable for the class weights that it has learnt.
 """
 
 import time
@@ -31,11 +31,13 @@ class Answer:
 class Lesson:
     """What students learn from.
 
-    `soft` holds encoded rows, real ones first. Seconds are of the CPU.
+    `soft` holds encoded rows, real ones first. The weight of each class is divided by `factor`.
+    Seconds are of the CPU.
     """
 
     teacher: Any
     soft: Any
+    factor: np.ndarray
     seed: int
     teacher_seconds: float
     row_seconds: float
@@ -46,7 +48,7 @@ def lesson_of(fold: Fold) -> Lesson:
     """Fit the library's teacher, and make its rows, as `DistilledClassifier` does."""
     from advaug import CommitteeClassifier
     from advaug.estimators.committee_classifier import checked_data, fit_teacher_dataset
-    from advaug.robust.soft_labels import soft_rows
+    from advaug.robust.soft_labels import BALANCE, soft_rows
 
     start = time.process_time()
     teacher = CommitteeClassifier(random_state=fold.seed)
@@ -56,7 +58,8 @@ def lesson_of(fold: Fold) -> Lesson:
     fitted = time.process_time()
     soft = soft_rows(data, dataset, teacher.held_out_probability_, teacher.predict_proba)
     soft = replace(soft, rows=fold.encode(soft.rows))
-    return Lesson(teacher, soft, data.seed, fitted - start, time.process_time() - fitted)
+    factor = soft.share**BALANCE
+    return Lesson(teacher, soft, factor, data.seed, fitted - start, time.process_time() - fitted)
 
 
 def softened(lesson: Lesson, model: Any, fold: Fold) -> Any:
@@ -65,12 +68,12 @@ def softened(lesson: Lesson, model: Any, fold: Fold) -> Any:
     few = replace(
         soft, rows=soft.rows[:n], probability=soft.probability[:n], parents=soft.parents[:n]
     )
-    return few.fit(model, np.random.RandomState(lesson.seed), balances=True)
+    return few.fit(model, np.random.RandomState(lesson.seed))
 
 
 def distilled(lesson: Lesson, model: Any, fold: Fold) -> Any:
     """Each row once for each label, with the probabilities as weights where the learner has any."""
-    return lesson.soft.fit(model, np.random.RandomState(lesson.seed), balances=True)
+    return lesson.soft.fit(model, np.random.RandomState(lesson.seed))
 
 
 def distilled_without_weights(lesson: Lesson, model: Any, fold: Fold) -> Any:
@@ -78,26 +81,26 @@ def distilled_without_weights(lesson: Lesson, model: Any, fold: Fold) -> Any:
     from advaug.robust.soft_labels import Student
 
     soft, random = lesson.soft, np.random.RandomState(lesson.seed)
-    copies = soft.copies(random, is_weighted=False, balances=False)
+    copies = soft.copies(random, is_weighted=False)
     model.fit(soft.rows[copies.place], copies.label)
-    return Student(model, soft.classes, None, len(copies.place))
+    return Student(model, soft.classes, lesson.factor, len(copies.place))
 
 
 def hard(lesson: Lesson, model: Any, fold: Fold) -> Any:
     """The rows of `distilled` as heavy as there, but real rows with their own labels and new ones
-    with the teacher's most probable class, classes equally frequent."""
+    with the teacher's most probable class, as its students decide."""
     from advaug.robust.soft_labels import Student
     from advaug.sampling.distillation import balanced
 
     soft, random = lesson.soft, np.random.RandomState(lesson.seed)
-    label = balanced(soft.probability, soft.share).argmax(1)
+    label = balanced(soft.probability, lesson.factor).argmax(1)
     label[: len(fold.y)] = fold.y
-    weight = (soft.probability / soft.share).sum(1)
+    weight = (soft.probability / lesson.factor).sum(1)
     order = random.permutation(len(label))
     takes_weights = has_fit_parameter(model, "sample_weight")
     weights = {"sample_weight": (weight / weight.mean())[order]} if takes_weights else {}
     model.fit(soft.rows[order], label[order], **weights)
-    return Student(model, soft.classes, soft.share, len(label))
+    return Student(model, soft.classes, lesson.factor, len(label))
 
 
 STUDENTS: dict[str, Callable[[Lesson, Any, Fold], Any]] = {
@@ -124,8 +127,8 @@ def taught(method: str, fold: Fold, X_test: Any) -> tuple[Callable[[str], Answer
             p = lesson.teacher.predict_proba(X_test)
         else:
             student = STUDENTS[method](lesson, model_of(learner, fold), fold)
-            p = student.probability(fold.encode(X_test))
-        return Answer(p, balanced(p, lesson.soft.share))
+            p = student.predict_proba(fold.encode(X_test))
+        return Answer(p, balanced(p, lesson.factor))
 
     return answer, seconds
 

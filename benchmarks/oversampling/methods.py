@@ -148,14 +148,11 @@ def sampler_of(method: str, domain: str = "tabular") -> Sampler:
 
 
 def refuse_unknown(method: str, domain: str = "tabular") -> None:
-    """ValueError if a name stands for nothing, or for what the library does not hold."""
-    import advaug
+    """ValueError if a name stands for nothing, or not for such rows."""
     from advaug.estimators.choices import choose_recipe
 
     if method in TAUGHT and domain != "tabular":
         raise ValueError(f"--methods: {method} is for tables")
-    if method == "gated" and not hasattr(advaug, "AugmentedClassifier"):
-        raise ValueError("--methods: gated needs advaug.AugmentedClassifier")
     if method in KEEPS_ROWS:
         return
     sampler_of(method, domain)
