@@ -212,7 +212,7 @@ def table():
     return frame, y
 
 
-def test_the_student_sees_classes_of_the_weights_that_are_asked_for_in_rows_like_the_real_ones(
+def test_the_student_sees_classes_as_heavy_as_asked_in_rows_like_the_real_ones(
     seen,
 ):
     X, y = table()
