@@ -51,9 +51,9 @@ class CheckedData(NamedTuple):
         return np.bincount(self.codes, minlength=len(self.classes)) / len(self.codes)
 
     def take(self, rows: np.ndarray[Any, Any]) -> Self:
-        """Some of the rows."""
-        X, y, read = (containers.take(part, rows) for part in (self.X, self.y, self.rows))
-        return self._replace(X=X, y=y, rows=read, codes=self.codes[rows])
+        """Some of the rows, as the adapter reads them."""
+        X, codes = containers.take(self.rows, rows), self.codes[rows]
+        return self._replace(X=X, y=self.classes[codes], rows=X, codes=codes)
 
 
 class ResamplerMixin(SharesModels):
