@@ -1,5 +1,7 @@
 """The language against numpy on random rows, refusals with their places, objects, and the miner."""
 
+from datetime import date, datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -29,7 +31,7 @@ X = pd.DataFrame(
     {
         "a": rng.integers(-3, 4, N).astype(float),
         "b": rng.integers(0, 5, N),
-        "c": rng.normal(size=N),
+        "c": np.where(np.arange(N) % 3 == 0, np.arange(N) / 4, rng.normal(size=N)),
         "job": pd.Categorical(rng.choice(["x", "y", "o'k"], N)),
         "is open": rng.random(N) < 0.5,
         "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 90, N), "D"),
@@ -63,13 +65,25 @@ with np.errstate(all="ignore"):
         "sqrt(b) * exp(c) >= log(2) + ceil(c)": np.sqrt(B) * np.exp(C) >= np.log(2) + np.ceil(C),
         "a in {-1, 0, 2.0}": np.isin(A, [-1, 0, 2]),
         "b not in [1, 2]": ~np.isin(B, [1, 2]),
+        "c in {.5, .25, 3.5}": np.isin(C, [0.5, 0.25, 3.5]),
+        "c * 2 not in {1, .5}": ~np.isin(C, [0.5, 0.25]),
+        "a / b in {0, 1}": (B != 0) & ((A == 0) | (A == B)),
+        "round(c + b / 10, 1) == round(c, 1)": np.round(C + B / 10, 1) == np.round(C, 1),
         "job == 'x'": JOB == "x",
         "job in {'x', \"o'k\"}": JOB != "y",
         "`is open`": OPEN,
         "not `is open` or b > 2": ~OPEN | (B > 2),
         "`is open` == (b > 2)": (B > 2) == OPEN,
+        "`is open` != (b > 2)": (B > 2) != OPEN,
+        "(a > 0) != (b > 1)": (A > 0) != (B > 1),
+        "not ((a > 0) != (b > 1))": (A > 0) == (B > 1),
         "`is open` + b <= 3": OPEN + B <= 3,
         "day < 18262 + 30": X["day"].to_numpy() < np.datetime64("2020-01-31"),
+        "day < 2020-01-31": X["day"].to_numpy() < np.datetime64("2020-01-31"),
+        "2020-01-05T12:00 < day": X["day"].to_numpy() > np.datetime64("2020-01-05T12:00"),
+        "day in {2020-01-03, 2020-02-01}": X["day"].isin(
+            pd.to_datetime(["2020-01-03", "2020-02-01"])
+        ),
         "a / b <= 1": np.where(B == 0, False, A / B <= 1),
         "not a / b <= 1": np.where(B == 0, False, ~(A / B <= 1)),
         "if b > 0 then a / b <= 1": (B == 0) | (A / B <= 1),
@@ -129,6 +143,7 @@ REFUSED = {  # rule -> place and reason
     "a <= 1 / 0": (7, "division by zero"),
     "a <= 1 / (2 - 2)": (7, "division by zero"),
     "a <= 0 ** -1": (7, "not a finite number"),
+    "a <= 2024-13-41": (5, "there is no date 2024-13-41"),
     "a <= 1e999": (5, "too large"),
     "exp(1000) < a": (0, "not a finite number"),
     "a <= 'x'": (5, "number"),
@@ -239,7 +254,10 @@ def test_arithmetic_agrees_with_python(left, sign, right):
 OBJECTS = {
     Range("a", 0, 2): (A >= 0) & (A <= 2),
     Range("a", high=1): A <= 1,
-    Integer("c"): np.zeros(N, bool),
+    Integer("c"): np.rint(C) == C,
+    Range("day", date(2020, 1, 5), datetime(2020, 2, 1, 12)): X["day"].between(
+        "2020-01-05", "2020-02-01"
+    ),
     Monotone(("c", "b")): C <= B,
     OneHot(("is open", "b")): np.isin(B, [0, 1]) & (B + OPEN == 1),
     Equal("b", "a"): A == B,

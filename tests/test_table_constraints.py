@@ -330,3 +330,15 @@ def test_a_rule_that_does_not_fit_is_refused_before_any_work():
         sampler(constraints="totl == a + b").fit_resample(X, y)
     with pytest.raises(ValueError, match="did you mean 'total'"):
         AdversarialTransformer(constraints="totl == a + b").fit(X, y)
+
+
+def test_two_truths_that_must_differ_are_made_to_differ():
+    u = np.arange(40)
+    X = pd.DataFrame({"n": u % 9, "is_small": u % 9 <= 4, "kind": np.where(u % 9 > 4, "s", "t")})
+    rules = ["(n > 4) != is_small", "is_small != (kind == 's')"]
+    coding = TabularAdapter().fit(X)
+    changed = X.iloc[:9].assign(kind=["s", *X["kind"][1:9]], is_small=X["n"][:9] <= 3)
+    seed, x = coding.encode(X.iloc[:9]), coding.encode(changed)
+    moved, status = coding.constraints(rules, X).repair(x, seed, torch.arange(9))
+    assert status.tolist() == [RepairStatus.REPAIRED if k in (0, 4) else 0 for k in range(9)]
+    assert answers(rules, coding.decode(moved, seed, X.iloc[:9])).all()

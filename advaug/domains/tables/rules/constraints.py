@@ -69,11 +69,11 @@ class Constraints:
     ----------
     rules : str, rule object, callable, or a list of them
         Expressions over column names such as ``"open_acc <= total_acc"``, ``"rate == a / b"``,
-        ``"if status == 'child' then income == 0"`` or ``"kind in {'a', 'b'}"``; objects (`Range`,
-        `Integer`, `Monotone`, `FrozenColumns`, `OneHot`, `Linear`, `Equal`, `If`, `OneOf`);
-        callables from rows in your container to one bool a row. Columns of an array are x0, x1,
-        ...; a name with blanks or dots stands in `backticks`. A date is the number of days since
-        1970.
+        ``"if status == 'child' then income == 0"``, ``"pay == round(rate * hours, 2)"``,
+        ``"day < 2024-01-31"`` or ``"kind in {'a', 'b'}"``; objects (`Range`, `Integer`, `Monotone`,
+        `FrozenColumns`, `OneHot`, `Linear`, `Equal`, `If`, `OneOf`); callables from rows in your
+        container to one bool a row. Columns of an array are x0, x1, ...; a name with blanks or dots
+        stands in `backticks`. A date counts as the number of days since 1970.
 
     Notes
     -----
