@@ -11,11 +11,12 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from advaug import containers
-from advaug.domains.tables.rules.evaluation import Array, Cells, holds
+from advaug.domains.tables.rules.candidates import Candidate
+from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
 from advaug.domains.tables.rules.mining import KINDS, Finding, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
-from advaug.domains.tables.rules.syntax_tree import Node, columns
+from advaug.domains.tables.rules.syntax_tree import Implies, Node, columns
 from advaug.sampling.constraints import (
     list_of_rules,
     name_of,
@@ -57,6 +58,13 @@ class Expression:
 
     def holds(self, cells: Cells) -> Array:
         return holds(self.tree, cells)
+
+    def support(self, cells: Cells) -> int:
+        """How many rows show the rule: no cell is missing, and a guard is true."""
+        shows = ~has_missing(self.tree, cells)
+        if isinstance(self.tree, Implies):
+            shows &= is_true(self.tree.guard, cells)
+        return int(shows.sum())
 
 
 RuleInput: TypeAlias = "str | RuleObject | FrozenColumns | Rule | Callable[[Any], Any]"
@@ -111,7 +119,9 @@ class Constraints:
             self._add(rule)
 
     def _add(self, rule: Any) -> None:
-        if isinstance(rule, str | RuleObject):
+        if isinstance(rule, Expression):
+            self.expressions.append(rule)
+        elif isinstance(rule, str | RuleObject):
             text = (rule if isinstance(rule, str) else rule.text).strip()
             self.expressions.append(Expression(text, parse(text)))
         elif isinstance(rule, FrozenColumns):
@@ -180,19 +190,26 @@ class Constraints:
         Parameters
         ----------
         X : rows in any container that the estimators take
-        kinds : of {"sum", "share", "product", "one_hot", "monotone", "implication", "integer",
-            "range"}
-            a + b == c (or of three); b == k * a; a * b == c and a / b == c up to c's digits;
-            exactly one of several flags; a <= b; if a is at a level (or 0) then b is at one (or
-            0); whole numbers; least and largest value.
+        kinds : of {"share", "sum", "product", "one_hot", "dependency", "monotone", \
+"implication", "integer", "range"}
+            b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c; each of these
+            also where the column is rounded: c == round(k * a, 2). Exactly or at most one of
+            several flags; b follows from the code a or from the range of a; a <= b; if a is at a
+            level or missing then b is at a level or missing; whole numbers; least and largest
+            value.
         by_chance : float
             A relation counts if so many rows would break it with independent columns. An equality
             counts if so many rows have no term 0 in it.
 
         Returns
         -------
-        Constraints with `findings`: (rule, support, by_chance) for each rule; the support is the
-        number of rows without a missing cell in the rule's columns.
+        Constraints with `findings`: (rule, kind, support, by_chance) for each rule; the support is
+        the number of rows without a missing cell in the rule's columns in which its guard is true.
+
+        Notes
+        -----
+        Of more than 4000 rows a random sample gives the guesses; all rows decide. An order counts
+        only where rows crowd at a == b: two numbers may be ordered in all rows by chance.
 
         Examples
         --------
@@ -200,12 +217,17 @@ class Constraints:
         >>> a, b = np.arange(1, 61) % 7 + 1, np.arange(1, 61) % 11 + 2
         >>> X = pd.DataFrame({"a": a, "b": b, "total": a + b})
         >>> Constraints.infer(X, kinds=["sum"]).findings
-        [Finding(rule='total == a + b', support=60, by_chance=60.0)]
+        [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
         names = list(rule_names(X, containers.open_table(X).columns))
-        findings = mine(cells_of(X, names), tuple(kinds), by_chance)
-        inferred = cls([finding.rule for finding in findings])
-        inferred.findings = findings
+        cells, rules, findings = cells_of(X, names), [], []
+        for kind, candidate in mine(cells, tuple(kinds), by_chance):
+            if rule := kept_by_all(candidate, cells):
+                rules.append(rule)
+                support = rule.support(cells)
+                findings.append(Finding(rule.text, kind, support, candidate.by_chance))
+        inferred = cls(rules)
+        inferred.rules, inferred.findings = [rule.text for rule in rules], findings
         return inferred
 
     def read(self, X: Any) -> Cells:
@@ -225,6 +247,15 @@ class Constraints:
         kinds = {name: kind_of_cells(cells, name) for name in cells.columns}
         for rule in self.expressions:
             refuse_values(rule.tree, rule.text, kinds)
+
+
+def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:
+    """The candidate's strictest spelling that all rows keep."""
+    for text in candidate.spellings:
+        rule = Expression(text, parse(text))
+        if rule.holds(cells).all():
+            return rule
+    return None
 
 
 def rule_holds(rule: Rule, cells: Cells) -> Array:
