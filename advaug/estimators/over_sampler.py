@@ -46,7 +46,7 @@ from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
-from advaug.sampling.constraints import RowConstraints
+from advaug.sampling.constraints import Finding, RowConstraints
 from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
@@ -110,10 +110,13 @@ recipe, default="auto"
         `DescriptorBandJudge`, and copies of real sequences are rejected. `PanelJudge` queries other
         families of models and costs more. A rejected row is drawn again by "explore"; the other
         recipes move it back towards a real row of its class.
-    constraints : `Constraints`, rule or list of rules, optional
-        Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
-        container) to one bool a row: see `advaug.constraints`. A synthetic row that violates a rule
-        which its parent keeps is repaired; if it cannot be repaired, a real row is copied.
+    constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
+        "auto" finds the relations that all rows of a table keep, such as a total and its parts, and
+        keeps them in the new rows; `findings_` lists them. Other kinds of rows have no relations.
+        Rules of your own replace them: expressions such as ``"open <= total"``, rule objects, or
+        callables from rows (your container) to one bool a row (see `advaug.constraints`). None
+        keeps nothing. A synthetic row that violates a rule which its parent keeps is repaired; if
+        it cannot be repaired, a real row is copied.
     batch_size : int, default=4096
         Rows at once on the device. No row depends on it.
     device : str or torch.device, default="auto"
@@ -140,6 +143,10 @@ recipe, default="auto"
         the parent and of the row. probability: of its label, by the voters. p_value: how plausible
         the judge finds it. For sequences also changes: place of the token in the parent -> (tokens
         before, tokens after).
+    findings_ : DataFrame
+        A line for each relation that was found in X and is kept: rule, kind, support (how many rows
+        show it), by_chance (how many rows would break it if columns were independent; the largest
+        first).
     constraints_report_ : dict
         "rules": rule -> share of the rows of X that keep it. "rows": how many synthetic rows there
         are. "repaired", "reverted", "replaced": how many of them have this status.
@@ -196,7 +203,7 @@ recipe, default="auto"
         surrogate: Any = "auto",
         voters: Any = "auto",
         judge: str | Judge | None = "auto",
-        constraints: Any = None,
+        constraints: Any = "auto",
         batch_size: int = 4096,
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -243,6 +250,7 @@ recipe, default="auto"
         y_out = containers.join(data.y, [y_new], len(example))
         self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
+        self.findings_ = findings_of(constraints)
         self.constraints_report_ = report_of(constraints, self.provenance_)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
@@ -410,6 +418,13 @@ recipe, default="auto"
         if changes is not None:
             self.provenance_["changes"] = changes
         self.adapter_ = data.coding
+
+
+def findings_of(constraints: RowConstraints) -> Any:
+    """The rules that were found in the real rows as a frame, the most surprising first."""
+    found = sorted(constraints.findings, key=lambda finding: -finding.by_chance)
+    columns = {name: [getattr(one, name) for one in found] for name in Finding._fields}
+    return containers.table(columns, {})
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

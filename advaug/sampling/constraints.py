@@ -6,7 +6,7 @@ A domain with rules of its own, which can repair rows, fills `RowConstraints` by
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,22 @@ class RepairStatus(IntEnum):
     REPLACED = 3  # It is a copy of a real row, since a rule could not be kept.
 
 
+AUTO = "auto"  # In place of rules: the relations that all real rows keep.
+
+
+class Finding(NamedTuple):
+    """A rule that all real rows keep, and its kind.
+
+    support : how many rows show it
+    by_chance : how many rows would break it if columns were independent
+    """
+
+    rule: str
+    kind: str
+    support: int
+    by_chance: float
+
+
 class RowConstraints(Protocol):
     """Rules over rows: a new row may not break one that its parent keeps.
 
@@ -36,6 +52,11 @@ class RowConstraints(Protocol):
     def shares(self) -> dict[str, float]:
         """The share of the real rows that keep each rule; ValueError where a rule does not fit."""
         ...
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of the rules that were found in the real rows; by default none."""
+        return []
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules, and a `RepairStatus` for each.
@@ -61,7 +82,7 @@ class CallableConstraints(RowConstraints):
 
     Parameters
     ----------
-    rules : callable, list of callables, or None
+    rules : callable, list of callables, None, or "auto", which finds nothing
     X : the real rows
     kind : str
         What the rows are, for errors: "images".
@@ -78,7 +99,7 @@ class CallableConstraints(RowConstraints):
     """
 
     def __init__(self, rules: Any, X: Any, kind: str = "such rows", hint: str = "") -> None:
-        self.rules, self.X = list_of_rules(rules), X
+        self.rules, self.X = [] if is_auto(rules) else list_of_rules(rules), X
         others = [name_of(rule) for rule in self.rules if not callable(rule)]
         if others:
             raise ValueError(
@@ -107,6 +128,11 @@ class CallableConstraints(RowConstraints):
         """Rule -> which new rows break it though their parents keep it."""
         answers = (rows_that_keep(rule, rows) & ~rows_that_keep(rule, new) for rule in self.rules)
         return dict(zip(names_of(self.rules), answers, strict=True))
+
+
+def is_auto(rules: Any) -> bool:
+    """Whether the rules are to be found in the real rows."""
+    return isinstance(rules, str) and rules == AUTO
 
 
 def list_of_rules(rules: Any) -> list[Any]:

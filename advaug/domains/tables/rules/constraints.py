@@ -3,6 +3,7 @@
 A rule binds a synthetic row only where the row's parent keeps it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,17 +14,21 @@ import numpy as np
 from advaug import containers
 from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
-from advaug.domains.tables.rules.mining import KINDS, Finding, mine
+from advaug.domains.tables.rules.mining import KINDS, RELATIONS, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
 from advaug.domains.tables.rules.syntax_tree import Implies, Node, columns
 from advaug.sampling.constraints import (
+    Finding,
     list_of_rules,
     name_of,
     names_of,
     one_bool_a_row,
     rows_that_keep,
 )
+
+FEWEST_BROKEN = 50  # A relation is kept unasked if chance would break it in so many rows.
+MOST_COLUMNS = 200  # In wider tables nothing is looked for unasked.
 
 
 @runtime_checkable
@@ -219,7 +224,7 @@ class Constraints:
         >>> Constraints.infer(X, kinds=["sum"]).findings
         [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
-        names = list(rule_names(X, containers.open_table(X).columns))
+        names = writable_names(X)
         cells, rules, findings = cells_of(X, names), [], []
         for kind, candidate in mine(cells, tuple(kinds), by_chance):
             if rule := kept_by_all(candidate, cells):
@@ -229,6 +234,17 @@ class Constraints:
         inferred = cls(rules)
         inferred.rules, inferred.findings = [rule.text for rule in rules], findings
         return inferred
+
+    @classmethod
+    def found(cls, X: Any) -> "Constraints":
+        """What ``constraints="auto"`` keeps: relations that too many rows show to be chance.
+
+        Nothing is found in fewer than `FEWEST_BROKEN` rows or more than `MOST_COLUMNS` columns.
+        """
+        n_columns = len(containers.open_table(X).columns)
+        if containers.count(X) < FEWEST_BROKEN or n_columns > MOST_COLUMNS:
+            return cls()
+        return cls.infer(X, kinds=RELATIONS, by_chance=FEWEST_BROKEN)
 
     def read(self, X: Any) -> Cells:
         """The columns that rules name; ValueError where one is unknown or of another kind."""
@@ -252,7 +268,10 @@ class Constraints:
 def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:
     """The candidate's strictest spelling that all rows keep."""
     for text in candidate.spellings:
-        rule = Expression(text, parse(text))
+        try:
+            rule = Expression(text, parse(text))
+        except ConstraintSyntaxError:  # A level with both kinds of quotes, or too many levels.
+            return None
         if rule.holds(cells).all():
             return rule
     return None
@@ -269,12 +288,25 @@ def rule_names(X: Any, keys: Sequence[Any]) -> dict[str, Any]:
     return {f"x{key}" if is_array else str(key): key for key in keys}
 
 
+def writable_names(X: Any) -> list[str]:
+    """The columns that a rule can name."""
+    names = rule_names(X, containers.open_table(X).columns)
+    alike = names_alike(X)
+    return [name for name in names if name and name not in alike and not set(name) & {"`", "\n"}]
+
+
+def names_alike(X: Any) -> set[str]:
+    """Names that two columns have if they are read as text, such as 1 and "1"."""
+    count = Counter(map(str, containers.open_table(X).columns))
+    return {name for name, times in count.items() if times > 1}
+
+
 def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> Cells:
     """Some columns of a container; ValueError names a column that it lacks."""
     frame = containers.open_table(X)
     known = rule_names(X, frame.columns)
-    if len(known) < len(frame.columns):
-        raise ValueError("two columns of X read the same as text: rename one of them")
+    for name in sorted(names_alike(X) & set(names)):
+        raise ValueError(f"two columns of X read as {name!r}: rename one of them")
     for rule in rules:
         for name, at in columns(rule.tree).items():
             if name not in known:

@@ -5,7 +5,6 @@ many rows.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -21,15 +20,6 @@ MOST_ROWS = 4000  # Rules are guessed on so many rows, and then checked on all o
 FEWEST_DISORDERED = 0.05  # An order counts if chance would break it in such a share of the rows,
 TIES = 0.02  # and if so many rows hold two equal numbers, or
 CROWDED = 2.5  # if gaps of twice the size are at most so many times as frequent.
-
-
-class Finding(NamedTuple):
-    """A rule and its kind; how many rows show it, and how many would break it by chance."""
-
-    rule: str
-    kind: str
-    support: int
-    by_chance: float
 
 
 def mine(cells: Cells, kinds: tuple[str, ...], least: float) -> Iterator[tuple[str, Candidate]]:
