@@ -251,6 +251,8 @@ def solved_for(node: Node, name: str, target: Node = ZERO) -> Node | None:
             return target
         case Negative(of):
             return solved_for(of, name, Negative(target))
+        case Call("round", (of, *_)):  # A value that rounds to itself is one of many.
+            return solved_for(of, name, target)
         case Sum(terms):
             inner = next(term for term in terms if name in columns(term))
             rest = tuple(Negative(term) for term in terms if term is not inner)
