@@ -343,7 +343,7 @@ PLANTED = [
     "total == a + b",
     "sum3 == a + b + c",
     "area == a * b",
-    "abs(ratio - (a / c)) <= 0.0006",
+    "ratio == round(a / c, 3)",
     "double == 2.5 * c",
     "a <= later",
     "if kind == 'v' then pay == 0",

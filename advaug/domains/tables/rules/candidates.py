@@ -100,14 +100,14 @@ class Table:
 
     @cached_property
     def values(self) -> dict[str, Array]:
-        """The distinct values of each column that is not constant; no texts mixed with others."""
-        distinct: dict[str, Array] = {
-            name: np.unique(known(self.cells[name])) for name in self.names
-        }
+        """The distinct values of columns that are not constant, texts first."""
+        distinct: dict[str, Array] = {}
         for name in self.texts:
             texts = {value for value in self.cells[name] if value is not None}
             if len(texts) > 1 and all(isinstance(text, str) for text in texts):
                 distinct[name] = np.array(sorted(texts), dtype=object)
+        for name in self.names:
+            distinct[name] = np.unique(known(self.cells[name]))
         return distinct
 
     @cached_property

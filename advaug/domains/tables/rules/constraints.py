@@ -3,7 +3,6 @@
 A rule binds a synthetic row only where the row's parent keeps it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -289,24 +288,19 @@ def rule_names(X: Any, keys: Sequence[Any]) -> dict[str, Any]:
 
 
 def writable_names(X: Any) -> list[str]:
-    """The columns that a rule can name."""
-    names = rule_names(X, containers.open_table(X).columns)
-    alike = names_alike(X)
-    return [name for name in names if name and name not in alike and not set(name) & {"`", "\n"}]
-
-
-def names_alike(X: Any) -> set[str]:
-    """Names that two columns have if they are read as text, such as 1 and "1"."""
-    count = Counter(map(str, containers.open_table(X).columns))
-    return {name for name, times in count.items() if times > 1}
+    """The columns that a rule can name; none where two columns read the same."""
+    keys = containers.open_table(X).columns
+    names = rule_names(X, keys)
+    is_clear = len(names) == len(keys)
+    return [name for name in names if is_clear and name and not set(name) & {"`", "\n"}]
 
 
 def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> Cells:
     """Some columns of a container; ValueError names a column that it lacks."""
     frame = containers.open_table(X)
     known = rule_names(X, frame.columns)
-    for name in sorted(names_alike(X) & set(names)):
-        raise ValueError(f"two columns of X read as {name!r}: rename one of them")
+    if len(known) < len(frame.columns) and names:
+        raise ValueError("two columns of X read the same as text: rename one of them")
     for rule in rules:
         for name, at in columns(rule.tree).items():
             if name not in known:

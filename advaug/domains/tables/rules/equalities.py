@@ -53,11 +53,11 @@ def sums_of(table: Table, parts: tuple[int, ...], fit: Array) -> Iterator[Candid
         known = ~np.isnan(total) & ~np.isnan(terms).any(1)
         busy = int(((terms != 0).all(1) & known).sum())
         off, size = np.abs(total - terms.sum(1)), np.abs(terms).sum(1)
-        is_off = off > table.slack[at] + table.rounding * size
-        if busy >= table.least and not is_off[known].any():
+        beyond = (off - table.rounding * size)[known]
+        if busy >= table.least and (beyond <= table.slack[at]).all():
             text = " + ".join(map(table.quoted, parts))
             table.link(table.names[at], *(table.names[part] for part in parts))
-            yield spelt(table, at, text, busy)
+            yield spelt(table, at, text, busy, is_exact=bool((beyond <= 0).all()))
 
 
 def shares(table: Table) -> Iterator[Candidate]:
@@ -107,7 +107,8 @@ def product_of(table: Table, a: int, sign: str, b: int, at: int) -> Iterator[Can
     text, is_exact = multiple(table, at, f"{table.quoted(a)} {sign} {table.quoted(b)}", guess)
     if text:
         table.link(*(table.names[column] for column in (at, a, b)))
-        yield spelt(table, at, text, busy, is_exact=is_exact)
+        # Factors move by less than a step of their decimals: the product keeps its own.
+        yield spelt(table, at, text, busy, is_exact=is_exact and not table.digits[at])
 
 
 def combined(x: Array, sign: str, y: Array) -> Array:
@@ -164,14 +165,11 @@ def factor(table: Table, guess: Array, at: int, slack: Array) -> float | None:
     return middle
 
 
-def spelt(
-    table: Table, at: int, text: str, by_chance: float, *, is_exact: bool = False
-) -> Candidate:
-    """column == expression; rounded; and where halves are rounded in another way."""
+def spelt(table: Table, at: int, text: str, by_chance: float, *, is_exact: bool) -> Candidate:
+    """column == expression; if it is rounded: as usual, and where halves are rounded otherwise."""
     column, digits = table.quoted(at), table.digits[at]
-    exact = f"{column} == {text}"
     if is_exact or digits is None:
-        return Candidate((exact,), by_chance)
+        return Candidate((f"{column} == {text}",), by_chance)
     rounded = f"round({text}, {digits})" if digits else f"round({text})"
     halves = f"abs({column} - {rounded}) <= {literal(10.0**-digits)}"
-    return Candidate((exact, f"{column} == {rounded}", halves), by_chance)
+    return Candidate((f"{column} == {rounded}", halves), by_chance)
