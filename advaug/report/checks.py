@@ -14,6 +14,7 @@ from advaug.report.evidence import Array, Evidence
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
+MOST_RELATIONS = 3  # A line names so many of the relations that are broken most.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
     "good": "Sound: no check found a fault in these rows",
@@ -66,6 +67,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
     lines = [
         *of_cells(evidence),
         *of_rules(evidence),
+        *of_relations(evidence),
         *of_copies(evidence),
         *of_label(evidence),
         *of_place(evidence),
@@ -120,6 +122,25 @@ def of_rules(evidence: Evidence) -> Iterator[Line]:
             "none",
             "a row may not break a rule that its parent keeps",
         )
+
+
+def of_relations(evidence: Evidence) -> Iterator[Line]:
+    if not evidence.unreal:
+        return
+    is_broken = np.any([*evidence.unreal.values()], 0)
+    shares = {rule: float(rows.mean()) for rule, rows in evidence.unreal.items() if rows.any()}
+    worst = sorted(shares, key=lambda rule: -shares[rule])[:MOST_RELATIONS]
+    words = f"{percent(float(is_broken.mean()))} of rows break one of {len(evidence.unreal)}"
+    if worst:
+        words += ": " + "; ".join(f"{rule} ({percent(shares[rule])})" for rule in worst)
+    yield (
+        "relations",
+        graded(float(is_broken.mean()), 0, 1),
+        words,
+        "none: all real rows keep them",
+        "a total and its parts, an order, a level that follows from another: all real rows keep "
+        "these relations, and more of them do than chance explains",
+    )
 
 
 def of_copies(evidence: Evidence) -> Iterator[Line]:

@@ -18,8 +18,8 @@ from advaug.domains.tables.rules.syntax_tree import quoted
 MOST_OF_A_KIND = 200  # Only the strongest candidates of a kind are returned.
 MOST_ROWS = 4000  # Rules are guessed on so many rows, and then checked on all of them.
 FEWEST_DISORDERED = 0.05  # An order counts if chance would break it in such a share of the rows,
-TIES = 0.02  # and if so many rows hold two equal numbers, or
-CROWDED = 2.5  # if gaps of twice the size are at most so many times as frequent.
+TIES = 0.02  # and if such a share of the rows has equal numbers, or nearly equal ones
+CROWDED = 2.5  # and gaps of up to twice their size are at most so many times as frequent.
 
 
 def mine(cells: Cells, kinds: tuple[str, ...], least: float) -> Iterator[tuple[str, Candidate]]:
@@ -80,7 +80,8 @@ def is_edge(gap: Array) -> bool:
     """Whether gaps end sharply at 0, as a rule would cut them, and do not just become rare."""
     width = np.quantile(gap, 0.1)
     near, following = (gap <= width).mean(), ((gap > width) & (gap <= 2 * width)).mean()
-    return bool((gap == 0).mean() >= TIES or following <= CROWDED * near)
+    is_crowded = (gap <= width / 2).mean() >= TIES and following <= CROWDED * near
+    return bool((gap == 0).mean() >= TIES or is_crowded)
 
 
 def one_hot(table: Table) -> Iterator[Candidate]:
