@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import betabinom, norm
 
+from advaug.core.drawing import shortened
 from advaug.report.evidence import Array, Evidence
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
-MOST_RELATIONS = 3  # A line names so many of the relations that are broken most.
+MOST_RELATIONS = 3  # A line names so many of the relations that are broken most,
+LONGEST_RULE = 80  # with so many characters of each.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
     "good": "Sound: no check found a fault in these rows",
@@ -132,7 +134,8 @@ def of_relations(evidence: Evidence) -> Iterator[Line]:
     worst = sorted(shares, key=lambda rule: -shares[rule])[:MOST_RELATIONS]
     words = f"{percent(float(is_broken.mean()))} of rows break one of {len(evidence.unreal)}"
     if worst:
-        words += ": " + "; ".join(f"{rule} ({percent(shares[rule])})" for rule in worst)
+        named = (f"{shortened(rule, LONGEST_RULE)} ({percent(shares[rule])})" for rule in worst)
+        words += ": " + "; ".join(named)
     yield (
         "relations",
         graded(float(is_broken.mean()), 0, 1),

@@ -1,7 +1,8 @@
 """What the miner searches: columns of numbers and of texts, and a few rows that test guesses."""
 
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,6 +92,11 @@ class Table:
         """A column's name in the syntax of rules."""
         return quoted(self.names[at])
 
+    def literal(self, name: str, value: Any) -> str:
+        """A value of a column in the syntax of rules."""
+        is_date = name in self.cells.dates
+        return literal(datetime(1970, 1, 1) + timedelta(days=value) if is_date else value)
+
     def link(self, *columns: str) -> None:
         """A rule connects the first column with each of the others."""
         self.linked |= {frozenset((columns[0], other)) for other in columns[1:]}
@@ -122,7 +128,7 @@ class Table:
         least = self.least if len(values) <= MOST_LEVELS else ATOM * len(column)
         counted = [(value, np.equal(column, value).astype(bool)) for value in self._common(name)]
         return [
-            Level(f"{quoted(name)} == {literal(value)}", name, rows)
+            Level(f"{quoted(name)} == {self.literal(name, value)}", name, rows)
             for value, rows in counted
             if rows.sum() >= least
         ]

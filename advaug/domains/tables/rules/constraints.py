@@ -311,7 +311,8 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
     series = {name: frame.get_column(known[name]) for name in names}
     coarse = [name for name in names if containers.is_coarse(series[name])]
     cells = {name: containers.cells(column) for name, column in series.items()}
-    return Cells(cells, len(frame), frozenset(coarse))
+    dates = [name for name in names if series[name].to_numpy().dtype.kind == "M"]
+    return Cells(cells, len(frame), frozenset(coarse), frozenset(dates))
 
 
 def no_column(name: str, known: list[str]) -> str:

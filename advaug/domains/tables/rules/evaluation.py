@@ -41,12 +41,14 @@ ROUNDING_FLOAT32 = 1e-6  # The share where a column holds its numbers in 32 bits
 class Cells:
     """Columns as rules read them: float64 and NaN for missing cells, or objects and None.
 
-    `coarse` names the columns that hold their numbers in 32 bits or fewer.
+    `coarse` names the columns that hold their numbers in 32 bits or fewer, `dates` those whose
+    numbers are days since 1970.
     """
 
     columns: Mapping[str, Array]
     n_rows: int
     coarse: frozenset[str] = frozenset()
+    dates: frozenset[str] = frozenset()
 
     @classmethod
     def of_nothing(cls) -> "Cells":
@@ -59,7 +61,7 @@ class Cells:
     def take(self, rows: Array) -> "Cells":
         """Some of the rows."""
         some = {name: cells[rows] for name, cells in self.columns.items()}
-        return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse)
+        return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse, self.dates)
 
     def missing(self, name: str) -> Array:
         """Which cells of a column are missing."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from advaug.domains.tables.rules.candidates import MOST_LEVELS, Candidate, Level, Table
 from advaug.domains.tables.rules.evaluation import Array
-from advaug.domains.tables.rules.syntax_tree import literal, quoted
+from advaug.domains.tables.rules.syntax_tree import quoted
 
 MOST_CODES = 100  # A column with more values is no code.
 
@@ -68,8 +68,8 @@ def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
     """(if a in {...} then b == ...) and ..."""
     parts = []
     for then in np.unique(thens):
-        levels = ", ".join(literal(table.values[a][k]) for k in guards[thens == then])
-        value = literal(table.values[b][then])
+        levels = ", ".join(table.literal(a, table.values[a][k]) for k in guards[thens == then])
+        value = table.literal(b, table.values[b][then])
         guard = f"in {{{levels}}}" if (guards[thens == then].size > 1) else f"== {levels}"
         parts.append(f"(if {quoted(a)} {guard} then {quoted(b)} == {value})")
     return " and ".join(parts)
@@ -78,11 +78,11 @@ def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
 def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
     """(if a <= ... then b == ...) and ..."""
     last = [*np.flatnonzero(np.diff(thens)).tolist(), len(thens) - 1]
-    ends = [literal(table.values[a][guards[k]]) for k in last]
+    ends = [table.literal(a, table.values[a][guards[k]]) for k in last]
     ranges = [f"{quoted(a)} <= {ends[0]}"]
     ranges += [f"{low} < {quoted(a)} <= {high}" for low, high in pairwise(ends[:-1])]
     ranges += [f"{quoted(a)} > {ends[-2]}"]
-    values = [literal(table.values[b][thens[k]]) for k in last]
+    values = [table.literal(b, table.values[b][thens[k]]) for k in last]
     pairs = zip(ranges, values, strict=True)
     return " and ".join(f"(if {one} then {quoted(b)} == {value})" for one, value in pairs)
 

@@ -150,7 +150,7 @@ def quoted(column: str) -> str:
 def literal(value: float | str | date) -> str:
     """A number, date or text in the syntax of rules."""
     if isinstance(value, date):
-        return value.isoformat()
+        return value.isoformat().removesuffix("T00:00:00")
     if isinstance(value, str):
         return f"'{value}'" if "'" not in value else f'"{value}"'
     if not math.isfinite(value):
