@@ -374,3 +374,138 @@ def test_shuffled_columns_hold_no_relation():
 def test_an_unknown_kind_of_relation_is_named():
     with pytest.raises(ValueError, match="'magic' is none of"):
         Constraints.infer(X, kinds=["magic"])
+
+
+def found(rows):
+    return {finding.rule for finding in Constraints.found(rows).findings}
+
+
+@pytest.mark.parametrize(("n", "is_kept"), [(150, False), (400, True)])
+def test_a_rule_that_few_rows_show_is_not_kept_unasked(n, is_kept):
+    draw = np.random.default_rng(0)
+    kind = np.arange(n) % 4 == 0
+    rows = pd.DataFrame({"kind": np.where(kind, "v", "u"), "pay": draw.exponential(size=n)})
+    rows["pay"] = np.where(kind | (draw.random(n) < 0.1), 0.0, rows["pay"])
+    assert found(rows) == ({"if kind == 'v' then pay == 0"} if is_kept else set())
+    assert Constraints.infer(rows, kinds=["implication"]).findings, "for the user to judge"
+
+
+ORDERS = {  # whether b - a was cut at 0 by a rule
+    "exponential": (lambda draw, n: draw.exponential(2, n), True),
+    "uniform": (lambda draw, n: draw.uniform(0, 4, n), True),
+    "equal now and then": (lambda draw, n: draw.gamma(4, 1, n) * (draw.random(n) > 0.04), True),
+    "far apart": (lambda draw, n: 40 + draw.normal(size=n), False),
+    "by chance": (lambda draw, n: 4 + draw.normal(size=n), False),
+}
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_an_order_is_kept_only_where_rows_crowd_at_its_edge(kind):
+    gap, is_rule = ORDERS[kind]
+    draw = np.random.default_rng(0)
+    a = draw.normal(20, 6, 500)
+    rows = pd.DataFrame({"a": a, "b": a + gap(draw, 500)})
+    assert (rows["a"] <= rows["b"]).all()
+    assert found(rows) == ({"a <= b"} if is_rule else set())
+
+
+def codes(n=600):
+    draw = np.random.default_rng(3)
+    age, city = draw.integers(1, 90, n), draw.integers(0, 6, n)
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(7 * city, "D")
+    return pd.DataFrame(
+        {
+            "age": age,
+            "group": np.select([age < 18, age < 65], ["child", "adult"], "old"),
+            "city": np.array([*"abcdef"])[city],
+            "state": np.array([*"xxyyyz"])[city],
+            "day": day,
+        }
+    )
+
+
+def test_a_column_that_follows_from_a_code_or_a_range_is_found():
+    rows = codes()
+    rules = Constraints.infer(rows, kinds=["dependency"])
+    assert [finding.rule for finding in rules.findings] == [
+        "(if city == 'a' then day == 2024-01-01) and (if city == 'b' then day == 2024-01-08) and "
+        "(if city == 'c' then day == 2024-01-15) and (if city == 'd' then day == 2024-01-22) and "
+        "(if city == 'e' then day == 2024-01-29) and (if city == 'f' then day == 2024-02-05)",
+        "(if city in {'a', 'b'} then state == 'x') and (if city in {'c', 'd', 'e'} then state == "
+        "'y') and (if city == 'f' then state == 'z')",
+        "(if age <= 17 then group == 'child') and (if 17 < age <= 64 then group == 'adult') and "
+        "(if age > 64 then group == 'old')",
+    ]
+    wrong = rows.assign(group=rows["group"].where(rows.index != 7, "none"))
+    assert not any("group" in finding.rule for finding in Constraints.found(wrong).findings)
+
+
+def test_rounded_sums_products_and_shares_are_found_with_their_factor():
+    draw = np.random.default_rng(4)
+    a, b, c = draw.uniform(1, 99, (3, 300))
+    kept, solved = draw.integers(0, 50, (2, 300)) * [[1], [3]]
+    rows = pd.DataFrame(
+        {
+            **{"a": a, "b": b, "c": c, "solved": solved, "kept": kept},
+            "tax": np.round(0.19 * a, 2),
+            "percent": np.round(100 * a / b, 1),
+            "pay": np.floor(b * c * 100 + 0.5) / 100,
+            "sum": np.round(a + c),
+            "half": np.floor(solved / 2 + 0.5),
+        }
+    )
+    assert found(rows) == {
+        "tax == round(0.19 * a, 2)",
+        "percent == round(100 * a / b, 1)",
+        "pay == round(b * c, 2)",
+        "sum == round(a + c)",
+        "abs(half - round(0.5 * solved)) <= 1",
+    }
+
+
+def test_flags_that_exclude_each_other_make_one_rule():
+    kind = np.random.default_rng(5).integers(0, 4, 400)
+    rows = pd.DataFrame({name: (kind == k) * 1 for k, name in enumerate("uvw")})
+    rule, *more = found(rows)
+    assert not more
+    assert rule.endswith(" <= 1")
+    assert_array_equal(check(rule, rows.assign(u=1)), np.isin(kind, (0, 3)))
+
+
+def test_what_is_missing_together_with_a_level_is_found():
+    draw = np.random.default_rng(6)
+    measured = draw.random(300) < 0.6
+    rows = pd.DataFrame({"T3": np.where(measured, draw.normal(size=300), np.nan)})
+    rows["measured"] = np.where(measured, "y", "n")
+    assert found(rows) == {
+        "if measured == 'n' then T3 is missing",
+        "if T3 is missing then measured == 'n'",
+    }
+
+
+def test_levels_that_follow_from_each_other_are_tied_to_the_first():
+    draw = np.random.default_rng(7)
+    internet = draw.random(500) < 0.7
+    rows = pd.DataFrame({"internet": np.where(internet, draw.choice(["dsl", "fiber"], 500), "no")})
+    for name in ("tv", "films", "backup"):
+        rows[name] = np.where(internet, draw.choice(["y", "n"], 500), "none")
+    pairs = [("internet == 'no'", f"{name} == 'none'") for name in ("tv", "films", "backup")]
+    both = {f"if {a} then {b}" for one, other in pairs for a, b in ((one, other), (other, one))}
+    assert found(rows) == both
+
+
+def test_of_a_large_table_a_sample_guesses_and_all_rows_decide():
+    draw = np.random.default_rng(8)
+    rows = pd.DataFrame({name: draw.integers(1, 99, 20_000) for name in "abc"})
+    rows["ab"], rows["bc"] = rows["a"] + rows["b"], rows["b"] + rows["c"]
+    rows.loc[7, "bc"] += 1
+    (finding,) = Constraints.found(rows).findings
+    assert finding.rule == "ab == a + b"
+    assert finding.support == finding.by_chance == 20_000
+
+
+def test_nothing_is_looked_for_in_very_wide_tables():
+    a = np.arange(60.0)
+    rows = pd.DataFrame({f"c{k}": a * k for k in range(201)})
+    assert len(Constraints.found(rows.iloc[:, :5])) > 0
+    assert len(Constraints.found(rows)) == 0
