@@ -499,9 +499,12 @@ def test_of_a_large_table_a_sample_guesses_and_all_rows_decide():
     rows = pd.DataFrame({name: draw.integers(1, 99, 20_000) for name in "abc"})
     rows["ab"], rows["bc"] = rows["a"] + rows["b"], rows["b"] + rows["c"]
     rows.loc[7, "bc"] += 1
-    (finding,) = Constraints.found(rows).findings
-    assert finding.rule == "ab == a + b"
-    assert finding.support == finding.by_chance == 20_000
+    rows["kind"] = np.where(draw.random(20_000) < 0.01, "rare", "usual")
+    rows["pay"] = np.where(rows["kind"] == "rare", 0.0, draw.exponential(size=20_000))
+    assert [(f.rule, f.support) for f in Constraints.found(rows).findings] == [
+        ("ab == a + b", 20_000),
+        ("(if pay <= 0 then kind == 'rare') and (if pay > 0 then kind == 'usual')", 20_000),
+    ]
 
 
 def test_nothing_is_looked_for_in_very_wide_tables():
@@ -509,3 +512,11 @@ def test_nothing_is_looked_for_in_very_wide_tables():
     rows = pd.DataFrame({f"c{k}": a * k for k in range(201)})
     assert len(Constraints.found(rows.iloc[:, :5])) > 0
     assert len(Constraints.found(rows)) == 0
+
+
+def test_two_numbers_of_which_one_is_always_zero_are_found():
+    draw = np.random.default_rng(9)
+    rows = pd.DataFrame({"gain": draw.exponential(size=600), "loss": draw.exponential(size=600)})
+    which = draw.integers(0, 3, 600)
+    rows["gain"], rows["loss"] = rows["gain"] * (which == 0), rows["loss"] * (which == 1)
+    assert found(rows) == {"if gain != 0 then loss == 0"}

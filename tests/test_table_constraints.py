@@ -429,3 +429,17 @@ def test_names_and_levels_that_no_rule_can_spell_are_left_alone():
     }
     X[1] = X["1"] = X["quantity"]
     assert len(Constraints.found(X)) == 0
+
+
+def test_copies_keep_what_the_rows_of_fit_keep_if_that_is_asked_for():
+    X, y = invoices()
+    few = Ensemble(n_repeats=2, max_iter=40)
+    t = AdversarialTransformer(constraints="auto", random_state=0, surrogate=few).fit(X, y)
+    assert set(t.findings_["rule"]) == INVOICES
+    rows = X[:40]  # too few to find anything in them
+    new = t.transform(rows)
+    assert answers(list(INVOICES), new).all()
+    assert not new["minutes"].equals(rows["minutes"])
+    free = AdversarialTransformer(random_state=0, surrogate=few).fit(X, y)
+    assert free.findings_.empty
+    assert not answers(list(INVOICES), free.transform(rows)).all()

@@ -21,10 +21,11 @@ from tqdm import tqdm
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
+from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import attacked_model, is_given
-from advaug.estimators.choices import choose_judge, choose_voters, is_auto
+from advaug.estimators.choices import choose_judge, choose_voters
 from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
 from advaug.estimators.sampler_parts import (
     Source,
@@ -40,13 +41,14 @@ from advaug.estimators.validation import (
     SURROGATE,
     VOTERS,
     choose_surrogate,
+    findings_of,
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
-from advaug.sampling.constraints import Finding, RowConstraints
+from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
@@ -418,13 +420,6 @@ recipe, default="auto"
         if changes is not None:
             self.provenance_["changes"] = changes
         self.adapter_ = data.coding
-
-
-def findings_of(constraints: RowConstraints) -> Any:
-    """The rules that were found in the real rows as a frame, the most surprising first."""
-    found = sorted(constraints.findings, key=lambda finding: -finding.by_chance)
-    columns = {name: [getattr(one, name) for one in found] for name in Finding._fields}
-    return containers.table(columns, {})
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 
 from advaug import containers
 from advaug.core.drawing import visible
+from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
 from advaug.report.evidence import (
@@ -25,7 +26,6 @@ from advaug.report.evidence import (
 )
 from advaug.report.page import page
 from advaug.report.panel_voters import PANEL
-from advaug.sampling.constraints import AUTO, is_auto
 from advaug.sampling.domain import Adapter, Coding, FittedAdapter
 from advaug.sampling.judges.cross_fitted import fit_cross_fitted
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge

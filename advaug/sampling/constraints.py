@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 
 Array = np.ndarray[Any, Any]
 
@@ -24,9 +25,6 @@ class RepairStatus(IntEnum):
     REPAIRED = 1
     REVERTED = 2  # It has its parent's cells wherever a broken rule reads.
     REPLACED = 3  # It is a copy of a real row, since a rule could not be kept.
-
-
-AUTO = "auto"  # In place of rules: the relations that all real rows keep.
 
 
 class Finding(NamedTuple):
@@ -128,11 +126,6 @@ class CallableConstraints(RowConstraints):
         """Rule -> which new rows break it though their parents keep it."""
         answers = (rows_that_keep(rule, rows) & ~rows_that_keep(rule, new) for rule in self.rules)
         return dict(zip(names_of(self.rules), answers, strict=True))
-
-
-def is_auto(rules: Any) -> bool:
-    """Whether the rules are to be found in the real rows."""
-    return isinstance(rules, str) and rules == AUTO
 
 
 def list_of_rules(rules: Any) -> list[Any]:

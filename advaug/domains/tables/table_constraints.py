@@ -12,6 +12,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.containers.columns import Series
+from advaug.core.parameters import is_auto
 from advaug.domains.tables.column_codec import ColumnCodec
 from advaug.domains.tables.columns import Array, TableLayout
 from advaug.domains.tables.repair_rounds import RepairRounds
@@ -21,7 +22,6 @@ from advaug.sampling.constraints import (
     CallableConstraints,
     Finding,
     RowConstraints,
-    is_auto,
     names_of,
 )
 

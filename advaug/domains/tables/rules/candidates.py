@@ -24,11 +24,13 @@ class Candidate(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A value that many cells of a column hold, as a condition."""
+    """A condition on one column: that it holds some value, does not hold it, or is missing."""
 
     text: str
     name: str
     rows: Array
+    is_fixed: bool = False  # Repairs can make no other row meet it.
+    is_missing: bool = False
 
 
 class Table:
@@ -118,8 +120,13 @@ class Table:
 
     @cached_property
     def levels(self) -> list[Level]:
-        """The values that may stand in an implication."""
-        return [level for name in self.values for level in self._levels_of(name)]
+        """What may stand in an implication."""
+        found = [level for name in self.values for level in self._levels_of(name)]
+        for name in self.cells.columns:
+            rows = self.cells.missing(name)
+            if rows.any():
+                found.append(Level(f"{quoted(name)} is missing", name, rows, is_missing=True))
+        return found
 
     def _levels_of(self, name: str) -> list[Level]:
         column, values = self.cells[name], self.values[name]
@@ -127,10 +134,18 @@ class Table:
             return []
         least = self.least if len(values) <= MOST_LEVELS else ATOM * len(column)
         counted = [(value, np.equal(column, value).astype(bool)) for value in self._common(name)]
-        return [
+        levels = [
             Level(f"{quoted(name)} == {self.literal(name, value)}", name, rows)
             for value, rows in counted
             if rows.sum() >= least
+        ]
+        if len(values) <= MOST_LEVELS:
+            return levels
+        # Where a number has an atom, such as 0, that it is another one is a condition too.
+        is_known = ~self.cells.missing(name)
+        return levels + [
+            Level(one.text.replace(" == ", " != "), name, is_known & ~one.rows, is_fixed=True)
+            for one in levels
         ]
 
     def _common(self, name: str) -> list[float | str]:

@@ -89,37 +89,33 @@ def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
 
 def implications(table: Table) -> Iterator[Candidate]:
     """If a has one level then b always has one; if a is missing then b has one, or reversed."""
-    missing = [
-        Level(f"{quoted(name)} is missing", name, table.cells.missing(name))
-        for name in table.cells.columns
-    ]
-    levels = [*table.levels, *(level for level in missing if level.rows.any())]
+    levels = table.levels
     if not levels:
         return
-    is_missing = np.array([level.text.endswith(" is missing") for level in levels])
-    follows, by_chance = what_follows(table, levels, is_missing)
+    follows, by_chance = what_follows(table, levels)
     opposite = opposites(levels)
     found: set[tuple[int, int]] = set()
     for a, b in np.argwhere(without_detours(follows)).tolist():
-        is_linked = table.is_linked(levels[a].name, levels[b].name)
-        if is_linked or is_missing[[a, b]].all():  # No cell becomes missing.
-            continue
+        one, other = levels[a], levels[b]
+        if table.is_linked(one.name, other.name) or (one.is_missing and other.is_missing):
+            continue  # Another rule says so, or no cell ever becomes missing.
         if (opposite.get(b, -1), opposite.get(a, -1)) not in found:
             found.add((a, b))
-            text = f"if {levels[a].text} then {levels[b].text}"
-            yield Candidate((text,), float(by_chance[a, b]))
+            yield Candidate((f"if {one.text} then {other.text}",), float(by_chance[a, b]))
 
 
-def what_follows(table: Table, levels: list[Level], is_missing: Array) -> tuple[Array, Array]:
+def what_follows(table: Table, levels: list[Level]) -> tuple[Array, Array]:
     """(levels, levels): whether b holds wherever a does; how many rows break that by chance."""
     yes = np.stack([level.rows for level in levels], 1).astype(np.float32)
-    known = np.stack([~table.cells.missing(level.name) for level in levels], 1)
-    known[:, is_missing] = True
-    both, support = yes.T @ yes, yes.T @ known.astype(np.float32)
-    by_chance = support * (1 - yes.sum(0) / known.sum(0).clip(1))
+    known = [
+        np.ones(len(yes), dtype=bool) if level.is_missing else ~table.cells.missing(level.name)
+        for level in levels
+    ]
+    both, support = yes.T @ yes, yes.T @ np.stack(known, 1).astype(np.float32)
+    by_chance = support * (1 - yes.sum(0) / np.sum(known, 1).clip(1))
     names = np.array([level.name for level in levels])
-    is_other = names[:, None] != names
-    return (both == support) & (by_chance >= table.least) & is_other, by_chance
+    may_follow = (names[:, None] != names) & ~np.array([level.is_fixed for level in levels])
+    return (both == support) & (by_chance >= table.least) & may_follow, by_chance
 
 
 def without_detours(follows: Array) -> Array:

@@ -16,7 +16,8 @@ from advaug.domains.tables.rules.objects import Integer, OneHot, Range
 from advaug.domains.tables.rules.syntax_tree import quoted
 
 MOST_OF_A_KIND = 200  # Only the strongest candidates of a kind are returned.
-MOST_ROWS = 4000  # Rules are guessed on so many rows, and then checked on all of them.
+MOST_ROWS = 4000  # Rules are guessed on so many rows, and then checked on all of them:
+FEWEST_OF_SAMPLE = 0.2  # such a share of the rows that must show a rule must be among these.
 FEWEST_DISORDERED = 0.05  # An order counts if chance would break it in such a share of the rows,
 TIES = 0.02  # and if such a share of the rows has equal numbers, or nearly equal ones
 CROWDED = 2.5  # and gaps of up to twice their size are at most so many times as frequent.
@@ -30,7 +31,7 @@ def mine(cells: Cells, kinds: tuple[str, ...], least: float) -> Iterator[tuple[s
     some = cells
     if cells.n_rows > MOST_ROWS:
         some = cells.take(np.random.default_rng(0).permutation(cells.n_rows)[:MOST_ROWS])
-    table = Table(some, cells, least)
+    table = Table(some, cells, least * max(FEWEST_OF_SAMPLE, some.n_rows / max(cells.n_rows, 1)))
     for kind, search in KINDS.items():
         if kind in kinds:
             found = sorted(search(table), key=lambda one: -one.by_chance)[:MOST_OF_A_KIND]
