@@ -27,7 +27,7 @@ from advaug.sampling.constraints import (
 )
 
 FEWEST_BROKEN = 50  # A relation is kept unasked if chance would break it in so many rows.
-MOST_COLUMNS = 200  # In wider tables nothing is looked for unasked.
+MOST_COLUMNS = 100  # In wider tables nothing is looked for unasked, since it would take seconds.
 
 
 @runtime_checkable
