@@ -14,6 +14,7 @@ MOST_DIGITS = 6  # A number with more decimals is not rounded.
 FEWEST_STEPS = 20  # A column is rounded if its standard deviation holds so many of its steps.
 MOST_LEVELS = 12  # All values of a column with so few are levels.
 ATOM = 0.05  # In a column with more values those are levels that hold such a share of its rows.
+COMMON = 0.25  # "Is another value" is a condition for values that hold such a share.
 
 
 class Candidate(NamedTuple):
@@ -146,6 +147,7 @@ class Table:
         return levels + [
             Level(one.text.replace(" == ", " != "), name, is_known & ~one.rows, is_fixed=True)
             for one in levels
+            if one.rows.mean() >= COMMON
         ]
 
     def _common(self, name: str) -> list[float | str]:

@@ -64,11 +64,11 @@ def monotone(table: Table) -> Iterator[Candidate]:
         for b in np.flatnonzero(fine).tolist():
             if a == b or table.is_linked(table.names[a], table.names[b]) or {a, b} <= flags:
                 continue
-            gap = known(table.x[:, b] - table.x[:, a])
-            cells = table.x[~np.isnan(table.x[:, a] + table.x[:, b]), a]
-            below = np.searchsorted(ordered[b], cells, side="left") / len(ordered[b])
-            least = max(table.least, FEWEST_DISORDERED * len(gap))
-            if below.sum() >= least and is_edge(gap):
+            pair = table.x[:, [a, b]]
+            pair = pair[~np.isnan(pair).any(1)]
+            below = np.searchsorted(ordered[b], pair[:, 0], side="left") / len(ordered[b])
+            least = max(table.least, FEWEST_DISORDERED * len(pair))
+            if below.sum() >= least and is_edge(np.diff(pair[pair.any(1)])):
                 keeps[a, b] = True
                 by_chance[a, b] = float(below.sum())
     for (a, b), chance in by_chance.items():
@@ -78,7 +78,10 @@ def monotone(table: Table) -> Iterator[Candidate]:
 
 
 def is_edge(gap: Array) -> bool:
-    """Whether gaps end sharply at 0, as a rule would cut them, and do not just become rare."""
+    """Whether gaps end sharply at 0, as a rule would cut them, and do not just become rare.
+
+    Two zeros are no gap: they are a level of both columns.
+    """
     width = np.quantile(gap, 0.1)
     near, following = (gap <= width).mean(), ((gap > width) & (gap <= 2 * width)).mean()
     is_crowded = (gap <= width / 2).mean() >= TIES and following <= CROWDED * near
