@@ -520,3 +520,19 @@ def test_two_numbers_of_which_one_is_always_zero_are_found():
     which = draw.integers(0, 3, 600)
     rows["gain"], rows["loss"] = rows["gain"] * (which == 0), rows["loss"] * (which == 1)
     assert found(rows) == {"if gain != 0 then loss == 0"}
+
+
+def test_weighted_sums_with_short_weights_are_found():
+    draw = np.random.default_rng(10)
+    rows = pd.DataFrame(draw.uniform(0, 99, (300, 4)), columns=list("abcd"))
+    rows["mean"] = (rows["a"] + rows["b"] + rows["c"]) / 3
+    rows["excess"] = 2 * rows["d"] - rows["a"] - rows["c"] + draw.uniform(-1, 1, 300) * 1e-5
+    rows["score"] = np.round(0.25 * rows["a"] - 0.17 * rows["d"] + 40, 1)
+    rows["all"] = rows[["a", "b", "c", "d", "score"]].sum(axis=1)
+    rows["noisy"] = rows["a"] + rows["b"] + rows["c"] + rows["d"] + draw.normal(0, 0.01, 300)
+    assert found(rows) == {
+        "mean == a / 3 + b / 3 + c / 3",
+        "abs(excess - round(-a - c + 2 * d, 5)) <= 0.0001",
+        "score == round(a / 4 - 0.17 * d + 40, 1)",
+        "all == a + b + c + d + score",
+    }

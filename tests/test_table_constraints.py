@@ -443,3 +443,16 @@ def test_copies_keep_what_the_rows_of_fit_keep_if_that_is_asked_for():
     free = AdversarialTransformer(random_state=0, surrogate=few).fit(X, y)
     assert free.findings_.empty
     assert not answers(list(INVOICES), free.transform(rows)).all()
+
+
+def test_weighted_sums_and_products_are_repaired_without_undoing_the_move():
+    draw = np.random.default_rng(1)
+    X = pd.DataFrame(draw.uniform(1, 99, (300, 3)), columns=list("abc"))
+    X["mean"] = X[["a", "b", "c"]].mean(axis=1)
+    X["excess"] = 2 * X["a"] - X["c"] + draw.uniform(-1, 1, 300) * 1e-5
+    X["area"] = np.round(X["a"] * X["b"], 1)
+    coding = TabularAdapter().fit(X)
+    constraints, (seed, x) = coding.constraints("auto", X), moved(X, coding)
+    assert {finding.kind for finding in constraints.findings} == {"linear", "product"}
+    _, status = constraints.repair(x, seed, torch.arange(len(x)))
+    assert (status == RepairStatus.REPAIRED).float().mean() > 0.98

@@ -57,6 +57,7 @@ def sums_of(table: Table, parts: tuple[int, ...], fit: Array) -> Iterator[Candid
         if busy >= table.least and (beyond <= table.slack[at]).all():
             text = " + ".join(map(table.quoted, parts))
             table.link(table.names[at], *(table.names[part] for part in parts))
+            table.sums.add(frozenset((at, *parts)))
             yield spelt(table, at, text, busy, is_exact=bool((beyond <= 0).all()))
 
 
@@ -157,7 +158,14 @@ def factor(table: Table, guess: Array, at: int, slack: Array) -> float | None:
     low, high, is_known = bounds(table.all_x[:, at], guess, slack, table.rounding)
     if not is_known or not low <= high:
         return None
-    middle = float(low + high) / 2
+    return shortest(float(low), float(high))
+
+
+def shortest(low: float, high: float) -> float:
+    """The number between the bounds that has the fewest digits."""
+    if low <= 0 <= high:
+        return 0.0
+    middle = (low + high) / 2
     for digits in range(1, MOST_DIGITS_OF_A_FACTOR + 1):
         short = float(f"{middle:.{digits}g}")
         if low <= short <= high:

@@ -12,6 +12,7 @@ from advaug.domains.tables.rules.candidates import Candidate, Table, known
 from advaug.domains.tables.rules.equalities import products, shares, sums
 from advaug.domains.tables.rules.evaluation import Array, Cells
 from advaug.domains.tables.rules.implications import dependencies, implications
+from advaug.domains.tables.rules.linear_relations import linear
 from advaug.domains.tables.rules.objects import Integer, OneHot, Range
 from advaug.domains.tables.rules.syntax_tree import quoted
 
@@ -120,6 +121,7 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
     "share": shares,
     "sum": sums,
     "product": products,
+    "linear": linear,
     "one_hot": one_hot,
     "dependency": dependencies,
     "monotone": monotone,
