@@ -341,7 +341,7 @@ def planted(n=400):
 
 PLANTED = [
     "total == a + b",
-    "sum3 == a + b + c",
+    "sum3 == c + total",
     "area == a * b",
     "ratio == round(a / c, 3)",
     "double == 2.5 * c",
@@ -536,3 +536,19 @@ def test_weighted_sums_with_short_weights_are_found():
         "score == round(a / 4 - 0.17 * d + 40, 1)",
         "all == a + b + c + d + score",
     }
+
+
+def test_an_equality_that_follows_from_others_is_left_out():
+    draw = np.random.default_rng(11)
+    quantity, price = draw.integers(1, 50, 400), draw.integers(99, 20_000, 400) / 100
+    rows = pd.DataFrame({"quantity": quantity, "price": price})
+    rows["net"] = np.round(quantity * price, 2)
+    rows["tax"] = np.round(0.19 * rows["net"], 2)
+    rows["gross"] = np.round(rows["net"] + rows["tax"], 2)
+    assert found(rows) == {
+        "net == round(quantity * price, 2)",
+        "tax == round(0.19 * net, 2)",
+        "gross == net + tax",
+    }
+    alone = Constraints.found(rows[["net", "gross"]]).findings
+    assert [finding.kind for finding in alone] == ["share"], "1.19 times, if nothing else says so"

@@ -155,9 +155,10 @@ def resampled(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]
 def exact_columns(sampler: Any) -> list[str]:
     """The columns of the equalities that were found, whose decimals may not be rounded."""
     from advaug.domains.tables.rules.constraints import Constraints
+    from advaug.domains.tables.rules.mining import EQUALITIES
 
     found = sampler.findings_
-    is_equality = found["kind"].isin(("share", "sum", "product"))
+    is_equality = found["kind"].isin(EQUALITIES)
     return Constraints(found["rule"][is_equality].tolist()).names
 
 

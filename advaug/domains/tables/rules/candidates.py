@@ -57,7 +57,6 @@ class Table:
         self.rounding = ROUNDING_FLOAT32 if cells.coarse else 1e-9
         self.linked: set[frozenset[str]] = set()
         self.repeated: set[int] = set()
-        self.sums: set[frozenset[int]] = set()
 
     def _stacked(self, cells: Cells) -> Array:
         columns = [cells[name] for name in self.names]

@@ -13,9 +13,10 @@ import numpy as np
 from advaug import containers
 from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
-from advaug.domains.tables.rules.mining import KINDS, RELATIONS, mine
+from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
+from advaug.domains.tables.rules.redundancy import Gradients
 from advaug.domains.tables.rules.syntax_tree import Implies, Node, columns
 from advaug.sampling.constraints import (
     Finding,
@@ -225,14 +226,15 @@ class Constraints:
         [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
         names = writable_names(X)
-        cells, rules, findings = cells_of(X, names), [], []
+        cells, found = cells_of(X, names), []
         for kind, candidate in mine(cells, tuple(kinds), by_chance):
             if rule := kept_by_all(candidate, cells):
-                rules.append(rule)
                 support = rule.support(cells)
-                findings.append(Finding(rule.text, kind, support, candidate.by_chance))
-        inferred = cls(rules)
-        inferred.rules, inferred.findings = [rule.text for rule in rules], findings
+                found.append((rule, Finding(rule.text, kind, support, candidate.by_chance)))
+        found = without_redundant(found, cells)
+        inferred = cls([rule for rule, _ in found])
+        inferred.rules = [rule.text for rule, _ in found]
+        inferred.findings = [finding for _, finding in found]
         return inferred
 
     @classmethod
@@ -275,6 +277,22 @@ def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:
         if rule.holds(cells).all():
             return rule
     return None
+
+
+def without_redundant(
+    found: list[tuple[Expression, Finding]], cells: Cells
+) -> list[tuple[Expression, Finding]]:
+    """The rules without equalities that follow from stricter or shorter ones."""
+    gradients = Gradients(cells)
+
+    def strictness(at: int) -> tuple[bool, bool, int]:
+        text = found[at][0].text
+        return "abs(" in text, "round(" in text, len(text)
+
+    equalities = [at for at, (_, finding) in enumerate(found) if finding.kind in EQUALITIES]
+    order = sorted(equalities, key=strictness)
+    dropped = {at for at in order if not gradients.adds(found[at][0].tree)}
+    return [one for at, one in enumerate(found) if at not in dropped]
 
 
 def rule_holds(rule: Rule, cells: Cells) -> Array:

@@ -57,7 +57,6 @@ def sums_of(table: Table, parts: tuple[int, ...], fit: Array) -> Iterator[Candid
         if busy >= table.least and (beyond <= table.slack[at]).all():
             text = " + ".join(map(table.quoted, parts))
             table.link(table.names[at], *(table.names[part] for part in parts))
-            table.sums.add(frozenset((at, *parts)))
             yield spelt(table, at, text, busy, is_exact=bool((beyond <= 0).all()))
 
 
@@ -92,11 +91,10 @@ def products(table: Table) -> Iterator[Candidate]:
             for b, hits in zip(others, scaled(table, guess), strict=True):
                 for at in hits:
                     three = frozenset((a, b, int(at)))
-                    if len(three) < 3 or three in found or at in table.repeated:
-                        continue
-                    for candidate in product_of(table, a, sign, b, int(at)):
-                        found.add(three)
-                        yield candidate
+                    if len(three) == 3 and three not in found and at not in table.repeated:
+                        for candidate in product_of(table, a, sign, b, int(at)):
+                            found.add(three)
+                            yield candidate
 
 
 def product_of(table: Table, a: int, sign: str, b: int, at: int) -> Iterator[Candidate]:

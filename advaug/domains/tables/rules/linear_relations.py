@@ -22,7 +22,7 @@ LARGEST_DENOMINATOR = 12
 
 
 def linear(table: Table) -> Iterator[Candidate]:
-    """c == w * a + v * b + ... + constant, other than sums that were found before."""
+    """c == w * a + v * b + ... + constant."""
     columns = [
         at
         for at in table.distinct
@@ -44,7 +44,7 @@ def linear(table: Table) -> Iterator[Candidate]:
             weights = np.linalg.lstsq(z[:, free][:, used], z[:, k], rcond=None)[0]
             of = [free[j] for j in np.flatnonzero(used)]
             parts = [columns[j] for j in of]
-            if 2 <= len(parts) <= MOST_TERMS and frozenset((at, *parts)) not in table.sums:
+            if 2 <= len(parts) <= MOST_TERMS:
                 yield from weighted_sum(table, at, parts, weights * scale[k] / scale[of])
         if left > EXPLAINED:
             basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
@@ -67,7 +67,7 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
     total, terms = table.all_x[:, at], table.all_x[:, parts] * np.array([float(w) for w in short])
     rest, size = total - terms.sum(1), np.abs(terms).sum(1) + np.abs(total)
     exact = table.rounding * size
-    for room in (exact, table.slack[at] + exact, EXPLAINED * size):
+    for room in (exact, slack_of(table, at, terms) + exact, EXPLAINED * size):
         low, high = float((rest - room).max()), float((rest + room).min())
         if low <= high:
             break
@@ -77,13 +77,19 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
     text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
     text = (text if not constant else f"{text} + {literal(constant)}").replace("+ -", "- ")
     table.link(table.names[at], *(table.names[part] for part in parts))
-    if room is exact or table.slack[at]:
+    if room is exact or table.digits[at] is not None:
         yield spelt(table, at, text, busy, is_exact=room is exact)
         return
     # So spelt the column is computed from the others: a thin band is no place to project to.
     digits = -int(np.ceil(np.log10(1.1 * np.abs(rest - constant).max())))
     near = f"round({text}, {digits + 1})"
     yield Candidate((f"abs({table.quoted(at)} - {near}) <= {literal(10.0**-digits)}",), busy)
+
+
+def slack_of(table: Table, at: int, terms: Array) -> float:
+    """By how much the column may differ since it is rounded: 0 if its terms need no rounding."""
+    steps = terms * 10.0 ** (table.digits[at] or 0)
+    return 0.0 if (np.abs(steps - np.rint(steps)) < EXPLAINED).all() else float(table.slack[at])
 
 
 def shortened(weight: float) -> Fraction:

@@ -131,3 +131,4 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
 }
 # What new rows are made to keep: the columns' ranges and whole numbers are kept anyway.
 RELATIONS = tuple(kind for kind in KINDS if kind not in ("integer", "range"))
+EQUALITIES = ("share", "sum", "product", "linear")  # between numbers
