@@ -227,11 +227,12 @@ class Constraints:
         """
         names = writable_names(X)
         cells, found = cells_of(X, names), []
-        for kind, candidate in mine(cells, tuple(kinds), by_chance):
-            if rule := kept_by_all(candidate, cells):
-                support = rule.support(cells)
-                found.append((rule, Finding(rule.text, kind, support, candidate.by_chance)))
-        found = without_redundant(found, cells)
+        with np.errstate(all="ignore"):  # What overflows or is undefined is no finding.
+            for kind, candidate in mine(cells, tuple(kinds), by_chance):
+                if rule := kept_by_all(candidate, cells):
+                    support = rule.support(cells)
+                    found.append((rule, Finding(rule.text, kind, support, candidate.by_chance)))
+            found = without_redundant(found, cells)
         inferred = cls([rule for rule, _ in found])
         inferred.rules = [rule.text for rule, _ in found]
         inferred.findings = [finding for _, finding in found]

@@ -114,8 +114,7 @@ def combined(x: Array, sign: str, y: Array) -> Array:
     """Products or quotients; a quotient that is undefined is infinite."""
     if sign == "*":
         return x * y
-    with np.errstate(all="ignore"):
-        value = x / y
+    value = x / y
     return np.where(np.isnan(value) & ~np.isnan(x + y), np.inf, value)
 
 
@@ -128,7 +127,6 @@ def scaled(table: Table, guesses: Array) -> list[Array]:
     return [np.flatnonzero(row) for row in is_one & is_known]
 
 
-@np.errstate(all="ignore")
 def bounds(z: Array, guess: Array, slack: Array, rounding: float) -> tuple[Array, Array, Array]:
     """Least and largest k with which k * guess is z, up to rounding, and whether it can be said."""
     quotient = z / guess

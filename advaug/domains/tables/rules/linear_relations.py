@@ -23,11 +23,8 @@ LARGEST_DENOMINATOR = 12
 
 def linear(table: Table) -> Iterator[Candidate]:
     """c == w * a + v * b + ... + constant."""
-    columns = [
-        at
-        for at in table.distinct
-        if at not in table.flags and not np.isnan(table.all_x[:, at]).any()
-    ]
+    spread = table.all_x.std(0)  # NaN where a cell is missing
+    columns = [at for at in table.distinct if at not in table.flags and np.isfinite(spread[at])]
     x = table.x[:, columns]
     if len(x) < table.least + len(columns):
         return

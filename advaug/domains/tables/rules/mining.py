@@ -60,8 +60,7 @@ def monotone(table: Table) -> Iterator[Candidate]:
     by_chance: dict[tuple[int, int], float] = {}
     ordered = [np.sort(known(table.cells[name])) for name in table.names]
     for a in range(width):
-        with np.errstate(invalid="ignore"):
-            fine = (~(table.x[:, a, None] > table.x)).all(0)
+        fine = (~(table.x[:, a, None] > table.x)).all(0)
         for b in np.flatnonzero(fine).tolist():
             if a == b or table.is_linked(table.names[a], table.names[b]) or {a, b} <= flags:
                 continue

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from advaug.domains.tables.rules.candidates import known
 from advaug.domains.tables.rules.evaluation import Array, Cells, number
 from advaug.domains.tables.rules.syntax_tree import (
     Binary,
@@ -31,9 +32,9 @@ class Gradients:
         some = np.random.default_rng(1).permutation(cells.n_rows)[:ROWS]
         self.rows = cells.take(some)
         numeric = [name for name, column in cells.columns.items() if column.dtype != object]
-        self.scale = {name: float(np.nanstd(cells[name])) or 1.0 for name in numeric}
+        self.scale = {name: float(known(cells[name]).std()) or 1.0 for name in numeric}
         self.place = {name: k for k, name in enumerate(numeric)}
-        self.known: list[Array] = []  # of each equality (rows, columns), orthonormal
+        self.directions: list[Array] = []  # of each equality: (rows, columns), orthonormal
 
     def adds(self, tree: Node) -> bool:
         """Whether the equality does not follow from those before; if so, it is accepted."""
@@ -41,12 +42,12 @@ class Gradients:
         length = np.linalg.norm(gradient, axis=1)
         is_used = length > 0
         rest = gradient / np.where(is_used, length, 1.0)[:, None]
-        for direction in self.known:
+        for direction in self.directions:
             rest = rest - (rest * direction).sum(1, keepdims=True) * direction
         left = np.linalg.norm(rest, axis=1)
         if is_used.any() and (left[is_used] <= NEW).mean() > 0.5:
             return False
-        self.known.append(np.where(left > NEW, rest.T / left.clip(NEW), 0.0).T)
+        self.directions.append(np.where(left > NEW, rest.T / left.clip(NEW), 0.0).T)
         return True
 
     def _gradient(self, node: Node, names: Iterable[str]) -> Array:
@@ -55,8 +56,7 @@ class Gradients:
         for name in names:
             step = STEP * self.scale[name]
             up, down = (self._moved(name, sign * step) for sign in (1, -1))
-            with np.errstate(all="ignore"):
-                gradient[:, self.place[name]] = number(node, up) - number(node, down)
+            gradient[:, self.place[name]] = number(node, up) - number(node, down)
         return np.nan_to_num(gradient)
 
     def _moved(self, name: str, step: float) -> Cells:
