@@ -69,7 +69,7 @@ def shares(table: Table) -> Iterator[Candidate]:
             pair = table.names[a], table.names[at]
             if at == a or table.is_linked(*pair) or at in table.repeated:
                 continue
-            busy = int(((table.x[:, a] != 0) & (table.x[:, at] != 0)).sum())
+            busy = int((np.abs(table.x[:, a] * table.x[:, at]) > 0).sum())
             text, is_exact = multiple(table, int(at), table.quoted(a), table.all_x[:, a])
             if text and busy >= table.least:
                 table.link(*pair)
