@@ -126,8 +126,8 @@ def smote(X: pd.DataFrame, y: pd.Series, totals: dict[str, int], rules: list[str
 METHODS = {
     "advaug": advaug_with(constraints=...),
     "advaug_pgd": advaug_with(constraints=..., recipe="harden", attack="pgd", judge=None),
-    "unconstrained": advaug_with(),
-    "pgd": advaug_with(recipe="harden", attack="pgd", judge=None),
+    "unconstrained": advaug_with(constraints=None),
+    "pgd": advaug_with(constraints=None, recipe="harden", attack="pgd", judge=None),
     "smote": smote,
 }
 

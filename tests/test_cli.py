@@ -113,6 +113,27 @@ def test_a_frozen_column_is_only_copied(tmp_path):
     assert all(row["dose"] == rows[int(row["advaug_parent"])]["dose"] for row in rows[90:])
 
 
+def test_relations_of_the_files_rows_are_kept_and_told_unless_turned_off(tmp_path, capsys):
+    rows = [
+        {**row, "once": f"{k % 23 + 1.5}", "thrice": f"{3 * (k % 23 + 1.5)}"}
+        for k, row in enumerate(messy())
+    ]
+    source, out = write(tmp_path / "in.csv", rows), tmp_path / "out.csv"
+
+    def off(*options):
+        assert run("oversample", source, "--target", "class", "--out", out, *options) == 0
+        new = cells(out)[90:]
+        return max(abs(float(row["thrice"]) - 3 * float(row["once"])) for row in new)
+
+    assert off() < 1e-9
+    assert "thrice == 3 * once" in capsys.readouterr().out
+    assert off("--no-constraints") > 0.01
+    assert "found and kept" not in capsys.readouterr().out
+    both = ("--no-constraints", "--constraint", "once > 0")
+    assert run("oversample", source, "--target", "class", "--out", out, *both) == 2
+    assert "exclude each other" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["count", "dose"])
 def test_a_constraint_is_kept_by_every_synthetic_row(tmp_path, capsys, name):
     rows = [
@@ -131,7 +152,7 @@ def test_a_constraint_is_kept_by_every_synthetic_row(tmp_path, capsys, name):
     told = capsys.readouterr().out
     repaired = int(told.split("constraints: ")[1].split(" synthetic rows repaired")[0])
     assert repaired > 0
-    assert off() > 0.01
+    assert off("--no-constraints") > 0.01
     assert "constraints: " not in capsys.readouterr().out
 
 

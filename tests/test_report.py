@@ -76,6 +76,44 @@ def test_a_known_fault_is_called_bad(real, fresh, harm, check):
     assert report.to_frame()["reasons"].iloc[0]
 
 
+def bills(n=400, seed=0):
+    draw = np.random.default_rng(seed)
+    y = np.where(np.arange(n) % 4, "well", "ill")
+    minutes = draw.normal(np.where(y == "ill", 150, 220), 40).clip(1).round(1)
+    X = pd.DataFrame({"minutes": minutes, "charge": np.round(0.17 * minutes, 2)})
+    return X.assign(calls=draw.integers(0, 9, n), fee=lambda t: 3 * t["calls"]), y
+
+
+def test_rows_of_other_tools_that_break_a_relation_of_all_real_rows_are_doubted():
+    X, y = bills()
+    made, label = SMOTE(random_state=0).fit_resample(X, y)
+    report = validity_report(X, y, made[len(X) :], label[len(X) :], **QUICK)
+    (check,) = (check for check in report.checks if check.name == "relations")
+    assert check.status == "doubt"
+    assert "charge == round(0.17 * minutes, 2)" in check.found
+    assert "fee == 3 * calls" in check.found
+    assert report.verdict in ("doubt", "bad")
+    lines = report.to_frame()
+    assert (lines["broken"] > 0).mean() > 0.5
+    assert lines["reasons"].str.contains("breaks charge == round").any()
+
+
+def test_own_rows_and_new_real_rows_keep_the_relations():
+    X, y = bills()
+    sampler = AdversarialOverSampler(random_state=0)
+    new = sampler.fit_resample(X, y)
+    fresh, label = bills(100, seed=1)
+    reports = (
+        validity_report(sampler, *new, **QUICK),
+        validity_report(X, y, fresh, label, **QUICK),
+    )
+    for report in reports:
+        (check,) = {
+            (check.status, check.found) for check in report.checks if check.name == "relations"
+        }
+        assert check == ("good", "0 % of rows break one of 2")
+
+
 def test_swapped_labels_are_called_bad_and_copies_are_doubted(real):
     X, y = real
     other, _ = table(600, seed=2)

@@ -82,7 +82,8 @@ def test_no_new_row_breaks_a_rule(recipe, judge):
     assert s.constraints_report_["replaced"] == 0
     if judge:  # It moves rows back to real ones, which breaks no rule.
         return
-    free = sampler(recipe=recipe, judge=judge, **radius).fit_resample(X, y)[0].iloc[len(X) :]
+    free = sampler(recipe=recipe, judge=judge, constraints=None, **radius)
+    free = free.fit_resample(X, y)[0].iloc[len(X) :]
     assert (~answers(RULES, free)).any(0).mean() > 0.5, "without rules most rows break one"
     report = s.constraints_report_
     assert report["reverted"] < 0.35 * report["rows"]
@@ -129,7 +130,7 @@ def test_dates_keep_their_order():
     new, _ = sampler(constraints="start <= end <= start + 4", judge=None).fit_resample(X, y)
     days = (new["end"] - new["start"]).dt.days
     assert days.between(0, 4).all()
-    free, _ = sampler(judge=None).fit_resample(X, y)
+    free, _ = sampler(judge=None, constraints=None).fit_resample(X, y)
     assert not (free["end"] - free["start"]).dt.days.between(0, 4).all()
 
 
@@ -330,3 +331,128 @@ def test_a_rule_that_does_not_fit_is_refused_before_any_work():
         sampler(constraints="totl == a + b").fit_resample(X, y)
     with pytest.raises(ValueError, match="did you mean 'total'"):
         AdversarialTransformer(constraints="totl == a + b").fit(X, y)
+
+
+def test_two_truths_that_must_differ_are_made_to_differ():
+    u = np.arange(40)
+    X = pd.DataFrame({"n": u % 9, "is_small": u % 9 <= 4, "kind": np.where(u % 9 > 4, "s", "t")})
+    rules = ["(n > 4) != is_small", "is_small != (kind == 's')"]
+    coding = TabularAdapter().fit(X)
+    changed = X.iloc[:9].assign(kind=["s", *X["kind"][1:9]], is_small=X["n"][:9] <= 3)
+    seed, x = coding.encode(X.iloc[:9]), coding.encode(changed)
+    moved, status = coding.constraints(rules, X).repair(x, seed, torch.arange(9))
+    assert status.tolist() == [RepairStatus.REPAIRED if k in (0, 4) else 0 for k in range(9)]
+    assert answers(rules, coding.decode(moved, seed, X.iloc[:9])).all()
+
+
+def invoices(n=400, seed=0):
+    draw = np.random.default_rng(seed)
+    quantity, price = draw.integers(2, 40, n), draw.integers(199, 9900, n) / 100
+    has_plan, minutes = draw.random(n) < 0.4, draw.normal(180, 50, n).clip(1).round(1)
+    X = pd.DataFrame(
+        {
+            "quantity": quantity,
+            "price": price,
+            "total": np.round(quantity * price, 2),
+            "minutes": minutes,
+            "charge": np.round(0.17 * minutes, 2),
+            "plan": np.where(has_plan, "yes", "no"),
+            "messages": np.where(has_plan, draw.integers(1, 40, n), 0),
+        }
+    )
+    return X, (minutes / 50 + quantity / 10 + draw.normal(0, 1, n) > 7).astype(int)
+
+
+INVOICES = {
+    "total == round(quantity * price, 2)",
+    "charge == round(0.17 * minutes, 2)",
+    "(if messages <= 0 then plan == 'no') and (if messages > 0 then plan == 'yes')",
+}
+
+
+def test_relations_of_all_real_rows_are_found_and_kept_unasked():
+    X, y = invoices()
+    s = sampler(recipe="match", judge=None)
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    assert set(s.findings_["rule"]) == INVOICES
+    assert list(s.findings_.columns) == ["rule", "kind", "support", "by_chance"]
+    assert s.findings_["by_chance"].is_monotonic_decreasing
+    assert s.constraints_report_["rules"] == dict.fromkeys(s.findings_["rule"], 1.0)
+    assert answers(list(INVOICES), new).all()
+    assert s.constraints_report_["reverted"] < 0.05 * len(new)
+
+    free = sampler(recipe="match", judge=None, constraints=None)
+    made = free.fit_resample(X, y)[0].iloc[len(X) :]
+    assert (~answers(list(INVOICES), made)).any(0).mean() > 0.9
+    assert free.findings_.empty
+    assert free.constraints_report_["rules"] == {}
+
+
+def test_own_rules_replace_those_that_would_be_found():
+    X, y = invoices()
+    s = sampler(recipe="match", judge=None, constraints="quantity <= 99")
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    assert s.findings_.empty
+    assert list(s.constraints_report_["rules"]) == ["quantity <= 99"]
+    assert not answers(list(INVOICES), new).all()
+    given = sampler(recipe="match", judge=None, constraints=Constraints.infer(X, kinds=["product"]))
+    given.fit_resample(X, y)
+    assert list(given.findings_["rule"]) == ["total == round(quantity * price, 2)"]
+
+
+def test_a_table_without_relations_gets_the_rows_that_it_gets_without_rules():
+    draw = np.random.default_rng(0)
+    X = pd.DataFrame(draw.normal(size=(300, 6)), columns=list("abcdef"))
+    X["level"], X["count"] = draw.choice(["u", "v", "w"], 300), draw.poisson(3, 300)
+    y = (X["a"] + draw.normal(0, 1, 300) > 1).astype(int)
+    found, free = sampler(), sampler(constraints=None)
+    pd.testing.assert_frame_equal(found.fit_resample(X, y)[0], free.fit_resample(X, y)[0])
+    assert found.findings_.empty
+
+
+def test_rows_without_columns_have_no_relations():
+    texts = [f"a{k % 5} b{k % 3} c" for k in range(40)]
+    s = sampler(surrogate="auto")
+    s.fit_resample(texts, np.arange(40) % 4 > 2)
+    assert s.findings_.empty
+    assert s.constraints_report_["rules"] == {}
+
+
+def test_names_and_levels_that_no_rule_can_spell_are_left_alone():
+    X, y = invoices()
+    X = X.rename(columns={"price": "a`b"})
+    X["plan"] = X["plan"].map({"yes": "y\"e's", "no": "no"})
+    s = sampler(recipe="match", judge=None)
+    s.fit_resample(X, y)
+    assert set(s.findings_["rule"]) == {
+        "charge == round(0.17 * minutes, 2)",
+    }
+    X[1] = X["1"] = X["quantity"]
+    assert len(Constraints.found(X)) == 0
+
+
+def test_copies_keep_what_the_rows_of_fit_keep_if_that_is_asked_for():
+    X, y = invoices()
+    few = Ensemble(n_repeats=2, max_iter=40)
+    t = AdversarialTransformer(constraints="auto", random_state=0, surrogate=few).fit(X, y)
+    assert set(t.findings_["rule"]) == INVOICES
+    rows = X[:40]  # too few to find anything in them
+    new = t.transform(rows)
+    assert answers(list(INVOICES), new).all()
+    assert not new["minutes"].equals(rows["minutes"])
+    free = AdversarialTransformer(random_state=0, surrogate=few).fit(X, y)
+    assert free.findings_.empty
+    assert not answers(list(INVOICES), free.transform(rows)).all()
+
+
+def test_weighted_sums_and_products_are_repaired_without_undoing_the_move():
+    draw = np.random.default_rng(1)
+    X = pd.DataFrame(draw.uniform(1, 99, (300, 3)), columns=list("abc"))
+    X["mean"] = X[["a", "b", "c"]].mean(axis=1)
+    X["excess"] = 2 * X["a"] - X["c"] + draw.uniform(-1, 1, 300) * 1e-5
+    X["area"] = np.round(X["a"] * X["b"], 1)
+    coding = TabularAdapter().fit(X)
+    constraints, (seed, x) = coding.constraints("auto", X), moved(X, coding)
+    assert {finding.kind for finding in constraints.findings} == {"linear", "product"}
+    _, status = constraints.repair(x, seed, torch.arange(len(x)))
+    assert (status == RepairStatus.REPAIRED).float().mean() > 0.98

@@ -10,6 +10,7 @@ from advaug.cli import signals
 from advaug.cli.files import (
     PARENT,
     SUFFIXES,
+    CliError,
     check_constraints,
     check_frozen,
     check_out,
@@ -28,9 +29,12 @@ from advaug.cli.options import (
     add_strategy,
     strategy,
 )
+from advaug.core.drawing import shortened
 from advaug.registry import RECIPES
 
 NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, or signals to a npz"
+FEW = 3  # The summary names so many relations that were found,
+LONGEST_RULE = 80  # with so many characters of each.
 LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 
@@ -50,6 +54,12 @@ def add_options(parser: Parser) -> None:
     )
     rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
+    parser.add_argument(
+        "--no-constraints",
+        action="store_true",
+        help="keep no relations; by default those are kept that all rows of the file keep, such as "
+        "a total and its parts, unless a --constraint is given",
+    )
     add_seed(parser)
     parser.add_argument(
         "--parent",
@@ -80,12 +90,14 @@ def work(options: argparse.Namespace) -> None:
         check_texts(X, options.frozen, has_text_option=True)
     else:
         check_text(X, options)
+    if options.constraint and options.no_constraints:
+        raise CliError("--no-constraints and --constraint exclude each other: leave one out")
     ruled = check_constraints(X, options.constraint)
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
         recipe=options.recipe,
         adapter=SequenceAdapter() if options.text else TabularAdapter(frozen=options.frozen),
-        constraints=options.constraint or None,
+        constraints=None if options.no_constraints else options.constraint or "auto",
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
@@ -94,7 +106,7 @@ def work(options: argparse.Namespace) -> None:
     if options.parent:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
-    write_table(X_new, options.out, options.source, ruled)
+    write_table(X_new, options.out, options.source, ruled or exact_columns(sampler))
     print_summary(sampler, y, y_new, options)
 
 
@@ -140,6 +152,16 @@ def resampled(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]
     return copies.assign(**{text: texts.array}), y_new
 
 
+def exact_columns(sampler: Any) -> list[str]:
+    """The columns of the equalities that were found, whose decimals may not be rounded."""
+    from advaug.domains.tables.rules.constraints import Constraints
+    from advaug.domains.tables.rules.mining import EQUALITIES
+
+    found = sampler.findings_
+    is_equality = found["kind"].isin(EQUALITIES)
+    return Constraints(found["rule"][is_equality].tolist()).names
+
+
 def parents(sampler: Any) -> Any:
     """The parent of each synthetic row, NaN for the file's own rows."""
     from numpy import nan, where
@@ -170,6 +192,13 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
         "accepted: share of the synthetic rows that the judge accepted as they were drawn",
     ]
     work = sampler.constraints_report_
+    found = sampler.findings_["rule"].tolist()
+    if found:
+        few = "; ".join(shortened(rule, LONGEST_RULE) for rule in found[:FEW])
+        text.append(
+            f"relations of all rows, found and kept: {len(found)}, such as {few} "
+            "(--no-constraints keeps none)"
+        )
     if work["rules"]:
         text.append(
             f"constraints: {work['repaired']} synthetic rows repaired, {work['reverted']} reverted "

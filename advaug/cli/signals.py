@@ -20,8 +20,8 @@ def is_signals(source: Path) -> bool:
 
 def check_options(options: Any) -> None:
     """CliError where an option speaks of a table's columns."""
-    for name in ("text", "constraint"):
-        if getattr(options, name):
+    for name in ("text", "constraint", "no-constraints"):
+        if getattr(options, name.replace("-", "_")):
             raise CliError(f"--{name} is for tables: leave it out, signals have no such column")
 
 

@@ -6,6 +6,13 @@ Only `get_params` and `set_params`, so that the floors below the estimators need
 from dataclasses import fields
 from typing import Any, Self
 
+AUTO = "auto"  # The value of a parameter that is left open.
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a parameter is left open."""
+    return isinstance(value, str) and value == AUTO
+
 
 class Parameters:
     """Mixin for a dataclass: scikit-learn's two parameter methods over its fields."""

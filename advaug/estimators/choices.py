@@ -17,11 +17,6 @@ from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.recipes import Recipe
 
 
-def is_auto(value: Any) -> bool:
-    """Whether a parameter is left open."""
-    return isinstance(value, str) and value == "auto"
-
-
 def choose(registry: Registry, value: Any, protocol: type | None = None) -> Any:
     """The object that a name stands for, or the object itself.
 

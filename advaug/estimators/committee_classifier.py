@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 from advaug.core.row_random import generator_at
-from advaug.estimators.choices import choose_voters, is_auto
+from advaug.estimators.choices import choose_voters
 from advaug.estimators.resampling import CheckedData, fit_dataset
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,

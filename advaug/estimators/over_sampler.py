@@ -22,10 +22,11 @@ from tqdm import tqdm
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
+from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import attacked_model, is_given
-from advaug.estimators.choices import choose_judge, choose_voters, is_auto
+from advaug.estimators.choices import choose_judge, choose_voters
 from advaug.estimators.committee_classifier import CommitteeClassifier
 from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
 from advaug.estimators.sampler_parts import (
@@ -42,6 +43,7 @@ from advaug.estimators.validation import (
     SURROGATE,
     VOTERS,
     choose_surrogate,
+    findings_of,
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
@@ -113,10 +115,13 @@ recipe, default="auto"
         `DescriptorBandJudge`, and copies of real sequences are rejected. `PanelJudge` queries other
         families of models and costs more. A rejected row is drawn again by "explore"; the other
         recipes move it back towards a real row of its class.
-    constraints : `Constraints`, rule or list of rules, optional
-        Expressions such as ``"open <= total"``, rule objects, or callables from rows (your
-        container) to one bool a row: see `advaug.constraints`. A synthetic row that violates a rule
-        which its parent keeps is repaired; if it cannot be repaired, a real row is copied.
+    constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
+        "auto" finds the relations that all rows of a table keep, such as a total and its parts, and
+        keeps them in the new rows; `findings_` lists them. Other kinds of rows have no relations.
+        Rules of your own replace them: expressions such as ``"open <= total"``, rule objects, or
+        callables from rows (your container) to one bool a row (see `advaug.constraints`). None
+        keeps nothing. A synthetic row that violates a rule which its parent keeps is repaired; if
+        it cannot be repaired, a real row is copied.
     batch_size : int, default=4096
         Rows at once on the device. No row depends on it.
     device : str or torch.device, default="auto"
@@ -143,6 +148,10 @@ recipe, default="auto"
         the parent and of the row. probability: of its label, by the voters. p_value: how plausible
         the judge finds it. For sequences also changes: place of the token in the parent -> (tokens
         before, tokens after).
+    findings_ : DataFrame
+        A line for each relation that was found in X and is kept: rule, kind, support (how many rows
+        show it), by_chance (how many rows would break it if columns were independent; the largest
+        first).
     constraints_report_ : dict
         "rules": rule -> share of the rows of X that keep it. "rows": how many synthetic rows there
         are. "repaired", "reverted", "replaced": how many of them have this status.
@@ -199,7 +208,7 @@ recipe, default="auto"
         surrogate: Any = "auto",
         voters: Any = "auto",
         judge: str | Judge | None = "auto",
-        constraints: Any = None,
+        constraints: Any = "auto",
         batch_size: int = 4096,
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -250,6 +259,7 @@ recipe, default="auto"
         y_out = containers.join(data.y, [y_new], len(example))
         self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
+        self.findings_ = findings_of(constraints)
         self.constraints_report_ = report_of(constraints, self.provenance_)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out

@@ -5,6 +5,7 @@ All is checked before anything is trained.
 
 from typing import Any
 
+from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import is_given
 from advaug.estimators.choices import (
@@ -12,7 +13,6 @@ from advaug.estimators.choices import (
     choose_judge,
     choose_recipe,
     choose_voters,
-    is_auto,
     provided,
     refuse_unfit,
     take_one_that_fits,

@@ -21,18 +21,20 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, objective_of, of_rows
+from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
 from advaug.estimators.attacked_model import (
     attacked_model,
     is_given,
 )
-from advaug.estimators.choices import choose_attack, is_auto, provided, refuse_unfit
+from advaug.estimators.choices import choose_attack, provided, refuse_unfit
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
     check_rows,
     choose_surrogate,
+    findings_of,
     learnt_coding,
     new_generator,
     new_seed,
@@ -78,9 +80,10 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         copied or fitted). With a model of your own y is not needed. Estimators without a formula
         (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
     adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
-    constraints : `Constraints`, rule or list of rules, optional
+    constraints : `Constraints`, rule or list of rules, "auto" or None, default=None
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
-        repaired is the row itself.
+        repaired is the row itself. "auto" keeps the relations that all rows of `fit` keep. A
+        repaired cell may move farther than `radius`, so nothing is kept by default.
     batch_size : int, default=4096
     device : str or torch.device, default="auto"
     random_state : int, RandomState or None
@@ -88,6 +91,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     Attributes
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+    findings_ : DataFrame
+        A line for each relation that "auto" has found: see `AdversarialOverSampler`.
     attack_ : the attack, with what it has learnt
     fooling_rate_ : of "uap", "patch" and "trigger": the share of held-out rows whose prediction
         changes
@@ -160,7 +165,9 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         coding = learnt_coding(self.adapter, X, self.surrogate)
-        _ = coding.constraints(self.constraints, X).shares  # A rule that does not fit is refused.
+        constraints = coding.constraints(self.constraints, X)
+        _ = constraints.shares  # A rule that does not fit is refused.
+        self.findings_ = findings_of(constraints)
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = attacked_model(
@@ -282,7 +289,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(self.constraints, X)
+        rules = list(self.findings_["rule"]) if is_auto(self.constraints) else self.constraints
+        seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(rules, X)
         labels = None
         if y is not None:
             labels = torch.from_numpy(self._codes(self._target(X, y)))

@@ -13,11 +13,13 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, co
 from torch import nn
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 from advaug.estimators.attacked_model import is_given, own_coding
-from advaug.estimators.choices import choose, choose_adapter, is_auto
+from advaug.estimators.choices import choose, choose_adapter
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Surrogate
 from advaug.registry import SURROGATES
+from advaug.sampling.constraints import Finding, RowConstraints
 from advaug.sampling.domain import Adapter, Coding
 
 MIN_AUC = 0.6  # Under it the committee has learnt nothing that could be used.
@@ -121,3 +123,10 @@ def new_seed(random_state: Any) -> int:
 def new_generator(random_state: np.random.RandomState) -> torch.Generator:
     """The one torch generator of a call; torch's own stays untouched."""
     return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
+
+
+def findings_of(constraints: RowConstraints) -> Any:
+    """The rules that were found in the real rows as a frame, the most surprising first."""
+    found = sorted(constraints.findings, key=lambda finding: -finding.by_chance)
+    columns = {name: [getattr(one, name) for one in found] for name in Finding._fields}
+    return containers.table(columns, {})

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import betabinom, norm
 
+from advaug.core.drawing import shortened
 from advaug.report.evidence import Array, Evidence
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
+MOST_RELATIONS = 3  # A line names so many of the relations that are broken most,
+LONGEST_RULE = 80  # with so many characters of each.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
     "good": "Sound: no check found a fault in these rows",
@@ -66,6 +69,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
     lines = [
         *of_cells(evidence),
         *of_rules(evidence),
+        *of_relations(evidence),
         *of_copies(evidence),
         *of_label(evidence),
         *of_place(evidence),
@@ -120,6 +124,26 @@ def of_rules(evidence: Evidence) -> Iterator[Line]:
             "none",
             "a row may not break a rule that its parent keeps",
         )
+
+
+def of_relations(evidence: Evidence) -> Iterator[Line]:
+    if not evidence.unreal:
+        return
+    is_broken = np.any([*evidence.unreal.values()], 0)
+    shares = {rule: float(rows.mean()) for rule, rows in evidence.unreal.items() if rows.any()}
+    worst = sorted(shares, key=lambda rule: -shares[rule])[:MOST_RELATIONS]
+    words = f"{percent(float(is_broken.mean()))} of rows break one of {len(evidence.unreal)}"
+    if worst:
+        named = (f"{shortened(rule, LONGEST_RULE)} ({percent(shares[rule])})" for rule in worst)
+        words += ": " + "; ".join(named)
+    yield (
+        "relations",
+        graded(float(is_broken.mean()), 0, 1),
+        words,
+        "none: all real rows keep them",
+        "a total and its parts, an order, a level that follows from another: all real rows keep "
+        "these relations, and more of them do than chance explains",
+    )
 
 
 def of_copies(evidence: Evidence) -> Iterator[Line]:

@@ -80,15 +80,20 @@ class Evidence:
     foreign_copies: Array  # identical to a real row of another class
     usual_copies: tuple[float, float]  # the same of real rows
     faults: list[Fault] | None  # None where a row has no columns
-    broken: dict[str, Array]  # rules that all parents keep -> which rows break them
+    broken: dict[str, Array]  # the user's rules -> which rows break them though the parent does not
+    unreal: dict[str, Array]  # relations that all real rows keep -> which rows break them
     drifts: list[Drift]
     batch: BatchEvidence | None
 
 
 def gather(
-    real: RealRows, made: SyntheticRows, constraints: RowConstraints, generator: torch.Generator
+    real: RealRows,
+    made: SyntheticRows,
+    constraints: RowConstraints,
+    relations: RowConstraints,
+    generator: torch.Generator,
 ) -> Evidence:
-    """Judge the synthetic rows of a class."""
+    """Judge the synthetic rows of a class; all real rows keep the relations."""
     label, new = made.label, made.X
     faults = real.coding.faults(real.X, new)  # They name a column that cannot be encoded.
     coded = real.coding.encode(new)
@@ -98,6 +103,7 @@ def gather(
     row_metrics, ancestor = fitted.row_metrics(x, torch.from_numpy(place))
     known = np.where(made.parent >= 0, made.parent, real.kept[ancestor.numpy()])
     own = containers.take(real.X, np.flatnonzero(real.codes == label))
+    parents = containers.take(real.X, known)
     return Evidence(
         label=label,
         rows=made.rows,
@@ -110,7 +116,8 @@ def gather(
         after=row_metrics["agreement"].double().logit(1e-6).numpy(),
         **copies(real, coded.flatten(1), label),
         faults=faults,
-        broken=constraints.broken(new, containers.take(real.X, known)),
+        broken=constraints.broken(new, parents),
+        unreal=relations.broken(new, parents),
         drifts=real.coding.drifts(own, new),
         batch=as_batch(real.x[real.y == label], x, generator),
     )

@@ -13,6 +13,7 @@ import torch
 
 from advaug import containers
 from advaug.core.drawing import visible
+from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
 from advaug.models.cross_fitted import fit_cross_fitted
 from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
@@ -91,7 +92,8 @@ class ValidityReport:
         (1 if the nearest real row is of another class), novelty (distance to the nearest real row
         of the class), density (about 1 for a real row), copy, foreign_copy (equal to a real row of
         the class, of another class), impossible, out_of_range (numbers of such cells), broken
-        (number of broken rules), faults (a weighted count of all that is wrong) and reasons.
+        (number of broken rules and relations), faults (a weighted count of all that is wrong) and
+        reasons.
         """
         frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
         joined = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
@@ -149,13 +151,14 @@ class ValidityReport:
             raise ValueError("there are no synthetic rows: nothing to judge")
         generator = torch.Generator().manual_seed(random_state)
         real = learn(X_real, codes, adapter, panel or PanelJudge(families=PANEL), generator)
-        evidence, rules = [], real.coding.constraints(constraints, X_real)
+        rules = real.coding.constraints(None if is_auto(constraints) else constraints, X_real)
+        relations, evidence = real.coding.constraints(AUTO, X_real), []
         for label in np.unique(new_codes).tolist():
             rows = np.flatnonzero(new_codes == label)
             some = np.sort(shuffled(rows, generator)[:MOST_JUDGED])
             X = containers.take(X_synthetic, some)
             made = SyntheticRows(X, label, some, len(rows), parents[some])
-            evidence.append(gather(real, made, rules, generator))
+            evidence.append(gather(real, made, rules, relations, generator))
         names = classes.tolist()
         return cls(
             real=real,
@@ -250,7 +253,9 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
         For each synthetic row the place of the real row it was made from, -1 if unknown. Without
         it the nearest real row of the class is taken. A sampler knows its own.
     constraints : `Constraints`, rule or list of rules, optional
-        Rules that a row may not break if its parent keeps them; by default the sampler's.
+        Rules that a row may not break if its parent keeps them; by default the sampler's. The
+        relations that all real rows of a table keep, such as a total and its parts, are found and
+        checked always, whoever made the rows.
     adapter : adapter, optional
         Reads the rows, e.g. ``TabularAdapter(frozen=["note"])`` to overlook free text; by default
         the sampler's, or the one that accepts X_real.
@@ -380,8 +385,9 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         counts[fault.is_beyond][fault.rows] += 1
         for row in fault.rows.tolist():
             words[row].append(fault.words(row))
-    breaks = sum((b.astype(int) for b in evidence.broken.values()), np.zeros(n, int))
-    for rule, is_broken in evidence.broken.items():
+    broken = {**evidence.unreal, **evidence.broken}
+    breaks = sum((b.astype(int) for b in broken.values()), np.zeros(n, int))
+    for rule, is_broken in broken.items():
         for row in np.flatnonzero(is_broken).tolist():
             words[row].append(f"breaks {rule}")
     p, place_p = evidence.row_metrics["label_p"], evidence.row_metrics["plausibility_p"]

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 
 from advaug import containers
-from advaug.estimators.choices import is_auto
+from advaug.core.parameters import is_auto
 from advaug.estimators.committee_classifier import checked_data
 from advaug.estimators.validation import refuse_classes
 from advaug.models.protocol import Array

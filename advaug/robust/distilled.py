@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 from advaug.core.row_random import generator_at
-from advaug.estimators.choices import is_auto
 from advaug.estimators.committee_classifier import (
     CommitteeClassifier,
     auc_of,
@@ -87,8 +87,9 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         that above 1 it is more confident than its teacher.
     module, training
         Of a net, as in `AdversarialClassifier`.
-    constraints : `Constraints`, rule or list of rules, optional
-        New rows keep the rules that their parents keep: see `advaug.constraints`.
+    constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
+        New rows keep the rules that their parents keep: see `advaug.constraints`. "auto" is the
+        relations between columns that all real rows keep.
     adapter, device, random_state
         As in `AdversarialClassifier`.
 
@@ -165,7 +166,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
-        constraints: Any = None,
+        constraints: Any = "auto",
         adapter: AdapterParameter = "auto",
         device: Device = "auto",
         random_state: RandomState = None,

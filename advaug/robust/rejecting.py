@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
-from advaug.estimators.choices import is_auto
+from advaug.core.parameters import is_auto
 from advaug.models.protocol import Array
 from advaug.robust.detector import AdversarialDetector
 from advaug.robust.wrapped import WrappedClassifier

@@ -89,7 +89,7 @@ def soft_rows(
     *,
     n_new_rows: int | None = None,
     softening: float = 0.5,
-    constraints: Any = None,
+    constraints: Any = "auto",
 ) -> SoftRows:
     """Real rows with softened labels, and new ones with a teacher's probabilities.
 

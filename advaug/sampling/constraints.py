@@ -6,13 +6,14 @@ A domain with rules of its own, which can repair rows, fills `RowConstraints` by
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 
 Array = np.ndarray[Any, Any]
 
@@ -26,6 +27,19 @@ class RepairStatus(IntEnum):
     REPLACED = 3  # It is a copy of a real row, since a rule could not be kept.
 
 
+class Finding(NamedTuple):
+    """A rule that all real rows keep, and its kind.
+
+    support : how many rows show it
+    by_chance : how many rows would break it if columns were independent
+    """
+
+    rule: str
+    kind: str
+    support: int
+    by_chance: float
+
+
 class RowConstraints(Protocol):
     """Rules over rows: a new row may not break one that its parent keeps.
 
@@ -36,6 +50,11 @@ class RowConstraints(Protocol):
     def shares(self) -> dict[str, float]:
         """The share of the real rows that keep each rule; ValueError where a rule does not fit."""
         ...
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of the rules that were found in the real rows; by default none."""
+        return []
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules, and a `RepairStatus` for each.
@@ -61,7 +80,7 @@ class CallableConstraints(RowConstraints):
 
     Parameters
     ----------
-    rules : callable, list of callables, or None
+    rules : callable, list of callables, None, or "auto", which finds nothing
     X : the real rows
     kind : str
         What the rows are, for errors: "images".
@@ -78,7 +97,7 @@ class CallableConstraints(RowConstraints):
     """
 
     def __init__(self, rules: Any, X: Any, kind: str = "such rows", hint: str = "") -> None:
-        self.rules, self.X = list_of_rules(rules), X
+        self.rules, self.X = [] if is_auto(rules) else list_of_rules(rules), X
         others = [name_of(rule) for rule in self.rules if not callable(rule)]
         if others:
             raise ValueError(

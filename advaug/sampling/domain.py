@@ -31,7 +31,10 @@ class Coding(RowCoding, Protocol):
         return Defaults()
 
     def constraints(self, rules: Any, X: Any) -> RowConstraints:
-        """The user's rules, over rows like the real rows X: by default callables."""
+        """The user's rules, over rows like the real rows X: by default callables.
+
+        "auto" stands for the relations that all rows of X keep; by default none is looked for.
+        """
         return CallableConstraints(rules, X)
 
     def faults(self, real_rows: Any, new_rows: Any) -> list[Fault] | None:

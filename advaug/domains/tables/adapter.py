@@ -279,5 +279,5 @@ class TabularCoding(Coding):
         return drifts(self.layout, real_rows, new_rows)
 
     def constraints(self, rules: Any, X: Any) -> TableConstraints:
-        """The rules over columns, and callables."""
+        """The rules over columns, and callables; "auto": the relations that all rows of X keep."""
         return TableConstraints(rules, self.layout, X)

@@ -53,6 +53,7 @@ class RepairRounds:
             for at, rule in enumerate(rules.expressions)
             for repair in repair_rules_of(rule.tree)
         ]
+        repairs = with_fixed_values(repairs)
         self.chosen = [
             (at, repair)
             for at, repair in repairs
@@ -226,6 +227,25 @@ class RepairRounds:
         is_known = np.isfinite(values) & ~np.isnan(parent[name][rows])
         rows, values = rows[is_known], values[is_known] + steps * self.numbers[name].grid
         cells[name][rows] = self.numbers[name].representable(values, parent[name][rows])
+
+
+def with_fixed_values(repairs: list[tuple[int, RepairRule]]) -> list[tuple[int, RepairRule]]:
+    """Linear constraints such as x == 0 as values to choose, where no other one reads the column.
+
+    Hundreds of them cost nothing so, but they would make the projection slow.
+    """
+    linear = [repair for _, repair in repairs if isinstance(repair, LinearConstraint)]
+    shared = {name for one in linear if len(one.weights) > 1 for name in one.weights}
+
+    def fixed(repair: RepairRule) -> RepairRule:
+        match repair:
+            case LinearConstraint(weights, bound, True) if len(weights) == 1:
+                (name, weight), *_ = weights.items()
+                is_alone = name not in shared
+                return ChosenValue(name, (bound / weight,), repair.guards) if is_alone else repair
+        return repair
+
+    return [(at, fixed(repair)) for at, repair in repairs]
 
 
 def copy_columns(cells: Cells, parent: Cells, is_broken: Array, groups: list[set[str]]) -> None:

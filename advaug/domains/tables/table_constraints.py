@@ -12,12 +12,18 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.containers.columns import Series
+from advaug.core.parameters import is_auto
 from advaug.domains.tables.column_codec import ColumnCodec
 from advaug.domains.tables.columns import Array, TableLayout
 from advaug.domains.tables.repair_rounds import RepairRounds
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.domains.tables.rules.evaluation import Cells
-from advaug.sampling.constraints import CallableConstraints, RowConstraints, names_of
+from advaug.sampling.constraints import (
+    CallableConstraints,
+    Finding,
+    RowConstraints,
+    names_of,
+)
 
 
 class TableConstraints(RowConstraints):
@@ -25,13 +31,14 @@ class TableConstraints(RowConstraints):
 
     Parameters
     ----------
-    rules : `Constraints`, or what it takes
+    rules : `Constraints`, what it takes, or "auto": what all rows of X keep
     layout : TableLayout
     X : the real rows, which are the parents
     """
 
     def __init__(self, rules: Any, layout: TableLayout, X: Any) -> None:
-        self.rules, self.layout = Constraints(rules), layout
+        self.rules = Constraints.found(X) if is_auto(rules) else Constraints(rules)
+        self.layout = layout
         self.callables = CallableConstraints(self.rules.callables, X)
         self.parents = self.rules.cells(X)
         self.codec = ColumnCodec(self.rules, layout, X, self.parents.coarse)
@@ -45,6 +52,11 @@ class TableConstraints(RowConstraints):
         shares += self.callables.shares.values()
         names = names_of([*self.rules.column_rules, *self.rules.callables])
         return dict(zip(names, shares, strict=True))
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of the rules that were found in real rows, by this class or by the user."""
+        return self.rules.findings
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules which their parents keep, and a status for each."""

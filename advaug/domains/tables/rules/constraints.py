@@ -11,18 +11,24 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from advaug import containers
-from advaug.domains.tables.rules.evaluation import Array, Cells, holds
-from advaug.domains.tables.rules.mining import KINDS, Finding, mine
+from advaug.domains.tables.rules.candidates import Candidate
+from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
+from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
-from advaug.domains.tables.rules.syntax_tree import Node, columns
+from advaug.domains.tables.rules.redundancy import Gradients
+from advaug.domains.tables.rules.syntax_tree import Implies, Node, columns
 from advaug.sampling.constraints import (
+    Finding,
     list_of_rules,
     name_of,
     names_of,
     one_bool_a_row,
     rows_that_keep,
 )
+
+FEWEST_BROKEN = 50  # A relation is kept unasked if chance would break it in so many rows.
+MOST_COLUMNS = 100  # In wider tables nothing is looked for unasked, since it would take seconds.
 
 
 @runtime_checkable
@@ -58,6 +64,13 @@ class Expression:
     def holds(self, cells: Cells) -> Array:
         return holds(self.tree, cells)
 
+    def support(self, cells: Cells) -> int:
+        """How many rows show the rule: no cell is missing, and a guard is true."""
+        shows = ~has_missing(self.tree, cells)
+        if isinstance(self.tree, Implies):
+            shows &= is_true(self.tree.guard, cells)
+        return int(shows.sum())
+
 
 RuleInput: TypeAlias = "str | RuleObject | FrozenColumns | Rule | Callable[[Any], Any]"
 
@@ -69,11 +82,11 @@ class Constraints:
     ----------
     rules : str, rule object, callable, or a list of them
         Expressions over column names such as ``"open_acc <= total_acc"``, ``"rate == a / b"``,
-        ``"if status == 'child' then income == 0"`` or ``"kind in {'a', 'b'}"``; objects (`Range`,
-        `Integer`, `Monotone`, `FrozenColumns`, `OneHot`, `Linear`, `Equal`, `If`, `OneOf`);
-        callables from rows in your container to one bool a row. Columns of an array are x0, x1,
-        ...; a name with blanks or dots stands in `backticks`. A date is the number of days since
-        1970.
+        ``"if status == 'child' then income == 0"``, ``"pay == round(rate * hours, 2)"``,
+        ``"day < 2024-01-31"`` or ``"kind in {'a', 'b'}"``; objects (`Range`, `Integer`, `Monotone`,
+        `FrozenColumns`, `OneHot`, `Linear`, `Equal`, `If`, `OneOf`); callables from rows in your
+        container to one bool a row. Columns of an array are x0, x1, ...; a name with blanks or dots
+        stands in `backticks`. A date counts as the number of days since 1970.
 
     Notes
     -----
@@ -111,7 +124,9 @@ class Constraints:
             self._add(rule)
 
     def _add(self, rule: Any) -> None:
-        if isinstance(rule, str | RuleObject):
+        if isinstance(rule, Expression):
+            self.expressions.append(rule)
+        elif isinstance(rule, str | RuleObject):
             text = (rule if isinstance(rule, str) else rule.text).strip()
             self.expressions.append(Expression(text, parse(text)))
         elif isinstance(rule, FrozenColumns):
@@ -180,19 +195,27 @@ class Constraints:
         Parameters
         ----------
         X : rows in any container that the estimators take
-        kinds : of {"sum", "share", "product", "one_hot", "monotone", "implication", "integer",
-            "range"}
-            a + b == c (or of three); b == k * a; a * b == c and a / b == c up to c's digits;
-            exactly one of several flags; a <= b; if a is at a level (or 0) then b is at one (or
-            0); whole numbers; least and largest value.
+        kinds : of {"share", "sum", "product", "linear", "one_hot", "dependency", \
+"monotone", "implication", "integer", "range"}
+            b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c; each of these
+            also where the column is rounded: c == round(k * a, 2). Weighted sums with a constant,
+            such as a mean. Exactly or at most one of
+            several flags; b follows from the code a or from the range of a; a <= b; if a is at a
+            level or missing then b is at a level or missing; whole numbers; least and largest
+            value.
         by_chance : float
             A relation counts if so many rows would break it with independent columns. An equality
             counts if so many rows have no term 0 in it.
 
         Returns
         -------
-        Constraints with `findings`: (rule, support, by_chance) for each rule; the support is the
-        number of rows without a missing cell in the rule's columns.
+        Constraints with `findings`: (rule, kind, support, by_chance) for each rule; the support is
+        the number of rows without a missing cell in the rule's columns in which its guard is true.
+
+        Notes
+        -----
+        Of more than 4000 rows a random sample gives the guesses; all rows decide. An order counts
+        only where rows crowd at a == b: two numbers may be ordered in all rows by chance.
 
         Examples
         --------
@@ -200,13 +223,31 @@ class Constraints:
         >>> a, b = np.arange(1, 61) % 7 + 1, np.arange(1, 61) % 11 + 2
         >>> X = pd.DataFrame({"a": a, "b": b, "total": a + b})
         >>> Constraints.infer(X, kinds=["sum"]).findings
-        [Finding(rule='total == a + b', support=60, by_chance=60.0)]
+        [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
-        names = list(rule_names(X, containers.open_table(X).columns))
-        findings = mine(cells_of(X, names), tuple(kinds), by_chance)
-        inferred = cls([finding.rule for finding in findings])
-        inferred.findings = findings
+        names = writable_names(X)
+        cells, found = cells_of(X, names), []
+        with np.errstate(all="ignore"):  # What overflows or is undefined is no finding.
+            for kind, candidate in mine(cells, tuple(kinds), by_chance):
+                if rule := kept_by_all(candidate, cells):
+                    support = rule.support(cells)
+                    found.append((rule, Finding(rule.text, kind, support, candidate.by_chance)))
+            found = without_redundant(found, cells)
+        inferred = cls([rule for rule, _ in found])
+        inferred.rules = [rule.text for rule, _ in found]
+        inferred.findings = [finding for _, finding in found]
         return inferred
+
+    @classmethod
+    def found(cls, X: Any) -> "Constraints":
+        """What ``constraints="auto"`` keeps: relations that too many rows show to be chance.
+
+        Nothing is found in fewer than `FEWEST_BROKEN` rows or more than `MOST_COLUMNS` columns.
+        """
+        n_columns = len(containers.open_table(X).columns)
+        if containers.count(X) < FEWEST_BROKEN or n_columns > MOST_COLUMNS:
+            return cls()
+        return cls.infer(X, kinds=RELATIONS, by_chance=FEWEST_BROKEN)
 
     def read(self, X: Any) -> Cells:
         """The columns that rules name; ValueError where one is unknown or of another kind."""
@@ -227,6 +268,34 @@ class Constraints:
             refuse_values(rule.tree, rule.text, kinds)
 
 
+def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:
+    """The candidate's strictest spelling that all rows keep."""
+    for text in candidate.spellings:
+        try:
+            rule = Expression(text, parse(text))
+        except ConstraintSyntaxError:  # A level with both kinds of quotes, or too many levels.
+            return None
+        if rule.holds(cells).all():
+            return rule
+    return None
+
+
+def without_redundant(
+    found: list[tuple[Expression, Finding]], cells: Cells
+) -> list[tuple[Expression, Finding]]:
+    """The rules without equalities that follow from stricter or shorter ones."""
+    gradients = Gradients(cells)
+
+    def strictness(at: int) -> tuple[bool, bool, int]:
+        text = found[at][0].text
+        return "abs(" in text, "round(" in text, len(text)
+
+    equalities = [at for at, (_, finding) in enumerate(found) if finding.kind in EQUALITIES]
+    order = sorted(equalities, key=strictness)
+    dropped = {at for at in order if not gradients.adds(found[at][0].tree)}
+    return [one for at, one in enumerate(found) if at not in dropped]
+
+
 def rule_holds(rule: Rule, cells: Cells) -> Array:
     """Which rows keep a rule over columns."""
     return one_bool_a_row(rule, rule.holds(cells), cells.n_rows)
@@ -238,11 +307,19 @@ def rule_names(X: Any, keys: Sequence[Any]) -> dict[str, Any]:
     return {f"x{key}" if is_array else str(key): key for key in keys}
 
 
+def writable_names(X: Any) -> list[str]:
+    """The columns that a rule can name; none where two columns read the same."""
+    keys = containers.open_table(X).columns
+    names = rule_names(X, keys)
+    is_clear = len(names) == len(keys)
+    return [name for name in names if is_clear and name and not set(name) & {"`", "\n"}]
+
+
 def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> Cells:
     """Some columns of a container; ValueError names a column that it lacks."""
     frame = containers.open_table(X)
     known = rule_names(X, frame.columns)
-    if len(known) < len(frame.columns):
+    if len(known) < len(frame.columns) and names:
         raise ValueError("two columns of X read the same as text: rename one of them")
     for rule in rules:
         for name, at in columns(rule.tree).items():
@@ -254,7 +331,8 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
     series = {name: frame.get_column(known[name]) for name in names}
     coarse = [name for name in names if containers.is_coarse(series[name])]
     cells = {name: containers.cells(column) for name, column in series.items()}
-    return Cells(cells, len(frame), frozenset(coarse))
+    dates = [name for name in names if series[name].to_numpy().dtype.kind == "M"]
+    return Cells(cells, len(frame), frozenset(coarse), frozenset(dates))
 
 
 def no_column(name: str, known: list[str]) -> str:

@@ -41,12 +41,14 @@ ROUNDING_FLOAT32 = 1e-6  # The share where a column holds its numbers in 32 bits
 class Cells:
     """Columns as rules read them: float64 and NaN for missing cells, or objects and None.
 
-    `coarse` names the columns that hold their numbers in 32 bits or fewer.
+    `coarse` names the columns that hold their numbers in 32 bits or fewer, `dates` those whose
+    numbers are days since 1970.
     """
 
     columns: Mapping[str, Array]
     n_rows: int
     coarse: frozenset[str] = frozenset()
+    dates: frozenset[str] = frozenset()
 
     @classmethod
     def of_nothing(cls) -> "Cells":
@@ -59,7 +61,7 @@ class Cells:
     def take(self, rows: Array) -> "Cells":
         """Some of the rows."""
         some = {name: cells[rows] for name, cells in self.columns.items()}
-        return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse)
+        return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse, self.dates)
 
     def missing(self, name: str) -> Array:
         """Which cells of a column are missing."""
@@ -96,7 +98,7 @@ def truth(node: Node, cells: Cells) -> tuple[Array, Array]:
         case Compare():
             return compare(node, cells)
         case Member(of, values):
-            return any_of([Compare("==", of, Constant(value)) for value in values], cells)
+            return is_member(of, values, cells)
         case Missing(of):
             is_missing = cells.missing(of.name)
             return is_missing, ~is_missing
@@ -136,7 +138,9 @@ def compare(node: Compare, cells: Cells) -> tuple[Array, Array]:
         return (equal, ~equal) if node.operator == "==" else (~equal, equal)
     if is_truth(left) or is_truth(right):
         (yes, no), (other_yes, other_no) = truth(left, cells), truth(right, cells)
-        return (yes & other_yes) | (no & other_no), (yes & other_no) | (no & other_yes)
+        same = (yes & other_yes) | (no & other_no)
+        differ = (yes & other_no) | (no & other_yes)
+        return (same, differ) if node.operator == "==" else (differ, same)
     a, b = number(left, cells), number(right, cells)
     slack = cells.rounding(node) * (magnitude(left, cells) + magnitude(right, cells))
     is_known = np.isfinite(a) & np.isfinite(b)
@@ -148,6 +152,21 @@ def compare(node: Compare, cells: Cells) -> tuple[Array, Array]:
         case _:
             yes = a >= b - slack
     yes = ~yes if node.operator in ("!=", ">", "<") else yes
+    return yes & is_known, ~yes & is_known
+
+
+def is_member(of: Node, values: tuple[float | str, ...], cells: Cells) -> tuple[Array, Array]:
+    """(yes, no): the node is one of the texts, or equal to the nearest of the numbers."""
+    if is_text(of, cells):
+        known, column = set(values), np.broadcast_to(text(of, cells), cells.n_rows)
+        yes = np.fromiter((value in known for value in column), bool, cells.n_rows)
+        return yes, ~yes
+    a, ordered = number(of, cells), np.unique(np.array(values, dtype=np.float64))
+    place = np.searchsorted(ordered, a)
+    sides = [ordered[(place - step).clip(0, len(ordered) - 1)] for step in (0, 1)]
+    off = np.minimum(*(np.abs(a - side) for side in sides))
+    yes = off <= cells.rounding(of) * (magnitude(of, cells) + np.abs(a))
+    is_known = np.isfinite(a)
     return yes & is_known, ~yes & is_known
 
 

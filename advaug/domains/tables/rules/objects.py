@@ -5,6 +5,7 @@ A column is called by its name; the columns of an array are x0, x1, ...
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeAlias
 
 from advaug.domains.tables.rules.syntax_tree import literal, quoted
@@ -12,7 +13,7 @@ from advaug.domains.tables.rules.syntax_tree import literal, quoted
 
 @dataclass(frozen=True)
 class Range:
-    """low <= column <= high; None is no bound.
+    """low <= column <= high; None is no bound. A bound may be a date.
 
     Examples
     --------
@@ -22,8 +23,8 @@ class Range:
     """
 
     column: str
-    low: float | None = None
-    high: float | None = None
+    low: float | date | None = None
+    high: float | date | None = None
 
     @property
     def text(self) -> str:
@@ -134,10 +135,10 @@ class Equal:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The column holds one of the values, all numbers or all texts."""
+    """The column holds one of the values: all numbers or dates, or all texts."""
 
     column: str
-    values: Sequence[float | str]
+    values: Sequence[float | str | date]
 
     @property
     def text(self) -> str:

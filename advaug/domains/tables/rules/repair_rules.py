@@ -82,7 +82,8 @@ def repair_rules_of(node: Node, guards: Guards = ()) -> list[RepairRule]:
             return [LinearConstraint({name: 1.0}, 1.0, True, False, guards)]
         case Member(Column(name), values):
             return [ChosenValue(name, values, guards)]
-        case Compare(_, left, right) if is_truth(left) or is_truth(right):
+        case Compare(operator, left, right) if is_truth(left) or is_truth(right):
+            right = Not(right) if operator == "!=" else right
             pairs = [(left, right), (right, left)]
             pairs += [(Not(guard), Not(then)) for guard, then in pairs]
             return [r for guard, then in pairs for r in repair_rules_of(then, (*guards, guard))]
@@ -115,7 +116,7 @@ def negated(node: Node) -> Node | None:
             return And(tuple(Not(part) for part in parts))
         case Implies(guard, then):
             return And((guard, Not(then)))
-        case Compare(operator, left, right) if not (is_truth(left) or is_truth(right)):
+        case Compare(operator, left, right):
             return Compare(NEGATED[operator], left, right)
         case Column():
             return Compare("==", node, Constant(0.0))
@@ -250,6 +251,8 @@ def solved_for(node: Node, name: str, target: Node = ZERO) -> Node | None:
             return target
         case Negative(of):
             return solved_for(of, name, Negative(target))
+        case Call("round", (of, *_)):  # A value that rounds to itself is one of many.
+            return solved_for(of, name, target)
         case Sum(terms):
             inner = next(term for term in terms if name in columns(term))
             rest = tuple(Negative(term) for term in terms if term is not inner)

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from datetime import date
 from typing import Any
 
 ARITHMETIC = ("+", "-", "*", "/", "**")
@@ -146,8 +147,10 @@ def quoted(column: str) -> str:
     return column if column.isidentifier() and column not in RESERVED else f"`{column}`"
 
 
-def literal(value: float | str) -> str:
-    """A number or text in the syntax of rules."""
+def literal(value: float | str | date) -> str:
+    """A number, date or text in the syntax of rules."""
+    if isinstance(value, date):
+        return value.isoformat().removesuffix("T00:00:00")
     if isinstance(value, str):
         return f"'{value}'" if "'" not in value else f'"{value}"'
     if not math.isfinite(value):

@@ -1,0 +1,139 @@
+"""Conditions that follow from others: levels, codes that depend on codes, ranges of a number."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from advaug.domains.tables.rules.candidates import MOST_LEVELS, Candidate, Level, Table
+from advaug.domains.tables.rules.evaluation import Array
+from advaug.domains.tables.rules.syntax_tree import quoted
+
+MOST_CODES = 100  # A column with more values is no code.
+
+
+def dependencies(table: Table) -> Iterator[Candidate]:
+    """b is a function of a: of a code, or of the range in which a number lies."""
+    codes = {name: codes_of(table, name) for name in table.values}
+    repeats: set[str] = set()
+    for a in table.values:
+        order = np.argsort(codes[a], kind="stable")
+        x = codes[a][order]
+        for b, values in table.values.items():
+            if a == b or a in repeats or b in repeats or table.is_linked(a, b):
+                continue
+            if len(values) > min(len(table.values[a]), MOST_CODES):
+                continue
+            text, by_chance = dependency(table, a, b, x, codes[b][order])
+            if text and by_chance >= table.least:
+                table.link(a, b)
+                if len(values) == len(table.values[a]):
+                    repeats.add(b)  # Each is a function of the other.
+                yield Candidate((text,), by_chance)
+
+
+def codes_of(table: Table, name: str) -> Array:
+    """The place of each cell among the column's values, -1 where it is missing."""
+    column, values = table.cells[name], table.values[name]
+    if column.dtype != object:
+        return np.where(np.isnan(column), -1, np.searchsorted(values, column))
+    place = {value: k for k, value in enumerate(values)}
+    return np.array([place.get(value, -1) for value in column])
+
+
+def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[str, float]:
+    """The rule and how many rows would break it by chance; no rule where b does not follow.
+
+    x and y are the codes of both columns, in the order of x.
+    """
+    known = (x >= 0) & (y >= 0)
+    x, y = x[known], y[known]
+    n_levels, changes = len(table.values[b]), np.diff(y) != 0
+    if (changes & (np.diff(x) == 0)).any():
+        return "", 0.0
+    pairs = np.unique(x * n_levels + y)
+    share = np.bincount(y, minlength=n_levels) / max(len(y), 1)
+    of_level = np.bincount(x, minlength=len(table.values[a]))
+    guards, thens = np.divmod(pairs, n_levels)
+    by_chance = float(((of_level[guards] - 1) * (1 - share[thens])).sum())
+    is_ordered = a in table.names and len(guards) > MOST_LEVELS
+    if is_ordered and 0 < changes.sum() == len(np.unique(y)) - 1 < MOST_LEVELS:
+        return of_ranges(table, a, b, guards, thens), float(len(y) * (1 - share.max()))
+    if len(table.values[a]) > MOST_CODES:
+        return "", 0.0
+    return of_codes(table, a, b, guards, thens), by_chance
+
+
+def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
+    """(if a in {...} then b == ...) and ..."""
+    parts = []
+    for then in np.unique(thens):
+        levels = ", ".join(table.literal(a, table.values[a][k]) for k in guards[thens == then])
+        value = table.literal(b, table.values[b][then])
+        guard = f"in {{{levels}}}" if (guards[thens == then].size > 1) else f"== {levels}"
+        parts.append(f"(if {quoted(a)} {guard} then {quoted(b)} == {value})")
+    return " and ".join(parts)
+
+
+def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
+    """(if a <= ... then b == ...) and ..."""
+    last = [*np.flatnonzero(np.diff(thens)).tolist(), len(thens) - 1]
+    ends = [table.literal(a, table.values[a][guards[k]]) for k in last]
+    ranges = [f"{quoted(a)} <= {ends[0]}"]
+    ranges += [f"{low} < {quoted(a)} <= {high}" for low, high in pairwise(ends[:-1])]
+    ranges += [f"{quoted(a)} > {ends[-2]}"]
+    values = [table.literal(b, table.values[b][thens[k]]) for k in last]
+    pairs = zip(ranges, values, strict=True)
+    return " and ".join(f"(if {one} then {quoted(b)} == {value})" for one, value in pairs)
+
+
+def implications(table: Table) -> Iterator[Candidate]:
+    """If a has one level then b always has one; if a is missing then b has one, or reversed."""
+    levels = table.levels
+    if not levels:
+        return
+    follows, by_chance = what_follows(table, levels)
+    opposite = opposites(levels)
+    found: set[tuple[int, int]] = set()
+    for a, b in np.argwhere(without_detours(follows)).tolist():
+        one, other = levels[a], levels[b]
+        if table.is_linked(one.name, other.name) or (one.is_missing and other.is_missing):
+            continue  # Another rule says so, or no cell ever becomes missing.
+        if (opposite.get(b, -1), opposite.get(a, -1)) not in found:
+            found.add((a, b))
+            yield Candidate((f"if {one.text} then {other.text}",), float(by_chance[a, b]))
+
+
+def what_follows(table: Table, levels: list[Level]) -> tuple[Array, Array]:
+    """(levels, levels): whether b holds wherever a does; how many rows break that by chance."""
+    yes = np.stack([level.rows for level in levels], 1).astype(np.float32)
+    known = [
+        np.ones(len(yes), dtype=bool) if level.is_missing else ~table.cells.missing(level.name)
+        for level in levels
+    ]
+    both, support = yes.T @ yes, yes.T @ np.stack(known, 1).astype(np.float32)
+    by_chance = support * (1 - yes.sum(0) / np.sum(known, 1).clip(1))
+    names = np.array([level.name for level in levels])
+    may_follow = (names[:, None] != names) & ~np.array([level.is_fixed for level in levels])
+    return (both == support) & (by_chance >= table.least) & may_follow, by_chance
+
+
+def without_detours(follows: Array) -> Array:
+    """Of levels that follow from each other the first stands for all; no rule follows from two."""
+    equal = follows & follows.T
+    first = (equal | np.eye(len(equal), dtype=bool)).argmax(1)
+    stands = first == np.arange(len(first))
+    direct = follows & stands[:, None] & stands
+    direct &= direct.astype(np.float32) @ direct.astype(np.float32) == 0
+    direct[first[~stands], ~stands] = direct[~stands, first[~stands]] = True
+    return np.asarray(direct)
+
+
+def opposites(levels: list[Level]) -> dict[int, int]:
+    """The other level of columns that have two of them and no missing cell."""
+    of_column: dict[str, list[int]] = {}
+    for at, level in enumerate(levels):
+        of_column.setdefault(level.name, []).append(at)
+    pairs = (own for own in of_column.values() if len(own) == 2)
+    full = [(a, b) for a, b in pairs if (levels[a].rows ^ levels[b].rows).all()]
+    return {a: b for one, other in full for a, b in ((one, other), (other, one))}

@@ -1,0 +1,104 @@
+"""Columns that are a weighted sum of others: means, balances, shares that sum to a constant.
+
+From left to right, each column is explained by the independent ones before it. The weights must be
+short numbers or small fractions, and all rows must keep the equality with them.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from advaug.domains.tables.rules.candidates import Candidate, Table
+from advaug.domains.tables.rules.equalities import shortest, spelt
+from advaug.domains.tables.rules.evaluation import Array
+from advaug.domains.tables.rules.syntax_tree import literal
+
+EXPLAINED = 1e-5  # A column is a sum of others if so many standard deviations are left of it,
+NEARLY = 1.5  # or, where it is rounded, so many halves of its step.
+SURE = 8  # A weight of so many standard errors is more than noise.
+MOST_TERMS = 12
+LARGEST_DENOMINATOR = 12
+
+
+def linear(table: Table) -> Iterator[Candidate]:
+    """c == w * a + v * b + ... + constant."""
+    spread = table.all_x.std(0)  # NaN where a cell is missing
+    columns = [at for at in table.distinct if at not in table.flags and np.isfinite(spread[at])]
+    x = table.x[:, columns]
+    if len(x) < table.least + len(columns):
+        return
+    mean, scale = x.mean(0), x.std(0)
+    z, basis = (x - mean) / scale, np.empty((len(x), 0))
+    free: list[int] = []
+    for k, at in enumerate(columns):
+        rest = z[:, k]
+        for _ in range(2):  # The second time removes the rounding of the first.
+            rest = rest - basis @ (basis.T @ rest)
+        left = np.abs(rest).max()
+        if free and left <= max(NEARLY * float(table.slack[at]) / scale[k], EXPLAINED):
+            used = needed(z[:, free], z[:, k])
+            weights = np.linalg.lstsq(z[:, free][:, used], z[:, k], rcond=None)[0]
+            of = [free[j] for j in np.flatnonzero(used)]
+            parts = [columns[j] for j in of]
+            if 2 <= len(parts) <= MOST_TERMS:
+                yield from weighted_sum(table, at, parts, weights * scale[k] / scale[of])
+        if left > EXPLAINED:
+            basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
+            free.append(k)
+
+
+def needed(z: Array, target: Array) -> Array:
+    """The columns whose weight is more than the noise of least squares."""
+    weights = np.linalg.lstsq(z, target, rcond=None)[0]
+    noise = float(np.std(target - z @ weights)) * np.sqrt(np.diag(np.linalg.inv(z.T @ z)))
+    return np.asarray(np.abs(weights) > SURE * noise + EXPLAINED)
+
+
+def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Iterator[Candidate]:
+    """The column as a sum with short weights, if all rows keep it."""
+    busy = int((table.x[:, at] != 0).sum())
+    if busy < table.least:
+        return
+    short = [shortened(weight) for weight in weights.tolist()]
+    total, terms = table.all_x[:, at], table.all_x[:, parts] * np.array([float(w) for w in short])
+    rest, size = total - terms.sum(1), np.abs(terms).sum(1) + np.abs(total)
+    exact = table.rounding * size
+    for room in (exact, slack_of(table, at, terms) + exact, EXPLAINED * size):
+        low, high = float((rest - room).max()), float((rest + room).min())
+        if low <= high:
+            break
+    else:
+        return
+    constant = shortest(low, high)
+    text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
+    text = (text if not constant else f"{text} + {literal(constant)}").replace("+ -", "- ")
+    table.link(table.names[at], *(table.names[part] for part in parts))
+    if room is exact or table.digits[at] is not None:
+        yield spelt(table, at, text, busy, is_exact=room is exact)
+        return
+    # So spelt the column is computed from the others: a thin band is no place to project to.
+    digits = -int(np.ceil(np.log10(1.1 * np.abs(rest - constant).max())))
+    near = f"round({text}, {digits + 1})"
+    yield Candidate((f"abs({table.quoted(at)} - {near}) <= {literal(10.0**-digits)}",), busy)
+
+
+def slack_of(table: Table, at: int, terms: Array) -> float:
+    """By how much the column may differ since it is rounded: 0 if its terms need no rounding."""
+    steps = terms * 10.0 ** (table.digits[at] or 0)
+    return 0.0 if (np.abs(steps - np.rint(steps)) < EXPLAINED).all() else float(table.slack[at])
+
+
+def shortened(weight: float) -> Fraction:
+    """A small fraction near the weight, or the weight with three digits."""
+    small = Fraction(weight).limit_denominator(LARGEST_DENOMINATOR)
+    is_near = small and abs(float(small) - weight) <= 1e-3 * abs(weight)
+    return small if is_near else Fraction(f"{weight:.3g}")
+
+
+def term(weight: Fraction, column: str) -> str:
+    """weight * column: `-2 * a / 3`, or `0.17 * a`."""
+    if weight.denominator > LARGEST_DENOMINATOR:
+        return f"{literal(float(weight))} * {column}"
+    top = {1: column, -1: f"-{column}"}.get(weight.numerator, f"{weight.numerator} * {column}")
+    return top if weight.denominator == 1 else f"{top} / {weight.denominator}"
