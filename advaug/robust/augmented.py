@@ -95,10 +95,11 @@ class AugmentedClassifier(WrappedClassifier):
     below .6). Scores are then NaN.
 
     `predict_proba` returns probabilities for the class shares of y, whatever the gate chose. If it
-    chose "nothing", `predict` is the classifier's own. Otherwise `predict` returns the class that
-    is most probable if all classes were equally frequent, so that it finds more rows of a rare
-    class, and differs from the most probable class. If you need the latter, take the largest
-    `predict_proba`; if errors have costs, take a threshold on it (`FixedThresholdClassifier`). A
+    chose "nothing", `predict` is the classifier's own. If it chose "softened" or "distilled", it
+    decides as `DistilledClassifier` does, and after over-sampling for the class that is most
+    probable if all classes were equally frequent: it finds more rows of a rare class, and differs
+    from the most probable class. If you need the latter, take the largest `predict_proba`; if
+    errors have costs, take a threshold on it (`FixedThresholdClassifier`). A
     scorer of `predict`, such as "f1_macro", scores the options by these decisions.
 
     The options are scored on the same rows by which the best one is chosen, so that its score in
