@@ -225,7 +225,7 @@ def fit_teacher_dataset(
 def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     """A classifier's rows and labels, checked; ValueError if they are of one class."""
     X = containers.owned(X)
-    rows = check_rows(estimator, X, reset=True)
+    rows = containers.rowwise(check_rows(estimator, X, reset=True))
     target = np.asarray(target_of(rows, y))
     classes, codes = np.unique(target, return_inverse=True)
     if len(classes) < 2:
