@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from advaug import (
     AdversarialOverSampler,
     AdversarialTransformer,
     AdversarialUnderSampler,
+    CommitteeClassifier,
+    grow,
     validity_report,
 )
 from advaug.attacks import Attack
@@ -23,7 +28,7 @@ from advaug.models.protocol import CrossFitted, Surrogate
 from advaug.models.training import Training
 from advaug.recipes import Explore
 from advaug.registry import ADAPTERS, ATTACKS, JUDGES, RECIPES, SURROGATES, VOTERS, Registry
-from advaug.robust import AdversarialClassifier
+from advaug.robust import AdversarialClassifier, DistilledClassifier
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.recipes import Recipe, from_parents
@@ -100,6 +105,20 @@ def adapter(request):
     ADAPTERS.register("cloud", CloudAdapter)
     yield "cloud"
     ADAPTERS.remove("cloud")
+
+
+def test_a_new_domain_is_taught_and_distilled(adapter):
+    X, y = clouds()
+    teacher = CommitteeClassifier(adapter=adapter, random_state=0).fit(X, y)
+    assert teacher.held_out_auc_["flat"] > 0.7
+    student = make_pipeline(FunctionTransformer(CloudCoding(8, 1.0).encode), GaussianNB())
+    student = DistilledClassifier(student, adapter=adapter, n_new_rows=90, random_state=0)
+    assert student.fit(X, y).predict_proba(X).shape == (70, 2)
+    assert student.teacher_.predict_proba(X).shape == (70, 2)
+    sampler = AdversarialOverSampler(
+        adapter=adapter, recipe="distill", sampling_strategy=grow(2), random_state=0
+    )
+    assert len(sampler.fit_resample(X, y)[0]) == 200
 
 
 def test_a_registered_domain_is_asked_before_those_of_the_library():

@@ -24,10 +24,12 @@ from advaug.estimators.validation import (
     new_seed,
     reads_anything,
     refuse_classes,
+    refuse_one_class,
     target_of,
 )
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Array, ModelFamily
+from advaug.sampling.distillation import balanced
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.stack import Stack, fit_stack
@@ -142,24 +144,14 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
 
     def fit_encoded(self, data: CheckedData, dataset: EncodedDataset) -> Self:
         """The same on rows that are encoded already, with the nets that were trained on them."""
-        if not hasattr(self, "_adapter"):
-            check_rows(self, data.X, reset=True)
-        generator = generator_at(data.seed, VOTERS)
         row_models = tuple(
-            settings.fit(
-                dataset.x,
-                dataset.y,
-                dataset.n_classes,
-                generator_at(data.seed, SURROGATE),
-                dataset.committee.features,
-            )
+            dataset.train(settings, generator_at(data.seed, SURROGATE))
             for settings in data.coding.defaults().row_surrogates
         )
-        families = self._families(data.coding)
+        families, generator = self._families(data.coding), generator_at(data.seed, VOTERS)
         self.stack_ = fit_stack(dataset, families, row_models, generator)
         self.adapter_, self.classes_ = data.coding, data.classes
-        factor = np.bincount(data.codes) / np.bincount(dataset.y.numpy())
-        self._share_factor = factor / factor.max()
+        self._share_factor = np.bincount(data.codes) / np.bincount(dataset.y.numpy())
         self.held_out_probability_ = self._held_out(data, dataset)
         self.held_out_auc_ = {
             value: auc_of(self.held_out_probability_[:, label], data.codes == label)
@@ -187,8 +179,7 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
 
     def _at_real_shares(self, probability: Array) -> Array:
         """Corrected where a class was represented by a sample."""
-        odds = probability * self._share_factor
-        return np.asarray(odds / odds.sum(1, keepdims=True))
+        return balanced(probability, 1 / self._share_factor)
 
     @property
     def model_(self) -> Committee:
@@ -228,8 +219,7 @@ def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     rows = containers.rowwise(check_rows(estimator, X, reset=True))
     target = np.asarray(target_of(rows, y))
     classes, codes = np.unique(target, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
+    refuse_one_class(classes)
     coding = learnt_coding(estimator._adapter, rows)
     return CheckedData(X, y, rows, classes, codes, new_seed(estimator.random_state), coding)
 

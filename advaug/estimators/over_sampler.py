@@ -51,7 +51,7 @@ from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
-from advaug.sampling.distillation import LabelledPool, labelled_pool
+from advaug.sampling.distillation import LabelledPool, candidate_rows
 from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
@@ -62,7 +62,9 @@ from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
 
-RecipeName = Literal["auto", "explore", "match", "boundary", "harden", "translate", "interpolate"]
+RecipeName = Literal[
+    "auto", "explore", "distill", "match", "boundary", "harden", "translate", "interpolate"
+]
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
-    recipe : {"auto", "explore", "match", "boundary", "harden", "translate", "interpolate"} or a \
-recipe, default="auto"
+    recipe : {"auto", "explore", "distill", "match", "boundary", "harden", "translate", \
+"interpolate"} or a recipe, default="auto"
         Where new rows start and what the attack raises. "auto" is "explore", and "match" where the
-        surrogate is a model of your own.
+        surrogate is a model of your own. "distill" copies rows near the data with the labels that a
+        `CommitteeClassifier` finds probable: let all classes grow, `grow(12)`.
     attack : str or attack, default="auto"
         How rows move: a name of `advaug.attacks` such as "pgd" or "noise" (the control), or an
         attack. "auto" is the recipe's own.
@@ -107,9 +110,10 @@ recipe, default="auto"
         its overfitted predictions leak into the new rows. The voters are always held-out models.
     voters : "auto", name, callable, list of them or None, default="auto"
         The models that vote on new rows beside the committee where the recipe redraws rejected
-        rows. "auto" is ["extra_trees", "boosting"], for sequences a linear model on n-grams. A
-        callable takes (features, labels, n_classes, torch.Generator) and returns a function from
-        features to probabilities. None leaves the committee alone.
+        rows; with "distill" those of the `CommitteeClassifier`. Otherwise "auto" is
+        ["extra_trees", "boosting"], for sequences a linear model on n-grams. A callable takes
+        (features, labels, n_classes, torch.Generator) and returns a function from features to
+        probabilities. None leaves the committee alone.
     judge : "auto", {"conformal", "panel", "bigram"}, a judge or None, default="auto"
         Accepts or rejects rows. "auto" is `ConformalJudge`; signals are also checked by
         `DescriptorBandJudge`, and copies of real sequences are rejected. `PanelJudge` queries other
@@ -137,7 +141,8 @@ recipe, default="auto"
         arange(n), then the parent of each synthetic row.
     synthetic_mask_ : ndarray of bool (rows out,)
     sample_weight_ : ndarray (rows out,)
-        1, and for synthetic rows the probability of their label by the voters.
+        1, and for synthetic rows the probability of their label by the voters; with "distill" the
+        weights with which the copies of a row stand exactly for their label's probability.
     provenance_ : DataFrame
         A line for each synthetic row. parent, second_parent (-1 where there is none): row numbers
         of X. recipe, label. status: "accepted"; "retracted" (moved back towards its anchor, a real
@@ -168,7 +173,7 @@ recipe, default="auto"
     one warning. Of a class with more than 10 000 rows a random sample is used as parents.
 
     Row i of a class depends on X, y, the parameters, the seed, the class and i alone: a larger
-    request begins with the rows of a smaller one.
+    request begins with the rows of a smaller one. With "distill" they also depend on the counts.
 
     References
     ----------
@@ -301,15 +306,8 @@ recipe, default="auto"
             is_queried = isinstance(source, QueriedEstimator)
             rows = containers.take(data.rows, dataset.rows.numpy()) if is_queried else None
             return source, source.encoded_logits(data.coding, rows, dataset.x)
-        fitted = source.fit(
-            dataset.x,
-            dataset.y,
-            dataset.n_classes,
-            generator_at(data.seed, SURROGATE),
-            dataset.committee.features,
-        )
-        folds = (fitted.fold_of_member, fitted.fold_of_row)
-        return fitted, OutOfFoldModel(fitted.member_logits, *folds)
+        fitted = dataset.train(source, generator_at(data.seed, SURROGATE))
+        return fitted, OutOfFoldModel.of(fitted)
 
     def _with_voters(self, data: CheckedData, dataset: EncodedDataset) -> EncodedDataset:
         if self.voters is None:
@@ -379,15 +377,14 @@ recipe, default="auto"
     def _pool(self, plans: list[ClassPlan], data: CheckedData, writer: RowWriter) -> LabelledPool:
         """The rows of all relabelled classes, with the teacher's probabilities."""
         recipe = cast(Distill, plans[0].recipe)
-        teacher = CommitteeClassifier(voters=self.voters).fit_encoded(data, writer.dataset)
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
             attack=rows.attack, repair=writer.repair, device=resolve(self.device)
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
-        return labelled_pool(
-            writer, rows, config, count, int(self.batch_size), teacher.encoded_probability
-        )
+        candidates = candidate_rows(writer, rows, config, count, int(self.batch_size))
+        teacher = CommitteeClassifier(voters=self.voters).fit_encoded(data, writer.dataset)
+        return LabelledPool.of(writer.dataset, candidates, teacher.encoded_probability)
 
     def _judge(
         self, plan: ClassPlan, data: CheckedData, dataset: EncodedDataset

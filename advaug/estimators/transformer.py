@@ -40,6 +40,7 @@ from advaug.estimators.validation import (
     new_seed,
     reads_anything,
     refuse_classes,
+    refuse_one_class,
     target_of,
 )
 from advaug.models.committee import Committee
@@ -181,10 +182,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         else:
             target = self._target(X, y)
             self.classes_, codes = np.unique(target, return_inverse=True)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"y must hold at least 2 classes, got 1 class ({self.classes_.tolist()[0]!r})"
-                )
+            refuse_one_class(self.classes_)
             settings = choose_surrogate(self.surrogate, coding)
             refuse_unfit("surrogate", settings, coding, settings, SURROGATES)
             self.attack_ = self._fitting_attack(coding, settings)

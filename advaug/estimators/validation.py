@@ -90,6 +90,12 @@ def refuse_no_labels(y: Any) -> None:
         raise ValueError("requires y to be passed, but the target y is None: pass the labels")
 
 
+def refuse_one_class(classes: np.ndarray[Any, Any]) -> None:
+    """ValueError if there is only one class."""
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
+
+
 def target_of(X: Any, y: Any) -> Any:
     """y as a vector of classes, one for each row."""
     refuse_no_labels(y)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from advaug.core.objectives import RowLogits
+from advaug.models.protocol import CrossFitted
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class OutOfFoldModel(RowLogits):
     members: Callable[[Tensor], Tensor]
     fold_of_member: Int[Tensor, " members"]
     fold: Int[Tensor, " batch"]
+
+    @classmethod
+    def of(cls, model: CrossFitted) -> Self:
+        """The model as it predicts its own training rows."""
+        return cls(model.member_logits, model.fold_of_member, model.fold_of_row)
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         """The model for some of its rows."""

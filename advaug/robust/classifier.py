@@ -10,7 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from advaug.core.problem import Attack
-from advaug.estimators.validation import target_of
+from advaug.estimators.validation import refuse_one_class, target_of
 from advaug.models.protocol import Array
 from advaug.robust.losses import UNLABELLED, Classification, LossName
 from advaug.robust.nets import (
@@ -22,7 +22,6 @@ from advaug.robust.nets import (
     TrainingParameter,
 )
 from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
-from advaug.robust.wrapped import refuse_one_class
 
 
 class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):

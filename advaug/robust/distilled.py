@@ -16,6 +16,7 @@ from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.core.row_random import generator_at
 from advaug.estimators.committee_classifier import (
+    CV,
     CommitteeClassifier,
     auc_of,
     checked_data,
@@ -42,8 +43,6 @@ from advaug.robust.nets import (
 from advaug.robust.soft_labels import BALANCE, SoftRows, soft_rows
 from advaug.sampling.distillation import balanced
 from advaug.sampling.encoded_dataset import EncodedDataset
-
-CV = 4  # Folds in which a teacher of the user's own predicts the rows of X.
 
 
 def is_net(self: Any) -> bool:
@@ -252,6 +251,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """Fit the teacher; its probabilities of the rows, each by models that have not seen it."""
         if is_auto(self.teacher):
             committee = CommitteeClassifier(adapter=self.adapter, device=self.device)
+            check_rows(committee, data.X, reset=True)
             self.teacher_ = committee.fit_encoded(data, dataset)
             held_out = committee.held_out_probability_
         else:

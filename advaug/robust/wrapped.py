@@ -9,7 +9,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.estimators.validation import check_rows, refuse_classes, target_of
+from advaug.estimators.validation import (
+    check_rows,
+    refuse_classes,
+    refuse_one_class,
+    target_of,
+)
 from advaug.models.protocol import Array
 
 
@@ -23,12 +28,6 @@ def labels_of(X: Any, y: Any) -> Array:
     y = target_of(X, y)
     refuse_one_class(np.unique(y))
     return np.asarray(y)
-
-
-def refuse_one_class(classes: Array) -> None:
-    """ValueError if there is only one class."""
-    if len(classes) < 2:
-        raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
 
 
 class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):

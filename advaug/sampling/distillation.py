@@ -4,9 +4,9 @@ A row becomes a copy for each label, with the probability as weight. Where a lea
 weights, it gets one label, and near rows get others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -43,6 +43,17 @@ class LabelledPool:
     dataset: EncodedDataset
     batch: SyntheticBatch
     probability: Float[Tensor, "rows classes"]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: EncodedDataset,
+        candidates: Iterable[tuple[SyntheticBatch, Any]],
+        teacher: Callable[[Tensor], Array],
+    ) -> Self:
+        """Candidate rows with the probabilities that a teacher gives encoded rows."""
+        batch = in_order([replace(one, rows=one.parent) for one, _ in candidates])
+        return cls(dataset, batch, torch.from_numpy(teacher(batch.x)))
 
     def of_class(self, label: int, count: int) -> "PoolRows":
         """`count` copies with a label: of each row as many as its probability says, or one more.
@@ -105,20 +116,6 @@ def candidate_rows(
         for rows in numbers.split(batch_size) if len(numbers) else ():
             batch, new, _ = writer.rows(generator.candidates(rows), label)
             yield batch, new
-
-
-def labelled_pool(
-    writer: RowWriter,
-    recipe: Recipe,
-    config: GenerationConfig,
-    count: int,
-    batch_size: int,
-    teacher: Callable[[Tensor], Array],
-) -> LabelledPool:
-    """`count` candidate rows, by their parents, with a teacher's probabilities of encoded rows."""
-    parts = [batch for batch, _ in candidate_rows(writer, recipe, config, count, batch_size)]
-    joined = in_order([replace(one, rows=one.parent) for one in parts])
-    return LabelledPool(writer.dataset, joined, torch.from_numpy(teacher(joined.x)))
 
 
 def balanced(

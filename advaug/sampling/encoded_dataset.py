@@ -18,7 +18,7 @@ from advaug.core.row_random import generator_at
 from advaug.core.space import Space
 from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
-from advaug.models.protocol import Voter
+from advaug.models.protocol import CrossFitted, Surrogate, Voter
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
 FEATURE_ROWS = 4096  # Rows whose features are computed at once.
@@ -93,6 +93,11 @@ class EncodedDataset:
         committee = replace(self.committee, fold_of_row=folds)
         x, y, rows = self.x[places], self.y[places], self.rows[places]
         return replace(self, x=x, y=y, rows=rows, committee=committee)
+
+    def train(self, settings: Surrogate, generator: torch.Generator) -> CrossFitted:
+        """Another cross-fitted model, trained on the rows."""
+        features = self.committee.features
+        return settings.fit(self.x, self.y, self.n_classes, generator, features)
 
     def margins(self, label: int) -> Float[Tensor, " kept"]:
         """Held-out margin of every row for a label."""

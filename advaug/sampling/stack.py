@@ -70,8 +70,7 @@ class Stack:
 
     def probability(self, x: Float[Tensor, "batch *shape"]) -> Array:
         """Probabilities (batch, classes) at the class shares of the training rows."""
-        parts = [self._probability(part) for part in x.split(ROWS)]
-        return np.concatenate(parts) if parts else self.held_out[:0]
+        return np.concatenate([self._probability(part) for part in x.split(ROWS)])
 
     def _probability(self, x: Float[Tensor, "batch *shape"]) -> Array:
         features = self.committee.features(x)
@@ -109,7 +108,7 @@ def fit_stack(
     log_q = np.stack(
         [
             log_softmax_of(dataset.logits),
-            *(log_softmax_of(held_out_model(model)(x)) for model in row_models),
+            *(log_softmax_of(OutOfFoldModel.of(model)(x)) for model in row_models),
             *(log_probability(vote.double().numpy()) for vote in votes.values()),
         ]
     )
@@ -118,8 +117,3 @@ def fit_stack(
     slope, bias = learn_map(log_q, y.numpy(), start, PULL)
     held_out = mapped(log_q, slope, bias)
     return Stack(dataset.committee, row_models, crossed, slope, bias, held_out)
-
-
-def held_out_model(model: CrossFitted) -> OutOfFoldModel:
-    """The model as it predicts its own training rows: by the members that have not seen them."""
-    return OutOfFoldModel(model.member_logits, model.fold_of_member, model.fold_of_row)
