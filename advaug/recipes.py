@@ -1,14 +1,6 @@
 """Recipes: where new rows start and what an attack raises, for `recipe` of the over-sampler."""
 
-from advaug.sampling.recipes import (
-    Boundary,
-    Distill,
-    Explore,
-    Harden,
-    Interpolate,
-    Match,
-    Swap,
-    Translate,
-)
+from advaug.sampling.candidate_recipes import Distill, Swap
+from advaug.sampling.recipes import Boundary, Explore, Harden, Interpolate, Match, Translate
 
 __all__ = ["Boundary", "Distill", "Explore", "Harden", "Interpolate", "Match", "Swap", "Translate"]

@@ -127,7 +127,7 @@ RECIPES = Registry(
     "recipe",
     {
         "interpolate": "advaug.sampling.recipes:Interpolate",
-        "distill": "advaug.sampling.recipes:Distill",
+        "distill": "advaug.sampling.candidate_recipes:Distill",
         "harden": "advaug.sampling.recipes:Harden",
         "translate": "advaug.sampling.recipes:Translate",
         "match": "advaug.sampling.recipes:Match",

@@ -297,6 +297,15 @@ def test_a_ratio_counts_as_in_imbalanced_learn(tmp_path, capsys):
     assert ["yes", "15", "45"] in [line.split()[:3] for line in told.splitlines()]
 
 
+def test_all_classes_grow_by_the_recipe_that_needs_it(tmp_path):
+    source, out = write(tmp_path / "in.csv", messy()), tmp_path / "out.csv"
+    order = ["oversample", source, "--target", "class", "--out", out, "--recipe", "distill"]
+    assert run(*order, "--strategy", "grow2") == 0
+    assert [sum(row["class"] == value for row in cells(out)) for value in ("yes", "no")] == [
+        150
+    ] * 2
+
+
 def test_a_target_that_nothing_explains_is_told(tmp_path, capsys):
     random = np.random.RandomState(0)
     rows = [{"x": f"{random.rand():.3f}", "z": f"{random.rand():.3f}", "y": k % 5 == 0}
@@ -322,6 +331,7 @@ SPOILED = {
     "suffix": (["--out", "out.xlsx"], "end its name in .csv"),
     "itself": (["--out", "in.csv"], "never overwritten"),
     "word": (["--strategy", "most"], "not minority"),
+    "growth": (["--strategy", "grow.5"], "Write e.g. grow1.5"),
     "json": (["--strategy", "{yes: 3}"], "JSON"),
     "class": (["--strategy", '{"yess": 30}'], "did you mean 'yes'"),
     "total": (["--strategy", '{"yes": "30"}'], "whole number"),

@@ -316,7 +316,7 @@ def test_a_teacher_of_the_users_own_labels_rows_and_is_asked_out_of_fold():
 def test_a_teacher_of_the_users_own_needs_two_rows_of_each_class():
     X, y = problem(60)
     y = np.where(np.arange(60) == 7, 2, y)
-    with pytest.raises(ValueError, match=r"a single row.* take teacher='auto'"):
+    with pytest.raises(ValueError, match=r"class .*2.* has a single row.* take teacher='auto'"):
         DistilledClassifier(GaussianNB(), GaussianNB()).fit(X, y)
 
 
@@ -374,15 +374,26 @@ def test_counts_are_exact_and_copies_are_as_many_as_the_teacher_says():
         assert np.isclose(own, own.median(), rtol=0.01).mean() > 0.98  # Two rows may be equal.
 
 
+def test_a_class_without_new_rows_is_named_with_the_mend():
+    X, y = problem(100)
+    words = np.array(["many", "few"])[y]
+    with pytest.warns(UserWarning, match=r"no row of class 'many'.* sampling_strategy=grow\(12\)"):
+        AdversarialOverSampler(recipe="distill", random_state=0).fit_resample(X, words)
+
+
 def test_the_rows_of_a_pool_may_be_made_by_another_recipe():
     X, y = problem()
     near, far = (
-        AdversarialOverSampler(recipe=Distill(rows=Swap(p_swap=p)), random_state=0)
+        AdversarialOverSampler(
+            recipe=Distill(rows=Swap(p_swap=p)), sampling_strategy=grow(2), random_state=0
+        )
         for p in (0.1, 0.9)
     )
     near.fit_resample(X, y), far.fit_resample(X, y)
     assert near.provenance_["distance"].mean() < far.provenance_["distance"].mean()
-    harden = AdversarialOverSampler(recipe=Distill(rows=Harden()), random_state=0)
+    harden = AdversarialOverSampler(
+        recipe=Distill(rows=Harden()), sampling_strategy=grow(2), random_state=0
+    )
     assert harden.fit_resample(X, y)[1].sum() > y.sum()
 
 

@@ -274,6 +274,7 @@ def check_like(new, X):
     assert np.isfinite(new).all()
 
 
+@pytest.mark.filterwarnings("ignore:recipe Distill makes no row of class:UserWarning")
 @domains
 def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
     monkeypatch.setattr("advaug.estimators.over_sampler.MIN_AUC", 0.0)  # No class falls back.

@@ -147,6 +147,7 @@ def test_point_clouds_are_over_sampled_and_judged(adapter, tmp_path):
     assert "<table" in report.to_html(tmp_path / "report.html")
 
 
+@pytest.mark.filterwarnings("ignore:recipe Distill makes no row of class:UserWarning")
 @pytest.mark.parametrize("recipe", ["match", "boundary", "harden", "translate", "interpolate"])
 def test_every_recipe_works_on_point_clouds(recipe):
     X, y = clouds()

@@ -24,14 +24,14 @@ def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = S
     parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
 
 
-def add_strategy(parser: Parser, one: str, example: str) -> None:
-    """--strategy, whose words are those of imbalanced-learn."""
+def add_strategy(parser: Parser, one: str, example: str, growth: str = "") -> None:
+    """--strategy, whose words are those of imbalanced-learn, and `growth`."""
     parser.add_argument(
         "--strategy",
         default="auto",
         metavar="S",
         help=f"auto, {one}, not minority, not majority or all; minority/majority ratio for two "
-        f"classes; or totals as JSON: '{{\"{example}\": 900}}' (default: auto)",
+        f"classes; {growth}or totals as JSON: '{{\"{example}\": 900}}' (default: auto)",
     )
 
 
@@ -71,6 +71,13 @@ def strategy(text: str, y: Any) -> Any:
             return float(text)
         except ValueError:
             raise CliError(f"--strategy {text!r} is no number: write e.g. 0.5") from None
+    if re.fullmatch(r"grow[\d.]+", text):
+        from advaug.estimators.strategies import grow
+
+        try:
+            return grow(float(text.removeprefix("grow")))
+        except ValueError as error:
+            raise CliError(f"--strategy {text!r}: {error}. Write e.g. grow1.5") from None
     if not text.lstrip().startswith("{"):
         words = ("auto", "minority", "not minority", "not majority", "all")
         if text not in words:

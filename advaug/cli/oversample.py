@@ -40,7 +40,8 @@ LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 def add_options(parser: Parser) -> None:
     add_files(parser, "IN", "the file to write", (*SUFFIXES, signals.SUFFIX))
-    add_strategy(parser, "minority", "sick")
+    growth = "grow12 for all classes with 12 times the rows of the largest; "
+    add_strategy(parser, "minority", "sick", growth)
     recipes = ["auto", *RECIPES]
     parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
     add_repeatable(

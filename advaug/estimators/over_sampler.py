@@ -49,6 +49,7 @@ from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
+from advaug.sampling.candidate_recipes import Distill
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.distillation import LabelledPool, candidate_rows
@@ -57,7 +58,7 @@ from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 from advaug.sampling.judges.protocol import FittedJudge, Judge
 from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
-from advaug.sampling.recipes import Distill, Interpolate, Recipe
+from advaug.sampling.recipes import Interpolate, Recipe
 from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
@@ -377,6 +378,15 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     def _pool(self, plans: list[ClassPlan], data: CheckedData, writer: RowWriter) -> LabelledPool:
         """The rows of all relabelled classes, with the teacher's probabilities."""
         recipe = cast(Distill, plans[0].recipe)
+        grown = {value for value, count in self.sampling_strategy_.items() if count}
+        if still := [value for value in data.classes.tolist() if value not in grown]:
+            warnings.warn(
+                f"recipe Distill makes no row of class {still[0]!r}, so that nothing stands "
+                "against the labels of the other new rows: let all classes grow, "
+                "sampling_strategy=grow(12)",
+                UserWarning,
+                stacklevel=4,
+            )
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
             attack=rows.attack, repair=writer.repair, device=resolve(self.device)

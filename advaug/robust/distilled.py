@@ -256,13 +256,15 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             held_out = committee.held_out_probability_
         else:
             labels = data.classes[data.codes]
-            self.teacher_ = clone(self.teacher).fit(data.rows, labels)
-            folds = min(CV, int(np.bincount(data.codes).min()))
+            counts = np.bincount(data.codes)
+            folds = min(CV, int(counts.min()))
             if folds < 2:
                 raise ValueError(
-                    "a class has a single row, which the teacher cannot predict without having "
-                    "seen it: give it more rows, or take teacher='auto'"
+                    f"class {data.classes[counts.argmin()]!r} has a single row, which the teacher "
+                    "cannot predict without having seen it: give it more rows, or take "
+                    "teacher='auto'"
                 )
+            self.teacher_ = clone(self.teacher).fit(data.rows, labels)
             split = StratifiedKFold(folds, shuffle=True, random_state=data.seed % 2**31)
             held_out = cross_val_predict(
                 clone(self.teacher), data.rows, labels, cv=split, method="predict_proba"

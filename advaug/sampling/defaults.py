@@ -12,10 +12,11 @@ from advaug.attacks.square import Square
 from advaug.core.problem import Attack
 from advaug.models.committee import Ensemble
 from advaug.models.protocol import ModelFamily, Surrogate
+from advaug.sampling.candidate_recipes import Swap
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.conformal import ConformalJudge
 from advaug.sampling.judges.protocol import Judge
-from advaug.sampling.recipes import Explore, Recipe, Swap
+from advaug.sampling.recipes import Explore, Recipe
 from advaug.sampling.voters import STACKED, train_voters
 
 EASY_AUC = 0.985  # From here on little is left to learn: new rows stay beside real ones.
