@@ -259,10 +259,10 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             counts = np.bincount(data.codes)
             folds = min(CV, int(counts.min()))
             if folds < 2:
+                rare = data.classes.tolist()[counts.argmin()]
                 raise ValueError(
-                    f"class {data.classes[counts.argmin()]!r} has a single row, which the teacher "
-                    "cannot predict without having seen it: give it more rows, or take "
-                    "teacher='auto'"
+                    f"class {rare!r} has a single row, which the teacher cannot predict without "
+                    "having seen it: give it more rows, or take teacher='auto'"
                 )
             self.teacher_ = clone(self.teacher).fit(data.rows, labels)
             split = StratifiedKFold(folds, shuffle=True, random_state=data.seed % 2**31)

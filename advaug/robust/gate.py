@@ -179,7 +179,7 @@ def can_be_scored(data: CheckedData) -> bool:
     if counts.min() >= MIN_ROWS:
         return True
     warnings.warn(
-        f"too few rows to learn from in class {data.classes[counts.argmin()]!r}, at least "
+        f"too few rows to learn from in class {data.classes.tolist()[counts.argmin()]!r}, at least "
         f"{MIN_ROWS} are needed to choose an option: the estimator is fitted as it is",
         UserWarning,
         stacklevel=4,
