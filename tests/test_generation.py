@@ -1,8 +1,10 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch.testing import assert_close
 
 from advaug.attacks import FGSM, PGD, Noise
@@ -19,6 +21,7 @@ from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import MAX_ROWS, EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import FittedJudge, Verdict
 from advaug.sampling.recipes import round_robin
+from advaug.sampling.voters import fit_voter
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
 
@@ -418,3 +421,23 @@ def test_every_round_of_parents_is_a_permutation_and_rounds_differ(n):
     rounds = round_robin(own, torch.arange(40 * n), 3, 1).view(40, n)
     assert torch.equal(rounds.sort(1).values, own.expand(40, n))
     assert n < 9 or len(rounds.unique(dim=0)) > 20
+
+
+class Flagging(LogisticRegression):
+    """A model whose arithmetic sets flags in cells that it does not use, as some BLAS do."""
+
+    def fit(self, X, y, sample_weight=None):
+        np.zeros(1) / np.zeros(1)
+        return super().fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        np.zeros(1) / np.zeros(1)
+        return super().predict_proba(X)
+
+
+@pytest.mark.filterwarnings("error")
+def test_users_do_not_see_the_flags_of_arithmetic_in_voters():
+    rows = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    labels = (rows[:, 0] > 0).long()
+    voter = fit_voter(Flagging(), rows, labels, 2)
+    assert ((voter(rows).argmax(1) == labels).double().mean() > 0.9).item()

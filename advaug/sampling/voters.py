@@ -49,6 +49,7 @@ class SklearnVoter:
         return torch.from_numpy(probability).to(rows.device)
 
 
+@np.errstate(all="ignore")  # Some kernels of BLAS flag errors in cells that they only pad with.
 def fit_voter(classifier: Any, x: Tensor, y: Tensor, n_classes: int) -> SklearnVoter:
     """A scikit-learn classifier fitted on encoded rows."""
     classes, codes = np.unique(y.numpy(), return_inverse=True)
@@ -56,6 +57,7 @@ def fit_voter(classifier: Any, x: Tensor, y: Tensor, n_classes: int) -> SklearnV
     return SklearnVoter(fitted, classes, n_classes)
 
 
+@np.errstate(all="ignore")
 def answer(classifier: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Probabilities, or the softmax of decisions where the classifier has none."""
     if hasattr(classifier, "predict_proba"):
