@@ -12,6 +12,7 @@ import advaug
 from benchmarks.oversampling import (
     cells,
     data,
+    distillation,
     instrument_samplers,
     instruments,
     methods,
@@ -192,7 +193,7 @@ def test_learners_of_signals_give_probabilities_of_every_class(learner):
     encode = signals.encoder_of(X)
     y = np.where(np.arange(len(y)) < 10, 2, y)
     p = signal_learners.probabilities(
-        learner, fold("signal"), encode(X), y, encode(X[:7]), weighs=True
+        learner, fold("signal"), encode(X), y, encode(X[:7]), np.ones(len(y))
     )
     assert p.shape == (7, 3)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
@@ -265,8 +266,8 @@ def test_asking_through_instruments_begins_with_the_signals_as_they_are():
     X, y = rows_of("signal")
     encode = signals.encoder_of(X)
     asked = [encode(X), y, encode(X[::5])]
-    p = instruments.probabilities("forest", fold("signal"), *asked, weighs=False)
-    plain = signal_learners.probabilities("forest", fold("signal"), *asked, weighs=False)
+    p = instruments.probabilities("forest", fold("signal"), *asked)
+    plain = signal_learners.probabilities("forest", fold("signal"), *asked)
     assert p.shape == (len(asked[2]), 2 * len(instruments.SHIFTS))
     np.testing.assert_array_equal(p[:, :2], plain)
 
@@ -333,9 +334,38 @@ def test_learners_of_sequences_take_blends_and_unknown_words(monkeypatch, learne
     rows = fold("sequence")
     grown = methods.resample("smote", rows, "sequence")
     asked = sequences.array_of(["free prize", "never seen", ""])
-    p = sequence_learners.probabilities(learner, rows, grown.matrix, grown.y, asked, weighs=True)
+    weights = np.ones(len(grown.y))
+    p = sequence_learners.probabilities(learner, rows, grown.matrix, grown.y, asked, weights)
     assert p.shape == (3, 2)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+
+
+# ---------------------------------------------------------------- taught learners
+
+
+@pytest.mark.parametrize("domain", ["signal", "sequence"])
+def test_learners_of_every_kind_of_rows_are_taught_with_weights_where_they_take_any(
+    domain, monkeypatch
+):
+    monkeypatch.setattr(sequence_learners, "UPDATES", 2)
+    rows, lengths = fold(domain), {}
+    given, plain = [], DOMAINS[domain].probabilities
+
+    def noted(learner, fold, X, y, X_test, weights=None):
+        given.append((len(X), weights is not None))
+        return plain(learner, fold, X, y, X_test, weights)
+
+    for learner in DOMAINS[domain].learners:
+        model = DOMAINS[domain].model_of(learner, fold=rows).set_params(probabilities=noted)
+        answer, _ = distillation.taught("distilled", rows, rows.X, lambda _, own=model: own)
+        p = answer(learner).p
+        assert p.shape == (38, 2)
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+        lengths[learner] = given.pop()
+    real = 11 * len(rows.y)
+    for learner, (count, is_weighted) in lengths.items():
+        assert is_weighted == (learner != "1-nn dtw")
+        assert count == real if not is_weighted else real < count <= 2 * real
 
 
 # ---------------------------------------------------------------- from the folder to the scores

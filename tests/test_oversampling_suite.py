@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from advaug.robust import DistilledClassifier
+from advaug.robust import AugmentedClassifier, DistilledClassifier, gate
 from advaug.sampling.distillation import balanced
 from benchmarks.oversampling import __main__ as main
 from benchmarks.oversampling import (
@@ -199,6 +200,10 @@ def rows():
     return fold("balance")
 
 
+def of_rows(rows):
+    return partial(learners.model_of, fold=rows)
+
+
 class Recorder(ClassifierMixin, BaseEstimator):
     """Keeps what it is fitted on."""
 
@@ -211,7 +216,7 @@ class Recorder(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize(("method", "count"), [("distilled", "auto"), ("softened", 0)])
 def test_a_student_is_the_librarys(rows, monkeypatch, learner, method, count):
     monkeypatch.setattr(learners, "UPDATES", 20)
-    answer, _ = distillation.taught(method, rows, rows.X)
+    answer, _ = distillation.taught(method, rows, rows.X, of_rows(rows))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = make_pipeline(FunctionTransformer(rows.encode), learners.model_of(learner, rows))
@@ -253,7 +258,7 @@ def test_plain_copies_are_as_many_as_the_rows_of_distilled(rows):
 def test_the_teacher_is_one_classifier_and_costs_less_than_with_its_rows(rows):
     cell = cells.run_cell("teacher", rows, rows.X)
     assert cell["learner"].tolist() == ["teacher"]
-    assert cell["seconds"][0] < distillation.taught("distilled", rows, rows.X)[1]
+    assert cell["seconds"][0] < distillation.taught("distilled", rows, rows.X, of_rows(rows))[1]
     p = cell["p"][0]
     assert p[rows.y == 1].mean() > p[rows.y == 0].mean() + 0.2
 
@@ -267,29 +272,26 @@ def test_a_cell_tells_decisions_only_where_they_differ_from_its_probabilities(ro
     assert "p_decision" not in plain
 
 
-def test_the_gate_decides_by_what_the_library_predicts(rows, monkeypatch):
-    class Gate(Recorder):
-        def __init__(self, estimator, sampler, random_state):
-            assert sampler == "auto"
-
-        def predict_proba(self, X):
-            return np.tile([0.8, 0.2], (len(X), 1))
-
-        def predict(self, X):
-            return np.ones(len(X), int)
-
-    monkeypatch.setattr("advaug.robust.AugmentedClassifier", Gate)
-    answer, _ = distillation.taught("gated", rows, rows.X)
-    found = answer("tree")
-    assert found.p[0].tolist() == [0.8, 0.2]
-    assert found.decision[0].tolist() == [0, 1]
+def test_all_learners_share_a_gate_that_chooses_as_the_library_does(rows, monkeypatch):
+    lessons, plain = [], gate.Lesson.of
+    monkeypatch.setattr(gate.Lesson, "of", lambda data: lessons.append(data) or plain(data))
+    distillation.gate_of.cache_clear()
+    answer, _ = distillation.taught("gated", rows, rows.X, of_rows(rows))
+    found = {learner: answer(learner) for learner in ("tree", "knn")}
+    assert len(lessons) == 1
+    for learner, given in found.items():
+        model = make_pipeline(FunctionTransformer(rows.encode), learners.model_of(learner, rows))
+        library = AugmentedClassifier(model, sampler="auto", random_state=SEED)
+        library.fit(rows.X, rows.y)
+        np.testing.assert_allclose(given.p, library.predict_proba(rows.X))
+        np.testing.assert_array_equal(given.decision.argmax(1), library.predict(rows.X))
 
 
-def test_what_is_not_known_and_what_is_not_for_tables_is_refused_at_once():
+def test_what_is_not_known_and_what_no_instrument_asks_is_refused_at_once():
     with pytest.raises(ValueError, match="explor"):
         methods.refuse_unknown("advaug:explor@grow3:size=2")
-    with pytest.raises(ValueError, match="for tables"):
-        methods.refuse_unknown("distilled", "signal")
+    with pytest.raises(ValueError, match="through instruments"):
+        methods.refuse_unknown("distilled", "instrument")
     for known in ("copies", "distilled", "advaug:explore@grow3", "advaug:auto:attack=noise"):
         methods.refuse_unknown(known)
 

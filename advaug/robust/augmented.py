@@ -21,7 +21,7 @@ from advaug.core.parameters import is_auto
 from advaug.estimators.committee_classifier import checked_data
 from advaug.estimators.validation import refuse_classes
 from advaug.models.protocol import Array
-from advaug.robust.gate import choose
+from advaug.robust.gate import Lesson, choose
 from advaug.robust.nets import RandomState
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.wrapped import WrappedClassifier, estimator_has
@@ -231,7 +231,7 @@ class AugmentedClassifier(WrappedClassifier):
         refuse_classes(self)
         self._validate_params()
         data = checked_data(self, X, y)
-        choice = choose(self.estimator, data, self.scoring)
+        choice = choose(self.estimator, Lesson.of(data), self.scoring)
         self.classes_, self.report_ = data.classes, choice.report
         self.estimator_, self.n_rows_ = choice.estimator, [choice.n_rows]
         self.teacher_score_ = choice.teacher_score

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from advaug.estimators.over_sampler import MIN_ROWS, AdversarialOverSampler
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import MIN_AUC
 from advaug.models.protocol import Array
-from advaug.robust.soft_labels import BALANCE, Student, soft_rows
+from advaug.robust.soft_labels import BALANCE, SoftRows, Student, soft_rows
 from advaug.sampling.encoded_dataset import EncodedDataset
 
 OPTIONS = ("nothing", "softened", "distilled", "over-sampled")
@@ -40,9 +41,11 @@ class Choice:
     teacher_score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesson:
     """Rows, and a teacher that has seen no others.
+
+    What classifiers are fitted on is made once: several classifiers may share a lesson.
 
     Parameters
     ----------
@@ -81,6 +84,11 @@ class Lesson:
         fold[self.dataset.rows.numpy()] = self.dataset.committee.fold_of_row.numpy()
         return fold
 
+    @cached_property
+    def without_folds(self) -> list[Self]:
+        """`without_fold` of each fold."""
+        return [self.without_fold(fold) for fold in range(CV)]
+
     def without_fold(self, fold: int) -> Self:
         """The other rows, with those of the teacher's models that have not seen this fold.
 
@@ -104,19 +112,36 @@ class Lesson:
             probability=teacher.encoded_probability(data.coding.encode(data.rows)),
         )
 
+    @cached_property
+    def softened(self) -> SoftRows:
+        """The rows with softened labels, and no new ones."""
+        return soft_rows(self.data, self.dataset, self.probability, self.query, n_new_rows=0)
+
+    @cached_property
+    def distilled(self) -> SoftRows:
+        """The rows with softened labels, and new ones with the teacher's."""
+        return soft_rows(self.data, self.dataset, self.probability, self.query)
+
+    @cached_property
+    def over_sampled(self) -> tuple[Any, Array]:
+        """Rows and labels of the over-sampler."""
+        data = self.data
+        sampler = AdversarialOverSampler(random_state=data.seed)
+        X, y = sampler.fit_resample(data.rows, data.classes[data.codes])
+        return X, y
+
     def fit(self, estimator: Any, option: str) -> tuple[Any, int]:
         """A clone of the estimator, fitted by the option, and on how many rows."""
         data = self.data
-        X, y = data.rows, data.classes[data.codes]
         if option == "nothing":
-            return clone(estimator).fit(X, y), len(y)
+            y = data.classes[data.codes]
+            return clone(estimator).fit(data.rows, y), len(y)
         if option == "over-sampled":
-            X, y = AdversarialOverSampler(random_state=data.seed).fit_resample(X, y)
+            X, y = self.over_sampled
             fitted = clone(estimator).fit(X, y)
             student = Student(fitted, data.classes, data.class_share, len(y))
         else:
-            count = 0 if option == "softened" else None
-            soft = soft_rows(data, self.dataset, self.probability, self.query, n_new_rows=count)
+            soft = self.softened if option == "softened" else self.distilled
             student = soft.fit(estimator, np.random.RandomState(data.seed), BALANCE)
         return student, student.n_rows
 
@@ -155,12 +180,12 @@ class HeldOutAnswers(ClassifierMixin, BaseEstimator):
         return type(self)(self.classes_, self.probability[rows], self.label[rows])
 
 
-def choose(estimator: Any, data: CheckedData, scoring: Any) -> Choice:
+def choose(estimator: Any, lesson: Lesson, scoring: Any = None) -> Choice:
     """Score all options out of fold, and fit the estimator by the best one on all rows.
 
     An option is taken if its gain over nothing is above one standard error.
     """
-    lesson = Lesson.of(data)
+    data = lesson.data
     score = error = np.full(len(OPTIONS), np.nan)
     if can_be_scored(data) and lesson.teacher_score >= MIN_AUC:
         score, error = scores(held_out_answers(estimator, lesson), data, scorer_of(scoring, data))
@@ -207,7 +232,7 @@ def held_out_answers(estimator: Any, lesson: Lesson) -> list[HeldOutAnswers]:
         for _ in OPTIONS
     ]
     for one in range(CV):
-        inner, rows = lesson.without_fold(one), np.flatnonzero(fold == one)
+        inner, rows = lesson.without_folds[one], np.flatnonzero(fold == one)
         X = containers.take(data.rows, rows)
         for option, answer in zip(OPTIONS, answers, strict=True):
             with warnings.catch_warnings():

@@ -69,6 +69,7 @@ def arguments() -> argparse.Namespace:
     add("table", nargs="?", choices=METHODS, default="balance")
     add("--data", type=Path, required=True, help="has manifest.csv and read.py")
     add("--sets", type=samplers.split, help="names, instead of the table's own choice")
+    add("--learners", type=samplers.split, default=[], help="names, instead of all of the table")
     add("--methods", type=samplers.split, help="see methods.py; default: all of the table")
     add("--strategy", help="balance, grow1.5 (any factor) or under")
     add("--split", default="dev", help="the manifest's split to choose sets from")
@@ -135,6 +136,16 @@ def sets_of(args: argparse.Namespace) -> list[str]:
     return names
 
 
+def learners_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """The learners that were asked for; ValueError if there is none of a name."""
+    kind = DOMAINS[domain_of(args.table)]
+    known = (*kind.learners, *kind.tuned)
+    for name in args.learners:
+        if name not in known:
+            raise ValueError(f"--learners: {name!r} is not one of {', '.join(known)}")
+    return tuple(dict.fromkeys(args.learners))
+
+
 def plan_of(args: argparse.Namespace) -> cells.Plan:
     domain = domain_of(args.table)
     most = 0 if args.table == "scale" else DOMAINS[domain].most_rows
@@ -154,6 +165,7 @@ def plan_of(args: argparse.Namespace) -> cells.Plan:
         folds=args.folds,
         domain=domain,
         is_tuned=args.table == "distill",
+        few_learners=learners_of(args),
     )
 
 

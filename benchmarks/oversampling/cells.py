@@ -9,6 +9,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
 from benchmarks.oversampling import data
@@ -49,18 +51,20 @@ class Plan:
     folds: int = 5
     domain: str = "tabular"
     is_tuned: bool = False  # with the learners that are tuned on each fold
+    few_learners: tuple[str, ...] = ()  # instead of the domain's
 
     @property
     def learners(self) -> tuple[str, ...]:
         """Names of the learners."""
         kind = DOMAINS[self.domain]
-        return kind.learners + (kind.tuned if self.is_tuned else ())
+        return self.few_learners or kind.learners + (kind.tuned if self.is_tuned else ())
 
     def path(self, name: str, seed: int, fold: int, method: str) -> Path:
         """The file of a cell."""
         _, strategy = parts_of(method, self.strategy)
         place = f"{self.task}-{self.folds}folds-{self.most_rows or 'all'}rows"
         place += "-tuned" if self.is_tuned else ""
+        place += "".join(f"-{learner}" for learner in self.few_learners)
         return (
             self.cells
             / place
@@ -160,16 +164,16 @@ def answers(
 ) -> tuple[Callable[[str], Answer], float, bool]:
     """From a learner to its answer, the CPU seconds before it, and whether SMOTE stood in."""
     if method in TAUGHT:
-        return *taught(method, rows, X_test), False
+        model_of = partial(DOMAINS[domain].model_of, fold=rows)
+        return *taught(method, rows, X_test, model_of), False
     grown, matrix = resample(method, rows, domain), rows.encode(X_test)
+    weights = compute_sample_weight("balanced", grown.y) if method == "class_weights" else None
 
     def answer(learner: str) -> Answer:
         if method == "committee":
             p = committee_probability(rows, X_test)
         else:
-            p = DOMAINS[domain].probabilities(
-                learner, rows, grown.matrix, grown.y, matrix, weighs=method == "class_weights"
-            )
+            p = DOMAINS[domain].probabilities(learner, rows, grown.matrix, grown.y, matrix, weights)
         return Answer(p, p)
 
     return answer, grown.seconds, grown.fell_back

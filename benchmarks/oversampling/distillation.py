@@ -7,7 +7,7 @@ student decides for the class that is most probable for the class weights that i
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import has_fit_parameter
 
-from benchmarks.oversampling.learners import model_of
 from benchmarks.oversampling.samplers import Fold
 
 
@@ -112,10 +111,12 @@ STUDENTS: dict[str, Callable[[Lesson, Any, Fold], Any]] = {
 TAUGHT = (*STUDENTS, "teacher", "gated")
 
 
-def taught(method: str, fold: Fold, X_test: Any) -> tuple[Callable[[str], Answer], float]:
+def taught(
+    method: str, fold: Fold, X_test: Any, model_of: Callable[[str], Any]
+) -> tuple[Callable[[str], Answer], float]:
     """From a learner to its answer; and what teacher and rows cost, as if the method were alone."""
     if method == "gated":
-        return partial(gated, fold=fold, X_test=X_test), 0.0
+        return lambda learner: gated(model_of(learner), fold, X_test), 0.0
     lesson = lesson_of(fold)
     makes_rows = method not in ("teacher", "softened")
     seconds = lesson.teacher_seconds + makes_rows * lesson.row_seconds
@@ -126,19 +127,29 @@ def taught(method: str, fold: Fold, X_test: Any) -> tuple[Callable[[str], Answer
         if method == "teacher":
             p = lesson.teacher.predict_proba(X_test)
         else:
-            student = STUDENTS[method](lesson, model_of(learner, fold), fold)
+            student = STUDENTS[method](lesson, model_of(learner), fold)
             p = student.predict_proba(fold.encode(X_test))
         return Answer(p, balanced(p, lesson.factor))
 
     return answer, seconds
 
 
-def gated(learner: str, fold: Fold, X_test: Any) -> Answer:
-    """The library's choice for each learner: nothing, softened, distilled or over-sampled."""
+@lru_cache(maxsize=1)
+def gate_of(fold: Fold) -> Any:
+    """What the gate learns from a fold's rows. All learners share it."""
+    from advaug.estimators.committee_classifier import checked_data
     from advaug.robust import AugmentedClassifier
+    from advaug.robust.gate import Lesson
 
-    model = make_pipeline(FunctionTransformer(fold.encode), model_of(learner, fold))
-    chosen = AugmentedClassifier(model, sampler="auto", random_state=fold.seed)
-    chosen.fit(fold.X, fold.y)
-    decided = chosen.predict(X_test)[:, None] == chosen.classes_
+    gate = AugmentedClassifier(None, sampler="auto", random_state=fold.seed)
+    return Lesson.of(checked_data(gate, fold.X, fold.y))
+
+
+def gated(model: Any, fold: Fold, X_test: Any) -> Answer:
+    """The library's choice for each learner: nothing, softened, distilled or over-sampled."""
+    from advaug.robust.gate import choose
+
+    lesson = gate_of(fold)
+    chosen = choose(make_pipeline(FunctionTransformer(fold.encode), model), lesson).estimator
+    decided = chosen.predict(X_test)[:, None] == lesson.data.classes
     return Answer(chosen.predict_proba(X_test), decided.astype(float))

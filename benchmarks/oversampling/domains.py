@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from benchmarks.oversampling import (
     data,
@@ -24,7 +25,7 @@ from benchmarks.oversampling import (
     signals,
     thinners,
 )
-from benchmarks.oversampling.samplers import Sampler
+from benchmarks.oversampling.samplers import Fold, Sampler
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Domain:
     rivals: Mapping[str, Sampler]
     learners: tuple[str, ...]
     probabilities: Callable[..., np.ndarray]
+    model_of: Callable[..., Any]  # from a learner's name and `fold=`
     encoder_of: Callable[[Any], Callable[[Any], np.ndarray]]
     facts: Callable[[Any], dict[str, Any]]
     most_rows: int  # of a training fold, where nothing is said
@@ -44,11 +46,59 @@ class Domain:
     tuned: tuple[str, ...] = ()  # more learners, where a plan asks for them
 
 
+class TrainedLater(ClassifierMixin, BaseEstimator):
+    """A learner as scikit-learn's classifier: it is trained when it is asked.
+
+    Parameters
+    ----------
+    probabilities : function
+        See `Domain`.
+    learner : str
+    fold : Fold
+        It holds no more than the learner asks for.
+    """
+
+    def __init__(self, probabilities: Any, learner: str, fold: Fold) -> None:
+        self.probabilities = probabilities
+        self.learner = learner
+        self.fold = fold
+
+    def fit(self, X: Any, y: Any) -> Any:
+        """Keep the rows."""
+        self.classes_, self.known_ = np.unique(y), (X, y)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Train, and ask."""
+        return self.probabilities(self.learner, self.fold, *self.known_[:2], X, *self.known_[2:])
+
+
+class WeighedLater(TrainedLater):
+    """The same of a learner that takes weights."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Keep the rows and their weights."""
+        self.classes_, self.known_ = np.unique(y), (X, y, sample_weight)
+        return self
+
+
+def trained_later(
+    probabilities: Callable[..., np.ndarray],
+    takes_no_weights: tuple[str, ...],
+    learner: str,
+    fold: Fold,
+) -> TrainedLater:
+    """A learner of rows that are no table, as scikit-learn's classifier."""
+    kind = TrainedLater if learner in takes_no_weights else WeighedLater
+    return kind(probabilities, learner, replace(fold, X=None, matrix=None))
+
+
 DOMAINS = {
     "tabular": Domain(
         rivals=ChainMap(samplers.RIVALS, thinners.THINNERS),
         learners=(*learners.LEARNERS,),
         probabilities=learners.probabilities,
+        model_of=learners.model_of,
         encoder_of=data.encoder_of,
         facts=data.facts,
         most_rows=3000,
@@ -58,6 +108,9 @@ DOMAINS = {
         rivals=signals.RIVALS,
         learners=(*signal_learners.LEARNERS,),
         probabilities=signal_learners.probabilities,
+        model_of=partial(
+            trained_later, signal_learners.probabilities, signal_learners.TAKES_NO_WEIGHTS
+        ),
         encoder_of=signals.encoder_of,
         facts=signals.facts,
         most_rows=400,
@@ -69,6 +122,7 @@ DOMAINS = {
         rivals=sequences.RIVALS,
         learners=(*sequence_learners.LEARNERS,),
         probabilities=sequence_learners.probabilities,
+        model_of=partial(trained_later, sequence_learners.probabilities, ()),
         encoder_of=sequences.encoder_of,
         facts=sequences.facts,
         most_rows=2000,

@@ -76,11 +76,11 @@ def instrument(own: Array, others: Array, count: int, rng: Generator) -> Array:
 
 
 def probabilities(
-    learner: str, fold: Fold, X: Array, y: Array, X_test: Array, *, weighs: bool
+    learner: str, fold: Fold, X: Array, y: Array, X_test: Array, weights: Array | None = None
 ) -> Array:
     """Train once and ask about the test rows through every instrument: (test rows, instruments
     times classes)."""
     rng = np.random.default_rng(fold.seed)
     asked = np.concatenate([shift(X_test, rng).astype(np.float32) for shift in SHIFTS.values()])
-    chance = signal_learners.probabilities(learner, fold, X, y, asked, weighs=weighs)
+    chance = signal_learners.probabilities(learner, fold, X, y, asked, weights)
     return np.stack(np.split(chance, len(SHIFTS)), axis=1).reshape(len(X_test), -1)

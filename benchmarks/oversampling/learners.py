@@ -13,7 +13,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 
 from benchmarks.oversampling.samplers import Fold
@@ -80,10 +79,15 @@ def best_settings(learner: str, fold: Fold) -> dict[str, Any]:
 
 
 def probabilities(
-    learner: str, fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
+    learner: str,
+    fold: Fold,
+    X: np.ndarray,
+    y: np.ndarray,
+    X_test: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Train and ask: (test rows, classes). `weighs` balances the classes by weights (not kNN)."""
-    model, weights = model_of(learner, fold, len(X)), {}
-    if weighs and has_fit_parameter(model, "sample_weight"):
-        weights = {"sample_weight": compute_sample_weight("balanced", y)}
-    return model.fit(X, y, **weights).predict_proba(X_test)
+    """Train and ask: (test rows, classes). The nearest neighbours take no weights."""
+    model, given = model_of(learner, fold, len(X)), {}
+    if weights is not None and has_fit_parameter(model, "sample_weight"):
+        given = {"sample_weight": weights}
+    return model.fit(X, y, **given).predict_proba(X_test)

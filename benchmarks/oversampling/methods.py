@@ -151,8 +151,8 @@ def refuse_unknown(method: str, domain: str = "tabular") -> None:
     """ValueError if a name stands for nothing, or not for such rows."""
     from advaug.estimators.choices import choose_recipe
 
-    if method in TAUGHT and domain != "tabular":
-        raise ValueError(f"--methods: {method} is for tables")
+    if method in TAUGHT and domain == "instrument":
+        raise ValueError(f"--methods: {method} is not asked through instruments")
     if method in KEEPS_ROWS:
         return
     sampler_of(method, domain)

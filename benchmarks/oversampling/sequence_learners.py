@@ -16,7 +16,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
-from sklearn.utils.class_weight import compute_sample_weight
 
 from benchmarks.oversampling.learners import smallest_leaf
 from benchmarks.oversampling.samplers import Fold
@@ -145,8 +144,12 @@ LEARNERS = {
 
 
 def probabilities(
-    learner: str, fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
+    learner: str,
+    fold: Fold,
+    X: np.ndarray,
+    y: np.ndarray,
+    X_test: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Train and ask: (test rows, classes). `weighs` balances the classes by weights."""
-    weights = compute_sample_weight("balanced", y) if weighs else None
+    """Train and ask: (test rows, classes)."""
     return LEARNERS[learner](fold, X, y, X_test, weights)

@@ -13,7 +13,6 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.class_weight import compute_sample_weight
 
 from benchmarks.oversampling.samplers import Fold
 from benchmarks.oversampling.signals import lengths_of
@@ -157,11 +156,16 @@ def forest(
 
 
 LEARNERS = {"1-nn dtw": nearest_neighbour, "convolutions": convolutions, "forest": forest}
+TAKES_NO_WEIGHTS = ("1-nn dtw",)
 
 
 def probabilities(
-    learner: str, fold: Fold, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, *, weighs: bool
+    learner: str,
+    fold: Fold,
+    X: np.ndarray,
+    y: np.ndarray,
+    X_test: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Train and ask: (test rows, classes). `weighs` balances the classes by weights (not 1-NN)."""
-    weights = compute_sample_weight("balanced", y) if weighs else None
+    """Train and ask: (test rows, classes). `TAKES_NO_WEIGHTS` pays no heed to weights."""
     return LEARNERS[learner](fold.seed, X, y, X_test, weights)
