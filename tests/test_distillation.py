@@ -24,15 +24,16 @@ from advaug import AdversarialOverSampler, CommitteeClassifier, grow
 from advaug.adapters import TabularAdapter
 from advaug.models import Ensemble
 from advaug.models.cross_fitted import fit_cross_fitted
+from advaug.models.stacking import balanced
 from advaug.recipes import Distill, Harden, Swap
 from advaug.robust import AdversarialDetector, DistilledClassifier
 from advaug.sampling import encoded_dataset
 from advaug.sampling.distillation import (
-    balanced,
     label_weights,
     one_label_each,
     weighted_copies,
 )
+from advaug.sampling.jury import StackedVotes
 
 QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=25)
 
@@ -99,6 +100,31 @@ def test_the_stack_without_a_fold_has_no_model_that_has_seen_it():
         assert (part.committee.fold_of_member == one).all()
         held_out = part.probability(x[fold == one])
         assert_allclose(held_out, stack.held_out[fold == one], atol=1e-6)
+
+
+def test_stacked_votes_are_the_teachers_for_classes_that_are_equally_frequent():
+    X, y = problem(120)
+    teacher = CommitteeClassifier(surrogate=QUICK, random_state=0).fit(X, y)
+    stack, share = teacher.stack_, np.bincount(y) / len(y)
+    x = teacher.adapter_.encode(X)
+    features = stack.committee.features(x)
+    votes = StackedVotes(stack, share)(x, features, stack.committee.read(features))
+    assert_allclose(votes, balanced(teacher.predict_proba(X), share), atol=1e-6)
+    assert votes[:, 1].mean() > teacher.predict_proba(X)[:, 1].mean() + 0.04
+
+
+def test_a_stacked_jury_says_other_probabilities_than_equal_votes_and_finds_the_class_as_well():
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (400, 2))
+    y = ((np.sin(9 * X[:, 0]) > 0) & (X[:, 1] > 0)).astype(int)
+    found = {}
+    for voters in ("auto", "stacked"):
+        sampler = AdversarialOverSampler(voters=voters, random_state=0)
+        rows = sampler.fit_resample(X, y)[0][400:]
+        assert ((np.sin(9 * rows[:, 0]) > 0) & (rows[:, 1] > 0)).mean() > 0.95
+        found[voters] = sampler.provenance_["probability"].to_numpy()
+    assert len(found["auto"]) == len(found["stacked"])
+    assert not np.allclose(found["auto"], found["stacked"], atol=0.01)
 
 
 def test_families_are_trained_in_the_folds_that_are_given():

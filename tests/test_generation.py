@@ -20,6 +20,7 @@ from advaug.registry import RECIPES
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import MAX_ROWS, EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import FittedJudge, Verdict
+from advaug.sampling.jury import EqualVotes
 from advaug.sampling.recipes import round_robin
 from advaug.sampling.voters import fit_voter
 
@@ -271,8 +272,8 @@ def test_explored_rows_are_kept_by_the_chance_that_all_voices_give_them(pool):
 
 
 def test_a_voter_is_heard_beside_the_committee(pool):
-    many = replace(pool, voters=(only_beyond,) * 9)
-    x, _, _, record = grow(many, Explore(acceptance_power=40.0), count=60)
+    jury = EqualVotes((only_beyond,) * 9)
+    x, _, _, record = grow(pool, Explore(acceptance_power=40.0), count=60, jury=jury)
     new = record["move_share"] == 1
     assert new.float().mean() > 0.9
     assert (x[new, 0] > 1.5).float().mean() > 0.95
@@ -294,8 +295,8 @@ def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
 
 
 def test_what_all_voices_refuse_is_repeated(pool):
-    against = replace(pool, voters=(surely(0),) * 99)
-    x, parent, second, record = grow(against, Explore(acceptance_power=99.0), count=9)
+    against = EqualVotes((surely(0),) * 99)
+    x, parent, second, record = grow(pool, Explore(acceptance_power=99.0), count=9, jury=against)
     assert not record["move_share"].any()
     assert torch.equal(x, pool.x[parent])
     assert (second == -1).all()

@@ -13,8 +13,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from advaug.models.stacking import balanced
 from advaug.robust import AugmentedClassifier, DistilledClassifier, gate
-from advaug.sampling.distillation import balanced
 from benchmarks.oversampling import __main__ as main
 from benchmarks.oversampling import (
     cells,

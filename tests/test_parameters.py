@@ -402,6 +402,7 @@ def test_the_same_parameters_give_the_same_result(result, of):
         ({"radius": 1.0, "recipe": Explore(p_attack_only=0.5)}, "radius=1.0 has no effect"),
         ({"attack": "fgsm", "recipe": "interpolate"}, "attack has no effect"),
         ({"voters": "extra_trees", "recipe": "harden"}, "voters has no effect"),
+        ({"voters": "stacked", "recipe": "harden"}, "voters has no effect"),
     ],
 )
 def test_a_parameter_without_effect_is_refused(settings, said):

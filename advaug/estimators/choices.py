@@ -78,6 +78,11 @@ def choose_judge(judge: str | Judge) -> Judge:
     return choose(JUDGES, judge, Judge)
 
 
+def is_stacked(voters: Any) -> bool:
+    """Whether all models of `CommitteeClassifier` vote, with its weights."""
+    return isinstance(voters, str) and voters == "stacked"
+
+
 def choose_voters(voters: Any) -> tuple[Any, ...]:
     """Functions (x, y, n_classes, generator) -> (rows -> probabilities), named or given."""
     named = [voters] if isinstance(voters, str) or callable(voters) else list(voters)

@@ -29,7 +29,7 @@ from advaug.estimators.validation import (
 )
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Array, ModelFamily
-from advaug.sampling.distillation import balanced
+from advaug.models.stacking import balanced
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.stack import Stack, fit_stack

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, Literal, cast
 
@@ -26,7 +26,7 @@ from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
 from advaug.estimators.attacked_model import attacked_model, is_given
-from advaug.estimators.choices import choose_judge, choose_voters
+from advaug.estimators.choices import choose_judge, choose_voters, is_stacked
 from advaug.estimators.committee_classifier import CommitteeClassifier
 from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
 from advaug.estimators.sampler_parts import (
@@ -57,6 +57,7 @@ from advaug.sampling.domain import Adapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 from advaug.sampling.judges.protocol import FittedJudge, Judge
+from advaug.sampling.jury import EqualVotes, Jury, StackedVotes
 from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
 from advaug.sampling.recipes import Interpolate, Recipe
 from advaug.sampling.voters import train_voters
@@ -109,10 +110,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         white) to logits, or any fitted estimator or pipeline. Models without a gradient are queried
         (the default attack is then `Square`). Train such a model on other rows than X, otherwise
         its overfitted predictions leak into the new rows. The voters are always held-out models.
-    voters : "auto", name, callable, list of them or None, default="auto"
+    voters : "auto", "stacked", name, callable, list of them or None, default="auto"
         The models that vote on new rows beside the committee where the recipe redraws rejected
         rows; with "distill" those of the `CommitteeClassifier`. Otherwise "auto" is
-        ["extra_trees", "boosting"], for sequences a linear model on n-grams. A callable takes
+        ["extra_trees", "boosting"], for sequences a linear model on n-grams. "stacked" is all
+        models of the `CommitteeClassifier`, with its weights. A callable takes
         (features, labels, n_classes, torch.Generator) and returns a function from features to
         probabilities. None leaves the committee alone.
     judge : "auto", {"conformal", "panel", "bigram"}, a judge or None, default="auto"
@@ -244,8 +246,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         dataset = fit_dataset(data, self.surrogate, self.device, recipe_of(self).norm)
         model, attacked = self._attacked(source, data, dataset)
         plans = self._plans(data, dataset)
-        if any(plan.recipe.redraws for plan in plans):
-            dataset = self._with_voters(data, dataset)
+        jury = self._jury(data, dataset, plans)
         writer = RowWriter(data.rows, data.coding, dataset, constraints)
         relabelled = [plan for plan in plans if plan.recipe.relabels]
         pool = self._pool(relabelled, data, writer) if relabelled else None
@@ -253,7 +254,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             ClassRequest(
                 pool.of_class(plan.label, plan.count)
                 if pool is not None and plan.recipe.relabels
-                else self._generator(plan, data, dataset, source, attacked, writer),
+                else self._generator(plan, data, dataset, source, attacked, jury, writer),
                 plan.count,
                 plan.name,
             )
@@ -310,15 +311,19 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         fitted = dataset.train(source, generator_at(data.seed, SURROGATE))
         return fitted, OutOfFoldModel.of(fitted)
 
-    def _with_voters(self, data: CheckedData, dataset: EncodedDataset) -> EncodedDataset:
-        if self.voters is None:
-            return dataset
+    def _jury(self, data: CheckedData, dataset: EncodedDataset, plans: list[ClassPlan]) -> Jury:
+        """Who votes with the committee, where a recipe asks."""
+        if self.voters is None or not any(plan.recipe.redraws for plan in plans):
+            return EqualVotes()
         generator = generator_at(data.seed, VOTERS)
         if is_auto(self.voters):
-            return data.coding.defaults().with_voters(dataset, generator)
+            return data.coding.defaults().jury(dataset, generator)
+        if is_stacked(self.voters):
+            teacher = CommitteeClassifier().fit_encoded(data, dataset)
+            count = dataset.y.bincount(minlength=dataset.n_classes).numpy()
+            return StackedVotes(teacher.stack_, count / count.sum())
         rows, families = (dataset.features, dataset.y), choose_voters(self.voters)
-        voters = train_voters(*rows, dataset.n_classes, generator, families)
-        return replace(dataset, voters=voters)
+        return EqualVotes(train_voters(*rows, dataset.n_classes, generator, families))
 
     def _plans(self, data: CheckedData, dataset: EncodedDataset) -> list[ClassPlan]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
@@ -357,6 +362,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         dataset: EncodedDataset,
         source: Source,
         attacked: Logits | None,
+        jury: Jury,
         writer: RowWriter,
     ) -> ClassGenerator:
         attack = judge = None
@@ -367,6 +373,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         config = GenerationConfig(
             attack=attack,
             attacked=attacked,
+            jury=jury,
             judge=judge,
             reads_rows=reads_rows,
             radius=None if self.radius == "auto" else self.radius,

@@ -13,6 +13,7 @@ from advaug.estimators.choices import (
     choose_judge,
     choose_recipe,
     choose_voters,
+    is_stacked,
     provided,
     refuse_unfit,
     take_one_that_fits,
@@ -95,7 +96,8 @@ def refuse_models_without_effect(sampler: Any, recipe: Recipe, source: Source) -
 def refuse_unfit_voters(voters: Any, recipe: Recipe, source: Source) -> None:
     """ValueError for voters without effect, and for a recipe that finds no model to vote."""
     if voters is not None and not is_auto(voters):
-        choose_voters(voters)  # An unknown name is refused.
+        if not is_stacked(voters):
+            choose_voters(voters)  # An unknown name is refused.
         if not (recipe.redraws or recipe.relabels):
             raise ValueError(
                 f"voters has no effect: recipe {type(recipe).__name__} leaves the label to the "

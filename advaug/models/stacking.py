@@ -6,6 +6,7 @@ Dirichlet calibration, Kull et al. NeurIPS 2019).
 """
 
 import numpy as np
+from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
@@ -22,6 +23,15 @@ def log_probability(q: Array) -> Array:
 def mapped(log_q: Array, slope: Array, bias: Array) -> Array:
     """Probabilities of log q (models, rows, classes) and slopes (models, classes)."""
     return np.asarray(softmax((slope[:, None] * log_q).sum(0) + bias, axis=1))
+
+
+def balanced(
+    probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
+) -> Float[Array, "rows classes"]:
+    """Probabilities with each class divided by its share: for the real shares, as they would be
+    if all classes were equally frequent."""
+    odds = probability / share
+    return np.asarray(odds / odds.sum(1, keepdims=True))
 
 
 def learn_map(log_q: Array, codes: Array, start: Array, pull: float) -> tuple[Array, Array]:

@@ -25,6 +25,7 @@ from advaug.estimators.committee_classifier import (
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import ORDER, check_rows, refuse_classes
 from advaug.models.protocol import Array
+from advaug.models.stacking import balanced
 from advaug.models.torch_model import TorchModel
 from advaug.models.training import CrossEntropyLoss, Training
 from advaug.robust.nets import (
@@ -41,7 +42,6 @@ from advaug.robust.nets import (
     train_net,
 )
 from advaug.robust.soft_labels import BALANCE, SoftRows, soft_rows
-from advaug.sampling.distillation import balanced
 from advaug.sampling.encoded_dataset import EncodedDataset
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
 from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
+from advaug.models.stacking import balanced
 from advaug.sampling.class_generator import GenerationConfig
 from advaug.sampling.distillation import (
     LabelledCopies,
-    balanced,
     candidate_rows,
     label_weights,
     one_label_each,
@@ -130,14 +130,14 @@ def default_count(n: int) -> int:
     return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
 
 
-@dataclass(frozen=True)
-class Student:
+@dataclass(frozen=True, eq=False)
+class Student(ClassifierMixin, BaseEstimator):
     """A fitted classifier whose probabilities are corrected to the real class shares.
 
     Parameters
     ----------
     estimator : classifier
-    classes : ndarray (classes,)
+    classes_ : ndarray (classes,)
     factor : ndarray (classes,)
         By what the weight of each class was divided when it was fitted.
     n_rows : int
@@ -145,21 +145,21 @@ class Student:
     """
 
     estimator: Any
-    classes: Array
+    classes_: Array
     factor: Array
     n_rows: int
 
     def predict_proba(self, X: Any) -> Float[Array, "rows classes"]:
         """Probabilities for the real shares, a column for each class."""
         answer = self.estimator.predict_proba(X)
-        probability = np.zeros((len(answer), len(self.classes)))
-        probability[:, np.searchsorted(self.classes, self.estimator.classes_)] = answer
+        probability = np.zeros((len(answer), len(self.classes_)))
+        probability[:, np.searchsorted(self.classes_, self.estimator.classes_)] = answer
         return balanced(probability, 1 / self.factor)
 
     def predict(self, X: Any) -> Array:
         """The class of each row that is most probable for the shares of `fit`."""
         most_probable = balanced(self.predict_proba(X), self.factor).argmax(1)
-        return np.asarray(self.classes[most_probable])
+        return np.asarray(self.classes_[most_probable])
 
 
 def weight_parameter(estimator: Any) -> str | None:

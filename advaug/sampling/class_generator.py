@@ -22,9 +22,10 @@ from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import Committee
-from advaug.models.protocol import Array, Voter
+from advaug.models.protocol import Array
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
+from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
 
 # An attack does not flip a category to a level that fewer of the class's rows hold: a model is
@@ -74,6 +75,8 @@ class GenerationConfig:
         None for no move at all.
     attacked : callable or None
         The user's own model on encoded rows; None for half of the committee.
+    jury : Jury
+        Votes where the recipe redraws. Elsewhere half of the committee does.
     judge : FittedJudge or None
         None accepts every row.
     reads_rows : bool
@@ -86,6 +89,7 @@ class GenerationConfig:
 
     attack: Attack | None = None
     attacked: Logits | None = None
+    jury: Jury = field(default_factory=EqualVotes)
     judge: FittedJudge | None = None
     reads_rows: bool = False
     radius: float | None = None
@@ -95,24 +99,18 @@ class GenerationConfig:
 
 @dataclass(frozen=True)
 class Models:
-    """The attacked model and the voters."""
+    """The attacked model, the committee, and who votes with it."""
 
     attacked: Logits
     committee: Committee
-    voters: tuple[Voter, ...] = ()
-    row_voters: tuple[Voter, ...] = ()
+    jury: Jury = field(default_factory=EqualVotes)
 
     def vote(
         self, x: Float[Tensor, "batch *shape"], features: Float[Tensor, "batch width"]
     ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
-        """The committee's logits, and the mean probabilities of it and of each voter."""
+        """The committee's logits, and the jury's probabilities."""
         members = self.committee.read(features)
-        votes = [
-            members.softmax(-1).mean(0),
-            *(voter(features).to(features) for voter in self.voters),
-            *(voter(x).to(features) for voter in self.row_voters),
-        ]
-        return members.mean(0), torch.stack(votes).mean(0)
+        return members.mean(0), self.jury(x, features, members)
 
 
 class RowGenerator(Protocol):
@@ -214,8 +212,8 @@ class ClassGenerator(RowGenerator):
 
     def _redraw(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """Each row is drawn until one draw is accepted; at last its anchor is returned."""
-        everybody = (self.committee, self.dataset.voters, self.dataset.row_voters)
-        models = Models(self.config.attacked or self.committee.logits, *everybody)
+        attacked = self.config.attacked or self.committee.logits
+        models = Models(attacked, self.committee, self.config.jury)
         done, waiting, first = [], rows, 0
         while len(waiting) and first < MAX_DRAWS:
             count = -(-MIN_CANDIDATES // len(waiting))

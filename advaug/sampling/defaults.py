@@ -4,7 +4,7 @@ A domain hands in the fields that suit its rows; the values here suit tables and
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,6 +16,7 @@ from advaug.sampling.candidate_recipes import Swap
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.conformal import ConformalJudge
 from advaug.sampling.judges.protocol import Judge
+from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Explore, Recipe
 from advaug.sampling.voters import STACKED, train_voters
 
@@ -27,10 +28,10 @@ def explore(auc: float) -> Recipe:
     return Explore(max_mix=0.0, p_cross_class=0.0, noise_std=1.0) if auc >= EASY_AUC else Explore()
 
 
-def with_trees(dataset: EncodedDataset, generator: torch.Generator) -> EncodedDataset:
+def trees(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     """Extra trees and boosting vote beside the committee."""
-    voters = train_voters(dataset.features, dataset.y, dataset.n_classes, generator)
-    return replace(dataset, voters=voters)
+    rows = dataset.features, dataset.y
+    return EqualVotes(train_voters(*rows, dataset.n_classes, generator))
 
 
 def conformal_judge(n_classes: int, *, redraws: bool) -> Judge:
@@ -55,8 +56,8 @@ class Defaults:
         How far "explore" goes.
     ensemble : Ensemble
         The settings of the committee.
-    with_voters : callable (dataset, generator) -> dataset
-        Adds the models that vote beside the committee.
+    jury : callable (dataset, generator) -> Jury
+        Trains the models that vote beside the committee.
     candidates : callable () -> Recipe
         Makes the rows whose labels a teacher says.
     stacked : dict of name -> ModelFamily
@@ -70,7 +71,7 @@ class Defaults:
 
     recipe: Callable[[float], Recipe] = explore
     ensemble: Ensemble = field(default_factory=Ensemble)
-    with_voters: Callable[[EncodedDataset, torch.Generator], EncodedDataset] = with_trees
+    jury: Callable[[EncodedDataset, torch.Generator], Jury] = trees
     candidates: Callable[[], Recipe] = Swap
     stacked: Mapping[str, ModelFamily] = field(default_factory=lambda: STACKED)
     row_surrogates: tuple[Surrogate, ...] = ()

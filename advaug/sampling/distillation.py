@@ -118,15 +118,6 @@ def candidate_rows(
             yield batch, new
 
 
-def balanced(
-    probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
-) -> Float[Array, "rows classes"]:
-    """Probabilities with each class divided by its share: for the real shares, as they would be
-    if all classes were equally frequent."""
-    odds = probability / share
-    return np.asarray(odds / odds.sum(1, keepdims=True))
-
-
 def label_weights(
     probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
 ) -> Float[Array, "rows classes"]:

@@ -18,7 +18,7 @@ from advaug.core.row_random import generator_at
 from advaug.core.space import Space
 from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
-from advaug.models.protocol import CrossFitted, Surrogate, Voter
+from advaug.models.protocol import CrossFitted, Surrogate
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
 FEATURE_ROWS = 4096  # Rows whose features are computed at once.
@@ -53,10 +53,6 @@ class EncodedDataset:
     committee : Committee
     seed : int
         From which all random numbers of generated rows are derived.
-    voters : tuple of callables
-        Models of other families beside the committee, on its features.
-    row_voters : tuple of callables
-        Voters that read encoded rows themselves.
     """
 
     x: Float[Tensor, "kept *shape"]
@@ -65,8 +61,6 @@ class EncodedDataset:
     space: Space
     committee: Committee
     seed: int = 0
-    voters: tuple[Voter, ...] = ()
-    row_voters: tuple[Voter, ...] = ()
 
     @property
     def n_classes(self) -> int:

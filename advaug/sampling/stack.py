@@ -74,10 +74,19 @@ class Stack:
 
     def _probability(self, x: Float[Tensor, "batch *shape"]) -> Array:
         features = self.committee.features(x)
+        return self.read(x, features, self.committee.read(features))
+
+    def read(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        features: Float[Tensor, "batch width"],
+        members: Float[Tensor, "members batch classes"],
+    ) -> Array:
+        """The same of rows of which features and the members' logits are known."""
         families = self.families.models.values()
         weights = self.slope[1 + len(self.row_models) :]
         log_q = [
-            log_softmax_of(self.committee.read(features).mean(0)),
+            log_softmax_of(members.mean(0)),
             *(log_softmax_of(model.logits(x)) for model in self.row_models),
             *(
                 np.mean([log_probability(vote(features).numpy()) for vote in votes], axis=0)
@@ -91,7 +100,7 @@ class Stack:
 
 def log_softmax_of(logits: Tensor) -> Array:
     """Logits as log-probabilities that are not infinite."""
-    return log_probability(logits.double().softmax(-1).numpy())
+    return log_probability(logits.cpu().double().softmax(-1).numpy())
 
 
 def fit_stack(

@@ -88,8 +88,8 @@ def distilled_without_weights(lesson: Lesson, model: Any, fold: Fold) -> Any:
 def hard(lesson: Lesson, model: Any, fold: Fold) -> Any:
     """The rows of `distilled` as heavy as there, but real rows with their own labels and new ones
     with the teacher's most probable class, as its students decide."""
+    from advaug.models.stacking import balanced
     from advaug.robust.soft_labels import Student
-    from advaug.sampling.distillation import balanced
 
     soft, random = lesson.soft, np.random.RandomState(lesson.seed)
     label = balanced(soft.probability, lesson.factor).argmax(1)
@@ -122,7 +122,7 @@ def taught(
     seconds = lesson.teacher_seconds + makes_rows * lesson.row_seconds
 
     def answer(learner: str) -> Answer:
-        from advaug.sampling.distillation import balanced
+        from advaug.models.stacking import balanced
 
         if method == "teacher":
             p = lesson.teacher.predict_proba(X_test)

@@ -169,6 +169,7 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     from advaug.adapters import TabularAdapter
     from advaug.models import Ensemble
     from advaug.sampling.class_generator import Models
+    from advaug.sampling.jury import EqualVotes
     from advaug.sampling.voters import train_voters
 
     coding = TabularAdapter().fit(fold.X)
@@ -177,7 +178,7 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     committee = Ensemble().fit(x, y, n_classes, generator)
     voters = train_voters(x, y, n_classes, generator)
     rows = coding.encode(X_test)
-    models = Models(committee.logits, committee, voters)
+    models = Models(committee.logits, committee, EqualVotes(voters))
     return models.vote(rows, committee.features(rows))[1].numpy()
 
 

@@ -1,7 +1,5 @@
 """What estimators do with sequences where the user does not say so: chosen by measurement."""
 
-from dataclasses import replace
-
 import torch
 
 from advaug.core.problem import Attack
@@ -11,6 +9,7 @@ from advaug.domains.sequences.ngram_ridge import NGramRidge
 from advaug.sampling.defaults import Defaults, conformal_judge
 from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import Judge
+from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Explore, Recipe
 from advaug.sampling.voters import MAX_ROWS, draw_seed
 
@@ -19,7 +18,7 @@ def explore(auc: float) -> Recipe:
     return Explore(p_cross_class=0.6, noise_std=3.0)
 
 
-def with_ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> EncodedDataset:
+def ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     """Linear models on all n-grams vote: the nets see only leading directions of them."""
     few = sample_of_classes(dataset.y, draw_seed(generator), MAX_ROWS)
     models = NGramRidge().fit(
@@ -29,7 +28,7 @@ def with_ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> Enc
         generator,
         dataset.committee.features,
     )
-    return replace(dataset, row_voters=(models.probability,))
+    return EqualVotes(row_voters=(models.probability,))
 
 
 def judge(n_classes: int, *, redraws: bool) -> Judge:
@@ -46,7 +45,7 @@ def edits(attack: Attack, *, is_queried: bool) -> Attack:
 
 DEFAULTS = Defaults(
     recipe=explore,
-    with_voters=with_ngram_ridge,
+    jury=ngram_ridge,
     candidates=lambda: explore(0.0),
     row_surrogates=(NGramRidge(),),
     judge=judge,
