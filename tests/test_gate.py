@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.feature_extraction.text import CountVectorizer
@@ -21,7 +22,8 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug.estimators.committee_classifier import checked_data
-from advaug.robust import AugmentedClassifier, gate
+from advaug.robust import AugmentedClassifier, gate, robustness_table
+from advaug.robust.soft_labels import Student
 
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
 
@@ -298,3 +300,13 @@ def test_weights_are_refused():
     with pytest.raises(ValueError, match="takes no sample_weight"):
         augmented(LogisticRegression()).fit(X, y, sample_weight=np.ones(40))
     assert not hasattr(augmented(LogisticRegression()), "decision_function")
+
+
+def test_the_student_is_a_classifier_that_can_be_scored_and_attacked(distilled):
+    student = distilled.estimator_
+    assert isinstance(student, Student)
+    X, y = problem(1200)
+    table = robustness_table([student], X[400:600], y[400:600], attacks=["square"])
+    assert table["clean"][0] > 0.6
+    assert table["square"][0] < table["clean"][0]
+    assert clone(student) is student.fit(X, y) is student

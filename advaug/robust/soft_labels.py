@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -134,6 +134,8 @@ def default_count(n: int) -> int:
 class Student(ClassifierMixin, BaseEstimator):
     """A fitted classifier whose probabilities are corrected to the real class shares.
 
+    Like scikit-learn's `FrozenEstimator` it is neither fitted again nor cloned.
+
     Parameters
     ----------
     estimator : classifier
@@ -148,6 +150,16 @@ class Student(ClassifierMixin, BaseEstimator):
     classes_: Array
     factor: Array
     n_rows: int
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Itself: it is fitted."""
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_clone__(self) -> Self:
+        return self
 
     def predict_proba(self, X: Any) -> Float[Array, "rows classes"]:
         """Probabilities for the real shares, a column for each class."""
