@@ -8,6 +8,7 @@ mnist, digits errors on clean, noisy and attacked images: a convolutional net tr
               noise, on FGSM, on PGD, on PGD of 1.3 times the radius
 tables        clean AP and balanced accuracy under PGD at .3 standard deviations, ten tables
 augmented     other houses' classifiers refitted on their own adversarial rows, five tables
+students      students of a committee under attacks, with and without attacked rows, ten tables
 regression    R2 under an attack on the squared error
 instruments   signals of one simulated instrument learnt, those of others asked
 distillation  an attack on the cross-entropy's gradient, and one on the log-odds, against a net and
@@ -32,7 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.defences import models, suspects, trained
+from benchmarks.defences import models, students, suspects, trained
 from benchmarks.defences.rows import Record
 from benchmarks.tables import machine, markdown, save
 
@@ -41,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[Path, int], Iterator[Record]], Callable[..., pd
     "digits": (partial(trained.of_images, "digits"), trained.table_of_images),
     "tables": (trained.of_tables, trained.table_of_tables),
     "augmented": (models.of_augmented, models.table_of_augmented),
+    "students": (students.of_students, students.table_of_students),
     "regression": (trained.of_regression, trained.table_of_regression),
     "instruments": (trained.of_instruments, trained.table_of_instruments),
     "distillation": (models.of_distillation, models.table_of_distillation),
