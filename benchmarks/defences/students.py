@@ -14,10 +14,8 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.metrics import average_precision_score
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import has_fit_parameter
 
 from advaug import CommitteeClassifier
 from advaug.estimators.committee_classifier import checked_data, fit_teacher_dataset
@@ -40,7 +38,6 @@ def learners(n: int) -> dict[str, Any]:
         "boosting": HistGradientBoostingClassifier(
             max_iter=60, min_samples_leaf=smallest_leaf(n), random_state=0
         ),
-        "nearest neighbors": KNeighborsClassifier(),
     }
 
 
@@ -67,9 +64,8 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
         }
         for who, estimator in learners(len(y)).items():
             models = {"plain": clone(estimator).fit(rows, y)}
-            if has_fit_parameter(estimator, "sample_weight"):
-                weight = compute_sample_weight("balanced", y)
-                models["class weights"] = clone(estimator).fit(rows, y, sample_weight=weight)
+            weight = compute_sample_weight("balanced", y)
+            models["class weights"] = clone(estimator).fit(rows, y, sample_weight=weight)
             models["distilled"] = taught(estimator, soft)
             models |= {
                 f"distilled {way}": taught(estimator, with_moved(soft, new, len(y)))
