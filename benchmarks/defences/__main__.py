@@ -8,7 +8,8 @@ mnist, digits errors on clean, noisy and attacked images: a convolutional net tr
               noise, on FGSM, on PGD, on PGD of 1.3 times the radius
 tables        clean AP and balanced accuracy under PGD at .3 standard deviations, ten tables
 augmented     other houses' classifiers refitted on their own adversarial rows, five tables
-students      students of a committee under attacks, with and without attacked rows, ten tables
+students      students of a committee under attacks, with and without attacked rows, ten tables of
+              numbers
 regression    R2 under an attack on the squared error
 instruments   signals of one simulated instrument learnt, those of others asked
 distillation  an attack on the cross-entropy's gradient, and one on the log-odds, against a net and

@@ -54,8 +54,20 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def tables(folder: Path, most: int, seeds: int) -> Iterator[tuple[str, int, Rows]]:
-    for name in tqdm(binary_sets(folder, core=True)[:most]):
+def names_of_numbers(folder: Path, most: int) -> list[str]:
+    """Tables whose columns are numbers without gaps, one of each base."""
+    first: dict[str, str] = {}
+    for name in binary_sets(folder):
+        table = load(folder, name)
+        if not table.is_mixed:
+            first.setdefault(table.base, name)
+    return [*first.values()][:most]
+
+
+def tables(
+    folder: Path, most: int, seeds: int, names: list[str] | None = None
+) -> Iterator[tuple[str, int, Rows]]:
+    for name in tqdm((names or binary_sets(folder, core=True))[:most]):
         table = load(folder, name)
         for seed in range(seeds):
             chance = np.random.RandomState(seed)

@@ -22,10 +22,11 @@ from advaug.estimators.committee_classifier import checked_data, fit_teacher_dat
 from advaug.robust import robustness_table
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.soft_labels import SoftRows, soft_rows
-from benchmarks.defences.rows import TABLE_RADIUS, Record, tables
+from benchmarks.defences.rows import TABLE_RADIUS, Record, names_of_numbers, tables
 from benchmarks.oversampling.data import encoder_of
 from benchmarks.oversampling.learners import smallest_leaf
 
+MOST = 10  # tables
 ROUNDS = 2  # How often a student is attacked and fitted again.
 ASKED = 40  # Test rows of each class that are attacked.
 ATTACKS = ("square", "hopskipjump")
@@ -42,7 +43,9 @@ def learners(n: int) -> dict[str, Any]:
 
 
 def of_students(folder: Path, seeds: int) -> Iterator[Record]:
-    for name, seed, (X, X_test, y, y_test) in tables(folder, 10, seeds):
+    for name, seed, (X, X_test, y, y_test) in tables(
+        folder, MOST, seeds, names_of_numbers(folder, MOST)
+    ):
         encode = encoder_of(X)
         scaler = StandardScaler().fit(encode(X))
         rows, asked = scaler.transform(encode(X)), scaler.transform(encode(X_test))
@@ -130,6 +133,6 @@ def in_rounds(estimator: Any, soft: SoftRows, rows: np.ndarray, y: np.ndarray, s
 def table_of_students(found: pd.DataFrame) -> pd.DataFrame:
     """AP of all held-out rows; balanced accuracy on 40 of each class, on noise of .3 standard
     deviations, under two attacks that query the model, and on rows that were moved against another
-    committee: means over ten tables."""
+    committee: means over ten tables of numbers."""
     keys = ["model", "rows"]
     return found.drop(columns=["set", "seed"]).groupby(keys, sort=False).mean()
