@@ -1,7 +1,7 @@
 """Distillation: a teacher's probabilities, on the rows and on many new ones, train a classifier."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.parameters import is_auto
+from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
+from advaug.estimators.choices import choose_attack
 from advaug.estimators.committee_classifier import (
     CV,
     CommitteeClassifier,
@@ -41,8 +43,12 @@ from advaug.robust.nets import (
     query_net,
     train_net,
 )
+from advaug.robust.robustness import adversarial_rows
 from advaug.robust.soft_labels import BALANCE, SoftRows, soft_rows
+from advaug.sampling.domain import FittedAdapter
 from advaug.sampling.encoded_dataset import EncodedDataset
+
+RADIUS, N_ROUNDS = 0.3, 2  # Of an attack on the student.
 
 
 def is_net(self: Any) -> bool:
@@ -86,6 +92,15 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         that above 1 it is more confident than its teacher.
     module, training
         Of a net, as in `AdversarialClassifier`.
+    attack : None, "auto", a name in `advaug.registry.ATTACKS` or an attack, default=None
+        Moves each row of X against its label and the fitted student, which is then fitted again
+        with these rows: they bear the softened labels of the rows that they were moved from. "auto"
+        is "pgd" if the student has a gradient, "square" if it has none, "greedy" for sequences.
+    radius : float > 0, default=0.3
+        Longest move of an attack in each cell, in the adapter's units: standard deviations of
+        tables and signals.
+    n_rounds : int >= 1, default=2
+        How often the student is attacked and fitted again. The rows of all rounds are kept.
     constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
         New rows keep the rules that their parents keep: see `advaug.constraints`. "auto" is the
         relations between columns that all real rows keep.
@@ -116,6 +131,10 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
+    An `attack` makes a forest or boosted trees more robust against attacks that they were not
+    trained on, at the AP that distillation alone has: `python -m benchmarks.defences --parts
+    students`.
+
     Put a search of the student's parameters around this classifier, not inside it: copies of a row
     would stand on both sides of an inner split.
 
@@ -124,8 +143,10 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006. Fakoor et al. Fast, accurate, and
     simple models for tabular data via augmented distillation. NeurIPS 2020. Papernot, McDaniel, Wu,
     Jha, Swami. Distillation as a defense to adversarial perturbations against deep neural networks.
-    IEEE S&P 2016. Carlini, Wagner. Towards evaluating the robustness of neural networks. IEEE S&P
-    2017 (why it fails as a defence). Elkan. The foundations of cost-sensitive learning. IJCAI 2001
+    IEEE S&P 2016. Zi, Zhao, Ma, Jiang. Revisiting adversarial robustness distillation: robust soft
+    labels make student better. ICCV 2021. Carlini, Wagner. Towards evaluating the robustness of
+    neural networks. IEEE S&P 2017 (why it fails as a defence). Elkan. The foundations of
+    cost-sensitive learning. IJCAI 2001
     (probabilities for the real shares).
 
     Examples
@@ -150,6 +171,9 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         "softening": [Interval(Real, 0, 1, closed="both")],
         "balance": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 1, None, closed="left")],
+        "attack": [str, callable, None],
+        "radius": [Interval(Real, 0, None, closed="neither")],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
         **NET_CONSTRAINTS,
     }
@@ -165,6 +189,9 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
+        attack: str | Attack | None = None,
+        radius: float = RADIUS,
+        n_rounds: int = N_ROUNDS,
         constraints: Any = "auto",
         adapter: AdapterParameter = "auto",
         device: Device = "auto",
@@ -178,6 +205,9 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.temperature = temperature
         self.module = module
         self.training = training
+        self.attack = attack
+        self.radius = radius
+        self.n_rounds = n_rounds
         self.constraints = constraints
         self.adapter = adapter
         self.device = device
@@ -225,16 +255,23 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             softening=self.softening,
             constraints=self.constraints,
         )
-        if is_net(self):
-            self._fit_net(data, soft, training)
-        else:
-            random = np.random.RandomState(data.seed)
-            self.student_ = soft.fit(self.estimator, random, self.balance)
-            self.n_rows_ = self.student_.n_rows
+        self._fit_student(data, soft, training)
+        for k in range(self.n_rounds if self.attack is not None else 0):
+            soft = soft.with_moved(self._attacked_rows(data, k))
+            self._fit_student(data, soft, training)
         return self
 
     def _refuse_parameters_without_effect(self) -> None:
-        """ValueError for a parameter of a net where the student is none."""
+        """ValueError for a parameter of a net where the student is none, or of no attack."""
+        if self.attack is None:
+            for name, kept in (("radius", RADIUS), ("n_rounds", N_ROUNDS)):
+                if getattr(self, name) != kept:
+                    raise ValueError(
+                        f"{name} has no effect: there is no attack. Leave {name}={kept}, or take "
+                        "attack='auto'"
+                    )
+        elif not is_auto(self.attack):
+            choose_attack(self.attack)  # An unknown name is refused before any work.
         if is_net(self):
             return
         for name, default in (("temperature", 1.0), ("module", "auto"), ("training", "auto")):
@@ -281,6 +318,27 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return np.asarray(self.teacher_.predict_proba(rows))
 
     # ---------------------------------------------------------------- the student
+
+    def _fit_student(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
+        if is_net(self):
+            self._fit_net(data, soft, training)
+            return
+        random = np.random.RandomState(data.seed)
+        self.student_ = soft.fit(self.estimator, random, self.balance)
+        self.n_rows_ = self.student_.n_rows
+
+    def _attacked_rows(self, data: CheckedData, number: int) -> Any:
+        """The real rows, each moved against its label and the student of this round."""
+        return adversarial_rows(
+            self if is_net(self) else self.student_,
+            data.rows,
+            data.classes[data.codes],
+            attack=cast(str | Attack, self.attack),
+            radius=self.radius,
+            constraints=self.constraints,
+            adapter=FittedAdapter(self.adapter_),
+            random_state=(data.seed + number) % 2**31,
+        )
 
     def _fit_net(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
         x = self.adapter_.encode(soft.rows)

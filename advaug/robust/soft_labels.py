@@ -1,7 +1,7 @@
 """Rows with a teacher's probabilities as labels, and students that are fitted on them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -63,6 +63,20 @@ class SoftRows:
         X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
         return Student(fitted, self.classes, self.share**balance, len(y))
+
+    def with_moved(self, moved: Any) -> Self:
+        """The rows with others below them: each real row, moved, with the labels that it has.
+
+        moved : rows in the user's container, as many as real ones and in their order
+        """
+        n = containers.count(moved)
+        parents = np.arange(n)
+        return replace(
+            self,
+            rows=containers.join(self.rows, [(moved, parents)], n),
+            probability=np.concatenate([self.probability, self.probability[:n]]),
+            parents=np.concatenate([self.parents, parents]),
+        )
 
     def copies(
         self, random: np.random.RandomState, balance: float = BALANCE, *, is_weighted: bool
