@@ -446,3 +446,51 @@ def test_swapped_rows_hold_cells_of_two_rows_and_frozen_ones_of_their_parent():
     assert_array_equal(new["b"], parent["b"])
     assert_allclose(new["a"], second["a"], atol=1e-5)
     assert_array_equal(new["kind"].astype(str), second["kind"].astype(str))
+
+
+# ---------------------------------------------------------------- attacked rows
+
+
+def test_attacked_rows_bear_the_labels_of_the_rows_that_they_were_moved_from():
+    X, y = problem(100)
+    Witness.seen.clear()
+    model = DistilledClassifier(
+        Witness(), attack="noise", n_rounds=1, n_new_rows=0, random_state=0
+    ).fit(X, y)
+    (first, *_), (rows, labels, weights) = Witness.seen
+    known = {row.tobytes(): k for k, row in enumerate(X)}
+    place = np.array([known.get(row.tobytes(), -1) for row in rows])
+    assert (place < 0).sum() == (place >= 0).sum() == len(first)
+    weight_of = {
+        (k, label): w for k, label, w in zip(place, labels, weights, strict=True) if k >= 0
+    }
+    encoded = model.adapter_.encode(X)
+    for row, label, weight in zip(
+        model.adapter_.encode(rows[place < 0]), labels[place < 0], weights[place < 0], strict=True
+    ):
+        distance = (encoded - row).abs().amax(1).numpy()
+        parents = np.flatnonzero(np.abs(distance - 0.3) < 1e-3).tolist()
+        assert pytest.approx(weight) in [weight_of[k, label] for k in parents]
+
+
+def test_each_round_adds_the_rows_of_its_attack():
+    X, y = problem(100)
+    settings = {"attack": "noise", "n_new_rows": 0, "random_state": 0}
+    for rounds in (1, 3):
+        model = DistilledClassifier(KNeighborsClassifier(), n_rounds=rounds, **settings)
+        assert model.fit(X, y).n_rows_ == 100 * (1 + rounds)
+    net = DistilledClassifier("net", attack="pgd", n_new_rows=0, random_state=0).fit(X, y)
+    assert net.n_rows_ == 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"radius": 0.1}, "radius has no effect"),
+        ({"n_rounds": 3}, "n_rounds has no effect"),
+        ({"attack": "fgms"}, "did you mean 'fgsm'"),
+    ],
+)
+def test_what_an_attack_on_the_student_cannot_use_is_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        DistilledClassifier(GaussianNB(), **settings).fit(*problem(60))

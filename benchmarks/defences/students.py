@@ -5,7 +5,6 @@ distillation: Zi et al. ICCV 2021). Noise of the same length is the control.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +70,7 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
             models["class weights"] = clone(estimator).fit(rows, y, sample_weight=weight)
             models["distilled"] = taught(estimator, soft)
             models |= {
-                f"distilled {way}": taught(estimator, with_moved(soft, new, len(y)))
+                f"distilled {way}": taught(estimator, with_all(soft, new, len(y)))
                 for way, new in moved.items()
             }
             models["distilled and Square on itself"] = in_rounds(estimator, soft, rows, y, seed)
@@ -110,22 +109,18 @@ def taught(estimator: Any, soft: SoftRows) -> Any:
     return soft.fit(estimator, np.random.RandomState(0))
 
 
-def with_moved(soft: SoftRows, new: np.ndarray, n: int) -> SoftRows:
-    """The rows with others, moved from the n real ones in turn, whose labels they bear."""
-    parents = np.arange(len(new)) % n
-    return replace(
-        soft,
-        rows=np.concatenate([soft.rows, new]),
-        probability=np.concatenate([soft.probability, soft.probability[parents]]),
-        parents=np.concatenate([soft.parents, parents]),
-    )
+def with_all(soft: SoftRows, moved: np.ndarray, n: int) -> SoftRows:
+    """The rows with those of all rounds, each as many as the n real ones."""
+    for rows in np.split(moved, len(moved) // n):
+        soft = soft.with_moved(rows)
+    return soft
 
 
 def in_rounds(estimator: Any, soft: SoftRows, rows: np.ndarray, y: np.ndarray, seed: int) -> Any:
-    """A student that is attacked, and fitted again with the rows that this gives."""
-    student, n = taught(estimator, soft), len(y)
+    """What `DistilledClassifier(attack="square")` fits, with a teacher that all share."""
+    student = taught(estimator, soft)
     for k in range(ROUNDS):
-        soft = with_moved(soft, attacked(student, rows, y, "square", seed + k), n)
+        soft = soft.with_moved(attacked(student, rows, y, "square", seed + k))
         student = taught(estimator, soft)
     return student
 
