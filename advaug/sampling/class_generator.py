@@ -82,6 +82,9 @@ class GenerationConfig:
         One radius for all rows; None for the recipe's own.
     repair : callable or None
         Brings rows back to the rules that their parents keep, before they are judged.
+    keeps_typical : bool
+        Whether rows keep the values that nearly all rows of their class hold; not where a teacher
+        says the labels.
     """
 
     attack: Attack | None = None
@@ -90,6 +93,7 @@ class GenerationConfig:
     reads_rows: bool = False
     radius: float | None = None
     repair: Repair | None = None
+    keeps_typical: bool = True
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
@@ -172,7 +176,12 @@ class ClassGenerator(RowGenerator):
 
     @cached_property
     def space(self) -> Space:
-        return self.dataset.space.to(self.config.device)
+        """The space of all rows, but keeping what is typical of the class."""
+        space, x = self.dataset.space, self.dataset.x
+        if self.config.keeps_typical:
+            own, others = (self.dataset.of_class(self.label), self.dataset.of_others(self.label))
+            space = space.hold_typical_values(x[own], x[others])
+        return space.to(self.config.device)
 
     @cached_property
     def attack_space(self) -> Space:
@@ -191,7 +200,7 @@ class ClassGenerator(RowGenerator):
 
     @cached_property
     def scale(self) -> Tensor:
-        return self.dataset.scale.to(self.config.device)
+        return self.dataset.class_scale(self.label).to(self.config.device)
 
     @cached_property
     def margins(self) -> Float[Tensor, " kept"]:
