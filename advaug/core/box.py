@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core import norms
 from advaug.core.space import Space, is_typical
 from advaug.core.tensor_fields import moved_fields
-
 
 PRIOR_ROWS = 10.0  # The deviation of all rows counts like that of so many rows of the class.
 QUARTILES = (0.25, 0.5, 0.75)
@@ -54,10 +53,15 @@ class SpecialValues:
         """One more atom of each coordinate; NaN adds none."""
         return replace(self, atoms=torch.cat([self.atoms, values[:, None].to(self.atoms)], 1))
 
+    def codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
+        """Which atom each number is, counted from 1; 0 where it is none."""
+        is_one = (x[..., None] - self.atoms).abs() <= SAME * (1 + self.atoms.abs())
+        count = torch.arange(1, self.atoms.shape[1] + 1, device=x.device)
+        return (is_one * count).sum(-1)
+
     def are_atoms(self, x: Float[Tensor, "batch width"]) -> Bool[Tensor, "batch width"]:
         """Which numbers are atoms."""
-        off = (x[..., None] - self.atoms).abs()
-        return (off <= SAME * (1 + self.atoms.abs())).any(-1)
+        return self.codes(x) > 0
 
     def gap_around(
         self, x: Float[Tensor, "batch width"]
@@ -147,6 +151,17 @@ class Box(Space):
         is_held = is_typical(own_share, len(own), other_share, len(others))
         atoms = typical.masked_fill(~is_held, math.nan)
         return replace(self, special=self.special.with_atoms(atoms.cpu()))
+
+    def special_codes(self, x: Float[Tensor, "batch *shape"]) -> Int[Tensor, "batch *shape"]:
+        return super().special_codes(x) if self.special is None else self.special.codes(x)
+
+    def take_special_values(
+        self, x: Float[Tensor, "batch *shape"], other: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        if self.special is None:
+            return x
+        is_special = self.special.are_atoms(x) | self.special.are_atoms(other)
+        return torch.where(is_special & self.can_swap(x, other), other, x)
 
     def mask_frozen(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]

@@ -45,6 +45,14 @@ class Product(Space):
         blocks = zip(self.parts, self._split(own), self._split(others), strict=True)
         return replace(self, parts=tuple(part.hold_typical_values(a, b) for part, a, b in blocks))
 
+    def special_codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
+        return self._each(lambda part, x: part.special_codes(x), x)
+
+    def take_special_values(
+        self, x: Float[Tensor, "batch width"], other: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, o: part.take_special_values(x, o), x, other)
+
     def with_norm(self, norm: float) -> Self:
         return replace(self, parts=tuple(part.with_norm(norm) for part in self.parts))
 

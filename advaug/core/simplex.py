@@ -58,6 +58,15 @@ class Simplex(Space):
         is_held = is_typical(shares[0], len(own), shares[1], len(others)) & self.keeps_typical
         return replace(self, never_left=self.never_left | is_held.to(self.never_left.device))
 
+    def take_special_values(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        other: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        held = (other * self.never_left)[..., :-1].sum(-1) > 0.5  # The last level is missing cells.
+        is_free = self.reachable.any(-1) & ((x * self.never_left).sum(-1) < 0.5)
+        return torch.where((held & is_free)[..., None], other, x)
+
     def displacement_space(self) -> Self:
         return replace(self, reachable=torch.zeros_like(self.reachable))
 

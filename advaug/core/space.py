@@ -14,7 +14,6 @@ from torch import Tensor
 from advaug.core.norms import length, per_row, standard_normal
 from advaug.core.tensor_fields import moved_fields
 
-
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
 
@@ -56,6 +55,14 @@ class Space(Protocol):
         By default no value is.
         """
         return self
+
+    def special_codes(self, x: Tensor) -> Tensor:
+        """(batch, *shape) whole numbers: which special value each cell holds, 0 for none."""
+        return torch.zeros_like(x, dtype=torch.long)
+
+    def take_special_values(self, x: Tensor, other: Tensor) -> Tensor:
+        """x, as `other` has it in cells that no move would leave: by default there are none."""
+        return x
 
     def with_norm(self, norm: float) -> Self:
         """The same space, numbers measured in another norm; a space without numbers as it is."""
@@ -149,5 +156,5 @@ class Space(Protocol):
         return torch.where(taken & self.can_swap(seed, other), other, seed)
 
     def can_swap(self, seed: Tensor, other: Tensor) -> Tensor:
-        """(batch, *shape) of bool: cells that `swap` may take; by default those that `mix` moves."""
+        """(batch, *shape) of bool: cells that `swap` may take, by default those `mix` moves."""
         return self.mix(seed, other, torch.ones_like(seed.flatten(1)[:, 0])) != seed

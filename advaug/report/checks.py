@@ -89,9 +89,9 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
         False,
         0.0,
         0.01,
-        "a number off the column's steps or between a special value and the others, a day that does "
-        "not exist, a level or identifier that no new row can have, or a missing cell where no real "
-        "row has one",
+        "a number off the column's steps or between a special value and the others, a day that "
+        "does not exist, a level that no real row has, an identifier of another row, or a missing "
+        "cell where no real row has one",
     ),
     (
         "values out of range",

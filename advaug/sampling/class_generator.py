@@ -35,6 +35,7 @@ MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, 
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
 MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
+GROUPING_COLUMNS = 3  # Columns whose special values a row keeps however often it is drawn.
 DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
 # Streams of a row's random numbers after those of its plan.
 NOISE, ATTACK, ROUNDING, ACCEPTANCE, SWAP = range(16, 21)
@@ -117,6 +118,21 @@ class Models:
             *(voter(x).to(features) for voter in self.row_voters),
         ]
         return members.mean(0), torch.stack(votes).mean(0)
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Rows with equal codes: the group of each row, and the rows in the order of their groups."""
+
+    of_row: Int[Tensor, " rows"]
+    order: Int[Tensor, " rows"]
+    first: Int[Tensor, " groups"]
+    size: Int[Tensor, " groups"]
+
+    @classmethod
+    def of(cls, codes: Int[Tensor, "rows columns"]) -> "RowGroups":
+        _, of_row, size = codes.unique(dim=0, return_inverse=True, return_counts=True)
+        return cls(of_row, of_row.argsort(stable=True), size.cumsum(0) - size, size)
 
 
 class RowGenerator(Protocol):
@@ -203,6 +219,16 @@ class ClassGenerator(RowGenerator):
         return self.dataset.class_scale(self.label).to(self.config.device)
 
     @cached_property
+    def special_groups(self) -> "RowGroups | None":
+        """The class's rows by the special values of a few columns; None where none holds some."""
+        own = self.dataset.of_class(self.label)
+        codes = self.dataset.space.special_codes(self.dataset.x[own]).flatten(1)
+        share = (codes > 0).double().mean(0)
+        columns = (share * (1 - share)).topk(min(GROUPING_COLUMNS, len(share)))
+        used = columns.indices[columns.values > 0]
+        return RowGroups.of(codes[:, used]) if len(used) else None
+
+    @cached_property
     def margins(self) -> Float[Tensor, " kept"]:
         """Held-out margins of the dataset's rows for the class."""
         return self.dataset.margins(self.label)
@@ -233,6 +259,7 @@ class ClassGenerator(RowGenerator):
             draw_number = torch.arange(first, first + count).repeat(len(waiting))
             random = self.random(many).at(draw_number)
             plan = self.plan(many + draw_number * DRAWS_APART, random)
+            plan = self._with_special_values(plan, many)
             batch, accepts = self._drawn(models, many, plan, random)
             accepts = accepts.view(-1, count)
             has_one = accepts.any(1)
@@ -242,6 +269,25 @@ class ClassGenerator(RowGenerator):
         if len(waiting):
             done.append(self._anchors(models, waiting))
         return in_order(done)
+
+    def _with_special_values(self, plan: Plan, rows: Int[Tensor, " draws"]) -> Plan:
+        """The plan with parents that hold the special values of each row's first parent.
+
+        So a class keeps its shares of them, though rows are drawn again and voters like some more.
+        """
+        own, groups = self.dataset.of_class(self.label), self.special_groups
+        if groups is None or not torch.isin(plan.parent, own).all():
+            return plan
+        wanted = round_robin(own, rows, self.dataset.seed, self.label)
+        at, group = (torch.searchsorted(own, places) for places in (plan.parent, wanted))
+        group = groups.of_row[group]
+        place = groups.first[group] + at % groups.size[group]
+        parent = torch.where(groups.of_row[at] == group, plan.parent, own[groups.order[place]])
+        changed = {
+            name: torch.where(places == plan.parent, parent, places)
+            for name, places in (("anchor", plan.anchor), ("second_parent", plan.second_parent))
+        }
+        return replace(plan, parent=parent, **changed)
 
     def _drawn(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
@@ -316,6 +362,10 @@ class ClassGenerator(RowGenerator):
         """The attacked rows, and the radius within which they are rounded."""
         device = self.config.device
         parent = self._encoded(plan.parent)
+        if (
+            plan.anchor != plan.parent
+        ).any():  # Parents of other classes hold their special values.
+            parent = self.space.take_special_values(parent, self._encoded(plan.anchor))
         start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
         if plan.noise_std.any():
             noise = self._noise(start, random, NOISE)

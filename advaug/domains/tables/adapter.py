@@ -20,7 +20,7 @@ from advaug.containers.rows import Frame
 from advaug.core.box import Box, SpecialValues
 from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
 from advaug.core.finite import refuse_not_finite
-from advaug.core.parameters import AUTO, Parameters, is_auto
+from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
@@ -74,7 +74,7 @@ class TabularAdapter(Adapter, Parameters):
 
     frozen: Any = ()
     max_flips: int = 1
-    value_sets: Literal["auto"] | None = AUTO
+    value_sets: Literal["auto"] | None = "auto"
 
     @property
     def provides(self) -> Capabilities:
@@ -152,7 +152,7 @@ class TabularCoding(Coding):
 
     @property
     def provides(self) -> Capabilities:
-        """`AFFINE_COLUMNS` too where all columns are numbers, of no date, without a missing cell."""
+        """`AFFINE_COLUMNS` too where all columns are numbers, none a date or with missing cells."""
         layout = self.layout
         is_affine = not any(n.has_missing or n.unit or n.calendar for n in layout.numbers)
         is_affine &= not layout.categories and not layout.identifiers
@@ -202,11 +202,12 @@ class TabularCoding(Coding):
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
         numbers, categories = self.layout.numbers, self.layout.categories
-        found = [*self.layout.identifiers, *(n for n in numbers if n.calendar)]
-        found += [c for c in categories if containers.kind_of_column(c.known) == "integer"]
+        found = [one.name for one in self.layout.identifiers]
+        found += [number.name for number in numbers if number.calendar]
+        found += [category.name for category in categories if category.is_code]
         if found:
             raise ValueError(
-                f"a torch module cannot read the columns {[c.name for c in found]} as dates, codes "
+                f"a torch module cannot read the columns {found} as dates, codes "
                 "or identifiers: pass adapter=TabularAdapter(value_sets=None), which reads them as "
                 "numbers"
             )

@@ -4,6 +4,7 @@ The real rows give a column's range, grid, levels and missing cells.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def findings(layout: TableLayout) -> Iterator[Finding]:
             kinds.append(("calendar", f"{number.name} spells a {number.calendar.name}"))
         yield from (Finding(words, kind, support, 0.0) for kind, words in kinds)
     for category in layout.categories:
-        if containers.kind_of_column(category.known) in ("integer", "number"):
+        if category.is_code:
             words = f"{category.name} is a code: its numbers are names, and not mixed"
             yield Finding(words, "code", category.n_rows, 0.0)
     for identifier in layout.identifiers:
@@ -74,7 +75,11 @@ def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
     def spelt(value: float) -> str:
         return str(np.int64(value).view(dtype)) if number.unit else f"{value:.10g}"
 
+    def words_of_cell(why: str, row: int) -> str:
+        return f"{name} = {spelt(cells[row])} {why}"
+
     values, low, high = number.counted(cells), float(number.low), float(number.high)
+    least, largest = map(spelt, number.spelt(np.array([low, high])).tolist())
     is_missing = np.isnan(values)
     if not number.has_missing:
         yield Fault(np.flatnonzero(is_missing), False, lambda row: f"{name} is missing")
@@ -82,21 +87,17 @@ def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
         yield Fault(
             np.flatnonzero(is_off & ~is_missing),
             False,
-            lambda row, why=why: f"{name} = {spelt(cells[row])} {why}",
+            partial(words_of_cell, why),
         )
     yield Fault(
         np.flatnonzero(values < low - slack),
         True,
-        lambda row: (
-            f"{name} = {spelt(cells[row])} is below {spelt(float(number.spelt(np.array([low]))[0]))}, the least real value"
-        ),
+        lambda row: f"{name} = {spelt(cells[row])} is below {least}, the least real value",
     )
     yield Fault(
         np.flatnonzero(values > high + slack),
         True,
-        lambda row: (
-            f"{name} = {spelt(cells[row])} is above {spelt(float(number.spelt(np.array([high]))[0]))}, the largest real value"
-        ),
+        lambda row: f"{name} = {spelt(cells[row])} is above {largest}, the largest real value",
     )
 
 

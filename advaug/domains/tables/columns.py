@@ -3,7 +3,7 @@
 A number has a scale, bounds and a grid; a category has levels.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -105,6 +105,7 @@ class Category:
     known: Series
     is_free: bool
     n_rows: int = 0  # rows without a missing cell
+    is_code: bool = False  # Its levels are numbers.
 
     @property
     def width(self) -> int:
@@ -121,7 +122,8 @@ def learn_column(
         if identifier := find_identifier(column, kind):
             return identifier
         if is_code(column, kind):
-            return category_of(column, *containers.levels(column), is_frozen)
+            known, counts = containers.levels(column)
+            return replace(category_of(column, known, counts, is_frozen), is_code=True)
     if kind in ("text", "category"):
         known, counts = containers.levels(column)
         if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():

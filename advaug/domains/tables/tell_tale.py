@@ -30,7 +30,7 @@ def tell_tale(layout: TableLayout, real: Any, new: Any, seed: int) -> TellTale |
     random = np.random.RandomState(seed)
     old, made = (cells_of(layout, some_of(X, random), real) for X in (real, new))
     x, is_new = np.concatenate([old, made]), np.arange(len(old) + len(made)) >= len(old)
-    names = [column.name for column in (*layout.numbers, *layout.categories)]
+    names = [*(one.name for one in layout.numbers), *(one.name for one in layout.categories)]
     guess, drops = np.zeros(len(x)), np.zeros(len(names))
     for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=random).split(x, is_new):
         forest = RandomForestClassifier(

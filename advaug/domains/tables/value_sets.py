@@ -278,8 +278,10 @@ def is_pile(counts: Array, at: int, others: Array) -> bool:
     """Whether a value holds far more rows than the others."""
     if counts[at] >= PILE_UP * np.quantile(counts[others], 0.9):
         return True
-    nearby = others[:NEARBY] if at < others[0] else others[-NEARBY:] if at > others[-1] else []
-    return bool(len(nearby)) and bool(counts[at] >= PILE_UP_AT_END * counts[nearby].mean())
+    if others[0] < at < others[-1]:
+        return False
+    nearby = others[:NEARBY] if at < others[0] else others[-NEARBY:]
+    return bool(counts[at] >= PILE_UP_AT_END * counts[nearby].mean())
 
 
 def are_far(unique: Array, counts: Array) -> Array:

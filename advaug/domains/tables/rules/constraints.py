@@ -195,11 +195,12 @@ class Constraints:
         Parameters
         ----------
         X : rows in any container that the estimators take
-        kinds : of {"share", "sum", "product", "linear", "one_hot", "dependency", \
-"monotone", "implication", "integer", "range"}
+        kinds : of {"share", "sum", "product", "function", "linear", "one_hot", \
+"dependency", "monotone", "implication", "integer", "range"}
             b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c; each of these
-            also where the column is rounded: c == round(k * a, 2). Weighted sums with a constant,
-            such as a mean. Exactly or at most one of
+            also where the column is rounded: c == round(k * a, 2). Logarithms, square roots and
+            squares. Weighted sums with a constant, such as a mean, or one column in another unit.
+            Exactly or at most one of
             several flags; b follows from the code a or from the range of a; a <= b; if a is at a
             level or missing then b is at a level or missing; whole numbers; least and largest
             value.

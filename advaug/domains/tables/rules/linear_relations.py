@@ -41,7 +41,7 @@ def linear(table: Table) -> Iterator[Candidate]:
             weights = np.linalg.lstsq(z[:, free][:, used], z[:, k], rcond=None)[0]
             of = [free[j] for j in np.flatnonzero(used)]
             parts = [columns[j] for j in of]
-            if 2 <= len(parts) <= MOST_TERMS:
+            if len(parts) <= MOST_TERMS:
                 yield from weighted_sum(table, at, parts, weights * scale[k] / scale[of])
         if left > EXPLAINED:
             basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
