@@ -308,15 +308,16 @@ class Box(Space):
             return super().can_scatter(x, move)
         return self._mask_missing(torch.ones_like(x), x) != 0
 
-    def reflect_move(
+    def shortened_move(
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        """A number that its bounds would stop goes the other way: none piles up at a bound."""
+        """A number that its bounds would stop goes a part of the way: none piles up at a bound."""
         moved = self.apply_move(x, move)
         if self.special is None:
             return moved
-        is_stopped = (moved - x - self.mask_frozen(move, x)).abs() > SAME
-        return self.apply_move(x, torch.where(is_stopped, -move, move))
+        by, whole = moved - x, self.mask_frozen(move, x)
+        is_stopped = (by - whole).abs() > SAME
+        return torch.where(is_stopped, x + by * (by / whole), moved)
 
     def can_swap(
         self, seed: Float[Tensor, "batch *shape"], other: Float[Tensor, "batch *shape"]

@@ -150,10 +150,10 @@ class Product(Space):
     ) -> Bool[Tensor, "batch width"]:
         return self._each(lambda part, x, move: part.can_scatter(x, move), x, move)
 
-    def reflect_move(
+    def shortened_move(
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, x, move: part.reflect_move(x, move), x, move)
+        return self._each(lambda part, x, move: part.shortened_move(x, move), x, move)
 
     def can_swap(
         self, seed: Float[Tensor, "batch width"], other: Float[Tensor, "batch width"]

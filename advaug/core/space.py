@@ -125,7 +125,7 @@ class Space(Protocol):
         direction = standard_normal(noise)
         direction = direction * self.can_scatter(x, direction * scale)
         share = size / length(direction, 2).clamp_min(1e-9)
-        return self.reflect_move(x, direction * per_row(share, direction) * scale)
+        return self.shortened_move(x, direction * per_row(share, direction) * scale)
 
     def class_scale(self, scale: Tensor, rows: Tensor, own: Tensor) -> Tensor:
         """(*shape): each cell's `scale` for random moves of the rows of a class, `own`.
@@ -138,8 +138,8 @@ class Space(Protocol):
         """(batch, *shape) of bool: cells that count in the length of a random move."""
         return self.apply_move(x, move) != x
 
-    def reflect_move(self, x: Tensor, move: Tensor) -> Tensor:
-        """As `apply_move`; a space may send a number back that its bounds would stop."""
+    def shortened_move(self, x: Tensor, move: Tensor) -> Tensor:
+        """As `apply_move`; a space may shorten the moves that its bounds would stop."""
         return self.apply_move(x, move)
 
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:

@@ -181,7 +181,7 @@ class ClassGenerator(RowGenerator):
         random = self.random(rows)
         plan = self.plan(rows, random)
         models = Models(self.config.attacked or self.committee.logits, self.committee)
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         x, status = self._finished(moved, plan, reach, random)
         unknown = torch.full_like(reach, torch.nan)
         record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
@@ -293,7 +293,7 @@ class ClassGenerator(RowGenerator):
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> tuple[SyntheticBatch, Bool[Tensor, " batch"]]:
         """Candidates, and which of them the judge and the recipe's chance accept."""
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         x, accepts, record = self._tried(models, moved, plan, reach, random)
         attacked = of_rows(models.attacked, plan.parent)
         chance = self.recipe.acceptance(record["probability"], attacked, x, self.label)
@@ -329,7 +329,7 @@ class ClassGenerator(RowGenerator):
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> SyntheticBatch:
         """The longest of a few shares of each move that is accepted; else the anchor."""
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         anchor = self._encoded(plan.anchor)
         best, (_, record) = anchor.clone(), self._judged(models, anchor)
         record["move_share"], record["repair"] = torch.zeros_like(reach), torch.zeros_like(reach)
@@ -358,14 +358,18 @@ class ClassGenerator(RowGenerator):
     def _noise(self, x: Tensor, random: RowRandom, step: int) -> Tensor:
         return draw(x, random.to(x.device).at(step))
 
-    def _moved(self, models: Models, plan: Plan, random: RowRandom) -> tuple[Tensor, Tensor]:
+    def _moved(
+        self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
+    ) -> tuple[Tensor, Tensor]:
         """The attacked rows, and the radius within which they are rounded."""
         device = self.config.device
         parent = self._encoded(plan.parent)
-        if (
-            plan.anchor != plan.parent
-        ).any():  # Parents of other classes hold their special values.
-            parent = self.space.take_special_values(parent, self._encoded(plan.anchor))
+        is_own = self.dataset.y[plan.parent] == self.label
+        if not is_own.all() and self.config.keeps_typical:
+            own = self.dataset.of_class(self.label)
+            like = round_robin(own, rows, self.dataset.seed, self.label)
+            like = torch.where(is_own, plan.parent, like)
+            parent = self.space.take_special_values(parent, self._encoded(like))
         start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
         if plan.noise_std.any():
             noise = self._noise(start, random, NOISE)

@@ -71,6 +71,8 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
     else:
         return
     constant = shortest(low, high)
+    if len(parts) == 1 and not constant:
+        return  # A multiple of another column is a share.
     text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
     text = (text if not constant else f"{text} + {literal(constant)}").replace("+ -", "- ")
     table.link(table.names[at], *(table.names[part] for part in parts))
