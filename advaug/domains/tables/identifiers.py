@@ -119,7 +119,7 @@ def is_numbering(name: str, values: Array) -> bool:
 def find_text_identifier(column: Series) -> Identifier | None:
     """Texts of one prefix and distinct whole numbers."""
     cells = containers.objects(column)
-    first = re.fullmatch(r"(\D*)(\d+)", str(cells[0]))
+    first = re.fullmatch(r"([^\d\s]*)(\d+)", str(cells[0]))
     if first is None or len(set(cells)) < len(cells):
         return None
     prefix = first[1]
