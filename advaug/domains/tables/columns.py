@@ -118,13 +118,14 @@ def learn_column(
 ) -> Number | Category | Identifier | None:
     """What one column is; None for frozen free text, which is only copied."""
     kind = containers.kind_of_column(column)
+    cells = containers.numbers(column) if kind not in ("text", "category") else None
     if finds_values and not is_frozen:
-        if identifier := find_identifier(column, kind):
+        if identifier := find_identifier(column, kind, cells):
             return identifier
-        if is_code(column, kind):
+        if cells is not None and is_code(column, kind, cells):
             known, counts = containers.levels(column)
             return replace(category_of(column, known, counts, is_frozen), is_code=True)
-    if kind in ("text", "category"):
+    if cells is None:
         known, counts = containers.levels(column)
         if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():
             if is_frozen:
@@ -135,7 +136,7 @@ def learn_column(
                 f"with adapter=TabularAdapter(frozen=[{column.name!r}])"
             )
         return category_of(column, known, counts, is_frozen)
-    return learn_number(column, kind, is_frozen, finds_values=finds_values)
+    return learn_number(column, kind, cells, is_frozen, finds_values=finds_values)
 
 
 def category_of(column: Series, known: Series, counts: Array, is_frozen: bool) -> Category:
@@ -144,10 +145,9 @@ def category_of(column: Series, known: Series, counts: Array, is_frozen: bool) -
 
 
 def learn_number(
-    column: Series, kind: str, is_frozen: bool, *, finds_values: bool = True
+    column: Series, kind: str, cells: Array, is_frozen: bool, *, finds_values: bool = True
 ) -> Number:
     """Scale, bounds and values of a column of numbers, booleans or moments."""
-    cells = containers.numbers(column)
     if np.isinf(cells).any():
         row = int(np.flatnonzero(np.isinf(cells))[0])
         raise ValueError(

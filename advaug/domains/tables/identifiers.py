@@ -76,17 +76,16 @@ class Identifier:
     def words(self) -> str:
         return (
             f"{self.name} only tells rows apart: nothing is learnt from it, and new rows get fresh "
-            "values"
+            "values; drop it before a model learns from the rows"
         )
 
 
-def find_identifier(column: Series, kind: str) -> Identifier | None:
-    """The identifier that a column is; None for any other column."""
+def find_identifier(column: Series, kind: str, values: Array | None) -> Identifier | None:
+    """The identifier that a column is, of these numbers or of texts; None for any other column."""
     if len(column) < FEWEST_ROWS or kind not in ("integer", "number", "text"):
         return None
-    if kind == "text":
+    if values is None:
         return find_text_identifier(column)
-    values = containers.numbers(column)
     if np.isnan(values).any() or not is_numbering(str(column.name), values):
         return None
     gaps = np.unique(np.diff(np.sort(values)))
@@ -138,11 +137,10 @@ def find_text_identifier(column: Series) -> Identifier | None:
     )
 
 
-def is_code(column: Series, kind: str) -> bool:
+def is_code(column: Series, kind: str, values: Array) -> bool:
     """Whether whole numbers name something, by the column's name, and repeat."""
     if kind not in ("integer", "number") or not NAMED_CODE.search(spaced(str(column.name))):
         return False
-    values = containers.numbers(column)
     known = values[~np.isnan(values)]
     n_codes = len(np.unique(known))
     is_whole = np.array_equal(known, np.rint(known))

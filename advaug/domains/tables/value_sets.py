@@ -16,9 +16,10 @@ EXACT = 2.0**53  # Floats cannot hold larger whole numbers, so nothing is looked
 MOST_DIGITS = 8  # A column with more decimals is read as one without a step.
 FEWEST_STEPS = 8  # A step is accepted if so many distinct values lie on it.
 MOST_UNITS = 1e5  # A step that is no decimal number is looked for in ranges of so many steps.
-# A value may miss its step by so many parts of itself: what sums of decimals lose, and float32.
-NOISE, NOISE_FLOAT32 = 4e-12, 1.2e-7
-MOST_NOISE = 0.02  # Values that may miss their step by more of it say nothing of the step.
+# A value may miss its step by so many parts of itself: what sums of decimals and dtypes lose.
+NOISE, NOISE_FLOAT32, NOISE_FLOAT16 = 4e-12, 6.1e-8, 5e-4
+BY_CHANCE = 1e-6  # Values that are no multiples of a decimal step are near to some so often.
+MOST_NOISE = 0.02  # Scaled numbers miss their step by at most so much of it.
 
 MOST_LEVELS = 500  # Columns with more distinct values have no levels.
 FEW_LEVELS = 20  # So few distinct values are levels if they fill less than half of their steps,
@@ -31,7 +32,8 @@ ATOM_ROWS, ATOM_SHARE = 5, 0.02  # It holds so many rows, and such a share of th
 PILE_UP = 8.0  # and so many times the rows that nearly all other values hold;
 PILE_UP_AT_END = 4.0  # the least and the largest value: so many times the rows of those nearby.
 NEARBY = 5
-SENTINEL_ROWS = 3  # Rows of a value that stands far away from all others.
+SENTINEL_ROWS = 2  # Rows of a value that stands far away from all others,
+SENTINELS = tuple(10.0**digits - 1 for digits in range(2, 10))  # or one of such a value: 99, -999.
 FAR, FAR_SHARE = 10.0, 0.2  # Far are so many usual gaps, and such a share of the others' range.
 
 SAME = 1e-6  # A number within so many scales of a special value is that value.
@@ -169,19 +171,18 @@ def nearest_places(ordered: Array, values: Array) -> Array:
 def learn_value_set(values: Array, *, is_coarse: bool = False) -> ValueSet:
     """What a column may hold, from its values without missing ones.
 
-    is_coarse : whether the values were stored as float32
+    is_coarse : whether the column holds float32
     """
     unique, counts = np.unique(values, return_counts=True)
     if np.abs(unique).max() >= EXACT:
         return ValueSet()
-    noise = NOISE_FLOAT32 if is_coarse else NOISE
-    step = find_step(unique, noise)
+    step = find_step(unique)
     if are_levels(unique, len(values), step):
         known = np.stack([unique, unique])
         return ValueSet(levels=unique, gaps=np.stack([unique[:-1], unique[1:]]), known=known)
     is_atom = find_atoms(unique, counts)
     rest = unique[~is_atom]
-    step = find_step(rest, noise) if is_atom.any() else step
+    step = find_step(rest) if is_atom.any() else step
     scale = float(rest.std()) or 1.0
     return ValueSet(
         step=step,
@@ -206,20 +207,31 @@ def known_values(unique: Array, step: Step | None, is_coarse: bool) -> Array:
 # ---------------------------------------------------------------- steps
 
 
-def find_step(unique: Array, noise: float) -> Step | None:
+def find_step(unique: Array) -> Step | None:
     """The largest step on which all values lie: of decimals, else of any equal distances."""
     if len(unique) < 2:
         return None
-    largest = max(float(np.abs(unique).max()), 1e-300)
-    for digits in range(MOST_DIGITS + 1):
-        scaled = unique * 10.0**digits
-        slack = noise * largest * 10.0**digits + 1e-9
-        if slack > MOST_NOISE:
-            break
-        whole = np.rint(scaled)
-        if (np.abs(scaled - whole) <= slack).all():
-            return decimal_step(whole, digits)
-    return equal_step(unique, noise * largest)
+    if np.array_equal(unique, np.rint(unique)):
+        return decimal_step(unique, 0)
+    for noise in noises_of(unique):
+        for digits in range(1, MOST_DIGITS + 1):
+            scaled = unique * 10.0**digits
+            slack = noise * np.abs(scaled) + 1e-9
+            if np.log((2 * slack).clip(max=1)).sum() > np.log(BY_CHANCE) or slack.max() > 0.25:
+                break
+            if (np.abs(scaled - np.rint(scaled)) <= slack).all():
+                return decimal_step(np.rint(scaled), digits)
+    return equal_step(unique, noises_of(unique)[-1] * float(np.abs(unique).max()))
+
+
+def noises_of(unique: Array) -> list[float]:
+    """By which parts of themselves numbers may miss their steps, whatever holds them now."""
+    found = [NOISE]
+    with np.errstate(over="ignore"):
+        for noise, dtype in ((NOISE_FLOAT32, np.float32), (NOISE_FLOAT16, np.float16)):
+            if np.array_equal(unique, unique.astype(dtype)):
+                found.append(noise)
+    return found
 
 
 def decimal_step(whole: Array, digits: int) -> Step:
@@ -262,7 +274,7 @@ def are_levels(unique: Array, n_rows: int, step: Step | None) -> bool:
 def find_atoms(unique: Array, counts: Array) -> Array:
     """(values,) of bool: special values, which hold far more rows than others or stand far off."""
     is_atom: Array = np.zeros(len(unique), dtype=bool)
-    if len(unique) <= FEWEST_OTHERS or counts.max() < SENTINEL_ROWS:
+    if len(unique) <= FEWEST_OTHERS:
         return is_atom
     is_atom |= are_far(unique, counts) | are_far(-unique[::-1], counts[::-1])[::-1]
     least = max(ATOM_ROWS, ATOM_SHARE * counts.sum())
@@ -291,7 +303,8 @@ def are_far(unique: Array, counts: Array) -> Array:
         rest = unique[n:]
         usual = np.quantile(np.diff(rest), 0.9)
         gap, span = rest[0] - unique[n - 1], rest[-1] - rest[0]
-        if (counts[:n] >= SENTINEL_ROWS).all() and gap >= max(FAR * usual, FAR_SHARE * span):
+        repeats = (counts[:n] >= SENTINEL_ROWS) | np.isin(np.abs(unique[:n]), SENTINELS)
+        if repeats.all() and gap >= max(FAR * usual, FAR_SHARE * span):
             is_far[:n] = True
             break
     return is_far
