@@ -334,6 +334,16 @@ def test_an_identifier_is_not_learnt_from_and_new_rows_get_fresh_ones(kind):
     assert not (kept.findings_["kind"] == "identifier").any()
 
 
+def test_no_relation_holds_a_fresh_identifier():
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "id": np.arange(N)})
+    X["block"] = X["id"] // 60
+    for given in (X, X.to_numpy(float)):
+        s, _, _ = grown(given)
+        relations = s.findings_["rule"][s.findings_["by_chance"] > 0]
+        assert not relations.str.contains("id|x1").any()
+    assert any("id" in rule for rule in Constraints.found(X).rules)
+
+
 def test_a_saved_index_goes_on_counting():
     X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "i": np.arange(N)})
     _, out, _ = grown(X)

@@ -26,7 +26,7 @@ SAME = 1e-6  # A number within such a share of a special value is that value.
 
 @dataclass(frozen=True)
 class SpecialValues:
-    """Numbers that a coordinate never leaves by a move, and intervals that hold no number.
+    """Special numbers of the coordinates, and intervals that hold no number.
 
     Parameters
     ----------
@@ -34,17 +34,25 @@ class SpecialValues:
         NaN where a coordinate has fewer.
     low, high : Tensor (width, gaps)
         Open intervals, in order; infinite where a coordinate has fewer.
+    least, largest : Tensor (width,)
+        Of the numbers that are no atoms.
+    are_held : bool
+        Whether no move and no mixture leaves an atom, or comes to one.
     """
 
     atoms: Tensor
     low: Tensor
     high: Tensor
+    least: Tensor
+    largest: Tensor
+    are_held: bool = False
 
     @classmethod
-    def of(cls, atoms: Sequence[Any], gaps: Sequence[Any]) -> Self:
+    def of(cls, atoms: Sequence[Any], gaps: Sequence[Any], least: Tensor, largest: Tensor) -> Self:
         """From the atoms and the gaps (2, gaps) of each coordinate."""
         low, high = ([pair[side] for pair in gaps] for side in (0, 1))
-        return cls(padded(atoms, math.nan), padded(low, math.inf), padded(high, math.inf))
+        ends = padded(low, math.inf), padded(high, math.inf)
+        return cls(padded(atoms, math.nan), *ends, least, largest)
 
     def to(self, device: torch.device | str) -> Self:
         return moved_fields(self, device)
@@ -120,8 +128,7 @@ class Box(Space):
         For each coordinate of a flat row the coordinate that says (by 1) that it is missing;
         -1 where there is none.
     special : SpecialValues, optional
-        Of flat rows. Moves and mixtures leave a number at an atom where it is, and no number stays
-        in a gap. Only `swap` takes another row's atom.
+        Of flat rows: no number stays in a gap.
     """
 
     lower: Tensor
@@ -140,6 +147,12 @@ class Box(Space):
         return replace(
             self, lower=-endless, upper=endless, grid=None, missing_flag=None, special=None
         )
+
+    def hold_special_values(self) -> Self:
+        if self.special is None:
+            return self
+        special = replace(self.special, are_held=True)
+        return replace(self, lower=special.least, upper=special.largest, special=special)
 
     def hold_typical_values(
         self, own: Float[Tensor, "own *shape"], others: Float[Tensor, "others *shape"]
@@ -167,7 +180,9 @@ class Box(Space):
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         move = self._mask_missing(move, x)
-        return move if self.special is None else move.masked_fill(self.special.are_atoms(x), 0.0)
+        if self.special is None or not self.special.are_held:
+            return move
+        return move.masked_fill(self.special.are_atoms(x), 0.0)
 
     def _mask_missing(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]

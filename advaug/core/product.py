@@ -39,6 +39,9 @@ class Product(Space):
             self, parts=tuple(part.restrict_to_common_levels(block, least) for part, block in pairs)
         )
 
+    def hold_special_values(self) -> Self:
+        return replace(self, parts=tuple(part.hold_special_values() for part in self.parts))
+
     def hold_typical_values(
         self, own: Float[Tensor, "own width"], others: Float[Tensor, "others width"]
     ) -> Self:

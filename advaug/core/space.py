@@ -49,6 +49,13 @@ class Space(Protocol):
         """The same space, but moving only to levels that a share `least` of the rows hold."""
         return self
 
+    def hold_special_values(self) -> Self:
+        """The same space, but never leaving a special value but by `swap`.
+
+        By default there are none.
+        """
+        return self
+
     def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
         """The same space, but never leaving a value that is typical of `own` and not of `others`.
 

@@ -192,8 +192,8 @@ class ClassGenerator(RowGenerator):
 
     @cached_property
     def space(self) -> Space:
-        """The space of all rows, but keeping what is typical of the class."""
-        space, x = self.dataset.space, self.dataset.x
+        """The space of all rows, but keeping special values and what is typical of the class."""
+        space, x = self.dataset.space.hold_special_values(), self.dataset.x
         if self.config.keeps_typical:
             own, others = (self.dataset.of_class(self.label), self.dataset.of_others(self.label))
             space = space.hold_typical_values(x[own], x[others])
@@ -276,13 +276,15 @@ class ClassGenerator(RowGenerator):
         So a class keeps its shares of them, though rows are drawn again and voters like some more.
         """
         own, groups = self.dataset.of_class(self.label), self.special_groups
-        if groups is None or not torch.isin(plan.parent, own).all():
+        if groups is None:
             return plan
         wanted = round_robin(own, rows, self.dataset.seed, self.label)
-        at, group = (torch.searchsorted(own, places) for places in (plan.parent, wanted))
-        group = groups.of_row[group]
-        place = groups.first[group] + at % groups.size[group]
-        parent = torch.where(groups.of_row[at] == group, plan.parent, own[groups.order[place]])
+        at, like = (torch.searchsorted(own, places) for places in (plan.parent, wanted))
+        at = at.clamp_max(len(own) - 1)
+        group = groups.of_row[like]
+        alike = own[groups.order[groups.first[group] + at % groups.size[group]]]
+        is_kept = (own[at] != plan.parent) | (groups.of_row[at] == group)
+        parent = torch.where(is_kept, plan.parent, alike)
         changed = {
             name: torch.where(places == plan.parent, parent, places)
             for name, places in (("anchor", plan.anchor), ("second_parent", plan.second_parent))

@@ -84,7 +84,8 @@ class EncodedDataset:
 
     def class_scale(self, label: int) -> Float[Tensor, "*shape"]:
         """How far random moves of a class's rows go in each cell: see `Space.class_scale`."""
-        return self.space.class_scale(self.scale, self.x, self.x[self.of_class(label)])
+        space = self.space.hold_special_values()
+        return space.class_scale(self.scale, self.x, self.x[self.of_class(label)])
 
     @cached_property
     def logits(self) -> Float[Tensor, "kept classes"]:

@@ -243,23 +243,31 @@ class TabularCoding(Coding):
         numbers, flags = self.layout.numbers, [0.0] * len(self.layout.flagged)
         grid = [n.grid / n.scale if n.grid >= FINEST_STEP * n.scale else 0.0 for n in numbers]
         missing_flag = [*self.layout.flags, *[-1] * len(flags)]
-        bounds = [[(side - n.center) / n.scale for side in n.bounds] for n in numbers]
         return Box(
-            lower=floats([low for low, _ in bounds] + flags),
-            upper=floats([high for _, high in bounds] + [1.0] * len(flags)),
+            lower=floats([(float(n.low) - n.center) / n.scale for n in numbers] + flags),
+            upper=floats(
+                [(float(n.high) - n.center) / n.scale for n in numbers] + [1.0] * len(flags)
+            ),
             norm=norm,
             free=torch.tensor([n.is_free for n in numbers] + [False] * len(flags)),
             grid=floats(grid + flags) if any(grid) else None,
             missing_flag=torch.tensor(missing_flag) if flags else None,
-            special=self._special_values(len(flags)) if self.finds_values else None,
+            special=self._special_values(flags) if self.finds_values else None,
         )
 
-    def _special_values(self, n_flags: int) -> SpecialValues:
+    def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
-        atoms = [(n.values.atoms - n.center) / n.scale for n in self.layout.numbers]
-        gaps = [(n.values.gaps - n.center) / n.scale for n in self.layout.numbers]
+        numbers = self.layout.numbers
+        atoms = [(n.values.atoms - n.center) / n.scale for n in numbers]
+        gaps = [(n.values.gaps - n.center) / n.scale for n in numbers]
+        least, largest = (
+            [(n.bounds[side] - n.center) / n.scale for n in numbers] for side in (0, 1)
+        )
         return SpecialValues.of(
-            [*atoms, *[np.empty(0)] * n_flags], [*gaps, *[np.empty((2, 0))] * n_flags]
+            [*atoms, *[np.empty(0) for _ in flags]],
+            [*gaps, *[np.empty((2, 0)) for _ in flags]],
+            floats(least + flags),
+            floats(largest + [1.0] * len(flags)),
         )
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:

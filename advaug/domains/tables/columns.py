@@ -55,12 +55,7 @@ class Number:
     @property
     def bounds(self) -> tuple[float, float]:
         """The least and the largest value that is no special one."""
-        atoms, gaps = self.values.atoms, self.values.gaps
-        low, high = float(self.low), float(self.high)
-        for _ in atoms:  # Atoms at the ends stand side by side.
-            low = float(gaps[1, gaps[0] == low][0]) if low in atoms and low in gaps[0] else low
-            high = float(gaps[0, gaps[1] == high][0]) if high in atoms and high in gaps[1] else high
-        return low, high
+        return self.values.ends if len(self.values.atoms) else (float(self.low), float(self.high))
 
     def counted(self, values: Array) -> Array:
         """The column's own numbers in its units."""

@@ -37,7 +37,8 @@ class TableConstraints(RowConstraints):
     """
 
     def __init__(self, rules: Any, layout: TableLayout, X: Any) -> None:
-        self.rules = Constraints.found(X) if is_auto(rules) else Constraints(rules)
+        identifiers = [one.name for one in layout.identifiers]
+        self.rules = Constraints.found(X, identifiers) if is_auto(rules) else Constraints(rules)
         self.layout = layout
         self.callables = CallableConstraints(self.rules.callables, X)
         self.parents = self.rules.cells(X)

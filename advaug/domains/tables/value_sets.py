@@ -91,6 +91,8 @@ class ValueSet:
         All values, in order, of a column that holds few; else empty.
     atoms : ndarray
         Special values that hold a share of the rows, such as 0 or -999, in order.
+    ends : (float, float)
+        The least and the largest value that is no atom, where there are atoms.
     gaps : ndarray (2, gaps)
         Lower and upper ends of the intervals in which no value lies, in order.
     known : ndarray (2, values)
@@ -102,6 +104,7 @@ class ValueSet:
     step: Step | None = None
     levels: Array = field(default_factory=no_values)
     atoms: Array = field(default_factory=no_values)
+    ends: tuple[float, float] = (0.0, 0.0)
     gaps: Array = field(default_factory=lambda: np.empty((2, 0)))
     known: Array = field(default_factory=lambda: np.empty((2, 0)))
     tolerance: float = 0.0
@@ -187,7 +190,8 @@ def learn_value_set(values: Array, *, is_coarse: bool = False) -> ValueSet:
     return ValueSet(
         step=step,
         atoms=unique[is_atom],
-        gaps=find_gaps(unique, is_atom),
+        ends=(float(rest[0]), float(rest[-1])),
+        gaps=find_gaps(unique, is_atom, step),
         known=known_values(rest, step, is_coarse),
         tolerance=max(step.width / 4 if step else 0.0, SAME * scale),
     )
@@ -310,8 +314,8 @@ def are_far(unique: Array, counts: Array) -> Array:
     return is_far
 
 
-def find_gaps(unique: Array, is_atom: Array) -> Array:
-    """The open intervals beside atoms that hold no value.
+def find_gaps(unique: Array, is_atom: Array, step: Step | None) -> Array:
+    """The open intervals beside atoms that hold no value, of more than a step.
 
     An atom among other values has a gap beside it only where that is far wider than usual.
     """
@@ -324,6 +328,8 @@ def find_gaps(unique: Array, is_atom: Array) -> Array:
     is_outside = (place < rest[0]) | (place >= rest[-1])
     usual = np.quantile(np.diff(unique[rest]), 0.9)
     is_gap = beside & (is_outside | (width >= FAR * usual))
+    if step is not None:
+        is_gap &= width > 1.5 * step.width
     return np.stack([low[is_gap], high[is_gap]])
 
 

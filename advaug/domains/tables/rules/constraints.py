@@ -226,7 +226,12 @@ class Constraints:
         >>> Constraints.infer(X, kinds=["sum"]).findings
         [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
-        names = writable_names(X)
+        return cls._mined(X, writable_names(X), kinds, by_chance)
+
+    @classmethod
+    def _mined(
+        cls, X: Any, names: Sequence[str], kinds: Sequence[str], by_chance: float
+    ) -> "Constraints":
         cells, found = cells_of(X, names), []
         with np.errstate(all="ignore"):  # What overflows or is undefined is no finding.
             for kind, candidate in mine(cells, tuple(kinds), by_chance):
@@ -240,15 +245,18 @@ class Constraints:
         return inferred
 
     @classmethod
-    def found(cls, X: Any) -> "Constraints":
+    def found(cls, X: Any, without: Sequence[Any] = ()) -> "Constraints":
         """What ``constraints="auto"`` keeps: relations that too many rows show to be chance.
 
         Nothing is found in fewer than `FEWEST_BROKEN` rows or more than `MOST_COLUMNS` columns.
+        The columns `without` are in none.
         """
         n_columns = len(containers.open_table(X).columns)
         if containers.count(X) < FEWEST_BROKEN or n_columns > MOST_COLUMNS:
             return cls()
-        return cls.infer(X, kinds=RELATIONS, by_chance=FEWEST_BROKEN)
+        left_out = {*rule_names(X, without)}
+        names = [name for name in writable_names(X) if name not in left_out]
+        return cls._mined(X, names, RELATIONS, FEWEST_BROKEN)
 
     def read(self, X: Any) -> Cells:
         """The columns that rules name; ValueError where one is unknown or of another kind."""
