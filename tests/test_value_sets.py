@@ -111,6 +111,16 @@ def test_every_recipe_keeps_the_values_and_the_shares_of_special_ones(recipe):
     assert not new["price"].isin(X["price"]).all()
 
 
+def test_voters_that_like_a_special_value_do_not_make_it_more_frequent():
+    r = draw()
+    is_none, y = r.random(2 * N) < 0.5, np.repeat(Y, 2)
+    X = pd.DataFrame({"claims": np.where(is_none, 0.0, 100 + r.exponential(300, 2 * N))})
+    X["a"] = r.normal(size=2 * N) + y * np.where(is_none, 3.0, 0.5)
+    _, out, _ = grown(X, y)
+    shares = [(rows["claims"] == 0).mean() for rows in (X[y == 1], out.iloc[2 * N :])]
+    assert abs(shares[0] - shares[1]) < 0.03
+
+
 def test_rows_of_distillation_hold_values_of_real_rows_bit_by_bit():
     X = table()
     _, out, _ = grown(X, surrogate="auto", recipe="distill", sampling_strategy=grow(1.5))

@@ -199,7 +199,7 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     )
     if facts:
         few = "; ".join(shortened(fact, LONGEST_RULE) for fact in facts[:FEW])
-        text.append(f"values of columns, found and kept: {len(facts)}, such as {few}")
+        text.append(f"values that new rows keep: {len(facts)} facts of columns, such as {few}")
     if found:
         few = "; ".join(shortened(rule, LONGEST_RULE) for rule in found[:FEW])
         text.append(
