@@ -374,7 +374,7 @@ def test_a_cell_missing_only_in_new_rows_stays_missing():
     X = pd.DataFrame(
         {
             "when": pd.date_range("2020-01-01", periods=40),
-            "count": pd.array(range(40), dtype="Int64"),
+            "count": pd.array(np.arange(40) // 2, dtype="Int64"),
             "level": pd.Categorical(["u", "v"] * 20),
         }
     )

@@ -193,7 +193,13 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
         "accepted: share of the synthetic rows that the judge accepted as they were drawn",
     ]
     work = sampler.constraints_report_
-    found = sampler.findings_["rule"].tolist()
+    is_relation = sampler.findings_["by_chance"] > 0
+    found, facts = (
+        sampler.findings_["rule"][rows].tolist() for rows in (is_relation, ~is_relation)
+    )
+    if facts:
+        few = "; ".join(shortened(fact, LONGEST_RULE) for fact in facts[:FEW])
+        text.append(f"values that new rows keep: {len(facts)} facts of columns, such as {few}")
     if found:
         few = "; ".join(shortened(rule, LONGEST_RULE) for rule in found[:FEW])
         text.append(

@@ -5,16 +5,109 @@ held by another one (`missing_flag`: while that one is 1, the value is missing a
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core import norms
-from advaug.core.space import Space
+from advaug.core.space import Space, is_typical
+from advaug.core.tensor_fields import moved_fields
+
+PRIOR_ROWS = 10.0  # The deviation of all rows counts like that of so many rows of the class.
+QUARTILES = (0.25, 0.5, 0.75)
+BULK = 3.5  # Numbers farther from the median, in robust standard deviations, are brought so near.
+WHOLE = 1e-3  # What float32 loses of steps: 2.9995 steps are 3.
+SAME = 1e-6  # A number within such a share of a special value is that value.
+
+
+@dataclass(frozen=True)
+class SpecialValues:
+    """Special numbers of the coordinates, and intervals that hold no number.
+
+    Parameters
+    ----------
+    atoms : Tensor (width, atoms)
+        NaN where a coordinate has fewer.
+    low, high : Tensor (width, gaps)
+        Open intervals, in order; infinite where a coordinate has fewer.
+    least, largest : Tensor (width,)
+        Of the numbers that are no atoms.
+    are_held : bool
+        Whether no move and no mixture leaves an atom, or comes to one.
+    """
+
+    atoms: Tensor
+    low: Tensor
+    high: Tensor
+    least: Tensor
+    largest: Tensor
+    are_held: bool = False
+
+    @classmethod
+    def of(cls, atoms: Sequence[Any], gaps: Sequence[Any], least: Tensor, largest: Tensor) -> Self:
+        """From the atoms and the gaps (2, gaps) of each coordinate."""
+        low, high = ([pair[side] for pair in gaps] for side in (0, 1))
+        ends = padded(low, math.inf), padded(high, math.inf)
+        return cls(padded(atoms, math.nan), *ends, least, largest)
+
+    def to(self, device: torch.device | str) -> Self:
+        return moved_fields(self, device)
+
+    def with_atoms(self, values: Float[Tensor, " width"]) -> Self:
+        """One more atom of each coordinate; NaN adds none."""
+        return replace(self, atoms=torch.cat([self.atoms, values[:, None].to(self.atoms)], 1))
+
+    def codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
+        """Which atom each number is, counted from 1; 0 where it is none."""
+        is_one = (x[..., None] - self.atoms).abs() <= SAME * (1 + self.atoms.abs())
+        count = torch.arange(1, self.atoms.shape[1] + 1, device=x.device)
+        return (is_one * count).sum(-1)
+
+    def are_atoms(self, x: Float[Tensor, "batch width"]) -> Bool[Tensor, "batch width"]:
+        """Which numbers are atoms."""
+        return self.codes(x) > 0
+
+    def gap_around(
+        self, x: Float[Tensor, "batch width"]
+    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
+        """The ends of the gap that each number lies in; the number itself where it lies in none."""
+        if not self.low.shape[1]:
+            return x, x
+        at = torch.searchsorted(self.low, x.T.contiguous(), right=True).T - 1
+        place = torch.arange(x.shape[1], device=x.device)
+        low, high = self.low[place, at.clamp_min(0)], self.high[place, at.clamp_min(0)]
+        is_inside = (at >= 0) & (x > low) & (x < high)
+        return torch.where(is_inside, low, x), torch.where(is_inside, high, x)
+
+
+def variance_of_bulk(
+    x: Float[Tensor, "rows width"], counts: Bool[Tensor, "rows width"]
+) -> tuple[Float[Tensor, " width"], Float[Tensor, " width"]]:
+    """Variance of the numbers that count, far ones brought nearer; and how many count."""
+    n = counts.sum(0)
+    ordered = x.masked_fill(~counts, math.inf).sort(0).values
+    lower, middle, upper = (
+        ordered.gather(0, (share * (n - 1).clamp_min(0)).long()[None])[0] for share in QUARTILES
+    )
+    reach = BULK * (upper - lower) / 1.349
+    reach = torch.where((reach > 0) & (n > 0), reach, math.inf)
+    middle = middle.masked_fill(n == 0, 0.0)
+    near = torch.where(counts, x.maximum(middle - reach).minimum(middle + reach), 0.0)
+    mean = near.sum(0) / n.clamp_min(1)
+    squares = torch.where(counts, (near - mean) ** 2, 0.0).sum(0)
+    return squares / n.clamp_min(1), n.to(x.dtype)
+
+
+def padded(values: Sequence[Any], filler: float) -> Tensor:
+    """(coordinates, most values): sequences of numbers side by side."""
+    filled = torch.full((len(values), max(map(len, values), default=0)), filler)
+    for k, own in enumerate(values):
+        filled[k, : len(own)] = torch.tensor([*own])
+    return filled
 
 
 @dataclass(frozen=True)
@@ -34,6 +127,8 @@ class Box(Space):
     missing_flag : int Tensor (*shape), optional
         For each coordinate of a flat row the coordinate that says (by 1) that it is missing;
         -1 where there is none.
+    special : SpecialValues, optional
+        Of flat rows: no number stays in a gap.
     """
 
     lower: Tensor
@@ -42,17 +137,57 @@ class Box(Space):
     free: Tensor | None = None
     grid: Tensor | None = None
     missing_flag: Tensor | None = None
+    special: SpecialValues | None = None
 
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
 
     def displacement_space(self) -> Self:
         endless = torch.full_like(self.upper, math.inf)
-        return replace(self, lower=-endless, upper=endless, grid=None, missing_flag=None)
+        return replace(
+            self, lower=-endless, upper=endless, grid=None, missing_flag=None, special=None
+        )
+
+    def hold_special_values(self) -> Self:
+        if self.special is None:
+            return self
+        special = replace(self.special, are_held=True)
+        return replace(self, lower=special.least, upper=special.largest, special=special)
+
+    def hold_typical_values(
+        self, own: Float[Tensor, "own *shape"], others: Float[Tensor, "others *shape"]
+    ) -> Self:
+        if self.special is None or not len(own):
+            return self
+        typical = own.mode(0).values
+        own_share, other_share = ((x == typical).float().mean(0) for x in (own, others))
+        is_held = is_typical(own_share, len(own), other_share, len(others))
+        atoms = typical.masked_fill(~is_held, math.nan)
+        return replace(self, special=self.special.with_atoms(atoms.cpu()))
+
+    def special_codes(self, x: Float[Tensor, "batch *shape"]) -> Int[Tensor, "batch *shape"]:
+        return super().special_codes(x) if self.special is None else self.special.codes(x)
+
+    def take_special_values(
+        self, x: Float[Tensor, "batch *shape"], other: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        if self.special is None:
+            return x
+        is_special = self.special.are_atoms(x) | self.special.are_atoms(other)
+        return torch.where(is_special & self.can_swap(x, other), other, x)
 
     def mask_frozen(
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
+        move = self._mask_missing(move, x)
+        if self.special is None or not self.special.are_held:
+            return move
+        return move.masked_fill(self.special.are_atoms(x), 0.0)
+
+    def _mask_missing(
+        self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        """The move without frozen and missing coordinates."""
         if self.free is not None:
             move = move * self.free
         if self.missing_flag is not None:
@@ -118,21 +253,40 @@ class Box(Space):
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, "batch *shape"]:
-        """Whole steps from the seed, up or down by chance so that the mean stays.
+        """Whole steps from the seed and ends of gaps, up or down by chance so that the mean stays.
 
         A row that this would carry out of the ball goes towards the seed instead.
         """
-        if self.grid is None:
+        if self.grid is None and self.special is None:
             return x
-        grid = torch.where(self.grid > 0, self.grid, 1.0)
-        steps = (x - seed) / grid
-        rounded = seed + (steps + noise).floor() * grid
-        shorter = seed + (steps + 1e-3 * steps.sign()).trunc() * grid  # 2.99999 steps are 3
-        beyond = (rounded - self._bounded(rounded, seed)).abs() > grid / 100
-        rounded = torch.where(self.grid > 0, torch.where(beyond, shorter, rounded), x)
-        shorter = torch.where(self.grid > 0, shorter, x)
+        rounded, shorter = self._out_of_gaps(x, seed, noise)
+        if self.grid is not None:
+            rounded, shorter = self._in_steps(rounded, shorter, seed, noise)
         outside = norms.per_row(norms.length(rounded - seed, self.norm) > radius * (1 + 1e-6), x)
         return torch.where(outside, shorter, rounded)
+
+    def _out_of_gaps(self, x: Tensor, seed: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers in a gap at one of its ends: by chance, and towards the seed."""
+        if self.special is None:
+            return x, x
+        low, high = self.special.gap_around(x)
+        is_up = (x - low) > noise * (high - low)
+        return torch.where(is_up, high, low), torch.where(x > seed, low, high)
+
+    def _in_steps(
+        self, x: Tensor, near: Tensor, seed: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Whole steps from the seed: x rounded by chance, and `near` towards the seed."""
+        assert self.grid is not None
+        grid = torch.where(self.grid > 0, self.grid, 1.0)
+        steps, fewer = (x - seed) / grid, (near - seed) / grid
+        whole = steps.round()
+        steps = torch.where((steps - whole).abs() < WHOLE, whole, steps)
+        rounded = seed + (steps + noise).floor() * grid
+        shorter = seed + (fewer + 1e-3 * fewer.sign()).trunc() * grid  # 2.99999 steps are 3
+        beyond = (rounded - self._bounded(rounded, seed)).abs() > grid / 100
+        rounded = torch.where(self.grid > 0, torch.where(beyond, shorter, rounded), x)
+        return rounded, torch.where(self.grid > 0, shorter, near)
 
     def distance(
         self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
@@ -144,12 +298,53 @@ class Box(Space):
     ) -> Float[Tensor, "batch *shape"]:
         return self._bounded(x + self.mask_frozen(move, x), x)
 
+    def class_scale(
+        self,
+        scale: Float[Tensor, "*shape"],
+        rows: Float[Tensor, "rows *shape"],
+        own: Float[Tensor, "own *shape"],
+    ) -> Float[Tensor, "*shape"]:
+        """The deviation within the class, drawn towards that of all rows where its rows are few.
+
+        Only numbers that may move count, and one far from the others counts as one at their edge.
+        """
+        if self.special is None:
+            return scale
+        (every, _), (within, n) = (
+            variance_of_bulk(x, self.mask_frozen(torch.ones_like(x), x) != 0) for x in (rows, own)
+        )
+        return ((n * within + PRIOR_ROWS * every) / (n + PRIOR_ROWS)).sqrt()
+
+    def can_scatter(
+        self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
+    ) -> Bool[Tensor, "batch *shape"]:
+        """Atoms count though they do not move: otherwise the other numbers moved farther."""
+        if self.special is None:
+            return super().can_scatter(x, move)
+        return self._mask_missing(torch.ones_like(x), x) != 0
+
+    def shortened_move(
+        self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
+    ) -> Float[Tensor, "batch *shape"]:
+        """A number that its bounds would stop goes a part of the way: none piles up at a bound."""
+        moved = self.apply_move(x, move)
+        if self.special is None:
+            return moved
+        by, whole = moved - x, self.mask_frozen(move, x)
+        is_stopped = (by - whole).abs() > SAME
+        return torch.where(is_stopped, x + by * (by / whole), moved)
+
+    def can_swap(
+        self, seed: Float[Tensor, "batch *shape"], other: Float[Tensor, "batch *shape"]
+    ) -> Bool[Tensor, "batch *shape"]:
+        return self._mask_missing(self._mask_missing(other - seed, seed), other) != 0
+
     def mix(
         self,
         seed: Float[Tensor, "batch *shape"],
         other: Float[Tensor, "batch *shape"],
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch *shape"]:
-        # What is missing in either row stays as the seed has it.
+        # What is missing or an atom in either row stays as the seed has it.
         way = self.mask_frozen(self.mask_frozen(other - seed, seed), other)
         return seed + norms.per_row(share, seed) * way

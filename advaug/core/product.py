@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from advaug.core.space import Space
@@ -39,6 +39,23 @@ class Product(Space):
             self, parts=tuple(part.restrict_to_common_levels(block, least) for part, block in pairs)
         )
 
+    def hold_special_values(self) -> Self:
+        return replace(self, parts=tuple(part.hold_special_values() for part in self.parts))
+
+    def hold_typical_values(
+        self, own: Float[Tensor, "own width"], others: Float[Tensor, "others width"]
+    ) -> Self:
+        blocks = zip(self.parts, self._split(own), self._split(others), strict=True)
+        return replace(self, parts=tuple(part.hold_typical_values(a, b) for part, a, b in blocks))
+
+    def special_codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
+        return self._each(lambda part, x: part.special_codes(x), x)
+
+    def take_special_values(
+        self, x: Float[Tensor, "batch width"], other: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, o: part.take_special_values(x, o), x, other)
+
     def with_norm(self, norm: float) -> Self:
         return replace(self, parts=tuple(part.with_norm(norm) for part in self.parts))
 
@@ -52,7 +69,7 @@ class Product(Space):
 
     def _each(
         self, work: Callable[..., Tensor], *rows: Float[Tensor, "batch width"]
-    ) -> Float[Tensor, "batch width"]:
+    ) -> Shaped[Tensor, "batch width"]:
         """`work(part, *blocks)` for each part, joined to whole rows."""
         blocks = zip(self.parts, *(self._split(x) for x in rows), strict=True)
         return torch.cat([work(*block).flatten(1) for block in blocks], dim=1)
@@ -121,6 +138,30 @@ class Product(Space):
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, x, move: part.apply_move(x, move), x, move)
+
+    def class_scale(
+        self,
+        scale: Float[Tensor, " width"],
+        rows: Float[Tensor, "rows width"],
+        own: Float[Tensor, "own width"],
+    ) -> Float[Tensor, " width"]:
+        blocks = zip(self.parts, *map(self._split, (scale[None], rows, own)), strict=True)
+        return torch.cat([part.class_scale(s[0], x, y).flatten() for part, s, x, y in blocks])
+
+    def can_scatter(
+        self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
+    ) -> Bool[Tensor, "batch width"]:
+        return self._each(lambda part, x, move: part.can_scatter(x, move), x, move)
+
+    def shortened_move(
+        self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]
+    ) -> Float[Tensor, "batch width"]:
+        return self._each(lambda part, x, move: part.shortened_move(x, move), x, move)
+
+    def can_swap(
+        self, seed: Float[Tensor, "batch width"], other: Float[Tensor, "batch width"]
+    ) -> Bool[Tensor, "batch width"]:
+        return self._each(lambda part, s, o: part.can_swap(s, o), seed, other)
 
     def mix(
         self,

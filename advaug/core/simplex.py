@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.norms import per_row
-from advaug.core.space import Space
+from advaug.core.space import Space, is_typical
 from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
@@ -29,11 +29,14 @@ class Simplex(Space):
         Levels that a position never leaves: a missing value stays missing.
     flips : int
         How many positions of a row may change.
+    keeps_typical : bool
+        Whether `hold_typical_values` finds any.
     """
 
     reachable: Tensor
     never_left: Tensor
     flips: int = 1
+    keeps_typical: bool = True
 
     @property
     def norm(self) -> float:
@@ -45,6 +48,24 @@ class Simplex(Space):
     ) -> Self:
         usual = rows.mean(0).to(self.reachable.device) >= least
         return replace(self, reachable=self.reachable & usual)
+
+    def hold_typical_values(
+        self,
+        own: Float[Tensor, "own positions levels"],
+        others: Float[Tensor, "others positions levels"],
+    ) -> Self:
+        shares = own.mean(0), others.mean(0)
+        is_held = is_typical(shares[0], len(own), shares[1], len(others)) & self.keeps_typical
+        return replace(self, never_left=self.never_left | is_held.to(self.never_left.device))
+
+    def take_special_values(
+        self,
+        x: Float[Tensor, "batch positions levels"],
+        other: Float[Tensor, "batch positions levels"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        held = (other * self.never_left)[..., :-1].sum(-1) > 0.5  # The last level is missing cells.
+        is_free = self.reachable.any(-1) & ((x * self.never_left).sum(-1) < 0.5)
+        return torch.where((held & is_free)[..., None], other, x)
 
     def displacement_space(self) -> Self:
         return replace(self, reachable=torch.zeros_like(self.reachable))

@@ -4,6 +4,7 @@ Noise comes in as uniform tensors of the rows' own shape, so that a row does not
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
 """
 
+import math
 from collections.abc import Callable
 from typing import ClassVar, Protocol, Self
 
@@ -12,6 +13,16 @@ from torch import Tensor
 
 from advaug.core.norms import length, per_row, standard_normal
 from advaug.core.tensor_fields import moved_fields
+
+TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
+TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
+
+
+def is_typical(own_share: Tensor, n_own: int, other_share: Tensor, n_others: int) -> Tensor:
+    """Whether nearly all rows hold a value for a reason, by its shares in them and in others."""
+    share = other_share.clamp(1 / (n_others + 1), 1 - 1e-6)
+    by_chance = n_own * own_share * share.log()
+    return (own_share >= TYPICAL) & (by_chance < math.log(TYPICAL_BY_CHANCE))
 
 
 class Space(Protocol):
@@ -37,6 +48,28 @@ class Space(Protocol):
     def restrict_to_common_levels(self, rows: Tensor, least: float) -> Self:
         """The same space, but moving only to levels that a share `least` of the rows hold."""
         return self
+
+    def hold_special_values(self) -> Self:
+        """The same space, but never leaving a special value but by `swap`.
+
+        By default there are none.
+        """
+        return self
+
+    def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
+        """The same space, but never leaving a value that is typical of `own` and not of `others`.
+
+        By default no value is.
+        """
+        return self
+
+    def special_codes(self, x: Tensor) -> Tensor:
+        """(batch, *shape) whole numbers: which special value each cell holds, 0 for none."""
+        return torch.zeros_like(x, dtype=torch.long)
+
+    def take_special_values(self, x: Tensor, other: Tensor) -> Tensor:
+        """x, as `other` has it in cells that no move would leave: by default there are none."""
+        return x
 
     def with_norm(self, norm: float) -> Self:
         """The same space, numbers measured in another norm; a space without numbers as it is."""
@@ -97,9 +130,24 @@ class Space(Protocol):
         may move.
         """
         direction = standard_normal(noise)
-        direction = direction * (self.apply_move(x, direction * scale) != x)
+        direction = direction * self.can_scatter(x, direction * scale)
         share = size / length(direction, 2).clamp_min(1e-9)
-        return self.apply_move(x, direction * per_row(share, direction) * scale)
+        return self.shortened_move(x, direction * per_row(share, direction) * scale)
+
+    def class_scale(self, scale: Tensor, rows: Tensor, own: Tensor) -> Tensor:
+        """(*shape): each cell's `scale` for random moves of the rows of a class, `own`.
+
+        By default that of all rows.
+        """
+        return scale
+
+    def can_scatter(self, x: Tensor, move: Tensor) -> Tensor:
+        """(batch, *shape) of bool: cells that count in the length of a random move."""
+        return self.apply_move(x, move) != x
+
+    def shortened_move(self, x: Tensor, move: Tensor) -> Tensor:
+        """As `apply_move`; a space may shorten the moves that its bounds would stop."""
+        return self.apply_move(x, move)
 
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
         """The point at `share` (batch,) of the way from the seed to the other row."""
@@ -108,9 +156,12 @@ class Space(Protocol):
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
         """The seed, each column of it by `chance` (batch,) as the other row has it.
 
-        What `mix` would not move stays as the seed has it: frozen and missing cells.
+        What must not move stays as the seed has it: frozen and missing cells.
         """
         column = self.column_index(seed).flatten()
         taken = noise.flatten(1)[:, column].view_as(seed) < per_row(chance, seed)
-        can_move = self.mix(seed, other, torch.ones_like(chance)) != seed
-        return torch.where(taken & can_move, other, seed)
+        return torch.where(taken & self.can_swap(seed, other), other, seed)
+
+    def can_swap(self, seed: Tensor, other: Tensor) -> Tensor:
+        """(batch, *shape) of bool: cells that `swap` may take, by default those `mix` moves."""
+        return self.mix(seed, other, torch.ones_like(seed.flatten(1)[:, 0])) != seed

@@ -159,7 +159,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     findings_ : DataFrame
         A line for each relation that was found in X and is kept: rule, kind, support (how many rows
         show it), by_chance (how many rows would break it if columns were independent; the largest
-        first).
+        first). After them a line for what was found of a single column: its step, few values,
+        special values, dates spelt as whole numbers, codes, identifiers
+        (`TabularAdapter(value_sets=None)` looks for none).
     constraints_report_ : dict
         "rules": rule -> share of the rows of X that keep it. "rows": how many synthetic rows there
         are. "repaired", "reverted", "replaced": how many of them have this status.
@@ -266,7 +268,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         y_out = containers.join(data.y, [y_new], len(example))
         self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
-        self.findings_ = findings_of(constraints)
+        self.findings_ = findings_of(constraints, data.coding)
         self.constraints_report_ = report_of(constraints, self.provenance_)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out

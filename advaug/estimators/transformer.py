@@ -93,7 +93,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     ----------
     surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
     findings_ : DataFrame
-        A line for each relation that "auto" has found: see `AdversarialOverSampler`.
+        A line for each relation that "auto" has found, and for each fact of a single column: see
+        `AdversarialOverSampler`.
     attack_ : the attack, with what it has learnt
     fooling_rate_ : of "uap", "patch" and "trigger": the share of held-out rows whose prediction
         changes
@@ -168,7 +169,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         coding = learnt_coding(self.adapter, X, self.surrogate)
         constraints = coding.constraints(self.constraints, X)
         _ = constraints.shares  # A rule that does not fit is refused.
-        self.findings_ = findings_of(constraints)
+        self.findings_ = findings_of(constraints, coding)
+        self._found_rules = [finding.rule for finding in constraints.findings]
         if is_given(self.surrogate):
             known = None if y is None else np.unique(self._target(X, y))
             surrogate = attacked_model(
@@ -287,7 +289,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return self._moved(X, y if self.when == "fit" else None)
 
     def _moved(self, X: Any, y: Any) -> Any:
-        rules = list(self.findings_["rule"]) if is_auto(self.constraints) else self.constraints
+        rules = self._found_rules if is_auto(self.constraints) else self.constraints
         seed, constraints = self.adapter_.encode(X), self.adapter_.constraints(rules, X)
         labels = None
         if y is not None:

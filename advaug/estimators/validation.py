@@ -131,8 +131,12 @@ def new_generator(random_state: np.random.RandomState) -> torch.Generator:
     return torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
 
 
-def findings_of(constraints: RowConstraints) -> Any:
-    """The rules that were found in the real rows as a frame, the most surprising first."""
-    found = sorted(constraints.findings, key=lambda finding: -finding.by_chance)
+def findings_of(constraints: RowConstraints, coding: Coding) -> Any:
+    """What was found in the real rows, of rules and of single columns, as a frame.
+
+    The most surprising rule is the first.
+    """
+    every = [*constraints.findings, *coding.findings]
+    found = sorted(every, key=lambda finding: -finding.by_chance)
     columns = {name: [getattr(one, name) for one in found] for name in Finding._fields}
     return containers.table(columns, {})

@@ -17,6 +17,7 @@ from advaug.sampling.judges.panel import LABEL_LEVEL
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 MOST_RELATIONS = 3  # A line names so many of the relations that are broken most,
 LONGEST_RULE = 80  # with so many characters of each.
+TELL_TALE_AUC = 0.95  # A forest that tells rows apart so well raises a doubt.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
     "good": "Sound: no check found a fault in these rows",
@@ -74,6 +75,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_label(evidence),
         *of_place(evidence),
         *of_batch(evidence),
+        *of_tell_tale(evidence),
         *of_drift(evidence),
     ]
     return [Check(name, *line) for line in lines]
@@ -87,8 +89,9 @@ CELL_CHECKS = (  # name, whether of cells beyond the range, limits of doubt and 
         False,
         0.0,
         0.01,
-        "a fraction in a column of whole numbers, a level that no real row has, or a missing cell "
-        "where no real row has one",
+        "a number off the column's steps or between a special value and the others, a day that "
+        "does not exist, a level that no real row has, an identifier of another row, or a missing "
+        "cell where no real row has one",
     ),
     (
         "values out of range",
@@ -238,6 +241,21 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         "AUC 0.50 and any p for the same distribution; doubt above 0.95",
         "how well a forest separates synthetic from real rows; good rows need not have the same "
         "distribution as real ones",
+    )
+
+
+def of_tell_tale(evidence: Evidence) -> Iterator[Line]:
+    told = evidence.tell_tale
+    if told is None:
+        return
+    named = ", ".join(f"{shortened(str(name), LONGEST_RULE)} ({d:.2f})" for name, d in told.columns)
+    yield (
+        "tell-tale",
+        "doubt" if told.auc > TELL_TALE_AUC else "note",
+        f"AUC {told.auc:.2f} of a forest" + (f", most by column {named}" if named else ""),
+        f"AUC 0.50 if no cell gives a row away; doubt above {TELL_TALE_AUC:.2f}",
+        "how well a forest that reads the cells tells synthetic rows from real ones of the class "
+        "that it has not seen, and by how much less without a column",
     )
 
 

@@ -14,7 +14,7 @@ from advaug.core.features import Features
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
-from advaug.sampling.faults import Drift, Fault
+from advaug.sampling.faults import Drift, Fault, TellTale
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.panel import PanelJudge
 from advaug.sampling.voters import clipped, draw_seed
@@ -83,6 +83,7 @@ class Evidence:
     broken: dict[str, Array]  # the user's rules -> which rows break them though the parent does not
     unreal: dict[str, Array]  # relations that all real rows keep -> which rows break them
     drifts: list[Drift]
+    tell_tale: TellTale | None  # None where a row has no columns, or rows are few
     batch: BatchEvidence | None
 
 
@@ -119,6 +120,7 @@ def gather(
         broken=constraints.broken(new, parents),
         unreal=relations.broken(new, parents),
         drifts=real.coding.drifts(own, new),
+        tell_tale=real.coding.tell_tale(own, new, draw_seed(generator)),
         batch=as_batch(real.x[real.y == label], x, generator),
     )
 

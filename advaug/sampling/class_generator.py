@@ -36,6 +36,7 @@ MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, 
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
 MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
+GROUPING_COLUMNS = 3  # Columns whose special values a row keeps however often it is drawn.
 DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
 # Streams of a row's random numbers after those of its plan.
 NOISE, ATTACK, ROUNDING, ACCEPTANCE, SWAP = range(16, 21)
@@ -85,6 +86,9 @@ class GenerationConfig:
         One radius for all rows; None for the recipe's own.
     repair : callable or None
         Brings rows back to the rules that their parents keep, before they are judged.
+    keeps_typical : bool
+        Whether rows keep the values that nearly all rows of their class hold; not where a teacher
+        says the labels.
     """
 
     attack: Attack | None = None
@@ -94,6 +98,7 @@ class GenerationConfig:
     reads_rows: bool = False
     radius: float | None = None
     repair: Repair | None = None
+    keeps_typical: bool = True
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
@@ -111,6 +116,21 @@ class Models:
         """The committee's logits, and the jury's probabilities."""
         members = self.committee.read(features)
         return members.mean(0), self.jury(x, features, members)
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Rows with equal codes: the group of each row, and the rows in the order of their groups."""
+
+    of_row: Int[Tensor, " rows"]
+    order: Int[Tensor, " rows"]
+    first: Int[Tensor, " groups"]
+    size: Int[Tensor, " groups"]
+
+    @classmethod
+    def of(cls, codes: Int[Tensor, "rows columns"]) -> "RowGroups":
+        _, of_row, size = codes.unique(dim=0, return_inverse=True, return_counts=True)
+        return cls(of_row, of_row.argsort(stable=True), size.cumsum(0) - size, size)
 
 
 class RowGenerator(Protocol):
@@ -159,7 +179,7 @@ class ClassGenerator(RowGenerator):
         random = self.random(rows)
         plan = self.plan(rows, random)
         models = Models(self.config.attacked or self.committee.logits, self.committee)
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         x, status = self._finished(moved, plan, reach, random)
         unknown = torch.full_like(reach, torch.nan)
         record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
@@ -170,7 +190,12 @@ class ClassGenerator(RowGenerator):
 
     @cached_property
     def space(self) -> Space:
-        return self.dataset.space.to(self.config.device)
+        """The space of all rows, but keeping special values and what is typical of the class."""
+        space, x = self.dataset.space.hold_special_values(), self.dataset.x
+        if self.config.keeps_typical:
+            own, others = (self.dataset.of_class(self.label), self.dataset.of_others(self.label))
+            space = space.hold_typical_values(x[own], x[others])
+        return space.to(self.config.device)
 
     @cached_property
     def attack_space(self) -> Space:
@@ -189,7 +214,17 @@ class ClassGenerator(RowGenerator):
 
     @cached_property
     def scale(self) -> Tensor:
-        return self.dataset.scale.to(self.config.device)
+        return self.dataset.class_scale(self.label).to(self.config.device)
+
+    @cached_property
+    def special_groups(self) -> "RowGroups | None":
+        """The class's rows by the special values of a few columns; None where none holds some."""
+        own = self.dataset.of_class(self.label)
+        codes = self.dataset.space.special_codes(self.dataset.x[own]).flatten(1)
+        share = (codes > 0).double().mean(0)
+        columns = (share * (1 - share)).topk(min(GROUPING_COLUMNS, len(share)))
+        used = columns.indices[columns.values > 0]
+        return RowGroups.of(codes[:, used]) if len(used) else None
 
     @cached_property
     def margins(self) -> Float[Tensor, " kept"]:
@@ -222,6 +257,7 @@ class ClassGenerator(RowGenerator):
             draw_number = torch.arange(first, first + count).repeat(len(waiting))
             random = self.random(many).at(draw_number)
             plan = self.plan(many + draw_number * DRAWS_APART, random)
+            plan = self._with_special_values(plan, many)
             batch, accepts = self._drawn(models, many, plan, random)
             accepts = accepts.view(-1, count)
             has_one = accepts.any(1)
@@ -232,11 +268,32 @@ class ClassGenerator(RowGenerator):
             done.append(self._anchors(models, waiting))
         return in_order(done)
 
+    def _with_special_values(self, plan: Plan, rows: Int[Tensor, " draws"]) -> Plan:
+        """The plan with parents that hold the special values of each row's first parent.
+
+        So a class keeps its shares of them, though rows are drawn again and voters like some more.
+        """
+        own, groups = self.dataset.of_class(self.label), self.special_groups
+        if groups is None:
+            return plan
+        wanted = round_robin(own, rows, self.dataset.seed, self.label)
+        at, like = (torch.searchsorted(own, places) for places in (plan.parent, wanted))
+        at = at.clamp_max(len(own) - 1)
+        group = groups.of_row[like]
+        alike = own[groups.order[groups.first[group] + at % groups.size[group]]]
+        is_kept = (own[at] != plan.parent) | (groups.of_row[at] == group)
+        parent = torch.where(is_kept, plan.parent, alike)
+        changed = {
+            name: torch.where(places == plan.parent, parent, places)
+            for name, places in (("anchor", plan.anchor), ("second_parent", plan.second_parent))
+        }
+        return replace(plan, parent=parent, **changed)
+
     def _drawn(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> tuple[SyntheticBatch, Bool[Tensor, " batch"]]:
         """Candidates, and which of them the judge and the recipe's chance accept."""
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         x, accepts, record = self._tried(models, moved, plan, reach, random)
         attacked = of_rows(models.attacked, plan.parent)
         chance = self.recipe.acceptance(record["probability"], attacked, x, self.label)
@@ -272,7 +329,7 @@ class ClassGenerator(RowGenerator):
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> SyntheticBatch:
         """The longest of a few shares of each move that is accepted; else the anchor."""
-        moved, reach = self._moved(models, plan, random)
+        moved, reach = self._moved(models, rows, plan, random)
         anchor = self._encoded(plan.anchor)
         best, (_, record) = anchor.clone(), self._judged(models, anchor)
         record["move_share"], record["repair"] = torch.zeros_like(reach), torch.zeros_like(reach)
@@ -301,10 +358,18 @@ class ClassGenerator(RowGenerator):
     def _noise(self, x: Tensor, random: RowRandom, step: int) -> Tensor:
         return draw(x, random.to(x.device).at(step))
 
-    def _moved(self, models: Models, plan: Plan, random: RowRandom) -> tuple[Tensor, Tensor]:
+    def _moved(
+        self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
+    ) -> tuple[Tensor, Tensor]:
         """The attacked rows, and the radius within which they are rounded."""
         device = self.config.device
         parent = self._encoded(plan.parent)
+        is_own = self.dataset.y[plan.parent] == self.label
+        if not is_own.all() and self.config.keeps_typical:
+            own = self.dataset.of_class(self.label)
+            like = round_robin(own, rows, self.dataset.seed, self.label)
+            like = torch.where(is_own, plan.parent, like)
+            parent = self.space.take_special_values(parent, self._encoded(like))
         start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
         if plan.noise_std.any():
             noise = self._noise(start, random, NOISE)

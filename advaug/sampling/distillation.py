@@ -107,7 +107,7 @@ def candidate_rows(
 
     Each class is parent of its share of them.
     """
-    dataset = writer.dataset
+    dataset, config = writer.dataset, replace(config, keeps_typical=False)
     shares = dataset.y.bincount(minlength=dataset.n_classes).double().cumsum(0) / len(dataset.y)
     bounds = [0, *(shares * count).round().long().tolist()]
     for label in range(dataset.n_classes):
@@ -115,7 +115,7 @@ def candidate_rows(
         numbers = torch.arange(bounds[label + 1] - bounds[label])
         for rows in numbers.split(batch_size) if len(numbers) else ():
             batch, new, _ = writer.rows(generator.candidates(rows), label)
-            yield batch, new
+            yield batch, writer.coding.renumber(new, bounds[label] + int(rows[0]))
 
 
 def label_weights(

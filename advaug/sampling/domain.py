@@ -13,9 +13,9 @@ from torch import Tensor
 from advaug.core.domain import CELLS, Capabilities, RowCoding
 from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
-from advaug.sampling.constraints import CallableConstraints, RowConstraints
+from advaug.sampling.constraints import CallableConstraints, Finding, RowConstraints
 from advaug.sampling.defaults import Defaults
-from advaug.sampling.faults import Drift, Fault
+from advaug.sampling.faults import Drift, Fault, TellTale
 
 
 @runtime_checkable
@@ -37,6 +37,18 @@ class Coding(RowCoding, Protocol):
         """
         return CallableConstraints(rules, X)
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found of single columns, a sentence each; by default nothing."""
+        return []
+
+    def renumber(self, new_rows: Any, first: int) -> Any:
+        """New rows with fresh values where a cell tells rows apart; by default as they are.
+
+        first : how many new rows stand before them
+        """
+        return new_rows
+
     def faults(self, real_rows: Any, new_rows: Any) -> list[Fault] | None:
         """What no real row could hold; None where rows have no columns."""
         return None
@@ -44,6 +56,13 @@ class Coding(RowCoding, Protocol):
     def drifts(self, real_rows: Any, new_rows: Any) -> list[Drift]:
         """How far each column of the new rows has drifted; by default nothing is found."""
         return []
+
+    def tell_tale(self, real_rows: Any, new_rows: Any, seed: int) -> TellTale | None:
+        """Whether a learner tells new rows of a class from its real ones, and by which columns.
+
+        By default rows have no columns, so None.
+        """
+        return None
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row what moved, the farthest first: name of the cell -> (before, after).

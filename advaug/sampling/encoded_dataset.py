@@ -76,6 +76,11 @@ class EncodedDataset:
         """Standard deviation of each cell over the rows."""
         return spread(self.x)
 
+    def class_scale(self, label: int) -> Float[Tensor, "*shape"]:
+        """How far random moves of a class's rows go in each cell: see `Space.class_scale`."""
+        space = self.space.hold_special_values()
+        return space.class_scale(self.scale, self.x, self.x[self.of_class(label)])
+
     @cached_property
     def logits(self) -> Float[Tensor, "kept classes"]:
         """Held-out logits: no member has seen the row that it predicts."""

@@ -19,6 +19,18 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class TellTale:
+    """How well a learner tells new rows of a class from real ones.
+
+    auc : area under the ROC curve of rows that it has not seen
+    columns : (name, by how much the AUC drops without it), the worst first
+    """
+
+    auc: float
+    columns: list[tuple[Any, float]]
+
+
+@dataclass(frozen=True)
 class Drift:
     """How far one column of new rows of a class lies from the real rows of the class.
 

@@ -134,11 +134,14 @@ def synthetic_rows(
     writer: RowWriter, requests: list[ClassRequest], batch_size: int
 ) -> Iterator[tuple[Any, dict[str, Array]]]:
     """Batches of new rows of all requests, each with its record."""
-    recipes = sorted({request.name for request in requests})
+    recipes, first = sorted({request.name for request in requests}), 0
     for request in requests:
         code = recipes.index(request.name)
         for rows in torch.arange(request.count).split(batch_size):
-            yield writer.write(request.generator.rows(rows), request.generator.label, code)
+            batch = request.generator.rows(rows)
+            new, record = writer.write(batch, request.generator.label, code)
+            yield writer.coding.renumber(new, first), record
+            first += len(rows)
 
 
 def joined(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,14 +17,14 @@ from torch import Tensor
 from advaug import containers
 from advaug.containers.columns import Series
 from advaug.containers.rows import Frame
-from advaug.core.box import Box
+from advaug.core.box import Box, SpecialValues
 from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
 from advaug.core.finite import refuse_not_finite
-from advaug.core.parameters import Parameters
+from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
-from advaug.domains.tables.cell_checks import drifts, faults
+from advaug.domains.tables.cell_checks import drifts, faults, findings
 from advaug.domains.tables.columns import (
     Array,
     Category,
@@ -33,12 +33,16 @@ from advaug.domains.tables.columns import (
     in_whole_steps,
     learn_column,
 )
+from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
+from advaug.domains.tables.tell_tale import tell_tale
 from advaug.sampling.changes import Changes
+from advaug.sampling.constraints import Finding
 from advaug.sampling.domain import Adapter, Coding
-from advaug.sampling.faults import Drift, Fault
+from advaug.sampling.faults import Drift, Fault, TellTale
 
 COLUMNS = CELLS | {"columns"}
+FINEST_STEP = 1e-4  # Encoded rows are rounded to steps of so many scales; cells to finer ones too.
 FARTHEST = 1e6  # Robust standard deviations; nets in float32 would see infinities beyond it.
 
 
@@ -52,6 +56,12 @@ class TabularAdapter(Adapter, Parameters):
         Columns that no row may change. Free text must be frozen or dropped.
     max_flips : int
         How many categories an attack may flip in one row.
+    value_sets : "auto" or None, default="auto"
+        "auto" finds which values a column may hold, and new cells hold no others: the step of its
+        numbers (cents, halves, multiples of 5), few distinct values, special values such as 0 or
+        -999 with nothing between them and the others, whole numbers that spell a date or a time,
+        codes. Identifiers are not learnt from, and new rows get fresh ones. `findings_` of the
+        over-sampler lists what was found. None keeps ranges and whole numbers only.
 
     Examples
     --------
@@ -64,6 +74,7 @@ class TabularAdapter(Adapter, Parameters):
 
     frozen: Any = ()
     max_flips: int = 1
+    value_sets: Literal["auto"] | None = "auto"
 
     @property
     def provides(self) -> Capabilities:
@@ -94,7 +105,9 @@ class TabularAdapter(Adapter, Parameters):
         return X
 
     def fit(self, X: Any) -> "TabularCoding":
-        """Learn scale, bounds, levels and missing cells of each column."""
+        """Learn scale, bounds, levels, values and missing cells of each column."""
+        if not (self.value_sets is None or is_auto(self.value_sets)):
+            raise ValueError(f"value_sets must be 'auto' or None, got {self.value_sets!r}")
         if isinstance(self.frozen, str):
             raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
         if self.max_flips < 0:
@@ -104,13 +117,25 @@ class TabularAdapter(Adapter, Parameters):
         unknown = [name for name in frozen if name not in names]
         if unknown:
             raise ValueError(f"frozen column {unknown[0]!r} is not in X: it has {names}")
-        columns = [learn_column(frame.get_column(name), name in frozen) for name in names]
-        layout = TableLayout(
-            names=tuple(names),
-            numbers=tuple(column for column in columns if isinstance(column, Number)),
-            categories=tuple(column for column in columns if isinstance(column, Category)),
-        )
-        return TabularCoding(layout, self.max_flips)
+        layout = learn_layout(frame, frozen, finds_values=self.value_sets is not None)
+        return TabularCoding(layout, self.max_flips, self.value_sets is not None)
+
+
+def learn_layout(frame: Frame, frozen: list[Any], *, finds_values: bool) -> TableLayout:
+    """What each column is; identifiers are numbers or levels where there is nothing else."""
+    names = list(frame.columns)
+    columns = [
+        learn_column(frame.get_column(name), name in frozen, finds_values=finds_values)
+        for name in names
+    ]
+    if not any(isinstance(column, Number | Category) for column in columns) and finds_values:
+        return learn_layout(frame, frozen, finds_values=False)
+    return TableLayout(
+        names=tuple(names),
+        numbers=tuple(column for column in columns if isinstance(column, Number)),
+        categories=tuple(column for column in columns if isinstance(column, Category)),
+        identifiers=tuple(column for column in columns if isinstance(column, Identifier)),
+    )
 
 
 def floats(values: list[float]) -> Tensor:
@@ -123,13 +148,15 @@ class TabularCoding(Coding):
 
     layout: TableLayout
     max_flips: int = 1
+    finds_values: bool = True
 
     @property
     def provides(self) -> Capabilities:
-        """`AFFINE_COLUMNS` too where all columns are plain numbers without a missing cell."""
-        numbers = self.layout.numbers
-        is_plain = not any(number.has_missing or number.unit for number in numbers)
-        return COLUMNS | {AFFINE_COLUMNS} if is_plain and not self.layout.categories else COLUMNS
+        """`AFFINE_COLUMNS` too where all columns are numbers, none a date or with missing cells."""
+        layout = self.layout
+        is_affine = not any(n.has_missing or n.unit or n.calendar for n in layout.numbers)
+        is_affine &= not layout.categories and not layout.identifiers
+        return COLUMNS | {AFFINE_COLUMNS} if is_affine else COLUMNS
 
     def _table(self, X: Any) -> Frame:
         frame, width = containers.open_table(X), len(self.layout.names)
@@ -166,7 +193,7 @@ class TabularCoding(Coding):
                 "both to one unit"
             )
         with np.errstate(over="ignore"):
-            scaled: Array = (containers.numbers(column) - number.center) / number.scale
+            scaled: Array = (number.read(column) - number.center) / number.scale
         if np.isinf(scaled).any():
             row = int(np.flatnonzero(np.isinf(scaled))[0])
             raise ValueError(f"Input X contains infinity: column {number.name!r}, row {row}")
@@ -175,6 +202,15 @@ class TabularCoding(Coding):
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
         numbers, categories = self.layout.numbers, self.layout.categories
+        found = [one.name for one in self.layout.identifiers]
+        found += [number.name for number in numbers if number.calendar]
+        found += [category.name for category in categories if category.is_code]
+        if found:
+            raise ValueError(
+                f"a torch module cannot read the columns {found} as dates, codes "
+                "or identifiers: pass adapter=TabularAdapter(value_sets=None), which reads them as "
+                "numbers"
+            )
         if categories:
             raise ValueError(
                 f"a torch module cannot read the category columns {[c.name for c in categories]}: "
@@ -196,7 +232,8 @@ class TabularCoding(Coding):
         for k, category in enumerate(categories):
             reachable[k, : len(category.known)] = category.is_free
             never_left[k, category.width - 1] = True
-        simplex, first = Simplex(reachable, never_left, self.max_flips), self.layout.first_category
+        simplex = Simplex(reachable, never_left, self.max_flips, self.finds_values)
+        first = self.layout.first_category
         return (
             Product((box, simplex), ((first,), shape)) if first else Product((simplex,), (shape,))
         )
@@ -204,7 +241,7 @@ class TabularCoding(Coding):
     def _box(self, norm: float) -> Box:
         """The numbers and their flags."""
         numbers, flags = self.layout.numbers, [0.0] * len(self.layout.flagged)
-        has_grid = any(number.grid for number in numbers)
+        grid = [n.grid / n.scale if n.grid >= FINEST_STEP * n.scale else 0.0 for n in numbers]
         missing_flag = [*self.layout.flags, *[-1] * len(flags)]
         return Box(
             lower=floats([(float(n.low) - n.center) / n.scale for n in numbers] + flags),
@@ -213,8 +250,24 @@ class TabularCoding(Coding):
             ),
             norm=norm,
             free=torch.tensor([n.is_free for n in numbers] + [False] * len(flags)),
-            grid=floats([n.grid / n.scale for n in numbers] + flags) if has_grid else None,
+            grid=floats(grid + flags) if any(grid) else None,
             missing_flag=torch.tensor(missing_flag) if flags else None,
+            special=self._special_values(flags) if self.finds_values else None,
+        )
+
+    def _special_values(self, flags: list[float]) -> SpecialValues:
+        """Atoms and gaps of the numbers, in encoded rows."""
+        numbers = self.layout.numbers
+        atoms = [(n.values.atoms - n.center) / n.scale for n in numbers]
+        gaps = [(n.values.gaps - n.center) / n.scale for n in numbers]
+        least, largest = (
+            [(n.bounds[side] - n.center) / n.scale for n in numbers] for side in (0, 1)
+        )
+        return SpecialValues.of(
+            [*atoms, *[np.empty(0) for _ in flags]],
+            [*gaps, *[np.empty((2, 0)) for _ in flags]],
+            floats(least + flags),
+            floats(largest + [1.0] * len(flags)),
         )
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
@@ -230,11 +283,11 @@ class TabularCoding(Coding):
         """The columns of numbers in which a cell has moved, edited."""
         by = (moved.double() - seed.double()).numpy()
         for k, number in enumerate(self.layout.numbers):
-            shift = in_whole_steps(by[:, k] * number.scale, number.grid)
+            shift = by[:, k] * number.scale
+            shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
             rows = np.flatnonzero(shift)
             if number.is_free and len(rows):
-                column, bounds = self._column(frame, number), (number.low, number.high)
-                yield containers.add_to_cells(column, rows, shift[rows], *bounds)
+                yield number.moved(self._column(frame, number), rows, shift[rows])
 
     def _flipped(self, moved: Tensor, seed: Tensor, frame: Frame) -> Iterator[Series]:
         """The category columns in which a row has flipped, edited."""
@@ -253,22 +306,41 @@ class TabularCoding(Coding):
         A flip to another level, to a missing value or from one counts as one unit.
         """
         old, new = self._table(before), self._table(after)
-        scales = {number.name: number.scale for number in self.layout.numbers}
+        numbers = {number.name: number for number in self.layout.numbers}
         moved: list[list[tuple[float, Any, tuple[Any, Any]]]] = [[] for _ in range(len(old))]
         for own, name in zip(self.layout.names, old.columns, strict=True):
             columns = old.get_column(name), new.get_column(name)
             a, b = map(containers.objects, columns)
             rows = np.flatnonzero([x != y for x, y in zip(a, b, strict=True)])
             lengths = np.ones(len(rows))
-            if own in scales and len(rows):
-                old_numbers, new_numbers = (containers.numbers(column)[rows] for column in columns)
-                lengths = np.nan_to_num(np.abs(new_numbers - old_numbers) / scales[own], nan=1.0)
+            if own in numbers and len(rows):
+                number = numbers[own]
+                old_numbers, new_numbers = (number.read(column)[rows] for column in columns)
+                lengths = np.nan_to_num(np.abs(new_numbers - old_numbers) / number.scale, nan=1.0)
             for row, length in zip(rows, lengths, strict=True):
                 moved[row].append((-length, name, (a[row], b[row])))
         return [
             {name: pair for _, name, pair in sorted(cells, key=lambda cell: cell[0])}
             for cells in moved
         ]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found of single columns, a sentence each."""
+        return list(findings(self.layout))
+
+    def renumber(self, new_rows: Any, first: int) -> Any:
+        """The rows with fresh identifiers."""
+        if not self.layout.identifiers:
+            return new_rows
+        frame = self._table(new_rows)
+        columns = [
+            one.renumbered(
+                frame.get_column(frame.columns[self.layout.names.index(one.name)]), first
+            )
+            for one in self.layout.identifiers
+        ]
+        return containers.close_table(new_rows, frame.with_columns(*columns))
 
     def faults(self, real_rows: Any, new_rows: Any) -> list[Fault]:
         """Cells that no real row could hold, column by column."""
@@ -277,6 +349,10 @@ class TabularCoding(Coding):
     def drifts(self, real_rows: Any, new_rows: Any) -> list[Drift]:
         """How far each column has drifted, the farthest first."""
         return drifts(self.layout, real_rows, new_rows)
+
+    def tell_tale(self, real_rows: Any, new_rows: Any, seed: int) -> TellTale | None:
+        """The AUC of a forest that reads the cells, and the columns that give the rows away."""
+        return tell_tale(self.layout, real_rows, new_rows, seed)
 
     def constraints(self, rules: Any, X: Any) -> TableConstraints:
         """The rules over columns, and callables; "auto": the relations that all rows of X keep."""

@@ -4,6 +4,7 @@ The real rows give a column's range, grid, levels and missing cells.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from scipy.stats import ks_2samp
 
 from advaug import containers
 from advaug.containers.columns import Series
-from advaug.domains.tables.columns import Number, TableLayout, in_whole_steps
+from advaug.domains.tables.columns import Array, Number, TableLayout, in_whole_steps
+from advaug.domains.tables.value_sets import words_of
+from advaug.sampling.constraints import Finding
 from advaug.sampling.faults import Drift, Fault
 
 ROUNDING = 1e-6  # A cell may miss its grid or bounds by this share of the column's scale.
@@ -31,37 +34,87 @@ def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
     for category in layout.categories:
         name = category.name
         yield from faults_of_category(name, old.get_column(name), made.get_column(name))
+    for identifier in layout.identifiers:
+        name = identifier.name
+        yield from faults_of_identifier(name, old.get_column(name), made.get_column(name))
+
+
+def findings(layout: TableLayout) -> Iterator[Finding]:
+    """What was found of single columns, a sentence each."""
+    for number in layout.numbers:
+        support, kinds = number.n_rows, list(words_of(number.name, number.values))
+        if number.calendar is not None:
+            kinds.append(("calendar", f"{number.name} spells a {number.calendar.name}"))
+        yield from (Finding(words, kind, support, 0.0) for kind, words in kinds)
+    for category in layout.categories:
+        if category.is_code:
+            words = f"{category.name} is a code: its numbers are names, and not mixed"
+            yield Finding(words, "code", category.n_rows, 0.0)
+    for identifier in layout.identifiers:
+        yield Finding(identifier.words, "identifier", identifier.n_rows, 0.0)
+
+
+def faults_of_identifier(name: Any, old: Series, made: Series) -> Iterator[Fault]:
+    """Cells that name a real row or another new one."""
+    known, values = set(containers.objects(old)), containers.objects(made)
+    _, first = np.unique([str(value) for value in values], return_index=True)
+    is_first = np.isin(np.arange(len(values)), first)
+    is_taken = np.array([value in known for value in values], dtype=bool) | ~is_first
+    yield Fault(
+        np.flatnonzero(is_taken),
+        False,
+        lambda row: f"{name} = {values[row]} is the identifier of another row",
+    )
 
 
 def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
-    """Missing cells where no real one is missing, cells off the grid and out of range."""
+    """Missing cells where no real one is missing, cells off the values, and out of range."""
     name, slack = number.name, ROUNDING * number.scale
-    values, dtype = containers.numbers(column), column.to_numpy().dtype
+    cells, dtype = containers.numbers(column), column.to_numpy().dtype
 
     def spelt(value: float) -> str:
-        return str(np.int64(value).view(dtype)) if number.unit else f"{value:.6g}"
+        return str(np.int64(value).view(dtype)) if number.unit else f"{value:.10g}"
 
-    low, high = float(number.low), float(number.high)
+    def words_of_cell(why: str, row: int) -> str:
+        return f"{name} = {spelt(cells[row])} {why}"
+
+    values, low, high = number.counted(cells), float(number.low), float(number.high)
+    least, largest = map(spelt, number.spelt(np.array([low, high])).tolist())
     is_missing = np.isnan(values)
     if not number.has_missing:
         yield Fault(np.flatnonzero(is_missing), False, lambda row: f"{name} is missing")
-    if number.grid:
-        is_off = np.abs(values - in_whole_steps(values, number.grid)) > slack
+    for is_off, why in reasons_of_number(number, cells, slack):
         yield Fault(
             np.flatnonzero(is_off & ~is_missing),
             False,
-            lambda row: f"{name} = {spelt(values[row])} is off its grid of {number.grid:g}",
+            partial(words_of_cell, why),
         )
     yield Fault(
         np.flatnonzero(values < low - slack),
         True,
-        lambda row: f"{name} = {spelt(values[row])} is below {spelt(low)}, the least real value",
+        lambda row: f"{name} = {spelt(cells[row])} is below {least}, the least real value",
     )
     yield Fault(
         np.flatnonzero(values > high + slack),
         True,
-        lambda row: f"{name} = {spelt(values[row])} is above {spelt(high)}, the largest real value",
+        lambda row: f"{name} = {spelt(cells[row])} is above {largest}, the largest real value",
     )
+
+
+def reasons_of_number(number: Number, cells: Array, slack: float) -> Iterator[tuple[Array, str]]:
+    """Which cells a column cannot hold, and why."""
+    sets, values = number.values, number.counted(cells)
+    if number.calendar is not None:
+        yield ~number.calendar.spells(cells), f"is no {number.calendar.name}"
+    is_apart = sets.is_in_gap(values, slack)
+    if sets.gaps.size:
+        why = "is none of its values" if len(sets.levels) else "lies where no real value does"
+        yield is_apart & (values > float(number.low)) & (values < float(number.high)), why
+    if sets.step is not None:
+        yield ~sets.holds(values, slack) & ~is_apart, f"is off its grid of {number.grid:g}"
+    elif number.is_plain and number.grid:
+        is_off = np.abs(values - in_whole_steps(values, number.grid)) > slack
+        yield is_off, f"is off its grid of {number.grid:g}"
 
 
 def faults_of_category(name: Any, old: Series, made: Series) -> Iterator[Fault]:

@@ -23,6 +23,7 @@ class NumericCodec:
     """A column of numbers, in the unit that rules read."""
 
     at: int  # its place in an encoded row
+    number: Number
     low: float
     high: float
     grid: float
@@ -33,23 +34,52 @@ class NumericCodec:
 
     @classmethod
     def of(cls, at: int, number: Number, ticks: float, is_coarse: bool) -> "NumericCodec":
-        low, high = float(number.low), float(number.high)
+        low, high = number.spelt(np.array([number.low, number.high], dtype=np.float64)).tolist()
+        spelt_scale = (high - low) / max(float(number.high) - float(number.low), 1e-300)
+        unit = ticks if number.calendar is None else 1 / max(spelt_scale, 1.0)
         return cls(
             at=at,
+            number=number,
             low=low / ticks,
             high=high / ticks,
             grid=number.grid / ticks,
-            scale=number.scale / ticks,
+            scale=number.scale / unit,
             is_free=number.is_free and (ticks != 1 or max(abs(low), abs(high)) < EXACT),
             is_coarse=is_coarse,
             ticks=ticks,
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds whole numbers only."""
+        return self.grid > 0 and float(self.grid).is_integer()
+
+    def moved(self, parent: Array, by: Array) -> Array:
+        """The cells of parents, moved by so many scales."""
+        number = self.number
+        if number.is_plain:
+            return self.representable(parent + by * self.scale, parent)
+        before = number.counted(parent)
+        after = number.spelt(number.valid(before + by * number.scale, before))
+        return np.where(by == 0, parent, self._stored(after))
+
+    def scales_between(self, parent: Array, cells: Array) -> Array:
+        """By how many scales cells are moved from their parents'."""
+        if self.number.calendar is None:
+            return (cells - parent) / self.scale
+        return (self.number.counted(cells) - self.number.counted(parent)) / self.number.scale
+
     def representable(self, values: Array, parent: Array) -> Array:
         """The values as the column can hold them: whole steps from the parent, within bounds."""
+        if not self.number.is_plain:
+            number = self.number
+            valid = number.spelt(number.valid(*map(number.counted, (values, parent))))
+            return np.where(values == parent, parent, self._stored(valid))
         if self.grid:
             values = parent + in_whole_steps(values - parent, self.grid)
-        values = values.clip(np.fmin(parent, self.low), np.fmax(parent, self.high))
+        return self._stored(values.clip(np.fmin(parent, self.low), np.fmax(parent, self.high)))
+
+    def _stored(self, values: Array) -> Array:
         return values.astype(np.float32).astype(np.float64) if self.is_coarse else values
 
 
@@ -107,8 +137,7 @@ class ColumnCodec:
         by = x.double() - seed.double()
         cells = dict(parent.columns)
         for name, spec in self.numbers.items():
-            shift = by[:, spec.at].numpy() * spec.scale
-            cells[name] = spec.representable(parent[name] + shift, parent[name])
+            cells[name] = spec.moved(parent[name], by[:, spec.at].numpy())
         for name, level in self.levels.items():
             after, before = (
                 self.layout.one_hot(rows, level.at).argmax(1).numpy() for rows in (x, seed)
@@ -124,7 +153,7 @@ class ColumnCodec:
         for name, spec in self.numbers.items():
             rows = np.flatnonzero(before[name] != after[name])
             rows = rows[~np.isnan(after[name][rows])]
-            shift = (after[name][rows] - parent[name][rows]) / spec.scale
+            shift = spec.scales_between(parent[name][rows], after[name][rows])
             x[rows, spec.at] = (seed[rows, spec.at].double() + torch.from_numpy(shift)).float()
         for name, level in self.levels.items():
             block, own = (self.layout.one_hot(rows, level.at) for rows in (x, seed))

@@ -3,7 +3,7 @@
 A number has a scale, bounds and a grid; a category has levels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -11,7 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from advaug import containers
-from advaug.containers.columns import Series
+from advaug.containers.columns import Series, in_dtype_of
+from advaug.domains.tables.calendars import Calendar, find_calendar
+from advaug.domains.tables.identifiers import Identifier, find_identifier, is_code
+from advaug.domains.tables.value_sets import ValueSet, learn_value_set
 
 MOST_LEVELS = 31  # An encoded row has one place for all rarer levels, and no row flips to them.
 DAY = 86_400  # seconds
@@ -26,17 +29,67 @@ def in_whole_steps(shift: Array, grid: float) -> Array:
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers, booleans or moments: scaled by median and robust standard deviation."""
+    """A column of numbers, booleans or moments: scaled by median and robust standard deviation.
+
+    All figures are in units of the column: numbers that spell a date count in days.
+    """
 
     name: Any
     center: float
     scale: float
-    grid: float  # distance of neighbouring values, in the column's unit; 0 if any value is valid
+    grid: float  # distance of neighbouring values; 0 if any value is valid
     low: Any
     high: Any
     is_free: bool
     has_missing: bool
     unit: str = ""  # the dtype of a column of moments, which names its ticks
+    values: ValueSet = field(default_factory=ValueSet)
+    calendar: Calendar | None = None
+    n_rows: int = 0  # rows without a missing cell
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether whole steps of the grid from a real value are all that is known of it."""
+        return self.calendar is None and self.values.is_free and not self.values.known.size
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that is no special one."""
+        return self.values.ends if len(self.values.atoms) else (float(self.low), float(self.high))
+
+    def counted(self, values: Array) -> Array:
+        """The column's own numbers in its units."""
+        return values if self.calendar is None else self.calendar.count(values)
+
+    def spelt(self, values: Array) -> Array:
+        """Numbers in its units as the column spells them."""
+        return values if self.calendar is None else self.calendar.spell(values)
+
+    def read(self, column: Series) -> Array:
+        """The cells in the column's units, NaN where one is missing."""
+        return self.counted(containers.numbers(column))
+
+    def valid(self, values: Array, parent: Array) -> Array:
+        """The nearest values that the column may hold, within its bounds or at the parent's."""
+        near = self.values.nearest(values)
+        return near.clip(np.fmin(parent, float(self.low)), np.fmax(parent, float(self.high)))
+
+    def moved(self, column: Series, rows: Array, shift: Array) -> Series:
+        """The column with the cells at `rows` moved by `shift`, to values that it may hold."""
+        if self.is_plain:
+            return containers.add_to_cells(column, rows, shift, self.low, self.high)
+        before = self.read(column[rows])
+        after = self.valid(before + shift, before)
+        is_moved = ~np.isnan(before) & (after != before)
+        return put_numbers(column, rows[is_moved], self.spelt(after[is_moved]))
+
+
+def put_numbers(column: Series, rows: Array, values: Array) -> Series:
+    """The column with numbers at `rows`, in its own dtype."""
+    if not len(rows):
+        return column
+    dtype = column[rows].to_numpy().dtype
+    return column.scatter(rows, in_dtype_of(column, values.astype(dtype)))
 
 
 @dataclass(frozen=True)
@@ -46,6 +99,8 @@ class Category:
     name: Any
     known: Series
     is_free: bool
+    n_rows: int = 0  # rows without a missing cell
+    is_code: bool = False  # Its levels are numbers.
 
     @property
     def width(self) -> int:
@@ -53,10 +108,19 @@ class Category:
         return len(self.known) + 2
 
 
-def learn_column(column: Series, is_frozen: bool) -> Number | Category | None:
+def learn_column(
+    column: Series, is_frozen: bool, *, finds_values: bool = True
+) -> Number | Category | Identifier | None:
     """What one column is; None for frozen free text, which is only copied."""
     kind = containers.kind_of_column(column)
-    if kind in ("text", "category"):
+    cells = containers.numbers(column) if kind not in ("text", "category") else None
+    if finds_values and not is_frozen:
+        if identifier := find_identifier(column, kind, cells):
+            return identifier
+        if cells is not None and is_code(column, kind, cells):
+            known, counts = containers.levels(column)
+            return replace(category_of(column, known, counts, is_frozen), is_code=True)
+    if cells is None:
         known, counts = containers.levels(column)
         if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():
             if is_frozen:
@@ -66,37 +130,60 @@ def learn_column(column: Series, is_frozen: bool) -> Number | Category | None:
                 f"{counts.sum()} rows): drop it, make it a category dtype, or keep it as it is "
                 f"with adapter=TabularAdapter(frozen=[{column.name!r}])"
             )
-        return Category(column.name, known[: min(len(known), MOST_LEVELS)], not is_frozen)
-    return learn_number(column, kind, is_frozen)
+        return category_of(column, known, counts, is_frozen)
+    return learn_number(column, kind, cells, is_frozen, finds_values=finds_values)
 
 
-def learn_number(column: Series, kind: str, is_frozen: bool) -> Number:
-    """Scale, bounds and grid of a column of numbers, booleans or moments."""
-    values = containers.numbers(column)
-    if np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0])
+def category_of(column: Series, known: Series, counts: Array, is_frozen: bool) -> Category:
+    most = known[: min(len(known), MOST_LEVELS)]
+    return Category(column.name, most, not is_frozen, int(counts.sum()))
+
+
+def learn_number(
+    column: Series, kind: str, cells: Array, is_frozen: bool, *, finds_values: bool = True
+) -> Number:
+    """Scale, bounds and values of a column of numbers, booleans or moments."""
+    if np.isinf(cells).any():
+        row = int(np.flatnonzero(np.isinf(cells))[0])
         raise ValueError(
             f"Input X contains infinity: column {column.name!r}, row {row}. Replace it by a "
             "finite value or by a missing one (NaN)"
         )
-    is_known = ~np.isnan(values)
+    is_known = ~np.isnan(cells)
     if not is_known.any():
         return Number(column.name, 0.0, 1.0, 0.0, 0.0, 0.0, False, True)
-    known = values[is_known]
-    lower, center, upper = np.percentile(known, [25, 50, 75])
-    spread = (upper - lower) / 1.349 or float(known.std()) or 1.0
+    known, values, calendar = cells[is_known], ValueSet(), None
     low, high = bounds_of(column, is_known, kind)
+    if finds_values and kind in ("number", "integer"):
+        calendar = find_calendar(known)
+        known = known if calendar is None else calendar.count(known)
+        values = learn_value_set(known, is_coarse=containers.is_coarse(column))
+    if calendar is not None:
+        low, high = known.min(), known.max()
+    elif kind == "integer" and values.is_whole:
+        values = ValueSet()  # The grid says it all, and keeps whole numbers beyond 2**53 exact.
+    step = values.step
+    center, spread = center_and_spread(known[~np.isin(known, values.atoms)])
     return Number(
         name=column.name,
-        center=float(center),
-        scale=float(spread),
-        grid=grid_of(known, kind, column),
+        center=center,
+        scale=spread,
+        grid=grid_of(known, kind, column) if step is None else step.width,
         low=low,
         high=high,
         is_free=not is_frozen and bool(low != high),
         has_missing=not is_known.all(),
         unit=str(column.dtype) if kind == "moment" else "",
+        values=values,
+        calendar=calendar,
+        n_rows=len(known),
     )
+
+
+def center_and_spread(known: Array) -> tuple[float, float]:
+    """Median and robust standard deviation, 1 of equal values."""
+    lower, center, upper = np.percentile(known, [25, 50, 75])
+    return float(center), float((upper - lower) / 1.349 or float(known.std()) or 1.0)
 
 
 def bounds_of(column: Series, is_known: Array, kind: str) -> tuple[Any, Any]:
@@ -126,12 +213,14 @@ class TableLayout:
     """The columns of a table, and their places in an encoded row.
 
     An encoded row is [numbers | flags of missing numbers | one-hot categories]. `names` are all
-    columns in the table's order; frozen free text is neither a number nor a category.
+    columns in the table's order; frozen free text and identifiers are neither a number nor a
+    category.
     """
 
     names: tuple[Any, ...]
     numbers: tuple[Number, ...]
     categories: tuple[Category, ...]
+    identifiers: tuple[Identifier, ...] = ()
 
     @property
     def flagged(self) -> list[int]:

@@ -89,7 +89,7 @@ class RepairRounds:
             taken = {one.first[0] for one in solved}
             usable = [choice for choice in repair.choices if self._is_usable(*choice)]
             usable = [choice for choice in usable if choice[0] not in taken]
-            usable.sort(key=lambda choice: self.numbers[choice[0]].grid > 0)
+            usable.sort(key=lambda choice: self.numbers[choice[0]].is_whole)
             if usable:
                 solved.append(SolvedRule(at, usable[0], usable[1:], repair.guards))
         taken = {one.first[0] for one in solved}

@@ -14,7 +14,7 @@ from advaug import containers
 from advaug.containers.columns import Series
 from advaug.core.parameters import is_auto
 from advaug.domains.tables.column_codec import ColumnCodec
-from advaug.domains.tables.columns import Array, TableLayout
+from advaug.domains.tables.columns import Array, TableLayout, put_numbers
 from advaug.domains.tables.repair_rounds import RepairRounds
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.domains.tables.rules.evaluation import Cells
@@ -37,7 +37,8 @@ class TableConstraints(RowConstraints):
     """
 
     def __init__(self, rules: Any, layout: TableLayout, X: Any) -> None:
-        self.rules = Constraints.found(X) if is_auto(rules) else Constraints(rules)
+        identifiers = [one.name for one in layout.identifiers]
+        self.rules = Constraints.found(X, identifiers) if is_auto(rules) else Constraints(rules)
         self.layout = layout
         self.callables = CallableConstraints(self.rules.callables, X)
         self.parents = self.rules.cells(X)
@@ -125,9 +126,9 @@ class TableConstraints(RowConstraints):
         """The column with `after` instead of `before` in rows `at`; `original` is the parents'."""
         if name in self.codec.numbers:
             spec = self.codec.numbers[name]
-            limits = self.layout.numbers[spec.at]
-            shift = (after - before) * spec.ticks
-            return containers.add_to_cells(column, at, shift, limits.low, limits.high)
+            if spec.number.calendar is not None:
+                return put_numbers(column, at, after)
+            return spec.number.moved(column, at, (after - before) * spec.ticks)
         is_parent = after == parent
         column = containers.put_cells(column, at[is_parent], original[at[is_parent]])
         if name not in self.codec.levels:

@@ -195,11 +195,12 @@ class Constraints:
         Parameters
         ----------
         X : rows in any container that the estimators take
-        kinds : of {"share", "sum", "product", "linear", "one_hot", "dependency", \
-"monotone", "implication", "integer", "range"}
+        kinds : of {"share", "sum", "product", "function", "linear", "one_hot", \
+"dependency", "monotone", "implication", "integer", "range"}
             b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c; each of these
-            also where the column is rounded: c == round(k * a, 2). Weighted sums with a constant,
-            such as a mean. Exactly or at most one of
+            also where the column is rounded: c == round(k * a, 2). Logarithms, square roots and
+            squares. Weighted sums with a constant, such as a mean, or one column in another unit.
+            Exactly or at most one of
             several flags; b follows from the code a or from the range of a; a <= b; if a is at a
             level or missing then b is at a level or missing; whole numbers; least and largest
             value.
@@ -225,7 +226,12 @@ class Constraints:
         >>> Constraints.infer(X, kinds=["sum"]).findings
         [Finding(rule='total == a + b', kind='sum', support=60, by_chance=60.0)]
         """
-        names = writable_names(X)
+        return cls._mined(X, writable_names(X), kinds, by_chance)
+
+    @classmethod
+    def _mined(
+        cls, X: Any, names: Sequence[str], kinds: Sequence[str], by_chance: float
+    ) -> "Constraints":
         cells, found = cells_of(X, names), []
         with np.errstate(all="ignore"):  # What overflows or is undefined is no finding.
             for kind, candidate in mine(cells, tuple(kinds), by_chance):
@@ -239,15 +245,18 @@ class Constraints:
         return inferred
 
     @classmethod
-    def found(cls, X: Any) -> "Constraints":
+    def found(cls, X: Any, without: Sequence[Any] = ()) -> "Constraints":
         """What ``constraints="auto"`` keeps: relations that too many rows show to be chance.
 
         Nothing is found in fewer than `FEWEST_BROKEN` rows or more than `MOST_COLUMNS` columns.
+        The columns `without` are in none.
         """
         n_columns = len(containers.open_table(X).columns)
         if containers.count(X) < FEWEST_BROKEN or n_columns > MOST_COLUMNS:
             return cls()
-        return cls.infer(X, kinds=RELATIONS, by_chance=FEWEST_BROKEN)
+        left_out = {*rule_names(X, without)}
+        names = [name for name in writable_names(X) if name not in left_out]
+        return cls._mined(X, names, RELATIONS, FEWEST_BROKEN)
 
     def read(self, X: Any) -> Cells:
         """The columns that rules name; ValueError where one is unknown or of another kind."""

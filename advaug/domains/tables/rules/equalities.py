@@ -3,7 +3,7 @@
 A guess is tried on a few rows, then on a sample; the factor is computed from all rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +14,12 @@ from advaug.domains.tables.rules.syntax_tree import literal
 
 MOST_FOR_THREE = 60  # Tables with more columns are not searched for sums of three.
 FIRST_PROBES = 8  # Sums of three are tried on so many rows before the others.
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "log({0})": np.log,
+    "log({0} + 1)": np.log1p,
+    "sqrt({0})": np.sqrt,
+    "{0} * {0}": np.square,
+}
 FEWEST_PROBES = 4  # A guess needs so many probes without a missing cell.
 MOST_DIGITS_OF_A_FACTOR = 12
 
@@ -108,6 +114,24 @@ def product_of(table: Table, a: int, sign: str, b: int, at: int) -> Iterator[Can
         table.link(*(table.names[column] for column in (at, a, b)))
         # Factors move by less than a step of their decimals: the product keeps its own.
         yield spelt(table, at, text, busy, is_exact=is_exact and not table.digits[at])
+
+
+def functions(table: Table) -> Iterator[Candidate]:
+    """b == k * log(a), k * sqrt(a) or k * a * a."""
+    for a in table.distinct:
+        for text, function in FUNCTIONS.items():
+            guess = np.nan_to_num(function(table.probe[:, [a]]), nan=np.inf, posinf=np.inf)
+            guess = np.where(np.isnan(table.probe[:, [a]]), np.nan, guess)
+            for at in scaled(table, guess)[0]:
+                pair = table.names[a], table.names[at]
+                if at == a or table.is_linked(*pair) or at in table.repeated:
+                    continue
+                spelt_out = text.format(table.quoted(a))
+                rule, is_exact = multiple(table, int(at), spelt_out, function(table.all_x[:, a]))
+                busy = int((~np.isin(table.x[:, a], (0, 1)) & (table.x[:, at] != 0)).sum())
+                if rule and busy >= table.least:
+                    table.link(*pair)
+                    yield spelt(table, int(at), rule, busy, is_exact=is_exact)
 
 
 def combined(x: Array, sign: str, y: Array) -> Array:

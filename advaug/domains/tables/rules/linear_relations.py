@@ -41,7 +41,7 @@ def linear(table: Table) -> Iterator[Candidate]:
             weights = np.linalg.lstsq(z[:, free][:, used], z[:, k], rcond=None)[0]
             of = [free[j] for j in np.flatnonzero(used)]
             parts = [columns[j] for j in of]
-            if 2 <= len(parts) <= MOST_TERMS:
+            if len(parts) <= MOST_TERMS:
                 yield from weighted_sum(table, at, parts, weights * scale[k] / scale[of])
         if left > EXPLAINED:
             basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
@@ -71,6 +71,8 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
     else:
         return
     constant = shortest(low, high)
+    if len(parts) == 1 and not constant:
+        return  # A multiple of another column is a share.
     text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
     text = (text if not constant else f"{text} + {literal(constant)}").replace("+ -", "- ")
     table.link(table.names[at], *(table.names[part] for part in parts))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from advaug.domains.tables.rules.candidates import Candidate, Table, known
-from advaug.domains.tables.rules.equalities import products, shares, sums
+from advaug.domains.tables.rules.equalities import functions, products, shares, sums
 from advaug.domains.tables.rules.evaluation import Array, Cells
 from advaug.domains.tables.rules.implications import dependencies, implications
 from advaug.domains.tables.rules.linear_relations import linear
@@ -120,6 +120,7 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
     "share": shares,
     "sum": sums,
     "product": products,
+    "function": functions,
     "linear": linear,
     "one_hot": one_hot,
     "dependency": dependencies,
@@ -130,4 +131,4 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
 }
 # What new rows are made to keep: the columns' ranges and whole numbers are kept anyway.
 RELATIONS = tuple(kind for kind in KINDS if kind not in ("integer", "range"))
-EQUALITIES = ("share", "sum", "product", "linear")  # between numbers
+EQUALITIES = ("share", "sum", "product", "function", "linear")  # between numbers

@@ -1,0 +1,553 @@
+"""The values of a column: each is found, and no new row holds another one."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.tree import DecisionTreeClassifier
+
+from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug.adapters import TabularAdapter
+from advaug.constraints import Constraints
+from advaug.domains.tables.calendars import CALENDARS, find_calendar
+from advaug.domains.tables.value_sets import Step, learn_value_set
+from advaug.estimators.strategies import grow
+from advaug.models import Ensemble
+from advaug.recipes import Explore
+from advaug.report import validity_report
+from advaug.robust import DistilledClassifier
+
+N = 240
+Y = (np.arange(N) % 4 == 0).astype(int)
+FEW = np.array([0.137, 2.91, 7.77, 12.5])
+QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=40)
+
+
+def draw(seed=0):
+    return np.random.default_rng(seed)
+
+
+def dates(n, form="%Y%m%d", seed=0):
+    days = pd.Timestamp("2023-01-01") + pd.to_timedelta(draw(seed).integers(0, 730, n), "D")
+    return days.strftime(form).astype(int).to_numpy()
+
+
+def table():
+    r = draw()
+    return pd.DataFrame(
+        {
+            "plain": r.normal(size=N) + 2 * Y,
+            "stars": r.choice(np.arange(1, 11) / 2, N),
+            "price": (r.random(N) * 100).round(2),
+            "tens": r.integers(0, 30, N) * 5,
+            "few": r.choice(FEW, N),
+            "score": np.where(r.random(N) < 0.3, -999.0, r.normal(50, 9, N)),
+            "claims": np.where(r.random(N) < 0.6, 0.0, 100 + r.exponential(300, N)),
+            "capped": np.minimum(r.exponential(3000, N).round(), 8000.0),
+            "day": dates(N),
+            "at": r.integers(0, 24, N) * 100 + r.integers(0, 60, N),
+            "fee": np.where(Y == 1, 0.0, r.normal(size=N)),
+            "id": np.arange(N),
+        }
+    )
+
+
+def multiples(new, real, step):
+    return np.abs(new / step - np.rint(new / step)) < 1e-9
+
+
+def outside(new, real, low, high):
+    """No value between `low` and the next real one above it, up to `high`."""
+    above = real[(real > low) & (real <= high)].min()
+    return ~((new > low) & (new < above))
+
+
+# Of each column: which of the new values are right, by the values of the real rows.
+RIGHT = {
+    "stars": lambda new, real: multiples(new, real, 0.5),
+    "price": lambda new, real: multiples(new, real, 0.01),
+    "tens": lambda new, real: multiples(new, real, 5),
+    "few": lambda new, real: np.isin(new, FEW),
+    "score": lambda new, real: outside(new, real, -999, 1e9),
+    "claims": lambda new, real: outside(new, real, 0, 1e9),
+    "capped": lambda new, real: ~((new > real[real < 8000].max()) & (new < 8000)),
+    "day": lambda new, real: CALENDARS[0].spells(new),
+    "at": lambda new, real: (new % 100 < 60) & (new < 2400) & (new >= 0),
+}
+
+
+def check(new, real):
+    for name, is_right in RIGHT.items():
+        values, of_real = (np.asarray(X[name], dtype=float) for X in (new, real))
+        known = ~np.isnan(values)
+        assert is_right(values[known], of_real[~np.isnan(of_real)]).all(), name
+        assert (values[known] >= np.nanmin(of_real)).all(), name
+        assert (values[known] <= np.nanmax(of_real)).all(), name
+
+
+def grown(X, y=Y, **settings):
+    s = AdversarialOverSampler(**{"surrogate": QUICK, "random_state": 0, **settings})
+    out, labels = s.fit_resample(X, y)
+    assert min(s.surrogate_auc_.values()) > 0.6  # Otherwise every recipe interpolates.
+    return s, out, labels
+
+
+# ---------------------------------------------------------------- by construction, everywhere
+
+
+@pytest.mark.parametrize(
+    "recipe", ["explore", "match", "boundary", "harden", "translate", "interpolate"]
+)
+def test_every_recipe_keeps_the_values_and_the_shares_of_special_ones(recipe):
+    X = table()
+    _, out, _ = grown(X, recipe=recipe)
+    new, own = out.iloc[N:], X[Y == 1]
+    check(new, X)
+    assert (new["fee"] == 0).all()
+    for name, atom in (("score", -999), ("claims", 0), ("capped", 8000)):
+        assert abs((new[name] == atom).mean() - (own[name] == atom).mean()) < 0.08
+    assert out.dtypes.equals(X.dtypes)
+    assert not new["price"].isin(X["price"]).all()
+
+
+def test_voters_that_like_a_special_value_do_not_make_it_more_frequent():
+    r = draw()
+    is_none, y = r.random(2 * N) < 0.5, np.repeat(Y, 2)
+    X = pd.DataFrame({"claims": np.where(is_none, 0.0, 100 + r.exponential(300, 2 * N))})
+    X["a"] = r.normal(size=2 * N) + y * np.where(is_none, 3.0, 0.5)
+    _, out, _ = grown(X, y)
+    shares = [(rows["claims"] == 0).mean() for rows in (X[y == 1], out.iloc[2 * N :])]
+    assert abs(shares[0] - shares[1]) < 0.03
+
+
+def test_rows_of_distillation_hold_values_of_real_rows_bit_by_bit():
+    X = table()
+    _, out, _ = grown(X, surrogate="auto", recipe="distill", sampling_strategy=grow(1.5))
+    new = out.iloc[N:]
+    check(new, X)
+    for name in X.columns.drop("id"):
+        assert new[name].isin(X[name]).all(), name
+
+
+class Seen(ClassifierMixin, BaseEstimator):
+    """A teacher that remembers the rows that it was asked about."""
+
+    def __init__(self):
+        self.rows = []
+
+    def __sklearn_clone__(self):
+        return self
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        self.rows.append(X)
+        return np.full((len(X), 2), 0.5)
+
+    def predict(self, X):
+        return np.zeros(len(X), int)
+
+
+def test_rows_for_a_student_hold_the_values_too():
+    X, teacher = table(), Seen()
+    DistilledClassifier(DecisionTreeClassifier(), teacher, n_new_rows=300, random_state=0).fit(X, Y)
+    new = pd.concat(rows for rows in teacher.rows if not rows["id"].isin(X["id"]).any())
+    assert len(new) == 300
+    check(new, X)
+    assert new["id"].is_unique
+
+
+@pytest.mark.parametrize(
+    ("attack", "radius"), [("fgsm", 0.7), ("pgd", 2.0), ("square", 2.0), ("noise", 3.0)]
+)
+def test_adversarial_copies_hold_the_values_and_keep_their_identifier(attack, radius):
+    X = table()
+    t = AdversarialTransformer(attack=attack, radius=radius, surrogate=QUICK, random_state=0)
+    new = t.fit(X, Y).transform(X)
+    check(new, X)
+    assert new["id"].equals(X["id"])
+    assert not new["price"].equals(X["price"])
+
+
+CONTAINERS = {
+    "numpy": lambda X: X.to_numpy(float),
+    "nullable": lambda X: X.convert_dtypes(),
+    "missing": lambda X: X.mask(draw(3).random(X.shape) < 0.1).assign(id=X["id"]),
+    "nullable and missing": lambda X: (
+        X.mask(draw(3).random(X.shape) < 0.1).assign(id=X["id"]).convert_dtypes()
+    ),
+    "polars": pl.from_pandas,
+    "arrow": lambda X: X.convert_dtypes(dtype_backend="pyarrow"),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_container_keeps_the_values(container):
+    X = table()
+    given = CONTAINERS[container](X)
+    _, out, _ = grown(given)
+    names = X.columns
+    new = out.to_pandas() if isinstance(out, pl.DataFrame) else out
+    new = pd.DataFrame(new, columns=names) if isinstance(new, np.ndarray) else new
+    check(new.iloc[N:], X)
+    assert new["id"].is_unique
+
+
+def test_decimals_come_back_as_they_are_written():
+    r = draw()
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "tenth": r.integers(0, 90, N) / 10})
+    X["noisy"] = np.cumsum(np.full(N, 0.1))  # 0.30000000000000004, ...
+    X["noisy"] = X["noisy"].to_numpy()[r.permutation(N)]
+    for dtype in ("float64", "float32"):
+        rows = X.astype(dtype)
+        _, out, _ = grown(rows)
+        tenth = out["tenth"].iloc[N:].to_numpy()
+        assert (tenth == (np.rint(tenth.astype(float) * 10) / 10).astype(dtype)).all()
+        assert out["noisy"].iloc[N:].isin(rows["noisy"]).all()
+
+
+def test_a_plain_number_may_hold_any_value_between_its_bounds():
+    X = table()
+    s, out, _ = grown(X)
+    new = out["plain"].iloc[N:]
+    assert not new.isin(X["plain"]).any()
+    assert not s.findings_["rule"].str.contains("plain").any()
+
+
+# ---------------------------------------------------------------- what is found of a column
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (draw().choice(np.arange(1, 11) / 2, N), "v is a multiple of 0.5"),
+        ((draw().random(N) * 100).round(2), "v is a multiple of 0.01"),
+        (draw().integers(0, 30, N) * 5, "v is a multiple of 5"),
+        (draw().integers(0, 30, N) * 0.05, "v is a multiple of 0.05"),
+        (draw().integers(0, 30, N) * 4 + 3, "v is 3 above a multiple of 4"),
+        (draw().integers(0, 50, N) / 7.3, "v is one of equal steps of 0.136986"),
+        (draw().choice(FEW, N), "v is one of 4 values: 0.137, 2.91, 7.77, 12.5"),
+        (draw().choice([0, 5, 20, 50], N), "v is one of 4 values: 0, 5, 20, 50"),
+        (
+            np.where(draw().random(N) < 0.1, 99, draw(1).integers(18, 80, N)),
+            "v has the special value 99, with no value between 79 and 99",
+        ),
+        (dates(N), "v spells a date (yyyymmdd)"),
+        (dates(N, "%d%m%Y"), "v spells a date (ddmmyyyy)"),
+        (dates(N, "%Y%m"), "v spells a month (yyyymm)"),
+    ],
+)
+def test_a_column_is_told_in_one_sentence(values, words):
+    for cells in (values, values.astype(float)):
+        coding = TabularAdapter().fit(pd.DataFrame({"v": cells, "w": draw().normal(size=N)}))
+        assert words in [finding.rule for finding in coding.findings]
+        off = TabularAdapter(value_sets=None).fit(pd.DataFrame({"v": cells, "w": cells}))
+        assert off.findings == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        draw().normal(size=N),
+        draw().lognormal(8, 2, N),
+        draw().integers(18, 80, N),
+        draw().poisson(3, N),
+        draw().integers(1000, 2400, N),
+        draw().choice([0, 1], N),
+    ],
+)
+def test_of_plain_numbers_nothing_is_told(values):
+    rows = pd.DataFrame({"v": values, "w": draw(1).normal(size=N)})
+    assert TabularAdapter().fit(rows).findings == []
+
+
+def test_special_values_beside_each_other_and_inside_of_the_others_are_found():
+    r = draw()
+    values = np.select([r.random(N) < 0.1, r.random(N) < 0.1], [-999, -998], r.normal(50, 9, N))
+    learnt = learn_value_set(values)
+    assert learnt.atoms.tolist() == [-999, -998]
+    least = values[values > 0].min()
+    assert learnt.nearest(np.array([-998.7, -500.0, 0.0, 50.5])).tolist() == [
+        -999,
+        -998,
+        least,
+        50.5,
+    ]
+    inside = learn_value_set(np.where(r.random(N) < 0.15, 0.0, r.normal(size=N)))
+    assert inside.atoms.tolist() == [0]
+    assert inside.gaps.shape == (2, 0)
+
+
+def test_the_nearest_value_is_exact_and_stays_what_it_is():
+    values = (draw().random(N) * 100).round(2)
+    learnt = learn_value_set(values)
+    assert learnt.step == Step(0.0, 1.0, 100.0)
+    tried = draw(1).random(1000) * 100
+    near = learnt.nearest(tried)
+    assert near.tolist() == tried.round(2).tolist()
+    np.testing.assert_array_equal(learnt.nearest(near), near)
+    np.testing.assert_array_equal(learnt.nearest(values), values)
+
+
+@pytest.mark.parametrize("calendar", CALENDARS, ids=lambda one: one.name)
+def test_a_calendar_counts_and_spells_alike(calendar):
+    counts = np.arange(0, 24 * 60) if calendar.tick in ("minute", "second") else np.arange(2400)
+    spelt = calendar.spell(counts.astype(float))
+    np.testing.assert_array_equal(calendar.count(spelt), counts)
+    assert calendar.spells(spelt).all()
+
+
+def test_a_day_that_does_not_exist_is_the_nearest_one():
+    calendar = CALENDARS[0]
+    wrong = np.array([20240230.0, 20230229, 20231301, 20230100])
+    assert calendar.spell(calendar.count(wrong)).tolist() == [
+        20240229,
+        20230228,
+        20231201,
+        20230101,
+    ]
+    assert not calendar.spells(wrong).any()
+    assert find_calendar(np.append(dates(N), 20240230.0)) is None
+
+
+# ---------------------------------------------------------------- identifiers and codes
+
+
+IDENTIFIERS = {
+    "a saved index": ("Unnamed: 0", np.arange(N)),
+    "shuffled": ("v", draw().permutation(N) + 1),
+    "a sample of an index": ("v", np.sort(draw().permutation(N + 80)[:N])),
+    "with gaps": ("v", np.cumsum(draw().integers(1, 40, N))),
+    "by its name": ("customer_id", draw().permutation(900_000)[:N] + 100_000),
+    "text": ("v", np.array([f"C{k:05d}" for k in draw().permutation(N) + 7])),
+}
+
+
+@pytest.mark.parametrize("kind", IDENTIFIERS)
+def test_an_identifier_is_not_learnt_from_and_new_rows_get_fresh_ones(kind):
+    name, values = IDENTIFIERS[kind]
+    X = pd.DataFrame(
+        {"a": draw().normal(size=N) + 2 * Y, "b": draw(1).normal(size=N), name: values}
+    )
+    coding = TabularAdapter().fit(X)
+    assert coding.encode(X).shape == (N, 2)
+    s, out, _ = grown(X, batch_size=32)
+    assert out[name].is_unique
+    assert out[name].dtype == X[name].dtype
+    assert (s.findings_["kind"] == "identifier").sum() == 1
+    kept, same, _ = grown(X, adapter=TabularAdapter(frozen=[name]))
+    if kind != "text":  # Frozen text is copied.
+        assert same[name].iloc[N:].isin(X[name]).all()
+    assert not (kept.findings_["kind"] == "identifier").any()
+
+
+def test_no_relation_holds_a_fresh_identifier():
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "id": np.arange(N)})
+    X["block"] = X["id"] // 60
+    for given in (X, X.to_numpy(float)):
+        s, _, _ = grown(given)
+        relations = s.findings_["rule"][s.findings_["by_chance"] > 0]
+        assert not relations.str.contains("id|x1").any()
+    assert any("id" in rule for rule in Constraints.found(X).rules)
+
+
+def test_a_saved_index_goes_on_counting():
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "i": np.arange(N)})
+    _, out, _ = grown(X)
+    assert out["i"].tolist() == list(range(len(out)))
+
+
+def test_a_full_dtype_repeats_the_identifier_of_the_parent():
+    y = np.arange(127) % 4 == 0
+    X = pd.DataFrame({"a": draw().normal(size=127) + 2 * y, "i": np.arange(127, dtype=np.int8)})
+    _, out, _ = grown(X, y)
+    assert out["i"].dtype == np.int8
+    assert out["i"].iloc[127:].isin(X["i"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("income", draw().permutation(90_000)[:N]),
+        ("year", np.arange(1800, 1800 + N)),
+        ("seconds", 1_700_000_000 + np.cumsum(draw().integers(1, 9000, N))),
+        ("size", np.sort(draw().normal(size=N))),
+    ],
+)
+def test_numbers_that_differ_in_all_rows_may_be_measurements(name, values):
+    X = pd.DataFrame({"a": draw().normal(size=N), name: values})
+    assert len(TabularAdapter().fit(X).layout.numbers) == 2
+
+
+def test_a_single_column_is_never_an_identifier():
+    assert len(TabularAdapter().fit(np.arange(N)[:, None]).layout.numbers) == 1
+
+
+def test_codes_are_not_mixed():
+    codes = draw().choice([10115, 20095, 80331, 50667, 1067, 4109], N)
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "zip_code": codes, "b": Y * 1.0})
+    s, out, _ = grown(X)
+    assert out["zip_code"].isin(codes).all()
+    assert out["zip_code"].dtype == codes.dtype
+    assert "code" in set(s.findings_["kind"])
+
+
+def test_a_net_of_the_users_is_told_how_to_read_dates_and_identifiers_as_numbers():
+    from torch import nn
+
+    X = pd.DataFrame({"a": draw().normal(size=N), "day": dates(N)})
+    t = AdversarialTransformer(surrogate=nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"\['day'\].*TabularAdapter\(value_sets=None\)"):
+        t.fit(X, Y)
+    t.set_params(adapter=TabularAdapter(value_sets=None)).fit(X, Y)
+
+
+# ---------------------------------------------------------------- the shape of a class
+
+
+def test_what_nearly_all_rows_of_a_class_hold_is_kept():
+    r = draw()
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y})
+    X["number"] = np.where(Y == 1, 7, r.integers(0, 30, N))
+    X["flag"] = np.where(Y == 1, False, r.random(N) < 0.6)
+    X["level"] = np.where(Y == 1, "none", r.choice(["none", "some", "many"], N))
+    for recipe in (Explore(acceptance_power=0), "match", "translate"):
+        _, out, _ = grown(X, recipe=recipe)
+        new = out.iloc[N:]
+        assert (new["number"] == 7).all()
+        assert not new["flag"].any()
+        assert (new["level"] == "none").all()
+    off = TabularAdapter(value_sets=None)
+    _, out, _ = grown(X, adapter=off, recipe=Explore(acceptance_power=0))
+    assert not (out["number"].iloc[N:] == 7).all()
+
+
+def test_random_moves_have_the_size_of_the_class():
+    r = draw()
+    X = pd.DataFrame(
+        {"a": r.normal(size=N) + 3 * Y, "narrow": np.where(Y == 1, 0.02, 1) * r.normal(size=N)}
+    )
+    moves = Explore(max_mix=0, p_cross_class=0, acceptance_power=0)
+    spread = {}
+    for value_sets in ("auto", None):
+        adapter = TabularAdapter(value_sets=value_sets)
+        _, out, _ = grown(X, recipe=moves, adapter=adapter)
+        spread[value_sets] = out["narrow"].iloc[N:].std()
+    assert spread["auto"] < 0.5 * spread[None]
+
+
+def test_no_new_values_pile_up_at_the_bounds():
+    r = draw()
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "tail": r.lognormal(3, 1.5, N)})
+    _, out, _ = grown(X)
+    new = out["tail"].iloc[N:]
+    assert (new == X["tail"].min()).mean() < 0.03
+    assert (new == X["tail"].max()).mean() < 0.03
+
+
+# ---------------------------------------------------------------- columns that belong together
+
+
+def related():
+    r = draw()
+    km, degrees = r.exponential(100, N).round(1), r.normal(20, 8, N).round(1)
+    pay = r.lognormal(8, 1, N).round(2)
+    frame = {
+        "a": r.normal(size=N) + 2 * Y,
+        "km": km,
+        "metres": km * 1000,
+        "celsius": degrees,
+        "fahrenheit": (degrees * 1.8 + 32).round(2),
+        "pay": pay,
+        "log_pay": np.log(pay),
+        "side": r.uniform(1, 9, N),
+    }
+    frame["area"] = frame["side"] ** 2
+    shares = r.dirichlet([2, 3, 4], N).round(3)
+    frame |= {"p": shares[:, 0], "q": shares[:, 1], "s": (1 - shares[:, 0] - shares[:, 1]).round(3)}
+    kind = r.integers(0, 3, N)
+    return pd.DataFrame(frame | {f"kind_{k}": (kind == k).astype(int) for k in range(3)})
+
+
+def test_columns_that_belong_together_still_do():
+    X = related()
+    s, out, _ = grown(X)
+    new = out.iloc[N:]
+    np.testing.assert_allclose(new["metres"], new["km"] * 1000)
+    np.testing.assert_allclose(new["fahrenheit"], new["celsius"] * 1.8 + 32, atol=0.006)
+    np.testing.assert_allclose(new["log_pay"], np.log(new["pay"]))
+    np.testing.assert_allclose(new["area"], new["side"] ** 2)
+    np.testing.assert_allclose(new[["p", "q", "s"]].sum(axis=1), 1)
+    assert (new[["kind_0", "kind_1", "kind_2"]].sum(axis=1) == 1).all()
+    assert s.constraints_report_["reverted"] < 0.05 * len(new)
+
+
+def test_functions_and_units_are_spelt_as_rules():
+    rules = Constraints.infer(related(), kinds=["function", "linear"])
+    assert {finding.rule for finding in rules.findings} == {
+        "log_pay == log(pay)",
+        "area == side * side",
+        "fahrenheit == 9 * celsius / 5 + 32",
+        "s == -p - q + 1",
+    }
+
+
+# ---------------------------------------------------------------- the report
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("stars", 2.7, "stars = 2.7 is off its grid of 0.5"),
+        ("price", 12.345, "price = 12.345 is off its grid of 0.01"),
+        ("tens", 12, "tens = 12 is off its grid of 5"),
+        ("few", 3.3, "few = 3.3 is none of its values"),
+        ("score", -400.0, "score = -400 lies where no real value does"),
+        ("claims", 3.0, "claims = 3 lies where no real value does"),
+        ("day", 20240230, "day = 20240230 is no date (yyyymmdd)"),
+        ("at", 1270, "at = 1270 is no time (HHMM)"),
+        ("id", 3, "id = 3 is the identifier of another row"),
+        ("fee", -99.0, "fee = -99 is below"),
+    ],
+)
+def test_values_that_no_real_row_could_hold_are_faults(name, value, words):
+    X = table()
+    coding, new = TabularAdapter().fit(X), X.iloc[:8].assign(id=np.arange(N, N + 8))
+    assert not any(len(fault.rows) for fault in coding.faults(X, new))
+    new.loc[new.index[5], name] = value
+    [fault] = [fault for fault in coding.faults(X, new) if len(fault.rows)]
+    assert fault.rows.tolist() == [5]
+    assert fault.words(5).startswith(words)
+
+
+def test_the_report_names_the_columns_that_give_new_rows_away():
+    X = table().drop(columns=["id"])
+    own = X[Y == 1]
+    new = own.sample(120, replace=True, random_state=0)
+    new["plain"] += 3.0
+    report = validity_report(X, Y, new, np.ones(120, int))
+    line = next(check for check in report.checks if check.name == "tell-tale")
+    assert line.status == "doubt"
+    assert "by column plain" in line.found
+    alike = own.sample(60, random_state=1)
+    report = validity_report(X, Y, alike, np.ones(len(alike), int))
+    line = next(check for check in report.checks if check.name == "tell-tale")
+    assert line.status == "note"
+    assert float(line.found.split()[1]) < 0.65
+
+
+def test_the_report_of_the_samplers_own_rows_finds_no_impossible_value():
+    X = table()
+    s, out, labels = grown(X)
+    report = validity_report(s, out, labels)
+    line = next(check for check in report.checks if check.name == "impossible values")
+    assert line.status == "good"
+    assert line.found == "0 % of rows"
+
+
+def test_the_switch_takes_auto_or_none():
+    with pytest.raises(ValueError, match="value_sets must be 'auto' or None, got 'off'"):
+        TabularAdapter(value_sets="off").fit(table())
