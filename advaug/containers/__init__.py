@@ -17,6 +17,7 @@ from advaug.containers.columns import (
     put_cells,
     ticks_a_day,
 )
+from advaug.containers.dtypes import mend_of, refuse_untakeable
 from advaug.containers.files import NUMBER, parsed, read_table, write_rows, write_table
 from advaug.containers.rows import (
     Frame,
@@ -30,6 +31,7 @@ from advaug.containers.rows import (
     labels,
     longer_index,
     open_table,
+    own_table,
     owned,
     refuse_ragged,
     refuse_twice,
@@ -66,10 +68,12 @@ __all__ = [
     "levels",
     "like_row",
     "longer_index",
+    "mend_of",
     "missing",
     "numbers",
     "objects",
     "open_table",
+    "own_table",
     "owned",
     "parsed",
     "put_cells",
@@ -78,6 +82,7 @@ __all__ = [
     "refuse_no_tokens",
     "refuse_ragged",
     "refuse_twice",
+    "refuse_untakeable",
     "rowwise",
     "sequences",
     "table",

@@ -6,13 +6,16 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-Series = nw.Series[Any]
+from advaug.containers.dtypes import Series, is_unreadable
+
 TICKS_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 
 def kind_of_column(column: Series) -> str:
-    """'number', 'integer', 'boolean', 'moment', 'text' or 'category'."""
+    """'number', 'integer', 'boolean', 'moment', 'text', 'category' or 'unreadable'."""
     dtype = column.dtype
+    if is_unreadable(column):
+        return "unreadable"
     if dtype == nw.Boolean:
         return "boolean"
     if dtype.is_integer():
@@ -39,7 +42,12 @@ def missing(column: Series) -> np.ndarray[Any, Any]:
 
 def numbers(column: Series) -> np.ndarray[Any, Any]:
     """A numeric, boolean or moment column as float64, NaN where missing; else ValueError."""
+    if (empty := missing(column)).all():
+        return np.full(len(column), np.nan)
     if kind_of_column(column) != "moment":
+        if column.dtype.is_integer():  # Arrow casts no whole number beyond 2**53.
+            filled = column.fill_null(0) if empty.any() else column
+            return np.where(empty, np.nan, filled.to_numpy().astype(np.float64))
         try:
             return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
         except Exception as error:  # Each library that narwhals knows raises its own.
@@ -70,13 +78,6 @@ def objects(column: Series) -> np.ndarray[Any, Any]:
     """The cells as Python objects, None where missing."""
     values = np.array(column.to_numpy(), dtype=object)
     values[missing(column)] = None
-    try:
-        pd.factorize(values)
-    except TypeError as error:
-        raise TypeError(
-            f"column {column.name!r} holds values that cannot be compared ({error}): a cell of the "
-            "argument must be a text string, number or date, so drop the column or make it one"
-        ) from error
     return values
 
 

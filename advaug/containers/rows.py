@@ -3,7 +3,7 @@
 New rows are always copies of the user's own rows in which single cells were edited.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Real
 from typing import Any
 
@@ -11,6 +11,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from advaug.containers.dtypes import plain, restored
 
 Frame = nw.DataFrame[Any]
 
@@ -119,8 +121,16 @@ def as_array(X: Any) -> np.ndarray[Any, Any]:
     return X.astype(X.dtype.newbyteorder("="), copy=False)
 
 
-def open_table(X: Any) -> Frame:
-    """The rows as a frame to read; a 2-d array becomes one without a copy."""
+def open_table(X: Any, as_they_are: Collection[Any] = ()) -> Frame:
+    """The rows as a frame whose columns can be computed with; `as_they_are`: but for these."""
+    frame = own_table(X)
+    columns = (frame.get_column(name) for name in frame.columns if name not in as_they_are)
+    read = [one for column in columns if (one := plain(column)) is not column]
+    return frame.with_columns(*read) if read else frame
+
+
+def own_table(X: Any) -> Frame:
+    """The rows as a frame of the columns' own dtypes; a 2-d array becomes one without a copy."""
     if kind_of_container(X) == "frame":
         if isinstance(X, pd.DataFrame):
             refuse_twice(X)
@@ -139,7 +149,10 @@ def open_table(X: Any) -> Frame:
 
 
 def refuse_twice(X: Any) -> None:
-    """ValueError naming a column whose name stands twice."""
+    """ValueError naming a column whose name stands twice, or that has none."""
+    if isinstance(X, pd.DataFrame) and X.columns.hasnans:
+        place = int(np.flatnonzero(X.columns.isna())[0])
+        raise ValueError(f"column {place} of X has no name: give it one with X.columns = [...]")
     if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()][0]
         raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
@@ -147,7 +160,10 @@ def refuse_twice(X: Any) -> None:
 
 def close_table(X: Any, rows: Frame) -> Any:
     """Rows edited by us, in the container and dtypes of X."""
-    native = rows.to_native()
+    own = own_table(X)
+    pairs = [(own.get_column(name), rows.get_column(name)) for name in own.columns]
+    written = [one for old, new in pairs if (one := restored(old, new)) is not new]
+    native = (rows.with_columns(*written) if written else rows).to_native()
     kind = kind_of_container(X)
     if kind == "frame":
         if isinstance(X, pd.DataFrame):

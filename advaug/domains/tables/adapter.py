@@ -99,6 +99,7 @@ class TabularAdapter(Adapter, Parameters):
             raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
         if self.max_flips < 0:
             raise ValueError(f"max_flips must be 0 or more, got {self.max_flips}")
+        containers.refuse_untakeable(containers.own_table(X))
         frame, frozen = containers.open_table(X), list(self.frozen)
         names = list(frame.columns)
         unknown = [name for name in frozen if name not in names]
@@ -132,7 +133,8 @@ class TabularCoding(Coding):
         return COLUMNS | {AFFINE_COLUMNS} if is_plain and not self.layout.categories else COLUMNS
 
     def _table(self, X: Any) -> Frame:
-        frame, width = containers.open_table(X), len(self.layout.names)
+        levels = [category.name for category in self.layout.categories]
+        frame, width = containers.open_table(X, levels), len(self.layout.names)
         if len(frame.columns) != width:
             raise ValueError(f"X has {len(frame.columns)} features, but was fitted with {width}")
         return frame
@@ -160,7 +162,8 @@ class TabularCoding(Coding):
     def _scaled(self, frame: Frame, number: Number) -> Array:
         """A column in robust standard deviations from its median, NaN where a cell is missing."""
         column = self._column(frame, number)
-        if number.unit and str(column.dtype) != number.unit:
+        is_other = str(column.dtype) != number.unit
+        if number.unit and is_other and not containers.missing(column).all():
             raise ValueError(
                 f"column {number.name!r} is {column.dtype}, but was {number.unit} in fit: bring "
                 "both to one unit"
@@ -257,6 +260,8 @@ class TabularCoding(Coding):
         moved: list[list[tuple[float, Any, tuple[Any, Any]]]] = [[] for _ in range(len(old))]
         for own, name in zip(self.layout.names, old.columns, strict=True):
             columns = old.get_column(name), new.get_column(name)
+            if containers.kind_of_column(columns[0]) == "unreadable":
+                continue  # It is frozen.
             a, b = map(containers.objects, columns)
             rows = np.flatnonzero([x != y for x, y in zip(a, b, strict=True)])
             lengths = np.ones(len(rows))

@@ -56,6 +56,13 @@ class Category:
 def learn_column(column: Series, is_frozen: bool) -> Number | Category | None:
     """What one column is; None for frozen free text, which is only copied."""
     kind = containers.kind_of_column(column)
+    if kind == "unreadable":
+        if is_frozen:
+            return None
+        raise TypeError(
+            f"column {column.name!r} ({column.dtype}) cannot be read: {containers.mend_of(column)}; "
+            f"drop it, or keep it as it is with adapter=TabularAdapter(frozen=[{column.name!r}])"
+        )
     if kind in ("text", "category"):
         known, counts = containers.levels(column)
         if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():
