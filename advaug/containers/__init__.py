@@ -28,7 +28,6 @@ from advaug.containers.rows import (
     is_nested_signals,
     join,
     kind_of_container,
-    labels,
     longer_index,
     open_table,
     own_table,
@@ -46,6 +45,7 @@ from advaug.containers.sequences import (
     refuse_no_tokens,
     sequences,
 )
+from advaug.containers.targets import classes_of, is_sortable, labels
 
 __all__ = [
     "NUMBER",
@@ -54,6 +54,7 @@ __all__ = [
     "add_to_cells",
     "as_array",
     "cells",
+    "classes_of",
     "close_table",
     "codes",
     "count",
@@ -61,6 +62,7 @@ __all__ = [
     "is_list_of_signals",
     "is_nested_signals",
     "is_sequences",
+    "is_sortable",
     "join",
     "kind_of_column",
     "kind_of_container",

@@ -245,21 +245,6 @@ def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
     return index.append(index.take(parents))
 
 
-def labels(y: Any) -> np.ndarray[Any, Any]:
-    """A target in any container as an array; ValueError naming the first missing label."""
-    if isinstance(y, pd.DataFrame | pd.Series):
-        values = y.to_numpy() if y.ndim == 1 or y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
-    else:
-        values = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
-    null = pd.isna(values)
-    if null.any():
-        row = int(np.argwhere(null)[0, 0])
-        raise ValueError(f"Input y contains NaN: no label at row {row}. Drop the rows without one")
-    if values.dtype == object and values.ndim == 1:
-        values = pd.Series(values).infer_objects().to_numpy()
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
 def table(columns: dict[str, Any], named: dict[str, Any]) -> pd.DataFrame:
     """Columns as a pandas frame; those in `named` are codes into a list of names."""
     frame = pd.DataFrame(columns, copy=False)

@@ -170,7 +170,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         _ = constraints.shares  # A rule that does not fit is refused.
         self.findings_ = findings_of(constraints)
         if is_given(self.surrogate):
-            known = None if y is None else np.unique(self._target(X, y))
+            known = None if y is None else containers.classes_of(self._target(X, y))[0]
             surrogate = attacked_model(
                 self.surrogate, coding, X, None if known is None else len(known)
             )
@@ -181,7 +181,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             self.attack_ = self._fitting_attack(coding, surrogate)
         else:
             target = self._target(X, y)
-            self.classes_, codes = np.unique(target, return_inverse=True)
+            self.classes_, codes = containers.classes_of(target)
             refuse_one_class(self.classes_)
             settings = choose_surrogate(self.surrogate, coding)
             refuse_unfit("surrogate", settings, coding, settings, SURROGATES)
@@ -255,12 +255,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         """Labels as places among the classes of fit."""
         if not hasattr(self, "classes_"):
             raise ValueError("labels need classes: pass y to fit too, or transform X without y")
-        unknown = np.setdiff1d(target, self.classes_)
-        if len(unknown):
+        place = {label: code for code, label in enumerate(self.classes_.tolist())}
+        own, codes = containers.classes_of(target)
+        if unknown := [label for label in own.tolist() if label not in place]:
             raise ValueError(
                 f"y holds {unknown[0]!r}, which fit has not seen: it knows {self.classes_.tolist()}"
             )
-        return np.searchsorted(self.classes_, target)
+        return np.array([place[label] for label in own.tolist()])[codes]
 
     def transform(self, X: Any, y: Any = None) -> Any:
         """Adversarial copies of X (`when="always"`), or X itself (`when="fit"`).

@@ -102,7 +102,8 @@ def target_of(X: Any, y: Any) -> Any:
     target = column_or_1d(containers.labels(y), warn=True)
     if target.dtype.kind in "fc":
         assert_all_finite(target, input_name="y")
-    check_classification_targets(target)
+    if containers.is_sortable(target):
+        check_classification_targets(target)
     check_consistent_length(range(containers.count(X)), target)
     return target
 

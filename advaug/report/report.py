@@ -138,7 +138,7 @@ class ValidityReport:
     ) -> Self:
         """See `validity_report`."""
         y, y_new = (containers.labels(labels) for labels in (y_real, y_synthetic))
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = containers.classes_of(y)
         parents = parents_of(parents, len(y_new), len(y))
         new_codes = codes_of(y_new, classes)
         for what, rows, labels in (("real", X_real, y), ("synthetic", X_synthetic, y_new)):
