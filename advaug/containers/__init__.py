@@ -9,8 +9,10 @@ from advaug.containers.columns import (
     cells,
     codes,
     is_coarse,
+    is_free_text,
     kind_of_column,
     levels,
+    mend_of_free_text,
     missing,
     numbers,
     objects,
@@ -18,12 +20,14 @@ from advaug.containers.columns import (
     ticks_a_day,
 )
 from advaug.containers.dtypes import mend_of, refuse_untakeable
-from advaug.containers.files import NUMBER, parsed, read_table, write_rows, write_table
+from advaug.containers.files import read_file, read_table, write_rows, write_table
+from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
     as_array,
     close_table,
     count,
+    given_back,
     is_list_of_signals,
     is_nested_signals,
     join,
@@ -45,6 +49,7 @@ from advaug.containers.sequences import (
     refuse_no_tokens,
     sequences,
 )
+from advaug.containers.spelling import NUMBER, parsed
 from advaug.containers.targets import classes_of, is_sortable, labels
 
 __all__ = [
@@ -58,7 +63,9 @@ __all__ = [
     "close_table",
     "codes",
     "count",
+    "given_back",
     "is_coarse",
+    "is_free_text",
     "is_list_of_signals",
     "is_nested_signals",
     "is_sequences",
@@ -70,7 +77,9 @@ __all__ = [
     "levels",
     "like_row",
     "longer_index",
+    "looks_padded",
     "mend_of",
+    "mend_of_free_text",
     "missing",
     "numbers",
     "objects",
@@ -80,8 +89,10 @@ __all__ = [
     "parsed",
     "put_cells",
     "put_sequences",
+    "read_file",
     "read_table",
     "refuse_no_tokens",
+    "refuse_other_count",
     "refuse_ragged",
     "refuse_twice",
     "refuse_untakeable",

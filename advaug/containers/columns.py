@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 
 from advaug.containers.dtypes import Series, is_unreadable
+from advaug.containers.spelling import mend_of_texts
 
+MOST_LEVELS = 50  # A category of texts has so many levels at most,
+LEVEL_SHARE = 0.2  # or so many for each of its cells.
 TICKS_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 
@@ -66,6 +69,20 @@ def levels(column: Series) -> tuple[Series, np.ndarray[Any, Any]]:
     _, first, counts = np.unique(codes[there], return_index=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return column[there[first][order]], counts[order]
+
+
+def is_free_text(column: Series) -> bool:
+    """Whether a column of texts holds too many different ones to be levels of a category."""
+    known, counts = levels(column)
+    return len(known) > MOST_LEVELS and len(known) > LEVEL_SHARE * counts.sum()
+
+
+def mend_of_free_text(column: Series) -> str:
+    """What to pass instead of a column of free text: what its texts spell, if that is something."""
+    native, name = column.to_native(), f"X[{column.name!r}]"
+    call = name if isinstance(native, pd.Series) else f"{name}.to_pandas()"
+    mend = mend_of_texts(pd.Series(column.to_list(), dtype=object), call)
+    return f"{mend}; otherwise " if mend else ""
 
 
 def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:

@@ -213,6 +213,11 @@ def mend_of(column: Series) -> str:
     name = repr(column.name)
     if not isinstance(column.to_native(), pd.Series) and column.dtype == nw.Object:
         return "give it a dtype of its own, e.g. text"
+    if cells and isinstance(cells[0], pd.Series | np.ndarray) and len(cells[0]) > 1:
+        return (
+            "its cells are arrays: if they are signals (channels, time), pass "
+            "[np.stack([np.asarray(cell) for cell in row]) for row in X.to_numpy()]"
+        )
     if cells and isinstance(cells[0], complex):
         return "Complex data not supported: pass the real and imaginary parts as columns"
     if cells and isinstance(cells[0], int):

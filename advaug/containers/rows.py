@@ -3,6 +3,7 @@
 New rows are always copies of the user's own rows in which single cells were edited.
 """
 
+import sys
 from collections.abc import Collection, Iterable
 from numbers import Real
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from advaug.containers.dtypes import plain, restored
+from advaug.containers.refusals import refuse_large, refuse_no_table, refuse_rows_of_frames
 
 Frame = nw.DataFrame[Any]
 
@@ -25,10 +27,12 @@ def kind_of_container(X: Any) -> str:
         return "sparse"
     if isinstance(X, list | tuple):
         return "list"
+    refuse_large(X)
     if nw.dependencies.is_into_dataframe(X):
         return "frame"
     if hasattr(X, "__array__"):
         return "array"
+    refuse_no_table(X)
     raise TypeError(
         f"cannot read rows from {type(X).__name__}: pass a numpy array, a pandas or polars "
         "frame, a scipy sparse matrix or a list of rows"
@@ -38,9 +42,29 @@ def kind_of_container(X: Any) -> str:
 def owned(X: Any) -> Any:
     """X, or as an array what only knows how to become one (a tensor, an index, a categorical)."""
     known = isinstance(X, np.ndarray | list | tuple | pd.Series) or sparse.issparse(X)
-    if known or nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_into_series(X):
+    if known or isinstance(X, pd.DataFrame):
         return X
+    refuse_large(X)
+    if hasattr(X, "detach"):
+        return array_of_tensor(X)
+    if nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_into_series(X):
+        return X
+    if hasattr(X, "to_pylist"):  # A pyarrow.Array is known to narwhals in chunks only.
+        return sys.modules["pyarrow"].chunked_array([X])
     return np.asarray(X) if hasattr(X, "__array__") else X
+
+
+def array_of_tensor(X: Any) -> np.ndarray[Any, Any]:
+    """A torch tensor of any layout, device and dtype as an array."""
+    X = X.detach().cpu()
+    X = X if str(X.layout) == "torch.strided" else X.to_dense()
+    array: np.ndarray[Any, Any] = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+    return array
+
+
+def given_back(rows: Any, like: Any) -> Any:
+    """Rows as a torch tensor, of the same dtype and device, where `like` is one."""
+    return like.new_tensor(rows) if hasattr(like, "new_tensor") else rows
 
 
 def is_list_of_signals(X: Any) -> bool:
@@ -66,8 +90,11 @@ def _depth(X: Any) -> int:
 def refuse_ragged(X: Any) -> None:
     """ValueError where rows are no table and no signals, with the mend.
 
-    They are numbers of unequal length, or arrays in a series or in an array of objects.
+    They are numbers of unequal length, frames, tensors or images in a list, or arrays in a series
+    or in an array of objects.
     """
+    refuse_no_table(X)
+    refuse_rows_of_frames(X)
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1 and len(X)):
         if isinstance(X.iloc[0] if isinstance(X, pd.Series) else X[0], np.ndarray):
             raise ValueError(f"X is a {type(X).__name__} of arrays: pass the signals as list(X)")
@@ -150,7 +177,7 @@ def own_table(X: Any) -> Frame:
 
 def refuse_twice(X: Any) -> None:
     """ValueError naming a column whose name stands twice, or that has none."""
-    if isinstance(X, pd.DataFrame) and X.columns.hasnans:
+    if isinstance(X, pd.DataFrame) and X.columns.nlevels == 1 and X.columns.hasnans:
         place = int(np.flatnonzero(X.columns.isna())[0])
         raise ValueError(f"column {place} of X has no name: give it one with X.columns = [...]")
     if isinstance(X, pd.DataFrame) and not X.columns.is_unique:

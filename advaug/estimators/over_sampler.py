@@ -267,6 +267,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self.surrogate_ = dataset.committee if model is None else model
         self.findings_ = findings_of(constraints)
         self.constraints_report_ = report_of(constraints, self.provenance_)
+        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
 

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
@@ -95,7 +94,7 @@ class ResamplerMixin(SharesModels):
         if containers.is_sortable(target):
             check_classification_targets(target)
             target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        check_consistent_length(range(containers.count(X)), target)
+        containers.refuse_other_count(X, containers.count(X), len(target))
         return X if isinstance(X, list | tuple) else checked, target, binarize_y
 
     def _checked_data(self, X: Any, y: Any) -> CheckedData:

@@ -278,14 +278,16 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         could not be moved equals its own.
         """
         check_is_fitted(self, "adapter_")
-        X = check_rows(self, containers.owned(X), reset=False)
-        return self._moved(X, y) if self.when == "always" else X
+        rows = check_rows(self, containers.owned(X), reset=False)
+        moved = self._moved(rows, y) if self.when == "always" else rows
+        return containers.given_back(moved, X)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
         self.fit(X, y)
-        X = check_rows(self, containers.owned(X), reset=False)
-        return self._moved(X, y if self.when == "fit" else None)
+        rows = check_rows(self, containers.owned(X), reset=False)
+        moved = self._moved(rows, y if self.when == "fit" else None)
+        return containers.given_back(moved, X)
 
     def _moved(self, X: Any, y: Any) -> Any:
         rules = list(self.findings_["rule"]) if is_auto(self.constraints) else self.constraints

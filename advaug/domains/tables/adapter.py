@@ -5,6 +5,7 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -82,9 +83,11 @@ class TabularAdapter(Adapter, Parameters):
         """X with lists as arrays; ValueError for no rows, no columns or a repeated name."""
         if containers.kind_of_container(X) != "frame":
             containers.refuse_ragged(X)
-            return check_array(
+            X = check_array(
                 X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
             )
+            warn_of_padding(X)
+            return X
         containers.refuse_twice(X)
         if not containers.count(X) or not X.shape[1]:
             raise ValueError(
@@ -112,6 +115,17 @@ class TabularAdapter(Adapter, Parameters):
             categories=tuple(column for column in columns if isinstance(column, Category)),
         )
         return TabularCoding(layout, self.max_flips)
+
+
+def warn_of_padding(X: Any) -> None:
+    """UserWarning where a table looks like rows of tokens that are padded with zeros."""
+    if containers.looks_padded(X):
+        warnings.warn(
+            "X looks like rows of tokens, padded with zeros, and is read as a table of numbers: "
+            "if they are tokens, pass [row[row != 0] for row in X]",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def floats(values: list[float]) -> Tensor:

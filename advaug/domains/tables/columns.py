@@ -65,12 +65,12 @@ def learn_column(column: Series, is_frozen: bool) -> Number | Category | None:
         )
     if kind in ("text", "category"):
         known, counts = containers.levels(column)
-        if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():
+        if kind == "text" and containers.is_free_text(column):
             if is_frozen:
                 return None
             raise ValueError(
                 f"column {column.name!r} looks like free text ({len(known)} distinct values in "
-                f"{counts.sum()} rows): drop it, make it a category dtype, or keep it as it is "
+                f"{counts.sum()} rows): {containers.mend_of_free_text(column)}drop it, make it a category dtype, or keep it as it is "
                 f"with adapter=TabularAdapter(frozen=[{column.name!r}])"
             )
         return Category(column.name, known[: min(len(known), MOST_LEVELS)], not is_frozen)
