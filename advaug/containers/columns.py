@@ -6,7 +6,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from advaug.containers.dtypes import Series, is_unreadable
+from advaug.containers.dtypes import Series, dtype_kind, is_unreadable
 from advaug.containers.spelling import mend_of_texts
 
 MOST_LEVELS = 50  # A category of texts has so many levels at most,
@@ -16,6 +16,8 @@ TICKS_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400
 
 def kind_of_column(column: Series) -> str:
     """'number', 'integer', 'boolean', 'moment', 'text', 'category' or 'unreadable'."""
+    if (kind := dtype_kind(column)) in "biuf":
+        return {"b": "boolean", "f": "number"}.get(kind, "integer")
     dtype = column.dtype
     if is_unreadable(column):
         return "unreadable"
@@ -39,12 +41,17 @@ def kind_of_column(column: Series) -> str:
 
 def missing(column: Series) -> np.ndarray[Any, Any]:
     """Which cells hold nothing (null or NaN)."""
+    if (kind := dtype_kind(column)) in "biuf":  # the same by numpy, in a tenth of the time
+        values = column.to_numpy()
+        return np.isnan(values) if kind == "f" else np.zeros(len(values), dtype=bool)
     null = column.is_null().to_numpy().astype(bool)
     return null | column.is_nan().fill_null(False).to_numpy() if column.dtype.is_float() else null
 
 
 def numbers(column: Series) -> np.ndarray[Any, Any]:
     """A numeric, boolean or moment column as float64, NaN where missing; else ValueError."""
+    if dtype_kind(column) in "biuf":
+        return np.asarray(column.to_numpy(), dtype=np.float64)
     if (empty := missing(column)).all():
         return np.full(len(column), np.nan)
     if kind_of_column(column) != "moment":

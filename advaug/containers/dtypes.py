@@ -101,6 +101,17 @@ READINGS = {  # by the words of pandas.api.types.infer_dtype
 OWN = (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Datetime, nw.Duration)
 
 
+def unusual_columns(frame: nw.DataFrame[Any]) -> list[Any]:
+    """The columns of a frame that are no plain numbers."""
+    native = frame.to_native()
+    if isinstance(native, pd.DataFrame):
+        kinds = (dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in native.dtypes)
+        return [
+            name for name, kind in zip(native.columns, kinds, strict=True) if kind not in "biuf"
+        ]
+    return list(frame.columns)
+
+
 def is_own(column: Series) -> bool:
     """Whether the dtype is one that numpy or the column's own library computes with."""
     dtype = column.dtype

@@ -5,13 +5,12 @@ import gzip
 import os
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -139,7 +138,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
 # ---------------------------------------------------------------- how a text file is written
 
 
-def opened(path: Path, mode: str) -> IO[Any]:
+def opened(path: Path, mode: str) -> Any:
     """A file as bytes, unpacked if its name ends in .gz."""
     return gzip.open(path, mode) if path.name.endswith(".gz") else path.open(mode)
 

@@ -5,6 +5,7 @@ New rows are always copies of the user's own rows in which single cells were edi
 
 import sys
 from collections.abc import Collection, Iterable
+from copy import deepcopy
 from numbers import Real
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from advaug.containers.dtypes import plain, restored
+from advaug.containers.dtypes import plain, restored, unusual_columns
 from advaug.containers.refusals import refuse_large, refuse_no_table, refuse_rows_of_frames
 
 Frame = nw.DataFrame[Any]
@@ -151,7 +152,8 @@ def as_array(X: Any) -> np.ndarray[Any, Any]:
 def open_table(X: Any, as_they_are: Collection[Any] = ()) -> Frame:
     """The rows as a frame whose columns can be computed with; `as_they_are`: but for these."""
     frame = own_table(X)
-    columns = (frame.get_column(name) for name in frame.columns if name not in as_they_are)
+    names = [name for name in unusual_columns(frame) if name not in as_they_are]
+    columns = (frame.get_column(name) for name in names)
     read = [one for column in columns if (one := plain(column)) is not column]
     return frame.with_columns(*read) if read else frame
 
@@ -188,7 +190,7 @@ def refuse_twice(X: Any) -> None:
 def close_table(X: Any, rows: Frame) -> Any:
     """Rows edited by us, in the container and dtypes of X."""
     own = own_table(X)
-    pairs = [(own.get_column(name), rows.get_column(name)) for name in own.columns]
+    pairs = [(own.get_column(name), rows.get_column(name)) for name in unusual_columns(own)]
     written = [one for old, new in pairs if (one := restored(old, new)) is not new]
     native = (rows.with_columns(*written) if written else rows).to_native()
     kind = kind_of_container(X)
@@ -220,6 +222,15 @@ def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
     if isinstance(X, list | tuple):
         return [X[row] for row in rows]
     return nw.from_native(X, eager_only=True, allow_series=True)[rows].to_native()
+
+
+def copied(X: Any) -> Any:
+    """A copy of which no cell is shared, of lists in lists neither."""
+    if isinstance(X, pd.Series) and X.dtype == object:
+        return pd.Series(deepcopy(X.tolist()), index=X.index, dtype=object, name=X.name)
+    if isinstance(X, np.ndarray | list | tuple):
+        return deepcopy(X)
+    return X.copy() if hasattr(X, "copy") else X
 
 
 def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int) -> Any:

@@ -383,7 +383,7 @@ def moments_of(texts: pd.Series, form: str, parts: pd.DataFrame) -> Parsed | Non
     has_half = bool((parts["half"] != "").iloc[0])
     clock = ("%I" if has_half else "%H") + ":%M" + (":%S" if parts["seconds"].iloc[0] else "")
     clock = clock if parts["clock"].iloc[0] else ""
-    full = "%Y-%m-%d" if not form else form
+    full = form or "%Y-%m-%d"
     fraction = parts["fraction"].str[1:].str.ljust(6, "0")
     joined = (parts["date"] if form else "1970-01-01") + " "
     written = joined + parts["clock"]
@@ -414,7 +414,8 @@ def moments_of(texts: pd.Series, form: str, parts: pd.DataFrame) -> Parsed | Non
         zone=str(parts["zone"].mode().iloc[0]),
     )
     spell = partial(spelt_by, style.spell)
-    guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {moments.iloc[0]!s}"
+    first = str(moments.iloc[0]).removesuffix(" 00:00:00")
+    guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {first}"
     half = " %p" if style.half.startswith(" ") else "%p" if style.half else ""
     clock = f"{clock}{'.%f' if style.n_fraction else ''}{half}{'%z' if has_zone else ''}"
     return Parsed(
@@ -439,9 +440,9 @@ def mend_of_texts(texts: pd.Series, column: str) -> str:
         return f"its texts are dates, such as {known.iloc[0]!r}: pass pd.to_datetime({form})"
     if known.str.fullmatch(NUMBER).all():
         return f"its texts are numbers: pass pd.to_numeric({column}, errors='coerce')"
-    if (found := style_of(known, "")) is None:
+    if (spelt := style_of(known, "")) is None:
         return ""
-    style, _ = found
+    style, _ = spelt
     extra = "".join(dict.fromkeys(style.thousands + style.prefix + style.suffix))
     call = f"{column}.str.replace(r'[{re.escape(extra)}]', '', regex=True)" if extra else column
     call += f".str.replace({style.decimal!r}, '.')" if style.decimal != "." else ""

@@ -129,9 +129,10 @@ def checked_strategy(strategy: Any, target: np.ndarray[Any, Any], kind: str) -> 
                 f"sampling_strategy names class {unknown[0]!r}, which y does not have: it has "
                 f"{classes.tolist()[:12]}"
             )
-        is_dict = isinstance(strategy, dict)
-        coded = [place[label] for label in strategy]
-        strategy = dict(zip(coded, strategy.values(), strict=True)) if is_dict else coded
+        if isinstance(strategy, dict):
+            strategy = {place[label]: count for label, count in strategy.items()}
+        else:
+            strategy = [place[label] for label in strategy]
     counts = check_sampling_strategy(strategy, codes, kind)
     return {classes[code]: count for code, count in counts.items()}
 

@@ -59,19 +59,21 @@ def learn_column(column: Series, is_frozen: bool) -> Number | Category | None:
     if kind == "unreadable":
         if is_frozen:
             return None
+        mend = containers.mend_of(column)
         raise TypeError(
-            f"column {column.name!r} ({column.dtype}) cannot be read: {containers.mend_of(column)}; "
-            f"drop it, or keep it as it is with adapter=TabularAdapter(frozen=[{column.name!r}])"
+            f"column {column.name!r} ({column.dtype}) cannot be read: {mend}; drop it, or keep it "
+            f"as it is with adapter=TabularAdapter(frozen=[{column.name!r}])"
         )
     if kind in ("text", "category"):
         known, counts = containers.levels(column)
         if kind == "text" and containers.is_free_text(column):
             if is_frozen:
                 return None
+            mend = containers.mend_of_free_text(column)
             raise ValueError(
                 f"column {column.name!r} looks like free text ({len(known)} distinct values in "
-                f"{counts.sum()} rows): {containers.mend_of_free_text(column)}drop it, make it a category dtype, or keep it as it is "
-                f"with adapter=TabularAdapter(frozen=[{column.name!r}])"
+                f"{counts.sum()} rows): {mend}drop it, make it a category dtype, or keep it as it "
+                f"is with adapter=TabularAdapter(frozen=[{column.name!r}])"
             )
         return Category(column.name, known[: min(len(known), MOST_LEVELS)], not is_frozen)
     return learn_number(column, kind, is_frozen)
@@ -90,8 +92,13 @@ def learn_number(column: Series, kind: str, is_frozen: bool) -> Number:
     if not is_known.any():
         return Number(column.name, 0.0, 1.0, 0.0, 0.0, 0.0, False, True)
     known = values[is_known]
+    if not np.isfinite(known.max() - known.min()):
+        raise ValueError(
+            f"column {column.name!r} spans more than floats can hold, from {known.min():g} to "
+            f"{known.max():g}: divide it, or take its logarithm"
+        )
     lower, center, upper = np.percentile(known, [25, 50, 75])
-    spread = (upper - lower) / 1.349 or float(known.std()) or 1.0
+    spread = (upper - lower) / 1.349 or spread_of(known) or 1.0
     low, high = bounds_of(column, is_known, kind)
     return Number(
         name=column.name,
@@ -104,6 +111,12 @@ def learn_number(column: Series, kind: str, is_frozen: bool) -> Number:
         has_missing=not is_known.all(),
         unit=str(column.dtype) if kind == "moment" else "",
     )
+
+
+def spread_of(known: Array) -> float:
+    """The standard deviation, of numbers too whose squares are too large for floats."""
+    size = float(np.abs(known).max())
+    return size * float((known / size).std()) if size else 0.0
 
 
 def bounds_of(column: Series, is_known: Array, kind: str) -> tuple[Any, Any]:
