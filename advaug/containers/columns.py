@@ -117,9 +117,10 @@ def add_to_cells(
     A missing cell stays missing. Whole numbers beyond 2**53 keep every digit: what is added
     is cut to the room that is left, never the sum.
     """
-    there = ~missing(column[rows])
+    is_numpy = dtype_kind(column) in "biuf"
+    there = ~(missing(column)[rows] if is_numpy else missing(column[rows]))
     rows, by = rows[there], by[there]
-    cells = column[rows].to_numpy()
+    cells = column.to_numpy()[rows] if is_numpy else column[rows].to_numpy()
     if cells.dtype.kind == "b":
         new = cells ^ (np.abs(by) > 0.5)
     elif cells.dtype.kind in "iuMm":
@@ -135,6 +136,10 @@ def add_to_cells(
         floats = cells.astype(np.float64)
         new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
         new = new.astype(cells.dtype)
+    if is_numpy:
+        values = column.to_numpy().copy()
+        values[rows] = new
+        return nw.new_series(column.name, values, backend=nw.get_native_namespace(column))
     return column.scatter(rows, in_dtype_of(column, new))
 
 

@@ -207,7 +207,8 @@ def with_cells(native: Any, cells: list[Any]) -> Any:
 
 def refuse_untakeable(frame: nw.DataFrame[Any]) -> None:
     """TypeError naming a column of which the library that holds it cannot take single rows."""
-    for column in frame.iter_columns():
+    for name in unusual_columns(frame):
+        column = frame.get_column(name)
         try:
             column[[0]]
         except Exception as error:  # Each library that narwhals knows raises its own.

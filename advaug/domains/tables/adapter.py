@@ -154,7 +154,7 @@ class TabularCoding(Coding):
         return frame
 
     def _column(self, frame: Frame, column: Number | Category) -> Series:
-        return frame.get_column(frame.columns[self.layout.names.index(column.name)])
+        return frame[:, self.layout.places[column.name]]
 
     def encode(self, X: Any) -> Tensor:
         """(rows, numbers + flags + categories * levels) float32."""

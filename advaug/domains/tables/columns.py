@@ -4,6 +4,7 @@ A number has a scale, bounds and a grid; a category has levels.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -121,7 +122,7 @@ def spread_of(known: Array) -> float:
 
 def bounds_of(column: Series, is_known: Array, kind: str) -> tuple[Any, Any]:
     """Least and largest value, with all digits of the column's own dtype."""
-    cells = column[np.flatnonzero(is_known)].to_numpy()
+    cells = column.to_numpy() if is_known.all() else column[np.flatnonzero(is_known)].to_numpy()
     cells = cells.view(np.int64) if kind == "moment" else cells
     cells = cells.astype(np.float64) if cells.dtype.kind == "O" else cells
     return cells.min(), cells.max()
@@ -152,6 +153,11 @@ class TableLayout:
     names: tuple[Any, ...]
     numbers: tuple[Number, ...]
     categories: tuple[Category, ...]
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Each column's place in the table."""
+        return {name: place for place, name in enumerate(self.names)}
 
     @property
     def flagged(self) -> list[int]:
