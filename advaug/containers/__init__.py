@@ -19,6 +19,11 @@ from advaug.containers.columns import (
     put_cells,
     ticks_a_day,
 )
+from advaug.containers.comparison import (
+    other_names,
+    refuse_no_numbers,
+    refuse_other_levels,
+)
 from advaug.containers.dtypes import mend_of, refuse_untakeable
 from advaug.containers.files import read_file, read_table, write_rows, write_table
 from advaug.containers.refusals import looks_padded, refuse_other_count
@@ -87,6 +92,7 @@ __all__ = [
     "objects",
     "open_table",
     "own_table",
+    "other_names",
     "owned",
     "parsed",
     "put_cells",
@@ -94,7 +100,9 @@ __all__ = [
     "read_file",
     "read_table",
     "refuse_no_tokens",
+    "refuse_no_numbers",
     "refuse_other_count",
+    "refuse_other_levels",
     "refuse_ragged",
     "refuse_twice",
     "refuse_untakeable",

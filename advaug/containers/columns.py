@@ -94,7 +94,8 @@ def mend_of_free_text(column: Series) -> str:
 
 def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
     """Position of each cell among the known levels; -1 where missing, -2 where unknown."""
-    found = pd.Index(objects(known)).get_indexer(pd.Index(objects(column)))
+    known_index, cells = (pd.Index(objects(each), dtype=object) for each in (known, column))
+    found = known_index.get_indexer(cells)
     return np.where(missing(column), -1, np.where(found < 0, -2, found))
 
 

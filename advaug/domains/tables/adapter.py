@@ -150,7 +150,10 @@ class TabularCoding(Coding):
         levels = [category.name for category in self.layout.categories]
         frame, width = containers.open_table(X, levels), len(self.layout.names)
         if len(frame.columns) != width:
-            raise ValueError(f"X has {len(frame.columns)} features, but was fitted with {width}")
+            differs = containers.other_names(self.layout.names, frame.columns)
+            raise ValueError(
+                f"X has {len(frame.columns)} features, but was fitted with {width}: {differs}"
+            )
         return frame
 
     def _column(self, frame: Frame, column: Number | Category) -> Series:
@@ -168,7 +171,9 @@ class TabularCoding(Coding):
             if flag >= 0:
                 x[:, flag] = is_missing
         for k, category in enumerate(layout.categories):
-            code = containers.codes(self._column(frame, category), category.known)
+            column = self._column(frame, category)
+            containers.refuse_other_levels(column, category.known)
+            code = containers.codes(column, category.known)
             place = np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
             x[np.arange(len(frame)), first_category + k * levels + place] = 1
         return torch.from_numpy(x)
@@ -182,6 +187,8 @@ class TabularCoding(Coding):
                 f"column {number.name!r} is {column.dtype}, but was {number.unit} in fit: bring "
                 "both to one unit"
             )
+        if not number.unit:
+            containers.refuse_no_numbers(column)
         with np.errstate(over="ignore"):
             scaled: Array = (containers.numbers(column) - number.center) / number.scale
         if np.isinf(scaled).any():
