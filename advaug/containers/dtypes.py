@@ -185,7 +185,7 @@ def plain(column: Series) -> Series:
 def restored(own: Series, edited: Series) -> Series:
     """The column in its own dtype, with those cells that were edited in its plain form."""
     reading = reading_of(own)
-    if reading is None or edited.dtype == own.dtype:
+    if reading is None or native_dtype(edited) == native_dtype(own):
         return edited
     before, after = plain(own).to_numpy(), edited.to_numpy()
     cells = own.to_list()
@@ -193,6 +193,12 @@ def restored(own: Series, edited: Series) -> Series:
         cells[at] = reading.write(after[at], cells[at])
     native = with_cells(own.to_native(), cells)
     return nw.from_native(native, series_only=True).alias(own.name)
+
+
+def native_dtype(column: Series) -> Any:
+    """The dtype by the column's own library; narwhals' own depends on the cells of objects."""
+    native = column.to_native()
+    return native.type if hasattr(native, "type") else native.dtype
 
 
 def with_cells(native: Any, cells: list[Any]) -> Any:
@@ -212,9 +218,8 @@ def refuse_untakeable(frame: nw.DataFrame[Any]) -> None:
         try:
             column[[0]]
         except Exception as error:  # Each library that narwhals knows raises its own.
-            native = column.to_native()
             raise TypeError(
-                f"column {column.name!r} is {getattr(native, 'type', None) or native.dtype}, of "
+                f"column {column.name!r} is {native_dtype(column)}, of "
                 "which its library cannot take single rows: cast it, e.g. to string or to numbers"
             ) from error
 

@@ -197,6 +197,7 @@ def close_table(X: Any, rows: Frame) -> Any:
     if kind == "frame":
         if isinstance(X, pd.DataFrame):
             native = native.astype({c: t for c, t in X.dtypes.items() if t != native[c].dtype})
+            native = native.set_axis(X.columns, axis=1)  # with the names of its levels
         return native
     array = native.to_numpy()
     if kind == "list":

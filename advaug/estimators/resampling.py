@@ -123,16 +123,13 @@ def checked_strategy(strategy: Any, target: np.ndarray[Any, Any], kind: str) -> 
     classes, codes = containers.classes_of(target)
     place = {label: code for code, label in enumerate(classes.tolist())}
     strategy = strategy(target) if callable(strategy) else strategy
-    if isinstance(strategy, dict | list | tuple):
+    if isinstance(strategy, dict):
         if unknown := [label for label in strategy if label not in place]:
             raise ValueError(
                 f"sampling_strategy names class {unknown[0]!r}, which y does not have: it has "
                 f"{classes.tolist()[:12]}"
             )
-        if isinstance(strategy, dict):
-            strategy = {place[label]: count for label, count in strategy.items()}
-        else:
-            strategy = [place[label] for label in strategy]
+        strategy = {place[label]: count for label, count in strategy.items()}
     counts = check_sampling_strategy(strategy, codes, kind)
     return {classes[code]: count for code, count in counts.items()}
 

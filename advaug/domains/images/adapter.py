@@ -67,7 +67,7 @@ class ImageAdapter(Adapter, Parameters):
         if X.dtype.kind == "f" and not np.isfinite(X).all():
             row = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(1))[0]
             raise ValueError(f"image {row} holds NaN or infinity: repair or drop it")
-        least, most = float(X.min()), float(X.max())
+        least, most = float(X.min()), float(X.max())  # Python's floats overflow without a warning.
         in_unit = least >= 0 and most <= 1
         usual = (0.0, 255.0) if X.dtype == np.uint8 else (0.0, 1.0) if in_unit else (least, most)
         if not np.isfinite(most - least):

@@ -93,7 +93,9 @@ def learn_number(column: Series, kind: str, is_frozen: bool) -> Number:
     if not is_known.any():
         return Number(column.name, 0.0, 1.0, 0.0, 0.0, 0.0, False, True)
     known = values[is_known]
-    if not np.isfinite(known.max() - known.min()):
+    with np.errstate(over="ignore"):
+        is_finite = bool(np.isfinite(known.max() - known.min()))
+    if not is_finite:
         raise ValueError(
             f"column {column.name!r} spans more than floats can hold, from {known.min():g} to "
             f"{known.max():g}: divide it, or take its logarithm"
