@@ -32,7 +32,7 @@ def read(source: Path) -> Arrays:
     import numpy as np
 
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with source.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return dict(file)
     except (ValueError, OSError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
         raise CliError(

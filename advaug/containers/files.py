@@ -83,7 +83,7 @@ def read_file(
     decimal: str = "",
     encoding: str = "",
     drop: Collection[str] = (),
-    target: str = "",
+    target: str | None = None,
 ) -> tuple[pd.DataFrame, TextFile | None]:
     """A csv or parquet file, and for a csv how it is written.
 

@@ -95,7 +95,7 @@ def parsed(texts: pd.Series, decimal: str = "", *, is_target: bool = False) -> P
     stripped = texts.str.strip()
     is_missing = stripped == ""
     if is_target:
-        found = parsed_plainly(stripped, is_missing, (parsed_numbers, parsed_truths))
+        found = parsed_plainly(stripped, is_missing, (parsed_plain_numbers, parsed_truths))
         return found or as_texts(texts, texts == "")
     kinds = (partial(parsed_numbers, decimal=decimal), parsed_truths, parsed_moments)
     if found := parsed_plainly(stripped, is_missing, kinds):
@@ -227,6 +227,11 @@ def parsed_numbers(texts: pd.Series, decimal: str = "") -> Parsed | None:
     if plain.str.fullmatch(INTEGER).all():
         return whole_numbers(plain, style, texts.iloc[0])
     return decimals(plain, style, texts.iloc[0])
+
+
+def parsed_plain_numbers(texts: pd.Series) -> Parsed | None:
+    """Numbers that are spelt as Python spells them."""
+    return parsed_numbers(texts) if texts.str.fullmatch(NUMBER).all() else None
 
 
 def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed | None:
