@@ -20,6 +20,8 @@ from advaug.containers.spelling import Parsed, as_text, parsed, speaks_for_comma
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 SEPARATORS = ",;\t|"
 LOOKED_AT = 50  # lines by which a separator is recognised
+FIRST_ROWS = 10_000  # rows by which the decimal mark is recognised
+LARGE = 2**24  # bytes from which a file is read column by column
 BLOCK = 100_000  # rows that are copied at once
 MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 INDEX_NAMES = ("", "Unnamed: 0")  # as pandas writes an index, and as it reads that again
@@ -95,16 +97,19 @@ def read_file(
     if path.name.endswith(".parquet"):
         return read_parquet(path).drop(columns=list(drop)), None
     dialect = dialect_of(path, separator, encoding)
-    texts = read_texts(path, dialect)
-    names = list(texts.columns)
-    texts = texts.drop(columns=[name for name in drop if name in names])
+    first_rows = read_texts(path, dialect, nrows=FIRST_ROWS)
+    names = list(first_rows.columns)
     if not decimal and dialect.separator != ",":
-        decimal = "," if any(speaks_for_comma(texts[name]) for name in texts.columns) else ""
+        decimal = "," if any(speaks_for_comma(first_rows[name]) for name in names) else ""
     dialect = replace(dialect, decimal=decimal)
-    file = TextFile(path, dialect, names, dropped=list(drop), n_rows=len(texts))
-    for name in list(texts.columns):
-        file.columns[name] = parsed(texts.pop(name), decimal, is_target=name == target)
-    frame = pd.DataFrame({name: one.cells for name, one in file.columns.items()})
+    file = TextFile(path, dialect, names, dropped=list(drop))
+    cells = {}
+    for name, texts in text_columns(path, dialect, names):
+        file.n_rows = len(texts)
+        if name not in drop:
+            found = parsed(texts, decimal, is_target=name == target)
+            cells[name], file.columns[name] = found.cells, found._replace(cells=None)
+    frame = pd.DataFrame(cells)
     first = names[0] if names else None
     if first in INDEX_NAMES and first != target and first in frame and is_index(frame[first]):
         file.index = first
@@ -204,9 +209,23 @@ def separator_of(lines: list[str]) -> str:
     return max(SEPARATORS, key=score)
 
 
-def read_texts(path: Path, dialect: Dialect) -> pd.DataFrame:
+def text_columns(path: Path, dialect: Dialect, names: list[str]) -> Iterator[tuple[str, pd.Series]]:
+    """The columns of a csv file as texts; of a large file one is in memory at a time."""
+    if path.stat().st_size < LARGE:
+        texts = read_texts(path, dialect)
+        for name in names:
+            yield name, texts.pop(name)
+        return
+    for _ in pd.read_csv(path, header=None, chunksize=BLOCK, **dialect.reading):
+        pass  # A row with more cells than the header is refused here.
+    for place, name in enumerate(names):
+        column = pd.read_csv(path, header=None, usecols=[place], **dialect.reading)
+        yield name, column[place].iloc[1:].reset_index(drop=True)
+
+
+def read_texts(path: Path, dialect: Dialect, nrows: int | None = None) -> pd.DataFrame:
     """The cells of a csv file as texts, nothing read into them."""
-    whole = pd.read_csv(path, header=None, **dialect.reading)
+    whole = pd.read_csv(path, header=None, nrows=nrows, **dialect.reading)
     names = pd.Index(whole.iloc[0].astype(object))
     if not names.is_unique:
         twice = names[names.duplicated()][0]

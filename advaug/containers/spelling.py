@@ -69,6 +69,11 @@ CLOCK = (
 ANY_DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[ T].*)?"
 ISO = ("%Y-%m-%d", "%Y-%m", "")
 
+UNPADDED_DATE = r"^(?:\d[-/. ]|[^: ]*[-/. ]\d[-/., ]|[^: ]*[-/.]\d(?: |T|$)|[A-Z][a-z]+ \d,)"
+UNPADDED_HOUR = r"(?:^|[T ])\d:"
+ASKED_FIRST = 50  # texts by which most wrong guesses are refuted
+
+Array = np.ndarray[Any, Any]
 Spell = Callable[[pd.Series], pd.Series]  # cells of a dtype -> their texts
 
 
@@ -79,7 +84,7 @@ class Parsed(NamedTuple):
     moments, as strptime takes it; "" where they are ISO.
     """
 
-    cells: pd.Series
+    cells: Any
     spell: Spell
     spell_exactly: Spell
     guess: str = ""
@@ -92,6 +97,14 @@ def parsed(texts: pd.Series, decimal: str = "", *, is_target: bool = False) -> P
     `decimal` is the file's decimal mark where it is known. Labels of a target are read only where
     they are plain numbers or True and False.
     """
+    places, different = pd.factorize(texts)  # Each text is read once.
+    counts = np.bincount(places, minlength=len(different))
+    found = parsed_once(pd.Series(different), counts, decimal, is_target=is_target)
+    return found._replace(cells=found.cells.take(places).set_axis(texts.index))
+
+
+def parsed_once(texts: pd.Series, counts: Array, decimal: str, *, is_target: bool) -> Parsed:
+    """Different texts, and how often each stands in the column."""
     stripped = texts.str.strip()
     is_missing = stripped == ""
     if is_target:
@@ -107,8 +120,9 @@ def parsed(texts: pd.Series, decimal: str = "", *, is_target: bool = False) -> P
         if found is None and set(known.str.lower().unique()) in YES_AND_NO:
             found = as_texts(texts, is_missing | is_word)
         if found is not None:
-            words = stripped[is_word].value_counts()
-            return spelling_missing(found, str(words.index[0]), is_missing.sum() >= words.iloc[0])
+            usual = counts[is_word].argmax()
+            word, n_empty = str(stripped[is_word].iloc[usual]), counts[is_missing].sum()
+            return spelling_missing(found, word, bool(n_empty >= counts[is_word][usual]))
     return as_texts(texts, texts == "", guess_of_texts(stripped[~is_missing]))
 
 
@@ -167,6 +181,13 @@ def guess_of_texts(known: pd.Series) -> str:
     return ""
 
 
+def all_match(texts: pd.Series, pattern: str) -> bool:
+    """Whether each text is of the pattern; the first ones are asked before all others."""
+    return bool(texts.iloc[:ASKED_FIRST].str.fullmatch(pattern).all()) and bool(
+        texts.str.fullmatch(pattern).all()
+    )
+
+
 def as_text(cells: pd.Series) -> pd.Series:
     """Each cell as Python writes it, nothing for a missing one."""
     return spelt_by(str, cells)
@@ -216,22 +237,22 @@ class NumberStyle:
 
 def parsed_numbers(texts: pd.Series, decimal: str = "") -> Parsed | None:
     """Whole numbers that fit 64 bits, or decimals with as many digits as the column has."""
-    if texts.str.fullmatch(INTEGER).all():
+    if all_match(texts, INTEGER):
         return whole_numbers(texts, NumberStyle(), "")
-    if decimal != "," and texts.str.fullmatch(NUMBER).all():
+    if decimal != "," and all_match(texts, NUMBER):
         return decimals(texts, NumberStyle(), "")
     found = style_of(texts, decimal) or style_of(texts, "")
     if found is None:
-        return decimals(texts, NumberStyle(), "") if texts.str.fullmatch(NUMBER).all() else None
+        return decimals(texts, NumberStyle(), "") if all_match(texts, NUMBER) else None
     style, plain = found
-    if plain.str.fullmatch(INTEGER).all():
+    if all_match(plain, INTEGER):
         return whole_numbers(plain, style, texts.iloc[0])
     return decimals(plain, style, texts.iloc[0])
 
 
 def parsed_plain_numbers(texts: pd.Series) -> Parsed | None:
     """Numbers that are spelt as Python spells them."""
-    return parsed_numbers(texts) if texts.str.fullmatch(NUMBER).all() else None
+    return parsed_numbers(texts) if all_match(texts, NUMBER) else None
 
 
 def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed | None:
@@ -265,6 +286,8 @@ def guess_of_number(text: str, value: Any) -> str:
 
 def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | None:
     """How all texts spell numbers, and the same numbers as Python spells them; None if not all."""
+    if not all_match(texts, AFFIXED):
+        return None
     parts = texts.str.extract(f"^(?:{AFFIXED})$").fillna("")
     prefixes, suffixes = parts["prefix"].unique(), parts["suffix"].unique()
     digits = parts["digits"]
@@ -273,7 +296,7 @@ def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | 
     for thousands, mark in MARKS:
         if decimal and mark != decimal:
             continue
-        if not digits.str.fullmatch(pattern_of(thousands, mark)).all():
+        if not all_match(digits, pattern_of(thousands, mark)):
             continue
         if thousands and not digits.str.contains(re.escape(thousands)).any():
             continue
@@ -297,7 +320,7 @@ def pattern_of(thousands: str, mark: str) -> str:
 
 def is_grouped(digits: pd.Series) -> bool:
     """Whether every comma could stand between thousands."""
-    return bool(digits.str.fullmatch(pattern_of(",", ".")).all())
+    return bool(all_match(digits, pattern_of(",", ".")))
 
 
 def speaks_for_comma(texts: pd.Series) -> bool:
@@ -367,65 +390,65 @@ def parsed_moments(texts: pd.Series) -> Parsed | None:
     """Dates and times, all in one format."""
     first = texts.iloc[0]
     for form, pattern in DATES.items():
-        whole = rf"^(?P<date>{pattern})(?P<between>[T ]?)(?:{CLOCK})?$"
-        if not re.match(whole, first):
+        parts = re.fullmatch(rf"(?P<date>{pattern})(?P<between>[T ]?)(?:{CLOCK})?", first)
+        if parts is None or not (form or parts["clock"]):
             continue
-        parts = texts.str.extract(whole)
-        if parts["date"].isna().any() or (not form and parts["clock"].isna().any()):
-            continue
-        found = moments_of(texts, form, parts.fillna(""))
+        found = moments_of(texts, form, pattern, parts.groupdict(default=""))
         if found is not None:
             return found
     return None
 
 
-def moments_of(texts: pd.Series, form: str, parts: pd.DataFrame) -> Parsed | None:
-    """The moments of texts that were taken apart; None where they differ in form or are none."""
-    lengths = [parts[name].str.len() for name in ("clock", "zone", "half")]
-    is_uniform = all((length > 0).nunique() == 1 for length in lengths)
-    if not is_uniform or parts["between"].nunique() > 1 or (parts["seconds"] == "").nunique() > 1:
+def moments_of(texts: pd.Series, form: str, pattern: str, first: dict[str, str]) -> Parsed | None:
+    """The moments of texts; None where they differ in form from the first, or are no moments."""
+    clock = fractions = ""
+    if first["clock"]:
+        clock = ("%I" if first["half"] else "%H") + ":%M" + (":%S" if first["seconds"] else "")
+        seconds, fractions = (r":\d\d", r"(?:\.\d{1,9})?") if first["seconds"] else ("", "")
+        pattern += rf"{first['between']}\d{{1,2}}:\d\d{seconds}{fractions}"
+    pattern += " ?[AaPp][Mm]" if first["half"] else ""
+    pattern += r" ?(?:Z|UTC|[+-]\d\d:?\d\d)" if first["zone"] else ""
+    if not all_match(texts, pattern):
         return None
-    has_half = bool((parts["half"] != "").iloc[0])
-    clock = ("%I" if has_half else "%H") + ":%M" + (":%S" if parts["seconds"].iloc[0] else "")
-    clock = clock if parts["clock"].iloc[0] else ""
-    full = form or "%Y-%m-%d"
-    fraction = parts["fraction"].str[1:].str.ljust(6, "0")
-    joined = (parts["date"] if form else "1970-01-01") + " "
-    written = joined + parts["clock"]
-    full = f"{full} {clock}"
-    if (parts["fraction"] != "").any():
-        written, full = written + "." + fraction.where(fraction != "", "000000"), f"{full}.%f"
-    if has_half:
-        written, full = written + " " + parts["half"].str.strip().str.upper(), f"{full} %p"
-    zones = parts["zone"].str.strip().replace({"Z": "+00:00", "UTC": "+00:00"})
-    has_zone = bool((zones != "").iloc[0])
-    if has_zone:
-        written, full = written + zones, f"{full}%z"
-    moments = pd.to_datetime(
-        written.str.strip(), format=full.strip(), errors="coerce", utc=has_zone
-    )
+    fraction = texts.str.extract(r":\d\d(\.\d+)", expand=False) if fractions else None
+    digits = None if fraction is None else fraction.str.len().fillna(1) - 1
+    n_fraction = 0 if digits is None else int(digits.max())
+    half = " %p" if first["half"].startswith(" ") else "%p" if first["half"] else ""
+    blank = " " if first["zone"].startswith(" ") else ""
+    written = texts
+    if n_fraction and (digits == 0).any():
+        written = texts.str.replace(r"(:\d\d:\d\d)(?![\d.])", r"\1.0", regex=True)
+    if first["zone"]:
+        written = written.str.replace("Z|UTC", "+00:00", regex=True)
+    whole = f"{form}{first['between']}{clock}{'.%f' if n_fraction else ''}{half}"
+    whole += f"{blank}%z" if first["zone"] else ""
+    moments = pd.to_datetime(written, format=whole, errors="coerce", utc=bool(first["zone"]))
     if moments.isna().any():
         return None
-    digits = parts["fraction"].str.len().clip(lower=1) - 1
+    if not form:
+        moments = moments - pd.Timestamp("1900-01-01") + pd.Timestamp("1970-01-01")
     style = MomentStyle(
         date=form,
-        between=str(parts["between"].iloc[0]),
+        between=first["between"],
         clock=clock,
-        n_fraction=int(digits.max()),
-        is_fixed=digits.nunique() == 1,
-        is_padded=not parts["date"].str.contains(r"(?<!\d)\d(?!\d)").any(),
-        has_padded_hour=not parts["clock"].str.match(r"\d:").any(),
-        half=str(parts["half"].iloc[0]),
-        zone=str(parts["zone"].mode().iloc[0]),
+        n_fraction=n_fraction,
+        is_fixed=digits is None or digits.nunique() == 1,
+        is_padded=not (form and texts.str.contains(UNPADDED_DATE).any()),
+        has_padded_hour=not (clock and texts.str.contains(UNPADDED_HOUR).any()),
+        half=first["half"],
+        zone=usual_zone(texts, first["zone"]),
     )
     spell = partial(spelt_by, style.spell)
-    first = str(moments.iloc[0]).removesuffix(" 00:00:00")
-    guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {first}"
-    half = " %p" if style.half.startswith(" ") else "%p" if style.half else ""
-    clock = f"{clock}{'.%f' if style.n_fraction else ''}{half}{'%z' if has_zone else ''}"
-    return Parsed(
-        moments, spell, spell, guess, "" if form in ISO else f"{form}{style.between}{clock}"
-    )
+    shown = str(moments.iloc[0]).removesuffix(" 00:00:00")
+    guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {shown}"
+    return Parsed(moments, spell, spell, guess, "" if form in ISO else whole)
+
+
+def usual_zone(texts: pd.Series, zone: str) -> str:
+    """The offset that most texts end with; that of the first where all have it."""
+    if not zone or texts.str.endswith(zone).all():
+        return zone
+    return str(texts.str.extract(r"( ?(?:Z|UTC|[+-]\d\d:?\d\d))$", expand=False).mode().iloc[0])
 
 
 # ---------------------------------------------------------------- texts in the user's own frame
@@ -443,7 +466,7 @@ def mend_of_texts(texts: pd.Series, column: str) -> str:
     if (found := parsed_moments(known)) is not None:
         form = f"{column}, format={found.form!r}" if found.form else column
         return f"its texts are dates, such as {known.iloc[0]!r}: pass pd.to_datetime({form})"
-    if known.str.fullmatch(NUMBER).all():
+    if all_match(known, NUMBER):
         return f"its texts are numbers: pass pd.to_numeric({column}, errors='coerce')"
     if (spelt := style_of(known, "")) is None:
         return ""
