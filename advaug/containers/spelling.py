@@ -266,7 +266,7 @@ def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed 
 
 
 def decimals(plain: pd.Series, style: NumberStyle, example: str) -> Parsed:
-    numbers = pd.Series(pd.to_numeric(plain).to_numpy(dtype=float), plain.index)
+    numbers = plain.astype(float)  # exactly as Python reads them
     guess = guess_of_number(example, numbers.iloc[0]) if example else ""
     exactly = partial(spelt_by, style.spell_exactly)
     if plain.str.contains("[eE]").any():
@@ -277,11 +277,8 @@ def decimals(plain: pd.Series, style: NumberStyle, example: str) -> Parsed:
 
 
 def guess_of_number(text: str, value: Any) -> str:
-    return (
-        f"{text!r} is read as the number {value:g}"
-        if isinstance(value, float)
-        else (f"{text!r} is read as the number {value}")
-    )
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text!r} is read as the number {number}"
 
 
 def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | None:
