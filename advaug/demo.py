@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from advaug.containers.files import beside
 from advaug.datasets import NUMBERS, load_thyroid_sick
 from advaug.estimators.over_sampler import AdversarialOverSampler
 
@@ -242,5 +243,6 @@ def draw(sampler: Any, X_new: Any, y_new: Any, path: Path) -> str:
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     ClassMapDisplay.from_sampler(sampler, X_new, y_new).plot(left)
     MarginDisplay.from_sampler(sampler).plot(right)
-    figure.savefig(path)
+    with beside(path) as part:
+        figure.savefig(part)
     return f"Picture: {path}"

@@ -199,3 +199,34 @@ def test_a_mistake_names_the_mend(make, y, mend):
     X = np.random.RandomState(0).randn(60, 2)
     with pytest.raises(ValueError, match=mend):
         make(pipe).fit(X, y)
+
+
+def test_a_weight_counts_as_so_many_rows():
+    X, y = data(300)
+    weight = np.random.default_rng(0).integers(0, 4, len(y))
+    weight[:2] = 1  # Both classes are there.
+    weighted = PriorCorrectedClassifier(GaussianNB(), method="prior").fit(X, y, weight)
+    every = np.repeat(np.arange(len(y)), weight)
+    repeated = PriorCorrectedClassifier(GaussianNB(), method="prior").fit(X[every], y[every])
+    np.testing.assert_allclose(weighted.real_share_, repeated.real_share_)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
+    log_q, start = np.log(repeated.predict_proba(X))[None], np.array([[1.0, 1.0], [0.0, 0.0]])
+    by_weight = learn_map(log_q, y, start, 0.1, weight.astype(float))
+    by_rows = learn_map(log_q[:, every], y[every], start, 0.1)
+    for a, b in zip(by_weight, by_rows, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_weights_reach_the_last_step_and_are_refused_where_rows_are_made():
+    X, y = data(300)
+    weight = np.random.default_rng(0).random(len(y)) + 0.5
+    for method in ("beta", "prior"):
+        scaled = make_pipeline(StandardScaler(), LogisticRegression())
+        model = PriorCorrectedClassifier(scaled, method=method).fit(X, y, sample_weight=weight)
+        plain = PriorCorrectedClassifier(scaled, method=method).fit(X, y)
+        assert not np.allclose(model.predict_proba(X), plain.predict_proba(X))
+    grown = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
+    with pytest.raises(
+        ValueError, match=r"fit_resample.*sample_weight\[sampler\.parent_indices_\]"
+    ):
+        PriorCorrectedClassifier(grown).fit(X, y, sample_weight=weight)

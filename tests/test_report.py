@@ -305,5 +305,5 @@ def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Not fit to train on" in out
     assert "age = 30.5 is off its grid" in out
-    assert main([*command[:4], "no", "--out", files[2]]) == 2
+    assert main([*command[:4], "no", "--out", files[2], "--force"]) == 2
     assert "is no column" in capsys.readouterr().err

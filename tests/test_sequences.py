@@ -708,7 +708,7 @@ def test_a_setting_that_cannot_be_meant_is_named(wrong, told):
 
 
 def test_a_table_in_place_of_its_column_is_refused():
-    frame = pd.DataFrame({"text": ["a b", "c d e"] * 15})
+    frame = pd.DataFrame({"text": ["a b", "c d e"] * 15, "place": range(30)})
     with pytest.raises(TypeError, match="pass the column alone"):
         AdversarialOverSampler(adapter="sequence").fit_resample(frame, [0] * 20 + [1] * 10)
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from advaug.cli import demo, oversample, report, undersample
-from advaug.cli.files import CliError
+from advaug.cli.files import CliError, streams
 from advaug.cli.options import Parser
+from advaug.core.drawing import visible
 
 
 def parser() -> Parser:
@@ -22,7 +23,7 @@ def parser() -> Parser:
     for command in (demo, oversample, undersample, report):
         options = commands.add_parser(command.NAME, help=command.HELP)
         command.add_options(options)
-        options.set_defaults(work=command.work)
+        options.set_defaults(work=command.work, out_suffixes=command.OUT)
     return top
 
 
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for what the user can mend, 130."""
     try:
         options = parser().parse_args(arguments)
-        with one_line_warnings():
+        with one_line_warnings(), streams(options):
             options.work(options)
     except (CliError, ValueError, TypeError, ImportError, OSError) as error:
         message = " ".join(str(error).split()) + getattr(error, "below", "")
-        print(f"advaug: error: {message}", file=sys.stderr)
+        print(visible(f"advaug: error: {message}", keep="\n"), file=sys.stderr)
         return 2
     except MemoryError:
         print("advaug: error: out of memory: ask for fewer rows (--strategy)", file=sys.stderr)
@@ -51,7 +52,8 @@ def one_line_warnings() -> Iterator[None]:
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
         if issubclass(category, UserWarning):
-            print(f"advaug: warning: {' '.join(str(message).split())}", file=sys.stderr)
+            text = " ".join(str(message).split())
+            print(visible(f"advaug: warning: {text}"), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)

@@ -4,13 +4,20 @@ Nothing heavy is imported before there is work to do.
 """
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+from advaug.core.drawing import visible
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+STREAM = "-"  # standard input, or standard output
+MOST_TOLD = 8  # guesses in the line that tells them
 PARENT = "advaug_parent"  # the column of each synthetic row's parent
 
 
@@ -22,7 +29,7 @@ class CliError(Exception):
         self.below = below
 
 
-def check_out(out: Path, suffixes: Sequence[str]) -> None:
+def check_out(out: Path, suffixes: Sequence[str], *, force: bool) -> None:
     """CliError if the file could not be written, before any work is done."""
     if not out.name.endswith(tuple(suffixes)):
         raise CliError(f"--out {out}: end its name in {' or '.join(suffixes)}")
@@ -30,6 +37,8 @@ def check_out(out: Path, suffixes: Sequence[str]) -> None:
         raise CliError(f"--out {out}: there is no folder {out.parent}: make it first")
     if out.is_dir():
         raise CliError(f"--out {out} is a folder: name a file in it")
+    if out.exists() and not force:
+        raise CliError(f"--out {out} exists: name another file, or replace it with --force")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise CliError(f"--out {out} cannot be written: choose another place")
     check_parquet(out)
@@ -51,22 +60,61 @@ def check_parquet(path: Path) -> None:
         raise CliError(f"{path} needs pyarrow: pip install advaug[parquet], or use csv")
 
 
-def read(source: Path) -> Any:
-    """The table; CliError with the mend if it cannot be read or has no rows."""
-    from advaug.containers.files import read_table
+def read(source: Path, options: Any) -> tuple[Any, Any]:
+    """The table, and how a text file is written; CliError with the mend if it cannot be read."""
+    from advaug.containers.files import read_file
 
+    kind = "parquet" if source.name.endswith(".parquet") else "text with a header line"
     try:
-        table = read_table(source)
-    except UnicodeDecodeError as error:
+        table, file = read_file(
+            source,
+            separator=options.sep or "",
+            decimal=options.decimal or "",
+            encoding=options.encoding or "",
+            drop=getattr(options, "drop_columns", ()),
+            target=options.target,
+        )
+    except (UnicodeError, LookupError) as error:
         raise CliError(
-            f"cannot read {source}: it is not UTF-8 ({error}): save it as UTF-8"
+            f"cannot read {source}: {error}: name its encoding, e.g. --encoding cp1252"
         ) from error
     except (ValueError, OSError, EOFError) as error:
-        kind = "parquet" if source.name.endswith(".parquet") else "csv with a header line"
         raise CliError(f"cannot read {source}: {error}. It must be {kind}: save it anew") from error
     if not len(table):
         raise CliError(f"{source} holds no rows: check that it is the right file")
-    return table
+    return table, file
+
+
+def tell_guesses(file: Any, options: Any) -> None:
+    """One line on stderr with what was guessed of a text file, if anything was."""
+    guesses = [] if file is None or options.quiet else file.guesses
+    if guesses:
+        more = f"; and {len(guesses) - MOST_TOLD} more" if len(guesses) > MOST_TOLD else ""
+        line = f"advaug: {file.path.name}: {'; '.join(guesses[:MOST_TOLD])}{more}"
+        print(visible(" ".join(line.split())), file=sys.stderr)
+
+
+@contextmanager
+def streams(options: Any) -> Iterator[None]:
+    """Standard input and output as files: `-` for the file to read, `-` for the one to write."""
+    with TemporaryDirectory() as folder:
+        if str(getattr(options, "source", "")) == STREAM:
+            options.source = Path(folder) / "standard-input.csv"
+            stream = getattr(sys.stdin, "buffer", None)  # A stream of texts has none.
+            options.source.write_bytes(stream.read() if stream else sys.stdin.read().encode())
+        options.is_streamed = str(options.out) == STREAM and ".csv" in options.out_suffixes
+        if options.is_streamed:
+            options.out = Path(folder) / "standard-output.csv"
+        yield
+        if options.is_streamed:
+            written, stream = options.out.read_bytes(), getattr(sys.stdout, "buffer", None)
+            stream.write(written) if stream else sys.stdout.write(written.decode())
+
+
+def say(text: str, options: Any) -> None:
+    """A text for the reader, on standard output unless rows are written there."""
+    if not options.quiet:
+        print(visible(text, keep="\n"), file=sys.stderr if options.is_streamed else sys.stdout)
 
 
 def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
@@ -133,6 +181,26 @@ def check_text(X: Any, options: Any) -> None:
         )
 
 
+def check_syntax(rules: Sequence[str], names: Sequence[str] | None = None) -> None:
+    """CliError where a rule cannot be read, or names none of the columns; quick, without torch."""
+    from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse
+    from advaug.domains.tables.rules.syntax_tree import columns
+
+    for rule in rules:
+        try:
+            for name, at in columns(parse(rule)).items():
+                if names is not None and name not in names:
+                    reason = f"there is no column {name!r}: {meant(name, names)}"
+                    raise ConstraintSyntaxError(reason, rule, at, len(name))
+        except ValueError as error:
+            raise refused(rule, error) from error
+
+
+def refused(rule: str, error: ValueError) -> CliError:
+    reason, cut, shown = str(error).partition("\n")
+    return CliError(f"--constraint {rule!r}: {reason}", cut + shown)
+
+
 def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
     """The columns that the rules read; CliError if one cannot be read or does not fit them."""
     from advaug.domains.tables.rules.constraints import Constraints
@@ -141,26 +209,23 @@ def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
         try:
             Constraints(rule).check(X)
         except ValueError as error:
-            reason, cut, shown = str(error).partition("\n")
-            raise CliError(f"--constraint {rule!r}: {reason}", cut + shown) from error
+            raise refused(rule, error) from error
     return Constraints(list(rules)).names
 
 
 def check_texts(X: Any, frozen: Sequence[str], *, has_text_option: bool = False) -> None:
     """CliError, naming all columns of free text at once, and what made numbers a text."""
-    from advaug.containers.files import NUMBER
-    from advaug.domains.tables.adapter import TabularAdapter
+    from advaug import containers
 
     unusable, hint = [], ""
+    frame = containers.open_table(X)
     for name in X.columns:
-        if name in frozen or X[name].dtype.kind in "biufmM":
-            continue
-        try:
-            TabularAdapter().fit(X[[name]])
-        except ValueError:
+        column = frame.get_column(name)
+        is_text = name not in frozen and containers.kind_of_column(column) == "text"
+        if is_text and containers.is_free_text(column):
             unusable.append(name)
             texts = X[name].dropna().astype(str)
-            odd = texts[~texts.str.fullmatch(NUMBER)]
+            odd = texts[~texts.str.fullmatch(containers.NUMBER)]
             if len(odd) < 0.5 * len(texts) and len(odd):
                 hint = (
                     f"; {name!r} would be numbers but for {odd.iloc[0]!r}: leave such cells empty"

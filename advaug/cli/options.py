@@ -1,6 +1,7 @@
 """What several commands take on the line: the parser, shared options, numbers, --strategy."""
 
 import argparse
+import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -19,9 +20,62 @@ class Parser(argparse.ArgumentParser):
 
 def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = SUFFIXES) -> None:
     """The file to read, its column of classes and the file to write."""
-    parser.add_argument("source", type=Path, metavar=source, help=f"a file: {', '.join(suffixes)}")
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar=source,
+        help=f"a file: {', '.join(suffixes)}; - for standard input",
+    )
     parser.add_argument("--target", required=True, metavar="COL", help="the column of classes")
     parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
+    add_force(parser)
+    parser.add_argument(
+        "--sep",
+        type=separator,
+        metavar="CHAR",
+        help="what stands between cells of a text file; by default found",
+    )
+    parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="the decimal mark of a text file; by default found",
+    )
+    parser.add_argument(
+        "--encoding",
+        type=encoding,
+        metavar="NAME",
+        help="of a text file, e.g. cp1252; by default UTF-8, or cp1252 if it is not",
+    )
+
+
+def add_force(parser: Parser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace the file OUT if it exists")
+
+
+def add_drop(parser: Parser) -> None:
+    """--drop for the commands in which it names columns."""
+    parser.add_argument(
+        "--drop",
+        dest="drop_columns",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="leave this column out, of OUT too; repeatable",
+    )
+
+
+def separator(text: str) -> str:
+    character = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(character) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no single character, such as ; or tab")
+    return character
+
+
+def encoding(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no encoding, such as cp1252") from None
 
 
 def add_strategy(parser: Parser, one: str, example: str, growth: str = "") -> None:
@@ -64,7 +118,7 @@ def splits(text: str) -> int:
 
 def strategy(text: str, y: Any) -> Any:
     """imbalanced-learn's sampling_strategy from a word, a number or JSON totals."""
-    from advaug.containers.rows import labels
+    from advaug.containers.targets import labels
 
     if re.fullmatch(r"[\d.eE+-]+", text):
         try:
@@ -88,6 +142,8 @@ def strategy(text: str, y: Any) -> Any:
         return text
     try:
         totals = json.loads(text)
+    except RecursionError:
+        raise CliError("--strategy: the JSON is nested too deep: write {label: total}") from None
     except json.JSONDecodeError as error:
         raise CliError(
             f"--strategy {text}: no JSON ({error}): quote it as '{{\"a\": 9}}'"

@@ -15,13 +15,17 @@ from advaug.cli.files import (
     check_frozen,
     check_out,
     check_source,
+    check_syntax,
     check_text,
     check_texts,
     parted,
     read,
+    say,
+    tell_guesses,
 )
 from advaug.cli.options import (
     Parser,
+    add_drop,
     add_files,
     add_quiet,
     add_repeatable,
@@ -32,6 +36,7 @@ from advaug.cli.options import (
 from advaug.core.drawing import shortened
 from advaug.registry import RECIPES
 
+OUT = SUFFIXES
 NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, or signals to a npz"
 FEW = 3  # The summary names so many relations that were found,
 LONGEST_RULE = 80  # with so many characters of each.
@@ -53,6 +58,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--text", metavar="COL", help="learn from this column of texts alone and copy the others"
     )
+    add_drop(parser)
     rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
     parser.add_argument(
@@ -75,27 +81,31 @@ def work(options: argparse.Namespace) -> None:
     """`advaug oversample`."""
     if signals.is_signals(options.source):
         return work_on_signals(options)
-    check_out(options.out, SUFFIXES)
+    check_out(options.out, OUT, force=options.force)
     check_source(options.source, options.out)
+    if options.constraint and options.no_constraints:
+        raise CliError("--no-constraints and --constraint exclude each other: leave one out")
+    check_syntax(options.constraint)
     from advaug.containers.files import write_table
 
-    table = read(options.source)
+    table, file = read(options.source, options)
     X, y = parted(table, options.target, options.parent)
     check_frozen(X, options.frozen, options.target)
+    check_syntax(options.constraint, list(X.columns))
+    if options.text is None:
+        check_texts(X, options.frozen, has_text_option=True)
+    else:
+        check_text(X, options)
+    wanted = strategy(options.strategy, y)
+    tell_guesses(file, options)
 
     from advaug.domains.sequences.adapter import SequenceAdapter
     from advaug.domains.tables.adapter import TabularAdapter
     from advaug.estimators.over_sampler import AdversarialOverSampler
 
-    if options.text is None:
-        check_texts(X, options.frozen, has_text_option=True)
-    else:
-        check_text(X, options)
-    if options.constraint and options.no_constraints:
-        raise CliError("--no-constraints and --constraint exclude each other: leave one out")
     ruled = check_constraints(X, options.constraint)
     sampler = AdversarialOverSampler(
-        sampling_strategy=strategy(options.strategy, y),
+        sampling_strategy=wanted,
         recipe=options.recipe,
         adapter=SequenceAdapter() if options.text else TabularAdapter(frozen=options.frozen),
         constraints=None if options.no_constraints else options.constraint or "auto",
@@ -107,14 +117,14 @@ def work(options: argparse.Namespace) -> None:
     if options.parent:
         X_new[PARENT] = parents(sampler)
         X_new = X_new.astype({PARENT: "Int64"})
-    write_table(X_new, options.out, options.source, ruled or exact_columns(sampler))
+    write_table(X_new, options.out, file, ruled or exact_columns(sampler))
     print_summary(sampler, y, y_new, options)
 
 
 def work_on_signals(options: argparse.Namespace) -> None:
     """`advaug oversample` on a file of arrays."""
     signals.check_options(options)
-    check_out(options.out, (signals.SUFFIX,))
+    check_out(options.out, (signals.SUFFIX,), force=options.force)
     check_source(options.source, options.out, (signals.SUFFIX,))
     arrays = signals.read(options.source)
     name, X, y = signals.parted(arrays, options.target, options.parent)
@@ -137,8 +147,7 @@ def work_on_signals(options: argparse.Namespace) -> None:
 
 def print_summary(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:
     """The summary, unless it is not wanted, and a warning where nothing was attacked."""
-    if not options.quiet:
-        print(summary(sampler, y, y_new, options.out))
+    say(summary(sampler, y, y_new, options.out), options)
     warn_of_no_attack(sampler)
 
 
@@ -226,11 +235,13 @@ def aligned(lines: list[list[str]]) -> str:
 def warn_of_no_attack(sampler: Any) -> None:
     from advaug.estimators.validation import MIN_AUC
 
-    for label, auc in sampler.surrogate_auc_.items():
-        if auc < MIN_AUC:
-            warnings.warn(
-                f"class {label!s}: held-out AUC {auc:.2f} is under {MIN_AUC:.1f}: no attack was "
-                "made, its new rows lie between real ones; other columns or more rows may help",
-                UserWarning,
-                stacklevel=2,
-            )
+    weak = {label: auc for label, auc in sampler.surrogate_auc_.items() if auc < MIN_AUC}
+    if weak:
+        named = ", ".join(f"{label!s} ({auc:.2f})" for label, auc in list(weak.items())[:FEW])
+        more = f" and {len(weak) - FEW} more" if len(weak) > FEW else ""
+        warnings.warn(
+            f"held-out AUC under {MIN_AUC:.1f} in class {named}{more}: no attack was made, the new "
+            "rows lie between real ones; other columns or more rows may help",
+            UserWarning,
+            stacklevel=2,
+        )

@@ -11,12 +11,16 @@ from advaug.cli.files import (
     check_frozen,
     check_out,
     check_source,
+    check_syntax,
     check_texts,
     parted,
     read,
+    say,
+    tell_guesses,
 )
-from advaug.cli.options import Parser, add_files, add_quiet, add_repeatable, add_seed
+from advaug.cli.options import Parser, add_drop, add_files, add_quiet, add_repeatable, add_seed
 
+OUT = (".html",)
 NAME, HELP = "report", "judge synthetic rows of any origin: a page of HTML"
 
 
@@ -25,20 +29,24 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="the same columns")
     add_repeatable(parser, "--constraint", "RULE", "a rule, e.g. 'open <= total'")
     add_repeatable(parser, "--frozen", "COL", "ignore this column")
+    add_drop(parser)
     add_seed(parser)
     add_quiet(parser)
 
 
 def work(options: argparse.Namespace) -> None:
     """`advaug report`."""
-    check_out(options.out, (".html",))
+    check_out(options.out, OUT, force=options.force)
     for path in (options.source, options.synthetic):
         check_source(path, options.out)
-    X, y = parted(read(options.source), options.target, False)
+    check_syntax(options.constraint)
+    table, file = read(options.source, options)
+    X, y = parted(table, options.target, False)
+    check_syntax(options.constraint, list(X.columns))
     check_frozen(X, options.frozen, options.target)
     check_texts(X, options.frozen)
     check_constraints(X, options.constraint)
-    made = only_new(read(options.synthetic), X, y)
+    made = only_new(read(options.synthetic, options)[0], X, y)
     parents = made.pop(PARENT) if PARENT in made and PARENT not in X else None
     lacking = [name for name in (*X.columns, options.target) if name not in made.columns]
     if lacking:
@@ -48,6 +56,7 @@ def work(options: argparse.Namespace) -> None:
         )
     if made[options.target].isna().any():
         raise CliError(f"{options.synthetic} has rows without a label: drop them or fill them in")
+    tell_guesses(file, options)
     kept = [name for name in X.columns if name not in options.frozen]
 
     from advaug.report.report import validity_report
@@ -62,8 +71,7 @@ def work(options: argparse.Namespace) -> None:
         random_state=options.seed,
     )
     found.to_html(options.out)
-    if not options.quiet:
-        print(f"{found}\n\n{options.out}")
+    say(f"{found}\n\n{options.out}", options)
 
 
 def only_new(made: Any, X: Any, y: Any) -> Any:

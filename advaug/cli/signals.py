@@ -3,9 +3,11 @@
 Arrays as long as the rows (groups, lengths, moments) are copied from the parent, others stay.
 """
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from advaug.cli.files import PARENT, CliError, meant
 
@@ -20,8 +22,8 @@ def is_signals(source: Path) -> bool:
 
 def check_options(options: Any) -> None:
     """CliError where an option speaks of a table's columns."""
-    for name in ("text", "constraint", "no-constraints"):
-        if getattr(options, name.replace("-", "_")):
+    for name in ("text", "constraint", "no-constraints", "drop", "sep", "decimal", "encoding"):
+        if getattr(options, {"drop": "drop_columns"}.get(name, name.replace("-", "_"))):
             raise CliError(f"--{name} is for tables: leave it out, signals have no such column")
 
 
@@ -30,9 +32,9 @@ def read(source: Path) -> Arrays:
     import numpy as np
 
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with source.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return dict(file)
-    except (ValueError, OSError, EOFError, AttributeError) as error:
+    except (ValueError, OSError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
         raise CliError(
             f"cannot read {source}: {error}. It must be arrays of numpy.savez, labels as numbers "
             "or texts: save it anew"
@@ -82,6 +84,8 @@ def write(out: Path, arrays: Arrays, made: Arrays, sampler: Any, wants_parent: b
     """All arrays anew; those as long as the rows are longer by what the parents hold in them."""
     import numpy as np
 
+    from advaug.containers.files import beside as written_beside
+
     is_new, n = sampler.synthetic_mask_, int((~sampler.synthetic_mask_).sum())
     parents = sampler.parent_indices_[is_new]
     if wants_parent:
@@ -91,4 +95,5 @@ def write(out: Path, arrays: Arrays, made: Arrays, sampler: Any, wants_parent: b
         for name, values in arrays.items()
         if name not in made and values.ndim and len(values) == n
     }
-    np.savez_compressed(out, **{**arrays, **beside, **made})
+    with written_beside(out) as part:
+        np.savez_compressed(part, **{**arrays, **beside, **made})

@@ -10,6 +10,8 @@ from advaug.cli.files import (
     check_texts,
     parted,
     read,
+    say,
+    tell_guesses,
 )
 from advaug.cli.options import (
     Parser,
@@ -21,6 +23,7 @@ from advaug.cli.options import (
     strategy,
 )
 
+OUT = SUFFIXES
 NAME, HELP = "undersample", "drop deep or doubtful rows of the large classes"
 DROPS = ("redundant", "noisy", "both")
 
@@ -36,28 +39,29 @@ def add_options(parser: Parser) -> None:
 
 def work(options: argparse.Namespace) -> None:
     """`advaug undersample`."""
-    check_out(options.out, SUFFIXES)
+    check_out(options.out, OUT, force=options.force)
     check_source(options.source, options.out)
     from advaug.containers.files import write_rows
 
-    table = read(options.source)
+    table, file = read(options.source, options)
     X, y = parted(table, options.target, wants_parent=False)
     check_frozen(X, options.frozen, options.target)
+    check_texts(X, options.frozen)
+    wanted = strategy(options.strategy, y)
+    tell_guesses(file, options)
 
     from advaug.domains.tables.adapter import TabularAdapter
     from advaug.estimators.under_sampler import AdversarialUnderSampler
 
-    check_texts(X, options.frozen)
     sampler = AdversarialUnderSampler(
-        sampling_strategy=strategy(options.strategy, y),
+        sampling_strategy=wanted,
         drop=options.drop,
         adapter=TabularAdapter(frozen=options.frozen),
         random_state=options.seed,
     )
     _, y_new = sampler.fit_resample(X, y)
-    write_rows(options.out, options.source, sampler.sample_indices_)
-    if not options.quiet:
-        before, after = y.value_counts(), y_new.value_counts()
-        print(f"{options.out}: {len(y_new)} of {len(y)} rows, unchanged")
-        for label in before.index:
-            print(f"{label}: {after[label]} of {before[label]}")
+    write_rows(options.out, table, file, sampler.sample_indices_)
+    before, after = y.value_counts(), y_new.value_counts()
+    lines = [f"{options.out}: {len(y_new)} of {len(y)} rows, unchanged"]
+    lines += [f"{label}: {after[label]} of {before[label]}" for label in before.index]
+    say("\n".join(lines), options)

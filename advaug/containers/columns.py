@@ -6,13 +6,21 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-Series = nw.Series[Any]
+from advaug.containers.dtypes import Series, dtype_kind, is_unreadable
+from advaug.containers.spelling import mend_of_texts
+
+MOST_LEVELS = 50  # A category of texts has so many levels at most,
+LEVEL_SHARE = 0.2  # or so many for each of its cells.
 TICKS_A_DAY = {"D": 1, "s": 86_400, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 
 
 def kind_of_column(column: Series) -> str:
-    """'number', 'integer', 'boolean', 'moment', 'text' or 'category'."""
+    """'number', 'integer', 'boolean', 'moment', 'text', 'category' or 'unreadable'."""
+    if (kind := dtype_kind(column)) in "biuf":
+        return {"b": "boolean", "f": "number"}.get(kind, "integer")
     dtype = column.dtype
+    if is_unreadable(column):
+        return "unreadable"
     if dtype == nw.Boolean:
         return "boolean"
     if dtype.is_integer():
@@ -33,13 +41,23 @@ def kind_of_column(column: Series) -> str:
 
 def missing(column: Series) -> np.ndarray[Any, Any]:
     """Which cells hold nothing (null or NaN)."""
+    if (kind := dtype_kind(column)) in "biuf":  # the same by numpy, in a tenth of the time
+        values = column.to_numpy()
+        return np.isnan(values) if kind == "f" else np.zeros(len(values), dtype=bool)
     null = column.is_null().to_numpy().astype(bool)
     return null | column.is_nan().fill_null(False).to_numpy() if column.dtype.is_float() else null
 
 
 def numbers(column: Series) -> np.ndarray[Any, Any]:
     """A numeric, boolean or moment column as float64, NaN where missing; else ValueError."""
+    if dtype_kind(column) in "biuf":
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    if (empty := missing(column)).all():
+        return np.full(len(column), np.nan)
     if kind_of_column(column) != "moment":
+        if column.dtype.is_integer():  # Arrow casts no whole number beyond 2**53.
+            filled = column.fill_null(0) if empty.any() else column
+            return np.where(empty, np.nan, filled.to_numpy().astype(np.float64))
         try:
             return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
         except Exception as error:  # Each library that narwhals knows raises its own.
@@ -60,9 +78,24 @@ def levels(column: Series) -> tuple[Series, np.ndarray[Any, Any]]:
     return column[there[first][order]], counts[order]
 
 
+def is_free_text(column: Series) -> bool:
+    """Whether a column of texts holds too many different ones to be levels of a category."""
+    known, counts = levels(column)
+    return len(known) > MOST_LEVELS and len(known) > LEVEL_SHARE * counts.sum()
+
+
+def mend_of_free_text(column: Series) -> str:
+    """What to pass instead of a column of free text: what its texts spell, if that is something."""
+    native, name = column.to_native(), f"X[{column.name!r}]"
+    call = name if isinstance(native, pd.Series) else f"{name}.to_pandas()"
+    mend = mend_of_texts(pd.Series(column.to_list(), dtype=object), call)
+    return f"{mend}; otherwise " if mend else ""
+
+
 def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
     """Position of each cell among the known levels; -1 where missing, -2 where unknown."""
-    found = pd.Index(objects(known)).get_indexer(pd.Index(objects(column)))
+    known_index, cells = (pd.Index(objects(each), dtype=object) for each in (known, column))
+    found = known_index.get_indexer(cells)
     return np.where(missing(column), -1, np.where(found < 0, -2, found))
 
 
@@ -70,13 +103,6 @@ def objects(column: Series) -> np.ndarray[Any, Any]:
     """The cells as Python objects, None where missing."""
     values = np.array(column.to_numpy(), dtype=object)
     values[missing(column)] = None
-    try:
-        pd.factorize(values)
-    except TypeError as error:
-        raise TypeError(
-            f"column {column.name!r} holds values that cannot be compared ({error}): a cell of the "
-            "argument must be a text string, number or date, so drop the column or make it one"
-        ) from error
     return values
 
 
@@ -92,9 +118,10 @@ def add_to_cells(
     A missing cell stays missing. Whole numbers beyond 2**53 keep every digit: what is added
     is cut to the room that is left, never the sum.
     """
-    there = ~missing(column[rows])
+    is_numpy = dtype_kind(column) in "biuf"
+    there = ~(missing(column)[rows] if is_numpy else missing(column[rows]))
     rows, by = rows[there], by[there]
-    cells = column[rows].to_numpy()
+    cells = column.to_numpy()[rows] if is_numpy else column[rows].to_numpy()
     if cells.dtype.kind == "b":
         new = cells ^ (np.abs(by) > 0.5)
     elif cells.dtype.kind in "iuMm":
@@ -110,6 +137,10 @@ def add_to_cells(
         floats = cells.astype(np.float64)
         new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
         new = new.astype(cells.dtype)
+    if is_numpy:
+        values = column.to_numpy().copy()
+        values[rows] = new
+        return nw.new_series(column.name, values, backend=nw.get_native_namespace(column))
     return column.scatter(rows, in_dtype_of(column, new))
 
 

@@ -1,185 +1,371 @@
 """csv and parquet files: every column's dtype found, and the file's own texts kept."""
 
+import csv
 import gzip
-from collections.abc import Callable, Collection
-from functools import partial
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-INTEGER = r"-?(?:0|[1-9]\d*)"
-NUMBER = r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
-CLOCKS = {
-    "": "",
-    "%H:%M": r"\d\d:\d\d",
-    "%H:%M:%S": r"\d\d:\d\d:\d\d",
-    "%H:%M:%S.%f": r"\d\d:\d\d:\d\d\.\d{6}",
-}
-MOMENTS = {  # format -> a pattern as strict as the format ought to be
-    f"%Y-%m-%d{between}{clock}{zone}": rf"\d{{4}}-\d\d-\d\d{between}{pattern}{zone}"
-    for clock, pattern in CLOCKS.items()
-    for between, zone in ([("T", ""), (" ", ""), ("T", "Z"), (" ", "Z")] if clock else [("", "")])
-}
-Spell = Callable[[pd.Series], pd.Series]  # cells of a dtype -> their texts
+from advaug.containers.spelling import Parsed, as_text, parsed, speaks_for_comma
+
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+SEPARATORS = ",;\t|"
+LOOKED_AT = 50  # lines by which a separator is recognised
+FIRST_ROWS = 10_000  # rows by which the decimal mark is recognised
+LARGE = 2**24  # bytes from which a file is read column by column
+BLOCK = 100_000  # rows that are copied at once
+MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+INDEX_NAMES = ("", "Unnamed: 0")  # as pandas writes an index, and as it reads that again
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file is written."""
+
+    separator: str
+    encoding: str
+    mark: bytes = b""
+    line_end: str = "\n"
+    quoting: int = csv.QUOTE_MINIMAL
+    decimal: str = ""
+    is_guess: bool = False
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What pandas reads it by."""
+        signed = {"utf-8": "utf-8-sig", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
+        encoding = signed[self.encoding] if self.mark else self.encoding
+        return {"sep": self.separator, "encoding": encoding, "dtype": str, "na_filter": False}
+
+
+@dataclass
+class TextFile:
+    """A csv file that was read: its dialect, how its columns are spelt, and what was guessed."""
+
+    path: Path
+    dialect: Dialect
+    names: list[str] = field(default_factory=list)
+    columns: dict[str, Parsed] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+    index: str | None = None
+    n_rows: int = 0
+
+    @property
+    def guesses(self) -> list[str]:
+        """What was guessed of the file and of its columns."""
+        said = []
+        if self.dialect.is_guess:
+            said.append(f"read as {self.dialect.encoding}, for it is not UTF-8")
+        if self.dialect.decimal == ",":
+            said.append("a comma stands before decimals")
+        if self.index is not None:
+            said.append("the first column, which has no name, is a saved index")
+        said += [f"{name!r}: {one.guess}" for name, one in self.columns.items() if one.guess]
+        return said
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """A csv or parquet file with the dtypes that its cells have.
-
-    Of a csv only empty cells are missing. A column becomes whole numbers (nullable where cells
-    are missing), truths, decimals or moments if *all* its cells are; else it stays text, as do
-    numbers with leading zeros.
-    """
-    if str(path).endswith(".parquet"):
-        plain = pd.read_parquet(path)
-        exact = pd.read_parquet(path, dtype_backend="numpy_nullable")
-        # pandas makes floats of whole numbers, and objects of truths, with a missing cell
-        lost = [
-            name
-            for name in plain.columns
-            if pd.api.types.is_integer_dtype(exact[name].dtype)
-            != pd.api.types.is_integer_dtype(plain[name].dtype)
-            or pd.api.types.is_bool_dtype(exact[name].dtype)
-            != pd.api.types.is_bool_dtype(plain[name].dtype)
-        ]
-        return plain.assign(**{name: exact[name] for name in lost})
-    texts = read_texts(path)
-    return pd.DataFrame({name: parsed(texts[name])[0] for name in texts.columns})
+    """A csv or parquet file with the dtypes that its cells have; see `read_file`."""
+    return read_file(path)[0]
 
 
-def write_table(
-    frame: pd.DataFrame,
+def read_file(
     path: str | Path,
-    original: str | Path = "",
-    exact: Collection[str] = (),
-) -> None:
-    """A frame as csv or parquet.
+    *,
+    separator: str = "",
+    decimal: str = "",
+    encoding: str = "",
+    drop: Collection[str] = (),
+    target: str | None = None,
+) -> tuple[pd.DataFrame, TextFile | None]:
+    """A csv or parquet file, and for a csv how it is written.
 
-    From csv to csv the first rows are written as they stand in `original`, and the rows below
-    are spelt as it spells its own; decimals of the columns `exact` keep all their digits, since
-    a rule such as a sum does not outlive rounding.
+    A column becomes whole numbers (nullable where cells are missing), truths, decimals or moments
+    if *all* its cells are, but for empty ones and words such as NA; else it stays text, as do
+    numbers with leading zeros. A saved index becomes the index of the frame.
     """
-    if str(path).endswith(".parquet"):
-        frame.to_parquet(path)
-    elif str(original).endswith((".csv", ".csv.gz")):
-        texts = read_texts(original)
-
-        def spelt_cells(name: str, cells: pd.Series) -> pd.Series:
-            is_exact = name in exact and cells.dtype.kind == "f"
-            spell = as_text if is_exact else parsed(texts[name])[1]
-            return pd.concat([texts[name], spell(cells.iloc[len(texts) :])])
-
-        spelt = {
-            name: spelt_cells(name, cells) if name in texts else cells.set_axis(range(len(cells)))
-            for name, cells in frame.items()
-        }
-        whole = pd.DataFrame({name: cells.to_numpy(object) for name, cells in spelt.items()})
-        whole.to_csv(path, index=False, sep=separator(original))
-    else:
-        frame.to_csv(path, index=not isinstance(frame.index, pd.RangeIndex))
-
-
-def write_rows(path: str | Path, original: str | Path, rows: np.ndarray[Any, Any]) -> None:
-    """Some rows of a csv or parquet file, from csv to csv with the texts as they stand."""
-    if str(path).endswith(".parquet") or not str(original).endswith((".csv", ".csv.gz")):
-        table = read_table(original)
-        is_numbered = isinstance(table.index, pd.RangeIndex)
-        kept = table.take(rows)
-        write_table(kept.reset_index(drop=True) if is_numbered else kept, path)
-    else:
-        kept = read_texts(original).take(rows)
-        kept.to_csv(path, index=False, sep=separator(original))
+    path = Path(path)
+    if path.name.endswith(".parquet"):
+        return read_parquet(path).drop(columns=list(drop)), None
+    dialect = dialect_of(path, separator, encoding)
+    first_rows = read_texts(path, dialect, nrows=FIRST_ROWS)
+    names = list(first_rows.columns)
+    if not decimal and dialect.separator != ",":
+        decimal = "," if any(speaks_for_comma(first_rows[name]) for name in names) else ""
+    dialect = replace(dialect, decimal=decimal)
+    file = TextFile(path, dialect, names, dropped=list(drop))
+    cells = {}
+    for name, texts in text_columns(path, dialect, names):
+        file.n_rows = len(texts)
+        if name not in drop:
+            found = parsed(texts, decimal, is_target=name == target)
+            cells[name], file.columns[name] = found.cells, found._replace(cells=None)
+    frame = pd.DataFrame(cells)
+    first = names[0] if names else None
+    if first in INDEX_NAMES and first != target and first in frame and is_index(frame[first]):
+        file.index = first
+        start = int(frame.pop(first).iloc[0])
+        frame.index = pd.RangeIndex(start, start + len(frame))
+    return frame, file
 
 
-def separator(path: str | Path) -> str:
-    """Comma, semicolon or tab: what the header of a csv file has most of."""
-    opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig") as file:
-        header = file.readline()
-    return max(",;\t", key=header.count)
+def is_index(cells: pd.Series) -> bool:
+    """Whether cells count the rows."""
+    if cells.dtype.kind not in "iu" or not len(cells):
+        return False
+    return bool((np.diff(cells.to_numpy()) == 1).all())
 
 
-def read_texts(path: str | Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
+    plain = pd.read_parquet(path)
+    exact = pd.read_parquet(path, dtype_backend="numpy_nullable")
+    # pandas makes floats of whole numbers, and objects of truths, with a missing cell
+    lost = [
+        name
+        for name in plain.columns
+        if pd.api.types.is_integer_dtype(exact[name].dtype)
+        != pd.api.types.is_integer_dtype(plain[name].dtype)
+        or pd.api.types.is_bool_dtype(exact[name].dtype)
+        != pd.api.types.is_bool_dtype(plain[name].dtype)
+    ]
+    return plain.assign(**{name: exact[name] for name in lost})
+
+
+# ---------------------------------------------------------------- how a text file is written
+
+
+def opened(path: Path, mode: str) -> Any:
+    """A file as bytes, unpacked if its name ends in .gz."""
+    return gzip.open(path, mode) if path.name.endswith(".gz") else path.open(mode)
+
+
+def dialect_of(path: Path, separator: str = "", encoding: str = "") -> Dialect:
+    """The encoding, separator, line ends and quotes of a text file."""
+    with opened(path, "rb") as file:
+        start = file.read(3)
+    mark = next((mark for mark in MARKS if start.startswith(mark)), b"")
+    is_guess = False
+    if not encoding and mark:
+        encoding = MARKS[mark]
+    elif not encoding:
+        is_guess = not is_utf8(path)
+        encoding = "cp1252" if is_guess else "utf-8"
+    with opened(path, "rb") as file:
+        file.read(len(mark))
+        head = file.read(2**18).decode(encoding, errors="ignore")
+    if "\x00" in head:
+        raise ValueError("it holds bytes that are no text")
+    lines = head.splitlines()[:LOOKED_AT]
+    separator = separator or separator_of(lines)
+    quoted = re.compile(rf'"[^"]*"(?:{re.escape(separator)}"[^"]*")*')
+    is_quoted = len(lines) > 1 and all(quoted.fullmatch(line) for line in lines[:2])
+    quoting = csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL
+    line_end = "\r\n" if "\r\n" in head else "\n"
+    return Dialect(separator, encoding, mark, line_end, quoting, is_guess=is_guess)
+
+
+def is_utf8(path: Path) -> bool:
+    with opened(path, "rb") as file:
+        try:
+            for _ in iter(lambda: file.read(2**20).decode("utf-8"), ""):
+                pass
+        except UnicodeDecodeError as error:
+            # A character may be cut in two at the end of a block.
+            return error.reason == "unexpected end of data" and is_utf8_by_lines(path)
+    return True
+
+
+def is_utf8_by_lines(path: Path) -> bool:
+    with opened(path, "rb") as file:
+        try:
+            for line in file:
+                line.decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def separator_of(lines: list[str]) -> str:
+    """The separator by which most lines have as many cells as the header, which has the most."""
+
+    def score(separator: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        except csv.Error:
+            return 0.0, 0
+        if not widths or widths[0] < 2:
+            return 0.0, 0
+        return Counter(widths)[widths[0]] / len(widths), widths[0]
+
+    return max(SEPARATORS, key=score)
+
+
+def text_columns(path: Path, dialect: Dialect, names: list[str]) -> Iterator[tuple[str, pd.Series]]:
+    """The columns of a csv file as texts; of a large file one is in memory at a time."""
+    if path.stat().st_size < LARGE:
+        texts = read_texts(path, dialect)
+        for name in names:
+            yield name, texts.pop(name)
+        return
+    for _ in pd.read_csv(path, header=None, chunksize=BLOCK, **dialect.reading):
+        pass  # A row with more cells than the header is refused here.
+    for place, name in enumerate(names):
+        column = pd.read_csv(path, header=None, usecols=[place], **dialect.reading)
+        yield name, column[place].iloc[1:].reset_index(drop=True)
+
+
+def read_texts(path: Path, dialect: Dialect, nrows: int | None = None) -> pd.DataFrame:
     """The cells of a csv file as texts, nothing read into them."""
-    whole = pd.read_csv(
-        path,
-        sep=separator(path),
-        header=None,
-        dtype=str,
-        na_filter=False,
-        encoding="utf-8-sig",
-        low_memory=False,
-    )
-    names = pd.Index(whole.iloc[0])
+    whole = pd.read_csv(path, header=None, nrows=nrows, **dialect.reading)
+    names = pd.Index(whole.iloc[0].astype(object))
     if not names.is_unique:
         twice = names[names.duplicated()][0]
         raise ValueError(f"column {twice!r} stands twice in its header: rename one of them")
     return whole.iloc[1:].set_axis(names, axis=1).reset_index(drop=True)
 
 
-def parsed(texts: pd.Series) -> tuple[pd.Series, Spell]:
-    """Texts as a column of the narrowest dtype that fits all, and how to spell its cells."""
-    known = texts[texts != ""]
-    for parse in (parsed_numbers, parsed_truths, parsed_moments):
-        found = parse(known) if len(known) else (pd.Series(dtype=float), as_text)
-        if found is not None:
-            cells, spell = found
-            if len(known) < len(texts):
-                nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}
-                cells = cells.astype(nullable.get(cells.dtype.kind, cells.dtype))
-            return cells.reindex(texts.index), spell
-    return texts.where(texts != ""), as_text
+# ---------------------------------------------------------------- files out
 
 
-def as_text(cells: pd.Series) -> pd.Series:
-    """Each cell as Python writes it, nothing for a missing one."""
-    return spelt_by(str, cells)
+@contextmanager
+def beside(path: str | Path) -> Iterator[Path]:
+    """A file beside the one to be written, which takes its place when all is written.
+
+    What fails half-way, for lack of space for instance, leaves the old file or none.
+    """
+    path = Path(os.path.realpath(path))
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        yield part
+        if path.exists():
+            shutil.copymode(path, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def parsed_numbers(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
-    """Whole numbers that fit 64 bits, or decimals with as many digits as the column has."""
-    texts = texts.str.strip()
-    if texts.str.fullmatch(INTEGER).all():
-        whole = pd.to_numeric(texts)
-        fits = whole.dtype.kind in "iu" and len(max(texts, key=len)) < 21
-        return (pd.Series(whole, texts.index), as_text) if fits else None
-    if not texts.str.fullmatch(NUMBER).all():
-        return None
-    numbers = texts.astype(float)
-    if texts.str.contains("[eE]").any():
-        return numbers, as_text
-    digits = texts.str.partition(".")[2].str.len()
-    most, is_fixed = int(digits.max()), digits.nunique() == 1
+def write_table(
+    frame: pd.DataFrame,
+    path: str | Path,
+    original: TextFile | None = None,
+    exact: Collection[str] = (),
+) -> None:
+    """A frame as csv or parquet.
 
-    def spell(number: float) -> str:
-        text = f"{round(number, most) + 0.0:.{most}f}"
-        return text if is_fixed else text.rstrip("0").rstrip(".")
-
-    return numbers, partial(spelt_by, spell)
-
-
-def parsed_truths(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
-    """True and False in one of three spellings."""
-    for yes, no in TRUTHS:
-        if texts.isin([yes, no]).all():
-            spell = {True: yes, False: no}.get
-            return texts == yes, partial(spelt_by, spell)
-    return None
+    From csv to csv the first rows are written as they stand in the file, and the rows below are
+    spelt as it spells its own; decimals of the columns `exact` keep all their digits, since a rule
+    such as a sum does not outlive rounding.
+    """
+    with beside(path) as part:
+        if part.name.endswith(".parquet"):
+            frame.to_parquet(part)
+        elif original is None:
+            separator = "\t" if part.name.endswith((".tsv", ".tsv.gz")) else ","
+            frame.to_csv(part, index=not isinstance(frame.index, pd.RangeIndex), sep=separator)
+        else:
+            dialect = dialect_for(part, original)
+            copy_rows(original, part, dialect, added=[c for c in frame if c not in original.names])
+            append(spelt_rows(frame.iloc[original.n_rows :], original, exact), part, dialect)
 
 
-def parsed_moments(texts: pd.Series) -> tuple[pd.Series, Spell] | None:
-    """ISO dates and times, all in one format."""
-    for form, pattern in MOMENTS.items():
-        if texts.str.fullmatch(pattern).all():
-            moments = pd.to_datetime(texts, format=form, errors="coerce")
-            spell = partial(pd.Timestamp.strftime, format=form)
-            return None if moments.isna().any() else (moments, partial(spelt_by, spell))
-    return None
+def write_rows(
+    path: str | Path, frame: pd.DataFrame, original: TextFile | None, rows: np.ndarray[Any, Any]
+) -> None:
+    """Some rows of a csv or parquet file, from csv to csv with the texts as they stand."""
+    if original is None or str(path).endswith(".parquet"):
+        is_numbered = isinstance(frame.index, pd.RangeIndex)
+        kept = frame.take(rows)
+        write_table(kept.reset_index(drop=True) if is_numbered else kept, path)
+        return
+    with beside(path) as part:
+        is_kept = np.zeros(original.n_rows, dtype=bool)
+        is_kept[rows] = True
+        copy_rows(original, part, dialect_for(part, original), is_kept=is_kept)
 
 
-def spelt_by(spell: Callable[[Any], Any], cells: pd.Series) -> pd.Series:
-    """Each cell by a function, a missing one left missing."""
-    return cells.astype(object).map(spell, na_action="ignore")
+def dialect_for(part: Path, original: TextFile) -> Dialect:
+    """The file's own dialect; tabs or commas where the new file's name says so, and its own not."""
+    is_tabbed, was_tabbed = (
+        path.name.endswith((".tsv", ".tsv.gz")) for path in (part, original.path)
+    )
+    if is_tabbed == was_tabbed:
+        return original.dialect
+    return replace(original.dialect, separator="\t" if is_tabbed else ",")
+
+
+def copy_rows(
+    original: TextFile,
+    part: Path,
+    dialect: Dialect,
+    added: Collection[str] = (),
+    is_kept: np.ndarray[Any, Any] | None = None,
+) -> None:
+    """The header and the rows of a text file as they stand; byte for byte where all are kept."""
+    with opened(part, "wb") as file:
+        file.write(dialect.mark)
+    if not added and not original.dropped and is_kept is None and dialect == original.dialect:
+        with opened(original.path, "rb") as source, opened(part, "wb") as file:
+            shutil.copyfileobj(source, file)
+        end_line(part, dialect)
+        return
+    first = -1  # the header's place
+    for block in pd.read_csv(
+        original.path, header=None, chunksize=BLOCK, **original.dialect.reading
+    ):
+        places = np.arange(first, first + len(block))
+        block = block.set_axis(original.names, axis=1).drop(columns=original.dropped)
+        for name in added:
+            block[name] = np.where(places < 0, name, "")
+        if is_kept is not None:
+            block = block[(places < 0) | is_kept[places]]
+        append(block, part, dialect)
+        first += len(places)
+
+
+def end_line(path: Path, dialect: Dialect) -> None:
+    """End the last line of a text file, if it does not end."""
+    end = dialect.line_end.encode(dialect.encoding)
+    with opened(path, "rb") as file:
+        last = b""
+        for block in iter(lambda: file.read(2**20), b""):
+            last = (last + block)[-len(end) :]
+    if not last.endswith("\n".encode(dialect.encoding)):
+        with opened(path, "ab") as file:
+            file.write(end)
+
+
+def spelt_rows(new: pd.DataFrame, original: TextFile, exact: Collection[str]) -> pd.DataFrame:
+    """New rows as texts, in the columns of the file."""
+    spelt = {}
+    for name in (*original.names, *(c for c in new if c not in original.names)):
+        if name in original.dropped:
+            continue
+        column = original.columns.get(name)
+        cells = new[name] if name in new else pd.Series(new.index, index=new.index)
+        spell = as_text if column is None else column.spell
+        if column is not None and name in exact and cells.dtype.kind == "f":
+            spell = column.spell_exactly
+        spelt[name] = spell(cells).to_numpy(object)
+    return pd.DataFrame(spelt)
+
+
+def append(rows: pd.DataFrame, part: Path, dialect: Dialect) -> None:
+    """Rows of texts below those of a text file."""
+    text = rows.to_csv(
+        header=False,
+        index=False,
+        sep=dialect.separator,
+        lineterminator=dialect.line_end,
+        quoting=dialect.quoting,
+    )
+    with opened(part, "ab") as file:
+        file.write(text.encode(dialect.encoding))

@@ -3,7 +3,9 @@
 New rows are always copies of the user's own rows in which single cells were edited.
 """
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
+from copy import deepcopy
 from numbers import Real
 from typing import Any
 
@@ -11,6 +13,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from advaug.containers.dtypes import plain, restored, unusual_columns
+from advaug.containers.refusals import refuse_large, refuse_no_table, refuse_rows_of_frames
 
 Frame = nw.DataFrame[Any]
 
@@ -23,10 +28,12 @@ def kind_of_container(X: Any) -> str:
         return "sparse"
     if isinstance(X, list | tuple):
         return "list"
+    refuse_large(X)
     if nw.dependencies.is_into_dataframe(X):
         return "frame"
     if hasattr(X, "__array__"):
         return "array"
+    refuse_no_table(X)
     raise TypeError(
         f"cannot read rows from {type(X).__name__}: pass a numpy array, a pandas or polars "
         "frame, a scipy sparse matrix or a list of rows"
@@ -36,9 +43,29 @@ def kind_of_container(X: Any) -> str:
 def owned(X: Any) -> Any:
     """X, or as an array what only knows how to become one (a tensor, an index, a categorical)."""
     known = isinstance(X, np.ndarray | list | tuple | pd.Series) or sparse.issparse(X)
-    if known or nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_into_series(X):
+    if known or isinstance(X, pd.DataFrame):
         return X
+    refuse_large(X)
+    if hasattr(X, "detach"):
+        return array_of_tensor(X)
+    if nw.dependencies.is_into_dataframe(X) or nw.dependencies.is_into_series(X):
+        return X
+    if hasattr(X, "to_pylist"):  # A pyarrow.Array is known to narwhals in chunks only.
+        return sys.modules["pyarrow"].chunked_array([X])
     return np.asarray(X) if hasattr(X, "__array__") else X
+
+
+def array_of_tensor(X: Any) -> np.ndarray[Any, Any]:
+    """A torch tensor of any layout, device and dtype as an array."""
+    X = X.detach().cpu()
+    X = X if str(X.layout) == "torch.strided" else X.to_dense()
+    array: np.ndarray[Any, Any] = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+    return array
+
+
+def given_back(rows: Any, like: Any) -> Any:
+    """Rows as a torch tensor, of the same dtype and device, where `like` is one."""
+    return like.new_tensor(rows) if hasattr(like, "new_tensor") else rows
 
 
 def is_list_of_signals(X: Any) -> bool:
@@ -64,8 +91,11 @@ def _depth(X: Any) -> int:
 def refuse_ragged(X: Any) -> None:
     """ValueError where rows are no table and no signals, with the mend.
 
-    They are numbers of unequal length, or arrays in a series or in an array of objects.
+    They are numbers of unequal length, frames, tensors or images in a list, or arrays in a series
+    or in an array of objects.
     """
+    refuse_no_table(X)
+    refuse_rows_of_frames(X)
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1 and len(X)):
         if isinstance(X.iloc[0] if isinstance(X, pd.Series) else X[0], np.ndarray):
             raise ValueError(f"X is a {type(X).__name__} of arrays: pass the signals as list(X)")
@@ -119,8 +149,17 @@ def as_array(X: Any) -> np.ndarray[Any, Any]:
     return X.astype(X.dtype.newbyteorder("="), copy=False)
 
 
-def open_table(X: Any) -> Frame:
-    """The rows as a frame to read; a 2-d array becomes one without a copy."""
+def open_table(X: Any, as_they_are: Collection[Any] = ()) -> Frame:
+    """The rows as a frame whose columns can be computed with; `as_they_are`: but for these."""
+    frame = own_table(X)
+    names = [name for name in unusual_columns(frame) if name not in as_they_are]
+    columns = (frame.get_column(name) for name in names)
+    read = [one for column in columns if (one := plain(column)) is not column]
+    return frame.with_columns(*read) if read else frame
+
+
+def own_table(X: Any) -> Frame:
+    """The rows as a frame of the columns' own dtypes; a 2-d array becomes one without a copy."""
     if kind_of_container(X) == "frame":
         if isinstance(X, pd.DataFrame):
             refuse_twice(X)
@@ -139,7 +178,10 @@ def open_table(X: Any) -> Frame:
 
 
 def refuse_twice(X: Any) -> None:
-    """ValueError naming a column whose name stands twice."""
+    """ValueError naming a column whose name stands twice, or that has none."""
+    if isinstance(X, pd.DataFrame) and X.columns.nlevels == 1 and X.columns.hasnans:
+        place = int(np.flatnonzero(X.columns.isna())[0])
+        raise ValueError(f"column {place} of X has no name: give it one with X.columns = [...]")
     if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()][0]
         raise ValueError(f"column {twice!r} stands twice in X: rename or drop one of them")
@@ -147,11 +189,15 @@ def refuse_twice(X: Any) -> None:
 
 def close_table(X: Any, rows: Frame) -> Any:
     """Rows edited by us, in the container and dtypes of X."""
-    native = rows.to_native()
+    own = own_table(X)
+    pairs = [(own.get_column(name), rows.get_column(name)) for name in unusual_columns(own)]
+    written = [one for old, new in pairs if (one := restored(old, new)) is not new]
+    native = (rows.with_columns(*written) if written else rows).to_native()
     kind = kind_of_container(X)
     if kind == "frame":
         if isinstance(X, pd.DataFrame):
             native = native.astype({c: t for c, t in X.dtypes.items() if t != native[c].dtype})
+            native = native.set_axis(X.columns, axis=1)  # with the names of its levels
         return native
     array = native.to_numpy()
     if kind == "list":
@@ -177,6 +223,15 @@ def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
     if isinstance(X, list | tuple):
         return [X[row] for row in rows]
     return nw.from_native(X, eager_only=True, allow_series=True)[rows].to_native()
+
+
+def copied(X: Any) -> Any:
+    """A copy of which no cell is shared, of lists in lists neither."""
+    if isinstance(X, pd.Series) and X.dtype == object:
+        return pd.Series(deepcopy(X.tolist()), index=X.index, dtype=object, name=X.name)
+    if isinstance(X, np.ndarray | list | tuple):
+        return deepcopy(X)
+    return X.copy() if hasattr(X, "copy") else X
 
 
 def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int) -> Any:
@@ -227,21 +282,6 @@ def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
         new = np.arange(len(parents)) + int(index.max()) + 1
         return index.append(pd.Index(new, dtype=index.dtype, name=index.name))
     return index.append(index.take(parents))
-
-
-def labels(y: Any) -> np.ndarray[Any, Any]:
-    """A target in any container as an array; ValueError naming the first missing label."""
-    if isinstance(y, pd.DataFrame | pd.Series):
-        values = y.to_numpy() if y.ndim == 1 or y.shape[1] > 1 else y.iloc[:, 0].to_numpy()
-    else:
-        values = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
-    null = pd.isna(values)
-    if null.any():
-        row = int(np.argwhere(null)[0, 0])
-        raise ValueError(f"Input y contains NaN: no label at row {row}. Drop the rows without one")
-    if values.dtype == object and values.ndim == 1:
-        values = pd.Series(values).infer_objects().to_numpy()
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def table(columns: dict[str, Any], named: dict[str, Any]) -> pd.DataFrame:

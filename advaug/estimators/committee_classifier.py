@@ -218,7 +218,7 @@ def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     X = containers.owned(X)
     rows = containers.rowwise(check_rows(estimator, X, reset=True))
     target = np.asarray(target_of(rows, y))
-    classes, codes = np.unique(target, return_inverse=True)
+    classes, codes = containers.classes_of(target)
     refuse_one_class(classes)
     coding = learnt_coding(estimator._adapter, rows)
     return CheckedData(X, y, rows, classes, codes, new_seed(estimator.random_state), coding)

@@ -106,10 +106,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         Reads the container. "auto" is the first one that accepts it.
     surrogate : "auto", `Ensemble`, `NGramRidge`, torch module or fitted classifier, default="auto"
         The attacked model. "auto" is a cross-fitted committee of small nets. Your own model is
-        shared, never copied or fitted: a net from rows in your units (images: 0 is black, 1 is
-        white) to logits, or any fitted estimator or pipeline. Models without a gradient are queried
-        (the default attack is then `Square`). Train such a model on other rows than X, otherwise
-        its overfitted predictions leak into the new rows. The voters are always held-out models.
+        shared, never copied or fitted: a net from rows in your units (images of whole numbers:
+        0 is black, 1 is white) to logits, or any fitted estimator or pipeline. Models without a
+        gradient are queried (the default attack is then `Square`). Train such a model on other rows
+        than X, otherwise its overfitted predictions leak into the new rows. The voters are always
+        held-out models.
     voters : "auto", "stacked", name, callable, list of them or None, default="auto"
         The models that vote on new rows beside the committee where the recipe redraws rejected
         rows; with "distill" those of the `CommitteeClassifier`. Otherwise "auto" is
@@ -270,6 +271,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self.surrogate_ = dataset.committee if model is None else model
         self.findings_ = findings_of(constraints, data.coding)
         self.constraints_report_ = report_of(constraints, self.provenance_)
+        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
 

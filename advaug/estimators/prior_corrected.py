@@ -20,7 +20,12 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+)
 
 from advaug.models.protocol import Array
 from advaug.models.stacking import LEAST, learn_map, log_probability, mapped
@@ -112,43 +117,58 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         tags.classifier_tags = own.classifier_tags
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X and y as they are; resampling is the pipeline's business.
+
+        Parameters
+        ----------
+        X : rows as the estimator takes them
+        y : labels (n,)
+        sample_weight : array (n,), optional
+            How many rows each row counts for, in the classifier and in the shares. A pipeline with
+            a sampler takes none, since its new rows have none.
 
         Raises
         ------
-        ValueError : y has one class, or unless method="prior" a class of a single row
+        ValueError : y has one class, or unless method="prior" a class of a single row; weights for
+            a pipeline with a sampler
         """
         self._validate_params()
         y = labels_of(y)
+        weight = None
+        if sample_weight is not None:
+            refuse_weights_of_new_rows(self.estimator)
+            weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
         check_consistent_length(X, y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds {len(self.classes_)} class: pass rows of two or more")
-        counts = np.bincount(codes)
+        counts = np.bincount(codes, weights=weight)
         self.real_share_ = counts / counts.sum()
         self.method_ = self.method
         if self.method == "auto":
             self.method_ = "stacked" if samplers_of(self.estimator) else "beta"
         if self.method_ == "prior":
-            self._fit_prior(X, y)
+            self._fit_prior(X, y, weight)
         elif self.method_ == "beta":
-            self._fit_beta(X, y, codes)
+            self._fit_beta(X, y, codes, weight)
         else:
             self._fit_stacked(X, y, codes)
         return self
 
-    def _fit_prior(self, X: Any, y: Array) -> None:
+    def _fit_prior(self, X: Any, y: Array, weight: Array | None) -> None:
         refuse_hidden_sampler(self.estimator)
-        fitted, self.trained_share_ = self._trained(self.estimator, X, y)
+        fitted, self.trained_share_ = self._trained(self.estimator, X, y, weight)
         self.estimators_ = [fitted]
         self.slope_ = np.ones(len(self.classes_))
         self.bias_ = self._closed_form(self.trained_share_)
 
-    def _fit_beta(self, X: Any, y: Array, codes: Array) -> None:
-        q, self.estimators_, self.trained_share_ = self._crossed(self.estimator, X, y, codes)
+    def _fit_beta(self, X: Any, y: Array, codes: Array, weight: Array | None) -> None:
+        q, self.estimators_, self.trained_share_ = self._crossed(
+            self.estimator, X, y, codes, weight
+        )
         start = np.array([np.ones(len(self.classes_)), self._closed_form(self.trained_share_)])
-        self.slope_, self.bias_ = learn_map(log_probability(q)[None], codes, start, PULL)
+        self.slope_, self.bias_ = learn_map(log_probability(q)[None], codes, start, PULL, weight)
         self.slope_ = self.slope_[0]
 
     def _fit_stacked(self, X: Any, y: Array, codes: Array) -> None:
@@ -165,13 +185,15 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     def _closed_form(self, shares: Array) -> Array:
         return np.asarray(np.log(self.real_share_) - np.log(shares))
 
-    def _trained(self, estimator: Any, X: Any, y: Array) -> tuple[Any, Array]:
+    def _trained(
+        self, estimator: Any, X: Any, y: Array, weight: Array | None = None
+    ) -> tuple[Any, Array]:
         """A fitted clone, and the class shares that it was trained on."""
         fitted = clone(estimator)
-        return fitted, fitted_shares(fitted, X, y, self.classes_)
+        return fitted, fitted_shares(fitted, X, y, self.classes_, weight)
 
     def _crossed(
-        self, estimator: Any, X: Any, y: Array, codes: Array
+        self, estimator: Any, X: Any, y: Array, codes: Array, weight: Array | None = None
     ) -> tuple[Array, list[Any], Array]:
         """Held-out probabilities of all rows, a fitted clone a fold, and their mean shares."""
         counts = np.bincount(codes)
@@ -185,7 +207,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         fitted, shares = [], []
         folds = StratifiedKFold(min(self.cv, counts.min()), shuffle=True, random_state=0)
         for seen, held in folds.split(np.zeros(len(y)), codes):
-            one, share = self._trained(estimator, _safe_indexing(X, seen), y[seen])
+            own = None if weight is None else weight[seen]
+            one, share = self._trained(estimator, _safe_indexing(X, seen), y[seen], own)
             held_out[held] = self._asked(one, _safe_indexing(X, held))
             fitted.append(one)
             shares.append(share)
@@ -267,7 +290,31 @@ def refuse_hidden_sampler(estimator: Any) -> None:
         )
 
 
-def fitted_shares(estimator: Any, X: Any, y: Array, classes: Array) -> Array:
+def refuse_weights_of_new_rows(estimator: Any) -> None:
+    """ValueError where a sampler makes rows, which would have no weight."""
+    if samplers_of(estimator):
+        raise ValueError(
+            "sample_weight cannot pass the sampler's fit_resample, whose new rows have no weight: "
+            "write X_new, y_new = sampler.fit_resample(X, y), and fit the classifier alone with "
+            "sample_weight[sampler.parent_indices_]"
+        )
+
+
+def weights_for(estimator: Any, weight: Array | None) -> dict[str, Array]:
+    """The weights as an argument of `fit`: a pipeline hands them to its last step."""
+    if weight is None:
+        return {}
+    steps = []
+    while hasattr(estimator, "steps"):
+        step, estimator = estimator.steps[-1]
+        steps.append(step)
+    name = "__".join([*steps, "sample_weight"])
+    return {name: weight}
+
+
+def fitted_shares(
+    estimator: Any, X: Any, y: Array, classes: Array, row_weight: Array | None = None
+) -> Array:
     """Fit; the class shares that the classifier at its end was trained on."""
     last, seen = last_step(estimator), []
     fit = last.fit
@@ -278,11 +325,12 @@ def fitted_shares(estimator: Any, X: Any, y: Array, classes: Array) -> Array:
 
     last.fit = counting  # on our own clone, and only while it is fitted
     try:
-        estimator.fit(X, y)
+        estimator.fit(X, y, **weights_for(estimator, row_weight))
     finally:
         del last.fit
     trained = labels_of(seen[-1])
-    known, counts = np.unique(trained, return_counts=True)
+    known, places = np.unique(trained, return_inverse=True)
+    counts = np.bincount(places, weights=row_weight)
     weight = compute_class_weight(getattr(last, "class_weight", None), classes=known, y=trained)
     shares = np.full(len(classes), LEAST)
     shares[np.searchsorted(classes, known)] = counts * weight

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
@@ -91,25 +90,48 @@ class ResamplerMixin(SharesModels):
         """Checked rows, the labels as an array, and whether they came as one-vs-all columns."""
         checked = check_rows(self, X, reset=True)
         refuse_no_labels(y)
-        target = containers.labels(y)
-        check_classification_targets(target)
-        target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        check_consistent_length(range(containers.count(X)), target)
+        target, binarize_y = containers.labels(y), False
+        if containers.is_sortable(target):
+            check_classification_targets(target)
+            target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
+        containers.refuse_other_count(X, containers.count(X), len(target))
         return X if isinstance(X, list | tuple) else checked, target, binarize_y
 
     def _checked_data(self, X: Any, y: Any) -> CheckedData:
         """The rows and labels, checked; `sampling_strategy_` is set."""
         X, y = containers.owned(X), containers.owned(y)
         rows, target, _ = self._check_X_y(X, y)
-        self.sampling_strategy_ = check_sampling_strategy(
+        classes, codes = containers.classes_of(target)
+        self.sampling_strategy_ = checked_strategy(
             self.sampling_strategy,  # type: ignore[attr-defined]
             target,
             self._sampling_type,  # type: ignore[attr-defined]
         )
-        classes, codes = np.unique(target, return_inverse=True)
         seed = new_seed(self.random_state)  # type: ignore[attr-defined]
         coding = learnt_coding(self.adapter, rows, self.surrogate)  # type: ignore[attr-defined]
         return CheckedData(X, y, rows, classes, codes, seed, coding)
+
+
+def checked_strategy(strategy: Any, target: np.ndarray[Any, Any], kind: str) -> dict[Any, int]:
+    """imbalanced-learn's counts of rows to make or keep, for labels that it cannot sort by codes.
+
+    ValueError where the strategy names a class that y does not have.
+    """
+    if containers.is_sortable(target):
+        counts: dict[Any, int] = check_sampling_strategy(strategy, target, kind)
+        return counts
+    classes, codes = containers.classes_of(target)
+    place = {label: code for code, label in enumerate(classes.tolist())}
+    strategy = strategy(target) if callable(strategy) else strategy
+    if isinstance(strategy, dict):
+        if unknown := [label for label in strategy if label not in place]:
+            raise ValueError(
+                f"sampling_strategy names class {unknown[0]!r}, which y does not have: it has "
+                f"{classes.tolist()[:12]}"
+            )
+        strategy = {place[label]: count for label, count in strategy.items()}
+    counts = check_sampling_strategy(strategy, codes, kind)
+    return {classes[code]: count for code, count in counts.items()}
 
 
 def fit_dataset(

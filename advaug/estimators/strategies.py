@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from advaug import containers
+
 
 @dataclass(frozen=True)
 class Grow:
@@ -14,8 +16,8 @@ class Grow:
     factor: float
 
     def __call__(self, y: Any) -> dict[Any, int]:
-        classes, counts = np.unique(y, return_counts=True)
-        total = math.ceil(self.factor * int(counts.max()))
+        classes, codes = containers.classes_of(containers.labels(y))
+        total = math.ceil(self.factor * int(np.bincount(codes).max()))
         return dict.fromkeys(classes.tolist(), total)
 
 

@@ -172,7 +172,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.findings_ = findings_of(constraints, coding)
         self._found_rules = [finding.rule for finding in constraints.findings]
         if is_given(self.surrogate):
-            known = None if y is None else np.unique(self._target(X, y))
+            known = None if y is None else containers.classes_of(self._target(X, y))[0]
             surrogate = attacked_model(
                 self.surrogate, coding, X, None if known is None else len(known)
             )
@@ -183,7 +183,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             self.attack_ = self._fitting_attack(coding, surrogate)
         else:
             target = self._target(X, y)
-            self.classes_, codes = np.unique(target, return_inverse=True)
+            self.classes_, codes = containers.classes_of(target)
             refuse_one_class(self.classes_)
             settings = choose_surrogate(self.surrogate, coding)
             refuse_unfit("surrogate", settings, coding, settings, SURROGATES)
@@ -257,12 +257,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         """Labels as places among the classes of fit."""
         if not hasattr(self, "classes_"):
             raise ValueError("labels need classes: pass y to fit too, or transform X without y")
-        unknown = np.setdiff1d(target, self.classes_)
-        if len(unknown):
+        place = {label: code for code, label in enumerate(self.classes_.tolist())}
+        own, codes = containers.classes_of(target)
+        if unknown := [label for label in own.tolist() if label not in place]:
             raise ValueError(
                 f"y holds {unknown[0]!r}, which fit has not seen: it knows {self.classes_.tolist()}"
             )
-        return np.searchsorted(self.classes_, target)
+        return np.array([place[label] for label in own.tolist()])[codes]
 
     def transform(self, X: Any, y: Any = None) -> Any:
         """Adversarial copies of X (`when="always"`), or X itself (`when="fit"`).
@@ -279,14 +280,16 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         could not be moved equals its own.
         """
         check_is_fitted(self, "adapter_")
-        X = check_rows(self, containers.owned(X), reset=False)
-        return self._moved(X, y) if self.when == "always" else X
+        rows = check_rows(self, containers.owned(X), reset=False)
+        moved = self._moved(rows, y) if self.when == "always" else rows
+        return containers.given_back(moved, X)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
         self.fit(X, y)
-        X = check_rows(self, containers.owned(X), reset=False)
-        return self._moved(X, y if self.when == "fit" else None)
+        rows = check_rows(self, containers.owned(X), reset=False)
+        moved = self._moved(rows, y if self.when == "fit" else None)
+        return containers.given_back(moved, X)
 
     def _moved(self, X: Any, y: Any) -> Any:
         rules = self._found_rules if is_auto(self.constraints) else self.constraints

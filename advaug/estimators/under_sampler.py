@@ -150,7 +150,10 @@ class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
                 kept[own[order[:count]]] = False
         self.sample_indices_ = np.flatnonzero(kept)
         self.surrogate_, self.adapter_ = dataset.committee, coding
-        return tuple(containers.take(own, self.sample_indices_) for own in (data.X, data.y))
+        return tuple(
+            containers.given_back(containers.take(own, self.sample_indices_), given)
+            for own, given in ((data.X, X), (data.y, y))
+        )
 
     def _order(
         self,

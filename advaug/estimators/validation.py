@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
@@ -56,6 +56,8 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as the estimator's adapter takes it; features are counted where X has columns."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError("X is a masked array: pass X.filled(np.nan), missing cells are understood")
+    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+        raise TypeError("X is an array of numpy's StringDType: pass X.astype(object)")
     if isinstance(X, list | tuple) and not len(X):
         raise ValueError("Found array with 0 sample(s) (shape=(0,)): at least 1 row is required")
     if reset:
@@ -99,11 +101,12 @@ def refuse_one_class(classes: np.ndarray[Any, Any]) -> None:
 def target_of(X: Any, y: Any) -> Any:
     """y as a vector of classes, one for each row."""
     refuse_no_labels(y)
-    target = column_or_1d(containers.labels(y), warn=True)
+    target = column_or_1d(containers.labels(containers.owned(y)), warn=True)
     if target.dtype.kind in "fc":
         assert_all_finite(target, input_name="y")
-    check_classification_targets(target)
-    check_consistent_length(range(containers.count(X)), target)
+    if containers.is_sortable(target):
+        check_classification_targets(target)
+    containers.refuse_other_count(X, containers.count(X), len(target))
     return target
 
 

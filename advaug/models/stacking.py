@@ -34,20 +34,24 @@ def balanced(
     return np.asarray(odds / odds.sum(1, keepdims=True))
 
 
-def learn_map(log_q: Array, codes: Array, start: Array, pull: float) -> tuple[Array, Array]:
+def learn_map(
+    log_q: Array, codes: Array, start: Array, pull: float, weight: Array | None = None
+) -> tuple[Array, Array]:
     """Slopes (models, classes) and biases of least log-loss on held-out rows.
 
-    They are held to `start` (models + 1, classes), the biases last, as strongly as `pull` says.
+    They are held to `start` (models + 1, classes), the biases last, as strongly as `pull` says. A
+    row of weight 2 counts as two rows.
     """
     n_models, n, n_classes = log_q.shape
+    each = np.ones((n, 1)) if weight is None else weight[:, None]
     truth, size = np.eye(n_classes)[codes], n_models * n_classes
     first = start.ravel()
 
     def loss(flat: Array) -> tuple[float, Array]:
         slope, bias = flat[:size].reshape(n_models, 1, n_classes), flat[size:]
         logits, off = (slope * log_q).sum(0) + bias, flat - first
-        excess = softmax(logits, axis=1) - truth
-        value = pull * (off**2).sum() / 2 - (truth * log_softmax(logits, axis=1)).sum()
+        excess = each * (softmax(logits, axis=1) - truth)
+        value = pull * (off**2).sum() / 2 - (each * truth * log_softmax(logits, axis=1)).sum()
         by_each = np.concatenate([(excess * log_q).sum(1).ravel(), excess.sum(0)])
         return value / n, (by_each + pull * off) / n
 

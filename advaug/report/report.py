@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from advaug import containers
+from advaug.containers.files import beside
 from advaug.core.drawing import visible
 from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
@@ -119,7 +120,8 @@ class ValidityReport:
             frame=self.to_frame(),
         )
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            with beside(path) as part:
+                part.write_text(text, encoding="utf-8")
         return text
 
     @classmethod
@@ -137,8 +139,11 @@ class ValidityReport:
         random_state: int = 0,
     ) -> Self:
         """See `validity_report`."""
+        X_real, X_synthetic, y_real, y_synthetic = (
+            containers.owned(given) for given in (X_real, X_synthetic, y_real, y_synthetic)
+        )
         y, y_new = (containers.labels(labels) for labels in (y_real, y_synthetic))
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = containers.classes_of(y)
         parents = parents_of(parents, len(y_new), len(y))
         new_codes = codes_of(y_new, classes)
         for what, rows, labels in (("real", X_real, y), ("synthetic", X_synthetic, y_new)):
@@ -191,7 +196,8 @@ class ValidityReport:
                 "sampler.fit_resample(X, y) first"
             )
         refuse_other_rows(sampler, X, y)
-        is_new, y = sampler.synthetic_mask_, containers.labels(y)
+        X = containers.owned(X)
+        is_new, y = sampler.synthetic_mask_, containers.labels(containers.owned(y))
         old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
         report = cls.from_rows(
             containers.take(X, old),

@@ -159,7 +159,7 @@ def names_of(rules: list[Any]) -> list[str]:
 def rows_that_keep(rule: Callable[[Any], Any], rows: Any) -> Array:
     """Which rows keep a callable rule."""
     # The rule gets a copy, since it may write into its rows.
-    answer = rule(rows.copy() if hasattr(rows, "copy") else rows)
+    answer = rule(containers.copied(rows))
     return one_bool_a_row(rule, answer, containers.count(rows))
 
 

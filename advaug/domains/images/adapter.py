@@ -67,9 +67,11 @@ class ImageAdapter(Adapter, Parameters):
         if X.dtype.kind == "f" and not np.isfinite(X).all():
             row = np.flatnonzero(~np.isfinite(X.reshape(len(X), -1)).all(1))[0]
             raise ValueError(f"image {row} holds NaN or infinity: repair or drop it")
-        least, most = float(X.min()), float(X.max())
+        least, most = float(X.min()), float(X.max())  # Python's floats overflow without a warning.
         in_unit = least >= 0 and most <= 1
         usual = (0.0, 255.0) if X.dtype == np.uint8 else (0.0, 1.0) if in_unit else (least, most)
+        if not np.isfinite(most - least):
+            raise ValueError(f"images span more than floats hold, {least:g} to {most:g}: divide X")
         low = usual[0] if self.low is None else self.low
         high = usual[1] if self.high is None else self.high
         whole = X.dtype.kind in "iub"
@@ -94,6 +96,10 @@ class ImageCoding(Coding):
             )
         values = (containers.as_array(X).astype(np.float64) - self.low) / (self.high - self.low)
         return torch.tensor(values, dtype=torch.float32)
+
+    def native(self, x: Tensor) -> Tensor:
+        """Float images in their own values; pixels of whole numbers from 0 (black) to 1 (white)."""
+        return x if self.is_whole else x * (self.high - self.low) + self.low
 
     def space(self, norm: float = math.inf) -> Space:
         """The box between black and white, on the grid of whole values where pixels are whole."""

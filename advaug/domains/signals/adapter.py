@@ -31,6 +31,7 @@ from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
+SMOOTHER = 0.5  # Channels are time if neighbours differ by less than this share.
 MOST_PADDING = 8  # times the mean length
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
@@ -87,13 +88,16 @@ class SignalAdapter(Adapter, Parameters):
         if containers.is_list_of_signals(X):
             return X
         containers.refuse_ragged(X)
-        return check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
+        X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
+        refuse_time_first(X)
+        return X
 
     def fit(self, X: Any) -> "SignalCoding":
         """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
         self._check()
         values, is_whole = stacked(X)
         warn_of_padding(X)
+        warn_of_axes(values)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -357,6 +361,34 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
             "finite value or by a missing one (NaN)"
         )
     return values, is_whole
+
+
+def refuse_time_first(X: Array) -> None:
+    """ValueError for signals of one sample in many channels: these are (n, time, 1)."""
+    if X.ndim == 3 and X.shape[2] == 1 < X.shape[1]:
+        raise ValueError(
+            f"X has shape {X.shape}, which is read as (n, channels, time): {X.shape[1]} channels "
+            "of one sample. If the second axis is time, pass X.transpose(0, 2, 1)"
+        )
+
+
+def warn_of_axes(values: Array) -> None:
+    """UserWarning where the axis of channels looks like time: it is longer and far smoother."""
+    _, n_channels, time = values.shape
+    if time < 2 or n_channels <= time:
+        return
+    with np.errstate(all="ignore"):
+        along_channels, along_time = (
+            float(np.nanmean(np.abs(np.diff(values, axis=axis)))) for axis in (1, 2)
+        )
+    if along_channels < SMOOTHER * along_time:
+        warnings.warn(
+            f"X of shape {values.shape} is read as (n, channels, time): {n_channels} channels of "
+            f"{time} samples. Its values change less along the channels than along time: if the "
+            "second axis is time, pass X.transpose(0, 2, 1)",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_padding(X: Any) -> None:

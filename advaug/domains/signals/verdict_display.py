@@ -97,7 +97,7 @@ class VerdictDisplay:
             )
         target = containers.labels(y)
         real = np.flatnonzero(~sampler.synthetic_mask_)
-        classes, codes = np.unique(target[real], return_inverse=True)
+        classes, codes = containers.classes_of(target[real])
         if label is None:
             names, counts = np.unique(made, return_counts=True)
             label = names[counts.argmax()]

@@ -5,6 +5,7 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -93,9 +94,11 @@ class TabularAdapter(Adapter, Parameters):
         """X with lists as arrays; ValueError for no rows, no columns or a repeated name."""
         if containers.kind_of_container(X) != "frame":
             containers.refuse_ragged(X)
-            return check_array(
+            X = check_array(
                 X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
             )
+            warn_of_padding(X)
+            return X
         containers.refuse_twice(X)
         if not containers.count(X) or not X.shape[1]:
             raise ValueError(
@@ -112,6 +115,7 @@ class TabularAdapter(Adapter, Parameters):
             raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
         if self.max_flips < 0:
             raise ValueError(f"max_flips must be 0 or more, got {self.max_flips}")
+        containers.refuse_untakeable(containers.own_table(X))
         frame, frozen = containers.open_table(X), list(self.frozen)
         names = list(frame.columns)
         unknown = [name for name in frozen if name not in names]
@@ -138,6 +142,17 @@ def learn_layout(frame: Frame, frozen: list[Any], *, finds_values: bool) -> Tabl
     )
 
 
+def warn_of_padding(X: Any) -> None:
+    """UserWarning where a table looks like rows of tokens that are padded with zeros."""
+    if containers.looks_padded(X):
+        warnings.warn(
+            "X looks like rows of tokens, padded with zeros, and is read as a table of numbers: "
+            "if they are tokens, pass [row[row != 0] for row in X]",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def floats(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
@@ -159,13 +174,17 @@ class TabularCoding(Coding):
         return COLUMNS | {AFFINE_COLUMNS} if is_affine else COLUMNS
 
     def _table(self, X: Any) -> Frame:
-        frame, width = containers.open_table(X), len(self.layout.names)
+        levels = [category.name for category in self.layout.categories]
+        frame, width = containers.open_table(X, levels), len(self.layout.names)
         if len(frame.columns) != width:
-            raise ValueError(f"X has {len(frame.columns)} features, but was fitted with {width}")
+            differs = containers.other_names(self.layout.names, frame.columns)
+            raise ValueError(
+                f"X has {len(frame.columns)} features, but was fitted with {width}: {differs}"
+            )
         return frame
 
     def _column(self, frame: Frame, column: Number | Category) -> Series:
-        return frame.get_column(frame.columns[self.layout.names.index(column.name)])
+        return frame[:, self.layout.places[column.name]]
 
     def encode(self, X: Any) -> Tensor:
         """(rows, numbers + flags + categories * levels) float32."""
@@ -179,7 +198,9 @@ class TabularCoding(Coding):
             if flag >= 0:
                 x[:, flag] = is_missing
         for k, category in enumerate(layout.categories):
-            code = containers.codes(self._column(frame, category), category.known)
+            column = self._column(frame, category)
+            containers.refuse_other_levels(column, category.known)
+            code = containers.codes(column, category.known)
             place = np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
             x[np.arange(len(frame)), first_category + k * levels + place] = 1
         return torch.from_numpy(x)
@@ -187,11 +208,14 @@ class TabularCoding(Coding):
     def _scaled(self, frame: Frame, number: Number) -> Array:
         """A column in robust standard deviations from its median, NaN where a cell is missing."""
         column = self._column(frame, number)
-        if number.unit and str(column.dtype) != number.unit:
+        is_other = str(column.dtype) != number.unit
+        if number.unit and is_other and not containers.missing(column).all():
             raise ValueError(
                 f"column {number.name!r} is {column.dtype}, but was {number.unit} in fit: bring "
                 "both to one unit"
             )
+        if not number.unit:
+            containers.refuse_no_numbers(column)
         with np.errstate(over="ignore"):
             scaled: Array = (number.read(column) - number.center) / number.scale
         if np.isinf(scaled).any():
@@ -310,6 +334,8 @@ class TabularCoding(Coding):
         moved: list[list[tuple[float, Any, tuple[Any, Any]]]] = [[] for _ in range(len(old))]
         for own, name in zip(self.layout.names, old.columns, strict=True):
             columns = old.get_column(name), new.get_column(name)
+            if containers.kind_of_column(columns[0]) == "unreadable":
+                continue  # It is frozen.
             a, b = map(containers.objects, columns)
             rows = np.flatnonzero([x != y for x, y in zip(a, b, strict=True)])
             lengths = np.ones(len(rows))

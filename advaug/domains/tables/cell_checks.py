@@ -23,11 +23,10 @@ ROUNDING = 1e-6  # A cell may miss its grid or bounds by this share of the colum
 def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
     """All faults of the cells of new rows, column by column; ValueError if the columns differ."""
     old, made = containers.open_table(real), containers.open_table(new)
-    if old.columns != made.columns:
+    if differs := containers.other_names(old.columns, made.columns):
         raise ValueError(
-            f"the synthetic rows have the columns {made.columns[:12]}, the real rows "
-            f"{old.columns[:12]}: give both the same columns in the same order, e.g. "
-            "X_synthetic[list(X_real.columns)]"
+            f"the synthetic rows have {differs}: give both tables the same columns in the same "
+            "order, e.g. X_synthetic[list(X_real.columns)]"
         )
     for number in layout.numbers:
         yield from faults_of_number(number, made.get_column(number.name))

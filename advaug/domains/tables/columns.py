@@ -4,6 +4,7 @@ A number has a scale, bounds and a grid; a category has levels.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -113,6 +114,14 @@ def learn_column(
 ) -> Number | Category | Identifier | None:
     """What one column is; None for frozen free text, which is only copied."""
     kind = containers.kind_of_column(column)
+    if kind == "unreadable":
+        if is_frozen:
+            return None
+        mend = containers.mend_of(column)
+        raise TypeError(
+            f"column {column.name!r} ({column.dtype}) cannot be read: {mend}; drop it, or keep it "
+            f"as it is with adapter=TabularAdapter(frozen=[{column.name!r}])"
+        )
     cells = containers.numbers(column) if kind not in ("text", "category") else None
     if finds_values and not is_frozen:
         if identifier := find_identifier(column, kind, cells):
@@ -122,13 +131,14 @@ def learn_column(
             return replace(category_of(column, known, counts, is_frozen), is_code=True)
     if cells is None:
         known, counts = containers.levels(column)
-        if kind == "text" and len(known) > 50 and len(known) > 0.2 * counts.sum():
+        if kind == "text" and containers.is_free_text(column):
             if is_frozen:
                 return None
+            mend = containers.mend_of_free_text(column)
             raise ValueError(
                 f"column {column.name!r} looks like free text ({len(known)} distinct values in "
-                f"{counts.sum()} rows): drop it, make it a category dtype, or keep it as it is "
-                f"with adapter=TabularAdapter(frozen=[{column.name!r}])"
+                f"{counts.sum()} rows): {mend}drop it, make it a category dtype, or keep it as it "
+                f"is with adapter=TabularAdapter(frozen=[{column.name!r}])"
             )
         return category_of(column, known, counts, is_frozen)
     return learn_number(column, kind, cells, is_frozen, finds_values=finds_values)
@@ -153,6 +163,13 @@ def learn_number(
     if not is_known.any():
         return Number(column.name, 0.0, 1.0, 0.0, 0.0, 0.0, False, True)
     known, values, calendar = cells[is_known], ValueSet(), None
+    with np.errstate(over="ignore"):
+        is_finite = bool(np.isfinite(known.max() - known.min()))
+    if not is_finite:
+        raise ValueError(
+            f"column {column.name!r} spans more than floats can hold, from {known.min():g} to "
+            f"{known.max():g}: divide it, or take its logarithm"
+        )
     low, high = bounds_of(column, is_known, kind)
     if finds_values and kind in ("number", "integer"):
         calendar = find_calendar(known)
@@ -183,12 +200,18 @@ def learn_number(
 def center_and_spread(known: Array) -> tuple[float, float]:
     """Median and robust standard deviation, 1 of equal values."""
     lower, center, upper = np.percentile(known, [25, 50, 75])
-    return float(center), float((upper - lower) / 1.349 or float(known.std()) or 1.0)
+    return float(center), float((upper - lower) / 1.349 or spread_of(known) or 1.0)
+
+
+def spread_of(known: Array) -> float:
+    """The standard deviation, of numbers too whose squares are too large for floats."""
+    size = float(np.abs(known).max())
+    return size * float((known / size).std()) if size else 0.0
 
 
 def bounds_of(column: Series, is_known: Array, kind: str) -> tuple[Any, Any]:
     """Least and largest value, with all digits of the column's own dtype."""
-    cells = column[np.flatnonzero(is_known)].to_numpy()
+    cells = column.to_numpy() if is_known.all() else column[np.flatnonzero(is_known)].to_numpy()
     cells = cells.view(np.int64) if kind == "moment" else cells
     cells = cells.astype(np.float64) if cells.dtype.kind == "O" else cells
     return cells.min(), cells.max()
@@ -221,6 +244,11 @@ class TableLayout:
     numbers: tuple[Number, ...]
     categories: tuple[Category, ...]
     identifiers: tuple[Identifier, ...] = ()
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Each column's place in the table."""
+        return {name: place for place, name in enumerate(self.names)}
 
     @property
     def flagged(self) -> list[int]:

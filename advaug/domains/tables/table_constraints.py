@@ -96,7 +96,8 @@ class TableConstraints(RowConstraints):
         self, new: Any, rows: Any, child: Cells, cells: Cells, parent: Cells
     ) -> tuple[Any, Cells]:
         """New rows with the repaired cells in the columns' own dtypes, and the cells they hold."""
-        frame, own = containers.open_table(new), containers.open_table(rows)
+        levels = [category.name for category in self.layout.categories]
+        frame, own = (containers.open_table(X, levels) for X in (new, rows))
         edited, held = [], dict(child.columns)
         for name, place in self.codec.places.items():
             key = frame.columns[place]

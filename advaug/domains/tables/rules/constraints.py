@@ -318,10 +318,17 @@ def rule_names(X: Any, keys: Sequence[Any]) -> dict[str, Any]:
 
 def writable_names(X: Any) -> list[str]:
     """The columns that a rule can name; none where two columns read the same."""
-    keys = containers.open_table(X).columns
-    names = rule_names(X, keys)
-    is_clear = len(names) == len(keys)
-    return [name for name in names if is_clear and name and not set(name) & {"`", "\n"}]
+    frame = containers.open_table(X)
+    names = rule_names(X, frame.columns)
+    if len(names) < len(frame.columns):
+        return []
+    return [
+        name
+        for name, key in names.items()
+        if name
+        and not set(name) & {"`", "\n"}
+        and containers.kind_of_column(frame.get_column(key)) != "unreadable"
+    ]
 
 
 def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> Cells:
@@ -338,6 +345,11 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
         if name not in known:
             raise ValueError(f"constraints: {no_column(name, list(known))}")
     series = {name: frame.get_column(known[name]) for name in names}
+    for name, column in series.items():
+        if containers.kind_of_column(column) == "unreadable":
+            raise ValueError(
+                f"no rule can read column {name!r} ({column.dtype}): {containers.mend_of(column)}"
+            )
     coarse = [name for name in names if containers.is_coarse(series[name])]
     cells = {name: containers.cells(column) for name, column in series.items()}
     dates = [name for name in names if series[name].to_numpy().dtype.kind == "M"]

@@ -39,12 +39,14 @@ from advaug.domains.tables.rules.syntax_tree import (
     Not,
     Or,
     Sum,
+    children,
     columns,
     walk,
 )
 
 LONGEST = 10_000  # A rule has at most so many characters.
 DEEPEST = 40  # Brackets, signs and powers are nested at most so deep.
+DEEPEST_TREE = 120  # Brackets and chains of factors together make a tree at most so deep.
 LARGEST_POWER = 100  # An exponent that is written as a number is at most so large.
 
 TOKEN = re.compile(
@@ -98,12 +100,24 @@ def parse(text: str) -> Node:
     tree = reader.rule()
     if reader.token.kind != "end":
         reader.fail(f"{reader.token.text!r} is not expected here")
+    refuse_depth(tree, text)
     refuse_values(tree, text)
     if not columns(tree):
         raise ConstraintSyntaxError("the rule names no column", text, 0, len(text))
     for node in walk(tree):
         refuse_constants(node, text)
     return tree
+
+
+def refuse_depth(tree: Node, text: str) -> None:
+    """`ConstraintSyntaxError` for a tree that recursive functions could not descend."""
+    level = [tree]
+    for _ in range(DEEPEST_TREE):
+        level = [child for node in level for child in children(node)]
+        if not level:
+            return
+    reason = f"brackets and factors make the rule deeper than {DEEPEST_TREE} levels"
+    raise ConstraintSyntaxError(reason, text, level[0].at)
 
 
 def tokens(text: str) -> list[Token]:

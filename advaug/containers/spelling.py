@@ -1,0 +1,477 @@
+"""Texts of a file's column as numbers, booleans or moments, and cells spelt as the file spells its
+own.
+
+A column is read as something else than text only if *all* its cells are such, but for empty ones
+and words for a missing value.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+INTEGER = r"-?(?:0|[1-9]\d*)"
+NUMBER = r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+MISSING = (
+    *("NA", "N/A", "#N/A", "n/a", "na", "NaN", "nan", "NAN", "NaT", "<NA>", "NULL", "Null", "null"),
+    *("None", "none", "NONE", "-", "--", "---", "?", ".", "..", "missing", "unknown"),
+)
+TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
+YES_AND_NO = (
+    *({"yes", "no"}, {"y", "n"}, {"t", "f"}, {"true", "false"}, {"on", "off"}),
+    *({"ja", "nein"}, {"oui", "non"}, {"si", "no"}, {"sí", "no"}, {"sim", "não"}),
+)
+CURRENCY = r"[$€£¥₹₽₩]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|BRL|Rs\.?|R\$|kr\.?)"
+UNIT = r"[A-Za-zµ°²³%‰/]{1,5}"
+BLANKS = " \u00a0\u202f"
+AFFIXED = (
+    rf"(?P<sign>[+-]?)(?P<prefix>(?:{CURRENCY})[{BLANKS}]?)?(?P<inner>[+-]?)"
+    rf"(?P<digits>[.,]?\d(?:[\d.,'{BLANKS}]*\d)?)(?P<suffix>[{BLANKS}]?(?:{CURRENCY}|{UNIT}))?"
+)
+MARKS = (  # between thousands, before decimals: the likelier first
+    *(("", "."), (",", "."), ("", ","), (".", ","), (" ", ","), (" ", "."), ("'", "."), ("'", ",")),
+    *(("\u00a0", ","), ("\u00a0", "."), ("\u202f", ","), ("\u202f", ".")),
+)
+CODE = r"0\d+"
+
+DAY, MONTH = r"\d{1,2}", r"[A-Z][a-z]{2}"
+DATES = {  # format -> pattern
+    "%Y-%m-%d": r"\d{4}-\d\d-\d\d",
+    "%Y/%m/%d": rf"\d{{4}}/{DAY}/{DAY}",
+    "%Y.%m.%d": rf"\d{{4}}\.{DAY}\.{DAY}",
+    "%Y-%m": r"\d{4}-\d\d",
+    "%d.%m.%Y": rf"{DAY}\.{DAY}\.\d{{4}}",
+    "%d.%m.%y": rf"{DAY}\.{DAY}\.\d\d",
+    "%m/%d/%Y": rf"{DAY}/{DAY}/\d{{4}}",
+    "%d/%m/%Y": rf"{DAY}/{DAY}/\d{{4}}",
+    "%m/%d/%y": rf"{DAY}/{DAY}/\d\d",
+    "%d/%m/%y": rf"{DAY}/{DAY}/\d\d",
+    "%d-%m-%Y": rf"{DAY}-{DAY}-\d{{4}}",
+    "%m-%d-%Y": rf"{DAY}-{DAY}-\d{{4}}",
+    "%d-%m-%y": rf"{DAY}-{DAY}-\d\d",
+    "%m-%d-%y": rf"{DAY}-{DAY}-\d\d",
+    "%d-%b-%Y": rf"{DAY}-{MONTH}-\d{{4}}",
+    "%d-%b-%y": rf"{DAY}-{MONTH}-\d\d",
+    "%d %b %Y": rf"{DAY} {MONTH} \d{{4}}",
+    "%b %d, %Y": rf"{MONTH} {DAY}, \d{{4}}",
+    "%d %B %Y": rf"{DAY} [A-Z][a-z]+ \d{{4}}",
+    "%B %d, %Y": rf"[A-Z][a-z]+ {DAY}, \d{{4}}",
+    "": "",
+}
+CLOCK = (
+    r"(?P<clock>\d{1,2}:\d\d(?P<seconds>:\d\d)?)(?P<fraction>\.\d{1,9})?(?P<half> ?[AaPp][Mm])?"
+    r"(?P<zone> ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+)
+ANY_DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[ T].*)?"
+ISO = ("%Y-%m-%d", "%Y-%m", "")
+
+UNPADDED_DATE = r"^(?:\d[-/. ]|[^: ]*[-/. ]\d[-/., ]|[^: ]*[-/.]\d(?: |T|$)|[A-Z][a-z]+ \d,)"
+UNPADDED_HOUR = r"(?:^|[T ])\d:"
+ASKED_FIRST = 50  # texts by which most wrong guesses are refuted
+
+Array = np.ndarray[Any, Any]
+Spell = Callable[[pd.Series], pd.Series]  # cells of a dtype -> their texts
+
+
+class Parsed(NamedTuple):
+    """A column's cells, how to spell such cells, with all their digits too, and what was guessed.
+
+    `guess` is empty where the file's cells say themselves what they are. `form` is the format of
+    moments, as strptime takes it; "" where they are ISO.
+    """
+
+    cells: Any
+    spell: Spell
+    spell_exactly: Spell
+    guess: str = ""
+    form: str = ""
+
+
+def parsed(texts: pd.Series, decimal: str = "", *, is_target: bool = False) -> Parsed:
+    """Texts as a column of the narrowest dtype that fits all, and how to spell its cells.
+
+    `decimal` is the file's decimal mark where it is known. Labels of a target are read only where
+    they are plain numbers or True and False.
+    """
+    places, different = pd.factorize(texts)  # Each text is read once.
+    counts = np.bincount(places, minlength=len(different))
+    found = parsed_once(pd.Series(different), counts, decimal, is_target=is_target)
+    return found._replace(cells=found.cells.take(places).set_axis(texts.index))
+
+
+def parsed_once(texts: pd.Series, counts: Array, decimal: str, *, is_target: bool) -> Parsed:
+    """Different texts, and how often each stands in the column."""
+    stripped = texts.str.strip()
+    is_missing = stripped == ""
+    if is_target:
+        found = parsed_plainly(stripped, is_missing, (parsed_plain_numbers, parsed_truths))
+        return found or as_texts(texts, texts == "")
+    kinds = (partial(parsed_numbers, decimal=decimal), parsed_truths, parsed_moments)
+    if found := parsed_plainly(stripped, is_missing, kinds):
+        return found
+    is_word = stripped.isin(MISSING)
+    if is_word.any() and not (is_missing | is_word).all():
+        found = parsed_plainly(stripped, is_missing | is_word, kinds)
+        known = stripped[~(is_missing | is_word)]
+        if found is None and set(known.str.lower().unique()) in YES_AND_NO:
+            found = as_texts(texts, is_missing | is_word)
+        if found is not None:
+            usual = counts[is_word].argmax()
+            word, n_empty = str(stripped[is_word].iloc[usual]), counts[is_missing].sum()
+            return spelling_missing(found, word, bool(n_empty >= counts[is_word][usual]))
+    return as_texts(texts, texts == "", guess_of_texts(stripped[~is_missing]))
+
+
+def parsed_plainly(
+    texts: pd.Series, is_missing: pd.Series, kinds: tuple[Callable[[pd.Series], Any], ...]
+) -> Parsed | None:
+    """The column by the first of the kinds that fits all texts that are there."""
+    known = texts[~is_missing]
+    if not len(known):
+        return Parsed(pd.Series(dtype=float).reindex(texts.index), as_text, as_text)
+    for parse in kinds:
+        if (found := parse(known)) is None:
+            continue
+        cells = found.cells
+        if len(known) < len(texts):
+            nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+            cells = cells.astype(nullable.get(cells.dtype.kind, cells.dtype))
+        return found._replace(cells=cells.reindex(texts.index))
+    return None
+
+
+def as_texts(texts: pd.Series, is_missing: pd.Series, guess: str = "") -> Parsed:
+    return Parsed(texts.where(~is_missing), as_text, as_text, guess)
+
+
+def spelling_missing(found: Parsed, word: str, is_empty: bool) -> Parsed:
+    """A column in which a word stands for missing values, which new missing cells are spelt by."""
+
+    def spelt(spell: Spell, cells: pd.Series) -> pd.Series:
+        return spell(cells).fillna("" if is_empty else word)
+
+    guess = f"{word!r} is read as missing" + (f", {found.guess}" if found.guess else "")
+    return Parsed(
+        found.cells, partial(spelt, found.spell), partial(spelt, found.spell_exactly), guess
+    )
+
+
+def guess_of_texts(known: pd.Series) -> str:
+    """What to say of a column whose texts are codes of digits, or nearly all numbers."""
+    if not len(known):
+        return ""
+    if known.str.fullmatch(r"\d+").all():
+        codes = known[known.str.fullmatch(CODE)]
+        why = f"with leading zeros such as {codes.iloc[0]!r}" if len(codes) else "of many digits"
+        return f"numbers {why} are read as texts"
+    if known.str.fullmatch(r"[+-]?\d+(?:[.,]\d+)?").all():
+        return "its numbers are spelt in several ways and read as texts"
+    if (is_date := known.str.fullmatch(ANY_DATE)).mean() > 0.5:
+        read = pd.to_datetime(known, errors="coerce", format="mixed", utc=True)
+        odd = known[~is_date | read.isna()]
+        which = odd.iloc[0] if len(odd) else known.iloc[0]
+        return f"dates of several forms, or of no calendar, are read as texts, such as {which!r}"
+    odd = known[~known.str.fullmatch(AFFIXED)]
+    if 0 < len(odd) < 0.5 * len(known):
+        return f"read as texts, for {odd.iloc[0]!r} is no number"
+    return ""
+
+
+def all_match(texts: pd.Series, pattern: str) -> bool:
+    """Whether each text is of the pattern; the first ones are asked before all others."""
+    return bool(texts.iloc[:ASKED_FIRST].str.fullmatch(pattern).all()) and bool(
+        texts.str.fullmatch(pattern).all()
+    )
+
+
+def as_text(cells: pd.Series) -> pd.Series:
+    """Each cell as Python writes it, nothing for a missing one."""
+    return spelt_by(str, cells)
+
+
+def spelt_by(spell: Callable[[Any], Any], cells: pd.Series) -> pd.Series:
+    """Each cell by a function, a missing one left missing."""
+    return cells.astype(object).map(spell, na_action="ignore")
+
+
+# ---------------------------------------------------------------- numbers
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How a file writes the numbers of a column: 1.5, 1,5, 12,345.00, 7.5 %, -$3."""
+
+    thousands: str = ""
+    decimal: str = "."
+    prefix: str = ""
+    suffix: str = ""
+    is_sign_inside: bool = False
+    n_digits: int = 0
+    is_fixed: bool = True
+
+    @property
+    def is_plain(self) -> bool:
+        return (self.thousands, self.decimal, self.prefix, self.suffix) == ("", ".", "", "")
+
+    def spell(self, number: Any) -> str:
+        if isinstance(number, int | np.integer):
+            return self._dressed(f"{number:,d}")
+        text = f"{round(number, self.n_digits) + 0.0:,.{self.n_digits}f}"
+        return self._dressed(text if self.is_fixed else text.rstrip("0").rstrip("."))
+
+    def spell_exactly(self, number: Any) -> str:
+        text = str(number)
+        return text if self.is_plain else self._dressed(text)
+
+    def _dressed(self, text: str) -> str:
+        sign, size = ("-", text[1:]) if text.startswith("-") else ("", text)
+        marks = str.maketrans({",": self.thousands, ".": self.decimal})
+        sized = size.translate(marks)
+        outer, inner = ("", sign) if self.is_sign_inside else (sign, "")
+        return f"{outer}{self.prefix}{inner}{sized}{self.suffix}"
+
+
+def parsed_numbers(texts: pd.Series, decimal: str = "") -> Parsed | None:
+    """Whole numbers that fit 64 bits, or decimals with as many digits as the column has."""
+    if all_match(texts, INTEGER):
+        return whole_numbers(texts, NumberStyle(), "")
+    if decimal != "," and all_match(texts, NUMBER):
+        return decimals(texts, NumberStyle(), "")
+    found = style_of(texts, decimal) or style_of(texts, "")
+    if found is None:
+        return decimals(texts, NumberStyle(), "") if all_match(texts, NUMBER) else None
+    style, plain = found
+    if all_match(plain, INTEGER):
+        return whole_numbers(plain, style, texts.iloc[0])
+    return decimals(plain, style, texts.iloc[0])
+
+
+def parsed_plain_numbers(texts: pd.Series) -> Parsed | None:
+    """Numbers that are spelt as Python spells them."""
+    return parsed_numbers(texts) if all_match(texts, NUMBER) else None
+
+
+def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed | None:
+    whole = pd.to_numeric(plain)
+    if whole.dtype.kind not in "iu" or len(max(plain, key=len)) >= 21:
+        return None
+    guess = guess_of_number(example, whole.iloc[0]) if example else ""
+    cells = pd.Series(whole.to_numpy(), plain.index)
+    spell = partial(spelt_by, style.spell) if example else as_text
+    return Parsed(cells, spell, spell, guess)
+
+
+def decimals(plain: pd.Series, style: NumberStyle, example: str) -> Parsed:
+    numbers = plain.astype(float)  # exactly as Python reads them
+    guess = guess_of_number(example, numbers.iloc[0]) if example else ""
+    exactly = partial(spelt_by, style.spell_exactly)
+    if plain.str.contains("[eE]").any():
+        return Parsed(numbers, exactly, exactly, guess)
+    digits = plain.str.partition(".")[2].str.len()
+    style = replace(style, n_digits=int(digits.max()), is_fixed=digits.nunique() == 1)
+    return Parsed(numbers, partial(spelt_by, style.spell), exactly, guess)
+
+
+def guess_of_number(text: str, value: Any) -> str:
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{text!r} is read as the number {number}"
+
+
+def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | None:
+    """How all texts spell numbers, and the same numbers as Python spells them; None if not all."""
+    if not all_match(texts, AFFIXED):
+        return None
+    parts = texts.str.extract(f"^(?:{AFFIXED})$").fillna("")
+    prefixes, suffixes = parts["prefix"].unique(), parts["suffix"].unique()
+    digits = parts["digits"]
+    if (digits == "").any() or len(prefixes) > 1 or len(suffixes) > 1:
+        return None
+    for thousands, mark in MARKS:
+        if decimal and mark != decimal:
+            continue
+        if not all_match(digits, pattern_of(thousands, mark)):
+            continue
+        if thousands and not digits.str.contains(re.escape(thousands)).any():
+            continue
+        if mark == "," and not thousands and not decimal and is_grouped(digits):
+            continue
+        sized = digits.str.replace(thousands, "", regex=False) if thousands else digits
+        signs = (parts["sign"] + parts["inner"]).str.replace("+", "", regex=False)
+        plain = signs + sized.str.replace(mark, ".", regex=False)
+        inside = bool((parts["inner"] != "").any())
+        return NumberStyle(thousands, mark, prefixes[0], suffixes[0], inside), plain
+    return None
+
+
+def pattern_of(thousands: str, mark: str) -> str:
+    """Digits with a mark before the decimals and, if there is one, between thousands."""
+    plain, after = r"(?:0|[1-9]\d*)", rf"(?:{re.escape(mark)}\d+)?"
+    if not thousands:
+        return rf"{plain}{after}|{re.escape(mark)}\d+"
+    return rf"(?:[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+|0|[1-9]\d{{0,2}}){after}"
+
+
+def is_grouped(digits: pd.Series) -> bool:
+    """Whether every comma could stand between thousands."""
+    return bool(all_match(digits, pattern_of(",", ".")))
+
+
+def speaks_for_comma(texts: pd.Series) -> bool:
+    """Whether a column has numbers whose comma can only stand before decimals."""
+    known = texts.str.strip()
+    known = known[(known != "") & ~known.isin(MISSING)]
+    if not len(known) or not known.str.contains(",").any():
+        return False
+    found = style_of(known, ",")
+    return found is not None and style_of(known, ".") is None
+
+
+# ---------------------------------------------------------------- booleans and moments
+
+
+def parsed_truths(texts: pd.Series) -> Parsed | None:
+    """True and False in one of three spellings."""
+    for yes, no in TRUTHS:
+        if texts.isin([yes, no]).all():
+            spell = partial(spelt_by, {True: yes, False: no}.get)
+            return Parsed(texts == yes, spell, spell)
+    return None
+
+
+@dataclass(frozen=True)
+class MomentStyle:
+    """How a file writes the moments of a column."""
+
+    date: str
+    between: str
+    clock: str
+    n_fraction: int
+    is_fixed: bool
+    is_padded: bool
+    has_padded_hour: bool
+    half: str
+    zone: str
+
+    def spell(self, moment: Any) -> str:
+        stamp = pd.Timestamp(moment)
+        if stamp.tzinfo is not None:
+            stamp = stamp.tz_convert(offset_of(self.zone))
+        date, clock = (stamp.strftime(form) if form else "" for form in (self.date, self.clock))
+        date = date if self.is_padded else re.sub(r"(?<!\d)0(\d)(?!\d)", r"\1", date)
+        clock = clock if self.has_padded_hour else re.sub(r"^0", "", clock)
+        half = stamp.strftime("%p") if self.half else ""
+        half = half.lower() if self.half.strip().islower() else half
+        return f"{date}{self.between}{clock}{self._fraction(stamp)}{self._blank(half)}{self.zone}"
+
+    def _blank(self, half: str) -> str:
+        return f" {half}" if self.half.startswith(" ") else half
+
+    def _fraction(self, stamp: pd.Timestamp) -> str:
+        if not self.n_fraction:
+            return ""
+        digits = f"{stamp.microsecond * 1000 + stamp.nanosecond:09d}"[: self.n_fraction]
+        digits = digits if self.is_fixed else digits.rstrip("0")
+        return f".{digits}" if digits else ""
+
+
+def offset_of(zone: str) -> Any:
+    """The time zone that an offset such as +02:00 names."""
+    return pd.Timestamp(f"2000-01-01T00:00{zone.strip()}").tzinfo
+
+
+def parsed_moments(texts: pd.Series) -> Parsed | None:
+    """Dates and times, all in one format."""
+    first = texts.iloc[0]
+    for form, pattern in DATES.items():
+        parts = re.fullmatch(rf"(?P<date>{pattern})(?P<between>[T ]?)(?:{CLOCK})?", first)
+        if parts is None or not (form or parts["clock"]):
+            continue
+        found = moments_of(texts, form, pattern, parts.groupdict(default=""))
+        if found is not None:
+            return found
+    return None
+
+
+def moments_of(texts: pd.Series, form: str, pattern: str, first: dict[str, str]) -> Parsed | None:
+    """The moments of texts; None where they differ in form from the first, or are no moments."""
+    clock = fractions = ""
+    if first["clock"]:
+        clock = ("%I" if first["half"] else "%H") + ":%M" + (":%S" if first["seconds"] else "")
+        seconds, fractions = (r":\d\d", r"(?:\.\d{1,9})?") if first["seconds"] else ("", "")
+        pattern += rf"{first['between']}\d{{1,2}}:\d\d{seconds}{fractions}"
+    pattern += " ?[AaPp][Mm]" if first["half"] else ""
+    pattern += r" ?(?:Z|UTC|[+-]\d\d:?\d\d)" if first["zone"] else ""
+    if not all_match(texts, pattern):
+        return None
+    fraction = texts.str.extract(r":\d\d(\.\d+)", expand=False) if fractions else None
+    digits = None if fraction is None else fraction.str.len().fillna(1) - 1
+    n_fraction = 0 if digits is None else int(digits.max())
+    half = " %p" if first["half"].startswith(" ") else "%p" if first["half"] else ""
+    blank = " " if first["zone"].startswith(" ") else ""
+    written = texts
+    if digits is not None and n_fraction and (digits == 0).any():
+        written = texts.str.replace(r"(:\d\d:\d\d)(?![\d.])", r"\1.0", regex=True)
+    if first["zone"]:
+        written = written.str.replace("Z|UTC", "+00:00", regex=True)
+    whole = f"{form}{first['between']}{clock}{'.%f' if n_fraction else ''}{half}"
+    whole += f"{blank}%z" if first["zone"] else ""
+    moments = pd.to_datetime(written, format=whole, errors="coerce", utc=bool(first["zone"]))
+    if moments.isna().any():
+        return None
+    if not form:
+        moments = moments - pd.Timestamp("1900-01-01") + pd.Timestamp("1970-01-01")
+    style = MomentStyle(
+        date=form,
+        between=first["between"],
+        clock=clock,
+        n_fraction=n_fraction,
+        is_fixed=digits is None or digits.nunique() == 1,
+        is_padded=not (form and texts.str.contains(UNPADDED_DATE).any()),
+        has_padded_hour=not (clock and texts.str.contains(UNPADDED_HOUR).any()),
+        half=first["half"],
+        zone=usual_zone(texts, first["zone"]),
+    )
+    spell = partial(spelt_by, style.spell)
+    shown = str(moments.iloc[0]).removesuffix(" 00:00:00")
+    guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {shown}"
+    return Parsed(moments, spell, spell, guess, "" if form in ISO else whole)
+
+
+def usual_zone(texts: pd.Series, zone: str) -> str:
+    """The offset that most texts end with; that of the first where all have it."""
+    if not zone or texts.str.endswith(zone).all():
+        return zone
+    return str(texts.str.extract(r"( ?(?:Z|UTC|[+-]\d\d:?\d\d))$", expand=False).mode().iloc[0])
+
+
+# ---------------------------------------------------------------- texts in the user's own frame
+
+
+def mend_of_texts(texts: pd.Series, column: str) -> str:
+    """How to write a column of texts, `column`, as the numbers or dates that they are; "" if none.
+
+    Only pandas' own functions are named.
+    """
+    known = texts.dropna().astype(str).str.strip()
+    known = known[(known != "") & ~known.isin(MISSING)]
+    if not len(known):
+        return ""
+    if (found := parsed_moments(known)) is not None:
+        form = f"{column}, format={found.form!r}" if found.form else column
+        return f"its texts are dates, such as {known.iloc[0]!r}: pass pd.to_datetime({form})"
+    if all_match(known, NUMBER):
+        return f"its texts are numbers: pass pd.to_numeric({column}, errors='coerce')"
+    if (spelt := style_of(known, "")) is None:
+        return ""
+    style, _ = spelt
+    extra = "".join(dict.fromkeys(style.thousands + style.prefix + style.suffix))
+    call = f"{column}.str.replace(r'[{re.escape(extra)}]', '', regex=True)" if extra else column
+    call += f".str.replace({style.decimal!r}, '.')" if style.decimal != "." else ""
+    return (
+        f"its texts are numbers, such as {known.iloc[0]!r}: pass pd.to_numeric({call}, "
+        "errors='coerce')"
+    )
