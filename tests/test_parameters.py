@@ -284,6 +284,9 @@ TABLE = {
             "balance": 0.9,
             "temperature": 2.0,
             "module": net(2),
+            "attack": "fgsm",
+            "radius": (0.05, {"attack": "fgsm"}),
+            "n_rounds": (1, {"attack": "fgsm"}),
             "constraints": ["x0 <= x1"],
             **OF_NETS,
             "adapter": FROZEN,  # A frozen column is not swapped.

@@ -239,6 +239,7 @@ def mend_of(column: Series) -> str:
         return "Complex data not supported: pass the real and imaginary parts as columns"
     if cells and isinstance(cells[0], int):
         return "its whole numbers need more than 64 bits: make it floats or texts"
-    if cells and isinstance(cells[0], dict):
-        return f"a cell must be one text, number or date: make a column of each field of {name}"
-    return f"a cell must be one text, number or date: make a column of each part of {name}"
+    each = "field" if cells and isinstance(cells[0], dict) else "part"
+    mend = f"make a column of each {each} of {name}"
+    # scikit-learn's checks look for these words.
+    return f"argument must be one string, number or date a cell: {mend}"

@@ -44,7 +44,8 @@ def refuse_no_table(X: Any) -> None:
     is_records = isinstance(X, np.ndarray) and X.dtype.names is not None
     is_dicts = isinstance(X, list | tuple) and bool(X) and isinstance(X[0], dict)
     what = "a list of dicts" if is_dicts else type(X).__name__
-    if isinstance(X, dict) or is_records or is_dicts:
+    is_dict = isinstance(X, dict) and not hasattr(X, "tocsr")  # Some of scipy's matrices are one.
+    if is_dict or is_records or is_dicts:
         raise TypeError(f"X is {what}: pass pd.DataFrame(X)")
     if isinstance(X, range | set | frozenset | memoryview) or hasattr(X, "__next__"):
         raise TypeError(f"X is a {what}: pass list(X), with a list of numbers for each row")

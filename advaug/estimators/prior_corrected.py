@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import (
     _safe_indexing,
     assert_all_finite,
@@ -17,7 +17,7 @@ from sklearn.utils import (
     get_tags,
     indexable,
 )
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -56,8 +56,8 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Breiman. Machine Learning, 1996), held to the plain model as it is, and refits both on all
         rows: where resampling costs ranking, held-out rows say so and the plain model takes over.
         It fits 2 * (cv + 1) times.
-    cv : int, default=5
-        Folds of "beta" and "stacked"; fewer where a class has fewer rows.
+    cv : int, splitter or splits, default=5
+        Folds of "beta" and "stacked"; of a number fewer where a class has fewer rows.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "method": [StrOptions({"auto", "beta", "stacked", "prior"})],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": ["cv_object"],
     }
 
     def __init__(
@@ -105,7 +105,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         estimator: Any,
         *,
         method: Literal["auto", "beta", "stacked", "prior"] = "auto",
-        cv: int = 5,
+        cv: Any = 5,
     ) -> None:
         self.estimator = estimator
         self.method = method
@@ -144,6 +144,9 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if len(self.classes_) < 2:
             raise ValueError(f"y holds {len(self.classes_)} class: pass rows of two or more")
         counts = np.bincount(codes, weights=weight)
+        if not counts.all():
+            lost = self.classes_.tolist()[counts.argmin()]
+            raise ValueError(f"no row of class {lost!r} has a weight above 0: leave its rows out")
         self.real_share_ = counts / counts.sum()
         self.method_ = self.method
         if self.method == "auto":
@@ -205,7 +208,10 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         (X,) = indexable(X)
         held_out = np.empty((len(y), len(self.classes_)))
         fitted, shares = [], []
-        folds = StratifiedKFold(min(self.cv, counts.min()), shuffle=True, random_state=0)
+        folds = check_cv(self.cv, codes, classifier=True)
+        if isinstance(self.cv, Integral):
+            few = min(int(self.cv), int(counts.min()))
+            folds = StratifiedKFold(few, shuffle=True, random_state=0)
         for seen, held in folds.split(np.zeros(len(y)), codes):
             own = None if weight is None else weight[seen]
             one, share = self._trained(estimator, _safe_indexing(X, seen), y[seen], own)

@@ -53,7 +53,7 @@ def learn_map(
         excess = each * (softmax(logits, axis=1) - truth)
         value = pull * (off**2).sum() / 2 - (each * truth * log_softmax(logits, axis=1)).sum()
         by_each = np.concatenate([(excess * log_q).sum(1).ravel(), excess.sum(0)])
-        return value / n, (by_each + pull * off) / n
+        return value / each.sum(), (by_each + pull * off) / each.sum()
 
     bounds = [(0, None)] * size + [(None, None)] * n_classes
     found = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x
