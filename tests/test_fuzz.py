@@ -121,7 +121,7 @@ class Case:
             self.refused_columns
             or self.target in REFUSED_TARGETS
             or (self.container in SEQUENCES and self.estimator == "under")
-            or (min(self.sizes) == 1 and self.estimator in STUDENTS)
+            or (min(self.sizes) == 1 and self.target != "bool" and self.estimator in STUDENTS)
             or (self.container in SPARSE and self.estimator == "bayes")
         )
 
@@ -274,7 +274,7 @@ def check_new_cells(name, real, new):
             assert VALID.get(values, lambda cell: True)(cell), f"{name}: {cell!r} is no such value"
     if isinstance(known[0], str | bytes | bool | pd.Interval) or "mixed" in name:
         assert set(map(repr, made)) <= set(map(repr, known)), name
-    elif not name.startswith("row id"):  # New rows get fresh numbers.
+    elif not name.startswith(("row id", "serial")):  # New rows may get fresh numbers.
         assert min(known) <= min(made), name
         assert max(made) <= max(known), name
 
@@ -406,7 +406,7 @@ MATRIX = [
 @pytest.mark.parametrize(("estimator", "family"), MATRIX)
 def test_the_contract_holds_whatever_is_passed(estimator, family):
     stop = time.monotonic() + LONG / len(MATRIX)
-    n_cases = settings().max_examples * (3 if family == "tables" else 1)
+    n_cases = settings().max_examples * (2 if family == "tables" else 1)
 
     # A failing case is shown as it was found: to shrink it would take minutes.
     @settings(phases=[Phase.generate], max_examples=n_cases)
