@@ -1,5 +1,5 @@
-# make demo: the main job.    make test: everything CI runs.
-# Both first create $(VENV), again whenever pyproject.toml or the constraints changed.
+# make demo: the main job.    make test: everything CI runs.    make fuzz: twenty minutes more.
+# All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
 VENV ?= .venv
@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test lint types contracts examples unit
+.PHONY: demo test lint types contracts examples unit fuzz
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
@@ -53,8 +53,8 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 # More threads than cores cost more than they bring; no window opens.
-examples unit: export OMP_NUM_THREADS := 1
-examples unit: export MPLBACKEND := Agg
+examples unit fuzz: export OMP_NUM_THREADS := 1
+examples unit fuzz: export MPLBACKEND := Agg
 
 # Each example runs in a temporary folder, which takes what it writes.
 examples: $(STAMP)
@@ -68,3 +68,7 @@ examples: $(STAMP)
 # One process for each core; the tests of a file stay together, since they share fixtures.
 unit: $(STAMP)
 	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+# Twenty minutes of random containers, dtypes, targets and estimators, other ones at each run.
+fuzz: $(STAMP)
+	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=long --hypothesis-show-statistics

@@ -31,6 +31,8 @@ install_import_hook(
     [f"advaug.{floor}" for floor in FLOORS], f"sys.modules[{__name__!r}].shapes_checked"
 )
 settings.register_profile("advaug", max_examples=15, deadline=None, database=None, derandomize=True)
+# For `make fuzz`: other cases at each run, as many as its time allows.
+settings.register_profile("long", max_examples=400, deadline=None, database=None, print_blob=False)
 settings.load_profile("advaug")
 
 CUDA = [pytest.param("cuda", marks=pytest.mark.cuda)] if torch.cuda.is_available() else []

@@ -138,6 +138,18 @@ def test_whole_numbers_beyond_two_to_the_53_keep_their_digits_in_arrow(dtype):
     assert all(2**60 <= cell < 2**60 + N for cell in new[1:])
 
 
+@pytest.mark.parametrize("held", [objects, lambda values: polars(values, pl.Int128)])
+def test_whole_numbers_beyond_two_to_the_53_keep_their_digits_beside_gaps(held):
+    ids = [None if k % 7 == 0 else 2**60 + 999 * k for k in range(N)]
+    frame = held(ids)
+    new = [None if pd.isna(cell) else cell for cell in cells(moved(frame))]
+    assert [cell is None for cell in new] == [cell is None for cell in ids]
+    assert {type(cell) for cell in new} == {int, type(None)}
+    known = [cell for cell in ids if cell]
+    assert all(known[0] <= cell <= known[-1] for cell in new if cell)
+    assert new != ids
+
+
 REFUSED = {
     "lists": (objects([[k, 1] for k in STEPS]), "each part of 'q'"),
     "dicts": (objects([{"k": k} for k in STEPS]), "each field of 'q'"),

@@ -16,41 +16,15 @@ from scipy import sparse
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.models import Ensemble
+from tests.frames import BIG, COLUMNS, HOLES, INDICES, LAYOUTS
 
 QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=5)
-BIG = 2**53 + 1
 # A failing frame is shown as it was found: to shrink it would take minutes.
 few = settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
 
 
 def sampler(**settings):
     return AdversarialOverSampler(surrogate=QUICK, random_state=0, **settings)
-
-
-COLUMNS = {
-    "id": lambda rng, n: BIG + rng.integers(0, 2**40, n),
-    "count": lambda rng, n: rng.poisson(3, n).astype("uint8"),
-    "float32": lambda rng, n: rng.normal(size=n).astype("float32"),
-    "bool": lambda rng, n: rng.random(n) < 0.3,
-    "unordered": lambda rng, n: pd.Categorical(rng.choice(["a", "b"], n), categories=list("zba")),
-    "ordered": lambda rng, n: pd.Categorical(rng.choice([1, 2, 3], n), ordered=True),
-    "string": lambda rng, n: pd.Series(rng.choice(["x", "y", "w"], n)),
-    "naive": lambda rng, n: pd.Timestamp("2020") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
-    "aware": lambda rng, n: (
-        pd.Timestamp("2020-01-01 00:30", tz="Europe/Paris")
-        + pd.to_timedelta(rng.integers(0, 9000, n), "h")
-    ).as_unit("ms"),
-    "Int64": lambda rng, n: pd.array(rng.poisson(3, n), dtype="Int64"),
-    "boolean": lambda rng, n: pd.array(rng.random(n) < 0.5, dtype="boolean"),
-    "constant": lambda rng, n: np.full(n, 7),
-    "empty": lambda rng, n: np.full(n, np.nan),
-}
-HOLES = ["float32", "unordered", "ordered", "string", "naive", "aware", "Int64", "boolean"]
-INDICES = {
-    "range": lambda rng, n: pd.RangeIndex(n),
-    "shuffled": lambda rng, n: pd.Index(rng.permutation(n) * 3, name="key"),
-    "strings": lambda rng, n: pd.Index([f"row {k}" for k in rng.permutation(n)]),
-}
 
 
 @st.composite
@@ -209,38 +183,11 @@ PLAIN = RNG.normal(size=(40, 4)) + LABELS[:, None]
 WHOLE = np.rint(PLAIN * 4)
 
 
-def read_only(X):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
-
-
 def mapped(X, folder):
     target = np.memmap(folder / "X.bin", dtype=X.dtype, mode="w+", shape=X.shape)
     target[:] = X
     target.flush()
     return np.memmap(folder / "X.bin", dtype=X.dtype, mode="r", shape=X.shape)
-
-
-LAYOUTS = {
-    "negative strides": lambda X: np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
-    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
-    "read-only": read_only,
-    "big-endian": lambda X: X.astype(">f8"),
-    "Fortran": np.asfortranarray,
-    "float16": lambda X: X.astype("f2"),
-    "float32": lambda X: X.astype("f4"),
-    "longdouble": lambda X: X.astype(np.longdouble),
-    "object": lambda X: X.astype(object),
-    "int64": lambda X: X.astype(int),
-    "big-endian int": lambda X: X.astype(">i4"),
-    "list of lists": lambda X: X.tolist(),
-    "csr matrix": sparse.csr_matrix,
-    "csc array": sparse.csc_array,
-    "coordinate matrix": sparse.coo_matrix,
-    "pandas": pd.DataFrame,
-    "polars": pl.DataFrame,
-}
 
 
 def check_equal_to_plain(X, wanted):

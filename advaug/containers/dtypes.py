@@ -175,11 +175,21 @@ def plain(column: Series) -> Series:
         return column
     cells = column.to_list()
     there = np.array([not is_missing(cell) for cell in cells], dtype=bool)
-    dtype = reading.dtype if there.all() or reading.dtype != "i8" else "f8"
-    nothing = np.nan if dtype == "f8" else np.array("NaT", dtype) if dtype != "i8" else 0
-    values = np.full(len(cells), nothing, dtype=dtype)
+    if reading.dtype == "i8" and not there.all():
+        return whole_with_gaps(column, cells)
+    nothing = {"f8": np.nan, "i8": 0}.get(reading.dtype, "NaT")
+    values = np.full(len(cells), nothing, dtype=reading.dtype)
     values[there] = [reading.read(cell) for cell in known_cells(column)]
     return nw.new_series(column.name, values, backend=nw.get_native_namespace(column))
+
+
+def whole_with_gaps(column: Series, cells: list[Any]) -> Series:
+    """Whole numbers and missing cells: a float would lose the digits beyond 2**53."""
+    whole = [None if is_missing(cell) else int(cell) for cell in cells]
+    if isinstance(column.to_native(), pd.Series):
+        native = pd.Series(whole, dtype="Int64", name=column.name)
+        return nw.from_native(native, series_only=True)
+    return nw.new_series(column.name, whole, nw.Int64, backend=nw.get_native_namespace(column))
 
 
 def restored(own: Series, edited: Series) -> Series:
@@ -187,9 +197,15 @@ def restored(own: Series, edited: Series) -> Series:
     reading = reading_of(own)
     if reading is None or native_dtype(edited) == native_dtype(own):
         return edited
-    before, after = plain(own).to_numpy(), edited.to_numpy()
+    read = plain(own)
+    # numpy has no whole numbers with gaps.
+    before, after = (
+        np.array(one.to_list(), object) if read.dtype.is_integer() else one.to_numpy()
+        for one in (read, edited)
+    )
+    there = np.flatnonzero(~pd.isna(after))
     cells = own.to_list()
-    for at in np.flatnonzero((before != after) & ~pd.isna(after)):
+    for at in there[before[there] != after[there]]:
         cells[at] = reading.write(after[at], cells[at])
     native = with_cells(own.to_native(), cells)
     return nw.from_native(native, series_only=True).alias(own.name)
