@@ -26,7 +26,7 @@ from advaug.models import Ensemble
 from advaug.models.cross_fitted import fit_cross_fitted
 from advaug.models.stacking import balanced
 from advaug.recipes import Distill, Harden, Swap
-from advaug.robust import AdversarialDetector, DistilledClassifier
+from advaug.robust import AdversarialDetector, AugmentedClassifier, DistilledClassifier
 from advaug.sampling import encoded_dataset
 from advaug.sampling.distillation import (
     label_weights,
@@ -494,3 +494,34 @@ def test_each_round_adds_the_rows_of_its_attack():
 def test_what_an_attack_on_the_student_cannot_use_is_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         DistilledClassifier(GaussianNB(), **settings).fit(*problem(60))
+
+
+def test_an_attack_that_moves_no_row_is_told():
+    X, y = problem(60)
+    X = np.round(X * 3).astype(int)
+    model = DistilledClassifier(GaussianNB(), attack="noise", radius=0.001, random_state=0)
+    with pytest.warns(UserWarning, match=r"attack='noise' moves no row by radius=0.001"):
+        model.fit(X, y)
+
+
+def test_the_teacher_of_recipe_distill_is_the_stack():
+    X, y = problem(60)
+    made = [
+        AdversarialOverSampler(
+            recipe="distill", voters=voters, sampling_strategy=grow(2), random_state=0
+        ).fit_resample(X, y)[0]
+        for voters in ("auto", "stacked")
+    ]
+    assert_array_equal(*made)
+
+
+def test_labels_that_scikit_learn_does_not_take_are_refused_with_the_mend():
+    X, y = problem(60)
+    days = np.array([np.datetime64("2020-01-01") + k for k in y]).astype(object)
+    for model in (
+        DistilledClassifier(GaussianNB(), random_state=0),
+        AugmentedClassifier(GaussianNB(), sampler="auto", random_state=0),
+    ):
+        with pytest.raises(ValueError, match=r"GaussianNB may not take: pass y=\[str"):
+            model.fit(X, days)
+        assert set(model.fit(X, [str(label) for label in days]).predict(X)) == {*map(str, days)}

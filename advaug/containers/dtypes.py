@@ -258,4 +258,4 @@ def mend_of(column: Series) -> str:
     each = "field" if cells and isinstance(cells[0], dict) else "part"
     mend = f"make a column of each {each} of {name}"
     # scikit-learn's checks look for these words.
-    return f"argument must be one string, number or date a cell: {mend}"
+    return f"in each cell the argument must be a string, number or date: {mend}"

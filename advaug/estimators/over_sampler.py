@@ -404,7 +404,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
         candidates = candidate_rows(writer, rows, config, count, int(self.batch_size))
-        teacher = CommitteeClassifier(voters=self.voters).fit_encoded(data, writer.dataset)
+        voters = "auto" if is_stacked(self.voters) else self.voters
+        teacher = CommitteeClassifier(voters=voters).fit_encoded(data, writer.dataset)
         return LabelledPool.of(writer.dataset, candidates, teacher.encoded_probability)
 
     def _judge(

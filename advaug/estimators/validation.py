@@ -98,6 +98,15 @@ def refuse_one_class(classes: np.ndarray[Any, Any]) -> None:
         raise ValueError(f"y must hold at least 2 classes, got 1 class ({classes.tolist()[0]!r})")
 
 
+def refuse_unsortable(classes: np.ndarray[Any, Any], estimator: Any) -> None:
+    """ValueError for labels, such as dates, that scikit-learn's classifiers do not take."""
+    if not containers.is_sortable(classes):
+        raise ValueError(
+            f"y holds labels such as {classes[0]!r}, which {type(estimator).__name__} may not "
+            "take: pass y=[str(label) for label in y]"
+        )
+
+
 def target_of(X: Any, y: Any) -> Any:
     """y as a vector of classes, one for each row."""
     refuse_no_labels(y)

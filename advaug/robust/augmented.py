@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.estimators.committee_classifier import checked_data
-from advaug.estimators.validation import refuse_classes
+from advaug.estimators.validation import refuse_classes, refuse_unsortable
 from advaug.models.protocol import Array
 from advaug.robust.gate import Lesson, choose
 from advaug.robust.nets import RandomState
@@ -231,6 +231,7 @@ class AugmentedClassifier(WrappedClassifier):
         refuse_classes(self)
         self._validate_params()
         data = checked_data(self, X, y)
+        refuse_unsortable(data.classes, self.estimator)
         choice = choose(self.estimator, Lesson.of(data), self.scoring)
         self.classes_, self.report_ = data.classes, choice.report
         self.estimator_, self.n_rows_ = choice.estimator, [choice.n_rows]

@@ -1,5 +1,6 @@
 """Distillation: a teacher's probabilities, on the rows and on many new ones, train a classifier."""
 
+import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -25,7 +26,7 @@ from advaug.estimators.committee_classifier import (
     fit_teacher_dataset,
 )
 from advaug.estimators.resampling import CheckedData
-from advaug.estimators.validation import ORDER, check_rows, refuse_classes
+from advaug.estimators.validation import ORDER, check_rows, refuse_classes, refuse_unsortable
 from advaug.models.protocol import Array
 from advaug.models.stacking import balanced
 from advaug.models.torch_model import TorchModel
@@ -98,7 +99,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         is "pgd" if the student has a gradient, "square" if it has none, "greedy" for sequences.
     radius : float > 0, default=0.3
         Longest move of an attack in each cell, in the adapter's units: standard deviations of
-        tables and signals.
+        tables and signals, edits of sequences (rounded up).
     n_rounds : int >= 1, default=2
         How often the student is attacked and fitted again. The rows of all rounds are kept.
     constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
@@ -242,6 +243,9 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._refuse_parameters_without_effect()
         training = choose_training(self.training)
         data = checked_data(self, X, y)
+        for model in (self.estimator, self.teacher):
+            if not isinstance(model, str):
+                refuse_unsortable(data.classes, model)
         self.adapter_, self.classes_ = data.coding, data.classes
         self.class_share_ = data.class_share
         dataset = fit_teacher_dataset(data, "auto", self.device)
@@ -329,7 +333,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _attacked_rows(self, data: CheckedData, number: int) -> Any:
         """The real rows, each moved against its label and the student of this round."""
-        return adversarial_rows(
+        moved = adversarial_rows(
             self if is_net(self) else self.student_,
             data.rows,
             data.classes[data.codes],
@@ -339,6 +343,14 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             adapter=FittedAdapter(self.adapter_),
             random_state=(data.seed + number) % 2**31,
         )
+        if torch.equal(*map(self.adapter_.encode, (moved, data.rows))):
+            warnings.warn(
+                f"attack={self.attack!r} moves no row by radius={self.radius}, so that the student "
+                "learns copies: raise radius",
+                UserWarning,
+                stacklevel=3,
+            )
+        return moved
 
     def _fit_net(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
         x = self.adapter_.encode(soft.rows)

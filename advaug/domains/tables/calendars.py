@@ -5,6 +5,7 @@ New rows move such a number by days, months, minutes or seconds, so that each of
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +16,8 @@ from advaug.domains.tables.value_sets import Array
 BY_CHANCE = 1e-6
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 FEWEST_HOURS = 5  # Times of day are of so many different hours.
+YMD = ("year", "month", "day")
+SIZES = {"year": 10_000, "month": 100, "day": 100}  # Of a field that others precede.
 
 Fields: TypeAlias = tuple[Array, ...]
 
@@ -100,33 +103,18 @@ def parts(values: Array, *sizes: int) -> Fields:
     return (values, *found)
 
 
-def year_month_day(values: Array) -> Array:
-    return days_of(*parts(values, 100, 100))
+def read_date(order: tuple[str, ...], values: Array) -> Array:
+    """Days of dates whose fields are spelt in an order."""
+    fields = dict(zip(order, parts(values, *(SIZES[name] for name in order[1:])), strict=True))
+    return days_of(fields["year"], fields["month"], fields["day"])
 
 
-def spelt_year_month_day(days: Array) -> Array:
-    year, month, day = fields_of(days)
-    return np.asarray(year * 10_000 + month * 100 + day)
-
-
-def day_month_year(values: Array) -> Array:
-    day, month, year = parts(values, 100, 10_000)
-    return days_of(year, month, day)
-
-
-def spelt_day_month_year(days: Array) -> Array:
-    year, month, day = fields_of(days)
-    return np.asarray(day * 1_000_000 + month * 10_000 + year)
-
-
-def month_day_year(values: Array) -> Array:
-    month, day, year = parts(values, 100, 10_000)
-    return days_of(year, month, day)
-
-
-def spelt_month_day_year(days: Array) -> Array:
-    year, month, day = fields_of(days)
-    return np.asarray(month * 1_000_000 + day * 10_000 + year)
+def spell_date(order: tuple[str, ...], days: Array) -> Array:
+    fields = dict(zip(YMD, fields_of(days), strict=True))
+    spelt = np.zeros_like(fields["year"])
+    for name in order:
+        spelt = spelt * SIZES[name] + fields[name]
+    return spelt
 
 
 def year_month(values: Array) -> Array:
@@ -159,10 +147,16 @@ def spelt_hour_minute_second(seconds: Array) -> Array:
     return np.asarray(spelt_hour_minute(minutes) * 100 + second)
 
 
+def date(letters: str, *order: str) -> Calendar:
+    """Dates whose fields are spelt in an order."""
+    read, spell = partial(read_date, order), partial(spell_date, order)
+    return Calendar(f"date ({letters})", "day", read, spell, 0.0366)
+
+
 CALENDARS = (
-    Calendar("date (yyyymmdd)", "day", year_month_day, spelt_year_month_day, 0.0366),
-    Calendar("date (ddmmyyyy)", "day", day_month_year, spelt_day_month_year, 0.0366),
-    Calendar("date (mmddyyyy)", "day", month_day_year, spelt_month_day_year, 0.0366),
+    date("yyyymmdd", *YMD),
+    date("ddmmyyyy", "day", "month", "year"),
+    date("mmddyyyy", "month", "day", "year"),
     Calendar("month (yyyymm)", "month", year_month, spelt_year_month, 0.12),
     Calendar("time (HHMMSS)", "second", hour_minute_second, spelt_hour_minute_second, 0.36),
     Calendar("time (HHMM)", "minute", hour_minute, spelt_hour_minute, 0.6),
