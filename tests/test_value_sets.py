@@ -281,6 +281,18 @@ def test_special_values_beside_each_other_and_inside_of_the_others_are_found():
     assert inside.gaps.shape == (2, 0)
 
 
+@pytest.mark.parametrize(("unknown", "is_special"), [(-1.0, True), (1.0, False)])
+def test_the_only_negative_value_is_special_though_others_are_as_frequent(unknown, is_special):
+    r = draw()
+    amounts = 5 * np.ceil(r.gamma(4, 2, N))
+    values = np.where(r.random(N) < 0.05, unknown, amounts)
+    learnt = learn_value_set(values)
+    assert learnt.atoms.tolist() == ([unknown] if is_special else [])
+    if is_special:
+        near = learnt.nearest(np.array([0.0, 1.4, 4.0]))
+        assert near.tolist() == [unknown, unknown, amounts.min()]
+
+
 def test_the_nearest_value_is_exact_and_stays_what_it_is():
     values = (draw().random(N) * 100).round(2)
     learnt = learn_value_set(values)

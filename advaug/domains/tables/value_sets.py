@@ -111,11 +111,10 @@ class ValueSet:
 
     def nearest(self, values: Array) -> Array:
         """The nearest numbers that the column may hold; NaN stays NaN."""
-        found = self._out_of_gaps(values)
-        if self.step is not None:
-            found = self.step.at(self.step.places(found))
+        allowed = self._out_of_gaps(values)
+        found = allowed if self.step is None else self.step.at(self.step.places(allowed))
         found = self._known_near(found)
-        return np.where(self._is_atom(values), self._nearest_atom(values), found)
+        return np.where(self._is_atom(allowed), self._nearest_atom(allowed), found)
 
     def holds(self, values: Array, slack: float) -> Array:
         """Which numbers are such values, give or take `slack`."""
@@ -282,6 +281,7 @@ def find_atoms(unique: Array, counts: Array) -> Array:
         return is_atom
     is_atom |= are_far(unique, counts) | are_far(-unique[::-1], counts[::-1])[::-1]
     least = max(ATOM_ROWS, ATOM_SHARE * counts.sum())
+    is_atom[0] |= unique[0] < 0 <= unique[1] and counts[0] >= least  # As -1 among amounts.
     for at in np.argsort(-counts, kind="stable")[:MOST_ATOMS]:
         others = ~is_atom & (np.arange(len(unique)) != at)
         if counts[at] < least or others.sum() < FEWEST_OTHERS:
@@ -329,7 +329,7 @@ def find_gaps(unique: Array, is_atom: Array, step: Step | None) -> Array:
     usual = np.quantile(np.diff(unique[rest]), 0.9)
     is_gap = beside & (is_outside | (width >= FAR * usual))
     if step is not None:
-        is_gap &= width > 1.5 * step.width
+        is_gap &= width > 1.01 * step.width  # An atom may lie off the steps.
     return np.stack([low[is_gap], high[is_gap]])
 
 
