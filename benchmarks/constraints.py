@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from imblearn.over_sampling import SMOTE, SMOTENC
+from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
 from advaug import AdversarialOverSampler
 from advaug.constraints import Constraints
@@ -113,12 +113,15 @@ def advaug_with(**settings: Any) -> Callable[..., Any]:
 
 
 def smote(X: pd.DataFrame, y: pd.Series, totals: dict[str, int], rules: list[str]) -> Any:
-    """SMOTE or SMOTENC on a table whose missing cells are filled (median, most frequent)."""
+    """SMOTE, SMOTENC or SMOTEN on a table whose gaps are filled (median, most frequent)."""
     filled = X.apply(lambda c: c.fillna(c.median() if c.dtype.kind in "fiub" else c.mode()[0]))
     levels = [k for k, t in enumerate(X.dtypes) if t == "category"]
     few = min(5, *(y.value_counts()[list(totals)] - 1))
     settings = {"sampling_strategy": totals, "k_neighbors": few, "random_state": SEED}
-    rival = SMOTENC(levels, **settings) if levels else SMOTE(**settings)
+    if len(levels) == X.shape[1]:
+        rival = SMOTEN(**settings)
+    else:
+        rival = SMOTENC(levels, **settings) if levels else SMOTE(**settings)
     X_new, _ = rival.fit_resample(filled, y)
     return X_new.iloc[len(X) :].astype(X.dtypes), None
 

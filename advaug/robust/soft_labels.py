@@ -26,6 +26,7 @@ from advaug.sampling.provenance import RowWriter
 
 BALANCE = 0.5  # Of classes whose weights are neither their shares nor equal.
 ROWS_PER_ROW = 10  # New rows for each real row ...
+MIN_NEW_ROWS = 3000  # ... but at least so many: few rows need them most ...
 MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each real row.
 BATCH_SIZE = 4096
 
@@ -141,7 +142,7 @@ def soft_rows(
 
 def default_count(n: int) -> int:
     """How many new rows are made of n real ones."""
-    return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n)
+    return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n, MIN_NEW_ROWS)
 
 
 @dataclass(frozen=True, eq=False)
