@@ -40,6 +40,15 @@ def test_ridge_is_the_closed_form_for_every_member():
         np.testing.assert_allclose(found[:, member], exact, atol=2e-3)
 
 
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_members_of_a_fold_differ_by_their_bootstrap_alone(bootstrap):
+    models, x, _ = fitted(n_repeats=2, bootstrap=bootstrap)
+    scores, fold = models.scores(x), models.fold_of_member
+    twins = [scores[fold == one] for one in fold.unique()]
+    assert [torch.equal(*pair) for pair in twins] == [not bootstrap] * len(twins)
+    assert not torch.equal(twins[0][0], twins[1][0])
+
+
 def test_calibration_finds_the_sharpness_that_scores_were_divided_by():
     logits = 2 * torch.randn(40_000, 2, generator=source())
     y = (torch.rand(40_000, generator=source()) < logits.softmax(1)[:, 1]).long()

@@ -334,7 +334,7 @@ TABLE = {
             "replays": 2,
         },
     ),
-    NGramRidge: (read, {}, {"n_repeats": 3, "cv": 2, "alpha": 1.0}),
+    NGramRidge: (read, {}, {"n_repeats": 3, "cv": 2, "alpha": 1.0, "bootstrap": False}),
 }
 CASES = [(of, name) for of, (_, _, changes) in TABLE.items() for name in changes]
 

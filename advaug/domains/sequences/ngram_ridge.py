@@ -1,7 +1,7 @@
 """Bagged linear models on every n-gram of a sequence: nets see leading directions, they see all.
 
 Each member is a ridge regression of the classes, a closed form that is solved for all members at
-once, on a bootstrap of the rows outside one fold. How sure a score is, rows held out tell.
+once, on the rows outside one fold or a bootstrap of them. How sure a score is, rows held out tell.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,8 @@ class NGramRidge(Surrogate, Parameters):
     alpha : float > 0
         Weight of the squared length of a member's weights, beside the squared errors of all rows,
         each class as heavy as any other and the rows' mean weight 1.
+    bootstrap : bool
+        Whether a member learns a bootstrap of the rows outside its fold, instead of all of them.
 
     References
     ----------
@@ -101,6 +103,7 @@ class NGramRidge(Surrogate, Parameters):
     n_repeats: int = 2
     cv: int = 3
     alpha: float = 3.0
+    bootstrap: bool = True
 
     def fit(
         self,
@@ -116,7 +119,8 @@ class NGramRidge(Surrogate, Parameters):
         fold_of_row = stratified_folds(y, self.cv, generator)
         fold_of_member = torch.arange(self.cv).repeat(self.n_repeats)
         heavy = rows / (n_classes * y.bincount(minlength=n_classes).clamp_min(1))[y]
-        drawn = torch.poisson(torch.ones(rows, len(fold_of_member)), generator=generator)
+        drawn = torch.ones(rows, len(fold_of_member))
+        drawn = torch.poisson(drawn, generator=generator) if self.bootstrap else drawn
         weight = heavy[:, None] * drawn * (fold_of_row[:, None] != fold_of_member)
         target = one_hot(y, n_classes).float() - 1 / n_classes
         weights = ridge(table, target.numpy(), weight.float().numpy(), self.alpha)
