@@ -302,7 +302,7 @@ def test_what_all_voices_refuse_is_repeated(pool):
     assert (second == -1).all()
 
 
-@pytest.mark.parametrize("noise", [0.0, 1.5])
+@pytest.mark.parametrize("noise", [0.0, 0.8])
 def test_explored_rows_lie_no_farther_off_the_line_than_the_noise(pool, noise):
     recipe = Explore(noise_std=noise, acceptance_power=0.0)
     x, parent, second, _ = grow(pool, recipe, count=200)
@@ -334,6 +334,17 @@ def test_frozen_and_bounded_numbers_do_not_scatter(pool):
     )
     assert torch.equal(x[:, 1], pool.x[parent, 1])
     assert (x <= pool.x.amax(0) + 1e-6).all()
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(2, 0.5 * 2**0.5), (100, 3.0)])
+def test_a_random_move_of_few_columns_is_short(columns, expected):
+    space, x = (
+        Box(torch.full((columns,), -99.0), torch.full((columns,), 99.0)),
+        torch.zeros(50, columns),
+    )
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+    moved = space.scatter(x, torch.full((50,), 3.0), torch.ones(columns), noise)
+    torch.testing.assert_close(moved.norm(dim=1), torch.full((50,), expected))
 
 
 # ---------------------------------------------------------------- retraction

@@ -16,6 +16,7 @@ from advaug.core.tensor_fields import moved_fields
 
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
+MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 
 def is_typical(own_share: Tensor, n_own: int, other_share: Tensor, n_others: int) -> Tensor:
@@ -127,10 +128,12 @@ class Space(Protocol):
         """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape).
 
         By default every direction is equally likely, and `size` is the length over all cells that
-        may move.
+        may move. It is shortened where they are few, or else each of them would move far.
         """
         direction = standard_normal(noise)
-        direction = direction * self.can_scatter(x, direction * scale)
+        moves = self.can_scatter(x, direction * scale)
+        direction = direction * moves
+        size = size.minimum(MAX_SCATTER * moves.flatten(1).sum(1).to(size).sqrt())
         share = size / length(direction, 2).clamp_min(1e-9)
         return self.shortened_move(x, direction * per_row(share, direction) * scale)
 

@@ -359,7 +359,8 @@ class Explore(Recipe, Parameters):
     n_neighbors : int, optional
         The second parent is one of so many nearest rows of the class; None: any row of the class.
     noise_std : float
-        Longest random move off the line between the two rows, in standard deviations.
+        Longest random move off the line between the two rows, in standard deviations. Where a row
+        has few columns it is shorter: half a standard deviation for each, root mean square.
     attack_radius : float
         How far an attack may go after that, in the units of the space. By default none is made: on
         tables it bought nothing.
