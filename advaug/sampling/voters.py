@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from advaug.models.protocol import ModelFamily, Voter
+from advaug.sampling.balanced_boosting import BalancedBoosting
 from advaug.sampling.encoded_dataset import sample_of_classes
 
 CLIP_AT = 8.0  # Robust standard deviations beyond which encoded numbers are clipped.
@@ -89,7 +90,7 @@ def extra_trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator
 
 def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
     """Few boosted trees on balanced classes: one vote of several need not be the best alone."""
-    model = HistGradientBoostingClassifier(
+    model = BalancedBoosting(
         max_iter=60,
         learning_rate=0.07,
         max_leaf_nodes=15,
