@@ -33,6 +33,7 @@ from advaug.sampling.tasks import Task, finish
 # least to be trusted where the data are rare. Two rows may still mix to such a level.
 COMMON = 0.05
 CPU_ROWS = 1024  # Rows attacked at once on a CPU: small nets are fastest so, memory is a quarter.
+CELLS_AT_ONCE = 2**18  # Cells that are rounded at once: of wide rows each step fills much memory.
 MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, one after the other.
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
@@ -452,7 +453,10 @@ class ClassGenerator(RowGenerator):
     ) -> tuple[Tensor, Tensor]:
         """Rows rounded and repaired, and what the repair did to each."""
         parent = self._encoded(plan.parent)
-        x = self.space.snap(x, parent, reach, self._noise(parent, random, ROUNDING))
+        noise = self._noise(parent, random, ROUNDING)
+        height = max(CELLS_AT_ONCE // x[0].numel(), 1) if len(x) else 1
+        parts = zip(*(rows.split(height) for rows in (x, parent, reach, noise)), strict=True)
+        x = torch.cat([self.space.snap(*part) for part in parts])
         if self.config.repair is None:
             return x, torch.zeros_like(reach)
         return self.config.repair(x, parent, plan.parent)
