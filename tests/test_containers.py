@@ -1,3 +1,5 @@
+from functools import partial
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -325,3 +327,54 @@ def test_an_index_of_nullable_integers_goes_on_counting():
     index = pd.Index([5, 2], dtype="Int64")
     out = containers.longer_index(index, np.array([0]))
     assert_index_equal(out, pd.Index([5, 2, 6], dtype="Int64"))
+
+
+def test_a_sparse_matrix_is_read_and_edited_a_block_of_columns_at_a_time(monkeypatch):
+    monkeypatch.setattr("advaug.containers.tables.BLOCK", 4)
+    widths = []
+    whole = sparse.random(9, 11, 0.4, "csr", random_state=0)
+    toarray = sparse.csc_matrix.toarray
+
+    def counting(self, *args, **settings):
+        widths.append(self.shape[1])
+        return toarray(self, *args, **settings)
+
+    monkeypatch.setattr(sparse.csc_matrix, "toarray", counting)
+    cells = np.stack([column.to_numpy() for column in containers.each_column(whole)], 1)
+    edits = {
+        place: partial(containers.put_numbers, rows=np.array([2]), numbers=np.array([7.0]))
+        for place in (10, 0, 5)
+    }
+    new = containers.edit_columns(whole, edits)
+    assert max(widths) == 4
+    monkeypatch.undo()
+    np.testing.assert_array_equal(cells, whole.toarray())
+    expected = whole.toarray()
+    expected[2, [0, 5, 10]] = 7.0
+    assert type(new) is type(whole)
+    np.testing.assert_array_equal(new.toarray(), expected)
+    assert new.nnz == np.count_nonzero(expected)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.arange(12.0).reshape(4, 3),
+        np.arange(12, dtype=np.int16).reshape(4, 3),
+        np.arange(12, dtype=np.float16).reshape(4, 3),
+        np.arange(12).reshape(4, 3).tolist(),
+        np.arange(12).reshape(4, 3).astype(object),
+        pd.DataFrame(np.arange(12.0).reshape(4, 3), columns=list("abc")),
+        sparse.csr_array(np.arange(12.0).reshape(4, 3)),
+    ],
+)
+def test_columns_are_edited_in_a_copy_of_the_same_container(rows):
+    edits = {1: partial(containers.put_numbers, rows=np.array([3]), numbers=np.array([50]))}
+    new = containers.edit_columns(rows, edits)
+    expected = np.arange(12.0).reshape(4, 3)
+    expected[3, 1] = 50
+    assert type(new) is type(rows)
+    assert getattr(new, "dtype", None) == getattr(rows, "dtype", None)
+    for found, wanted in ((new, expected), (rows, np.arange(12.0).reshape(4, 3))):
+        dense = found.toarray() if sparse.issparse(found) else np.asarray(found, dtype=float)
+        np.testing.assert_array_equal(dense, wanted)

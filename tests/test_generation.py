@@ -7,6 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.testing import assert_close
 
+from advaug import AdversarialOverSampler
 from advaug.attacks import FGSM, PGD, Noise
 from advaug.core.box import Box
 from advaug.core.neighbors import nearest
@@ -21,7 +22,9 @@ from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import MAX_ROWS, EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import FittedJudge, Verdict
 from advaug.sampling.jury import EqualVotes
+from advaug.sampling.provenance import ClassRequest, side_by_side
 from advaug.sampling.recipes import round_robin
+from advaug.sampling.tasks import Question, finish, finish_all
 from advaug.sampling.voters import fit_voter
 
 every_recipe = pytest.mark.parametrize("name", list(RECIPES))
@@ -282,6 +285,57 @@ def test_a_voter_is_heard_beside_the_committee(pool):
     ).float().mean() < 0.9
 
 
+@pytest.mark.parametrize("order", [(), (1, 0)])
+def test_a_voter_is_not_asked_about_rows_that_cannot_be_accepted_any_more(pool, order):
+    asked = []
+
+    def counting(voter):
+        def answer(x):
+            asked.append(len(x))
+            return voter(x)
+
+        return answer
+
+    voters = counting(only_beyond), counting(surely(1))
+    x = pool.x[:40]
+    members = pool.committee.read(x)
+    least = torch.linspace(0.5, 1.0, 40)
+    jury = EqualVotes(voters, order=order)
+    everything = jury(x, x, members)
+    assert asked == [40, 40]
+    asked.clear()
+    places, votes = finish(jury.above(x, x, members, 1, least))
+    assert (everything[:, 1] >= least).nonzero()[:, 0].tolist() == [
+        place for place in places.tolist() if everything[place, 1] >= least[place]
+    ]
+    assert torch.equal(votes, everything[places])
+    assert sum(asked) < 2 * len(x)
+
+
+def test_a_row_that_no_voter_can_save_is_asked_of_no_further_voter(pool):
+    def never(x):
+        raise AssertionError("asked about rows that are lost")
+
+    members = torch.zeros(4, 5, 2)
+    members[..., 0] = 99.0
+    jury = EqualVotes((never,))
+    least = torch.full((5,), 0.9)
+    places, votes = finish(jury.above(pool.x[:5], pool.x[:5], members, 1, least))
+    assert len(places) == len(votes) == 0
+
+
+def test_the_least_probability_of_explore_is_where_its_chance_meets_the_lot(pool):
+    lot = torch.linspace(0, 0.99, 50)
+    for power in (0.0, 0.5, 4.0):
+        recipe = Explore(acceptance_power=power)
+        least = recipe.least_probability(lot)
+        accepted = recipe.acceptance(least, pool.committee.logits, pool.x[:50], 1)
+        assert (accepted - lot).abs().max() < 1e-6 or not power
+        assert not (recipe.acceptance(least - 1e-3, pool.committee.logits, pool.x[:50], 1) > lot)[
+            least > 1e-3
+        ].any()
+
+
 def test_rows_that_the_attacked_model_gets_wrong_are_preferred(pool):
     def only_first(x):
         return 9 * torch.stack([-x[:, 0] + 2, x[:, 0] - 2], dim=1)
@@ -453,3 +507,48 @@ def test_users_do_not_see_the_flags_of_arithmetic_in_voters():
     labels = (rows[:, 0] > 0).long()
     voter = fit_voter(Flagging(), rows, labels, 2)
     assert ((voter(rows).argmax(1) == labels).double().mean() > 0.9).item()
+
+
+def test_a_voter_is_asked_once_about_the_rows_of_all_tasks():
+    calls = []
+
+    def double(x):
+        calls.append(len(x))
+        return 2 * x
+
+    def task(rows, times):
+        for _ in range(times):
+            rows = yield Question(double, rows)
+        return rows
+
+    rows = [torch.full((n, 1), float(n)) for n in (3, 5, 2)]
+    found = finish_all([task(some, times) for some, times in zip(rows, (2, 1, 0), strict=True)])
+    assert calls == [8, 3]
+    for some, times, result in zip(rows, (2, 1, 0), found, strict=True):
+        assert torch.equal(result, some * 2**times)
+
+
+def test_small_classes_are_made_side_by_side_as_far_as_batch_and_memory_allow():
+    def parts(counts, batch_size, width):
+        requests = [ClassRequest(None, count, "explore") for count in counts]
+        return [
+            [len(rows) for _, rows in part] for part in side_by_side(requests, batch_size, width)
+        ]
+
+    assert parts([3, 4, 5], 12, 2) == [[3, 4, 5]]
+    assert parts([3, 4, 5], 8, 2) == [[3, 4], [5]]
+    assert parts([9, 1], 4, 2) == [[4], [4], [1, 1]]
+    assert parts([1, 1], 99, 2**30) == [[1], [1]]
+    assert parts([], 9, 9) == []
+
+
+def test_rows_of_classes_made_side_by_side_are_those_of_each_class_alone():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), [40, 9, 8, 7])
+    X = rng.normal(size=(64, 3)) + y[:, None]
+    every, _ = AdversarialOverSampler(random_state=0).fit_resample(X, y)
+    new = every[64:].reshape(-1, 3)
+    for label, first in ((1, 0), (2, 31)):
+        alone = AdversarialOverSampler(sampling_strategy={label: 40}, random_state=0)
+        rows, _ = alone.fit_resample(X, y)
+        np.testing.assert_allclose(rows[64:], new[first : first + len(rows) - 64], atol=1e-5)

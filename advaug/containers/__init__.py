@@ -17,6 +17,7 @@ from advaug.containers.columns import (
     numbers,
     objects,
     put_cells,
+    put_numbers,
     ticks_a_day,
 )
 from advaug.containers.comparison import (
@@ -24,7 +25,7 @@ from advaug.containers.comparison import (
     refuse_no_numbers,
     refuse_other_levels,
 )
-from advaug.containers.dtypes import mend_of, refuse_untakeable
+from advaug.containers.dtypes import mend_of
 from advaug.containers.files import read_file, read_table, write_rows, write_table
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
@@ -56,6 +57,12 @@ from advaug.containers.sequences import (
     sequences,
 )
 from advaug.containers.spelling import NUMBER, parsed
+from advaug.containers.tables import (
+    column_names,
+    each_column,
+    edit_columns,
+    refuse_untakeable_columns,
+)
 from advaug.containers.targets import classes_of, is_sortable, labels
 
 __all__ = [
@@ -68,8 +75,11 @@ __all__ = [
     "classes_of",
     "close_table",
     "codes",
+    "column_names",
     "copied",
     "count",
+    "each_column",
+    "edit_columns",
     "given_back",
     "is_coarse",
     "is_free_text",
@@ -96,6 +106,7 @@ __all__ = [
     "owned",
     "parsed",
     "put_cells",
+    "put_numbers",
     "put_sequences",
     "read_file",
     "read_table",
@@ -105,7 +116,7 @@ __all__ = [
     "refuse_other_levels",
     "refuse_ragged",
     "refuse_twice",
-    "refuse_untakeable",
+    "refuse_untakeable_columns",
     "rowwise",
     "sequences",
     "table",

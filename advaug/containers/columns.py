@@ -137,11 +137,19 @@ def add_to_cells(
         floats = cells.astype(np.float64)
         new = np.clip(floats + by, np.minimum(floats, low), np.maximum(floats, high))
         new = new.astype(cells.dtype)
-    if is_numpy:
+    return put_numbers(column, rows, new)
+
+
+def put_numbers(
+    column: Series, rows: np.ndarray[Any, Any], numbers: np.ndarray[Any, Any]
+) -> Series:
+    """The column with numbers at `rows`, in its own dtype."""
+    if dtype_kind(column) in "biuf":
         values = column.to_numpy().copy()
-        values[rows] = new
+        values[rows] = numbers
         return nw.new_series(column.name, values, backend=nw.get_native_namespace(column))
-    return column.scatter(rows, in_dtype_of(column, new))
+    dtype = column[rows].to_numpy().dtype
+    return column.scatter(rows, in_dtype_of(column, numbers.astype(dtype)))
 
 
 def put_cells(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:

@@ -63,9 +63,10 @@ class SpecialValues:
 
     def codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
         """Which atom each number is, counted from 1; 0 where it is none."""
-        is_one = (x[..., None] - self.atoms).abs() <= SAME * (1 + self.atoms.abs())
-        count = torch.arange(1, self.atoms.shape[1] + 1, device=x.device)
-        return (is_one * count).sum(-1)
+        codes = torch.zeros_like(x, dtype=torch.long)
+        for code, atom in enumerate(self.atoms.T, 1):  # One by one, for the memory.
+            codes.masked_fill_((x - atom).abs() <= SAME * (1 + atom.abs()), code)
+        return codes
 
     def are_atoms(self, x: Float[Tensor, "batch width"]) -> Bool[Tensor, "batch width"]:
         """Which numbers are atoms."""

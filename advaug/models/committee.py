@@ -109,7 +109,7 @@ class Committee(TensorFields, CrossFitted):
 
     def inputs(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch inputs"]:
         """The standardised inputs of the nets."""
-        rows = squash((features - self.center) / self.scale)
+        rows = squash((features - self.center).div_(self.scale))
         return rows if self.components is None else rows @ self.components
 
     def read(
@@ -257,7 +257,9 @@ class Ensemble(Surrogate, Parameters):
         def gradients(step: int, weights: Weights) -> Weights:
             batch = inputs[rows[step]]
             noise = torch.randn(batch.shape, generator=jitter, dtype=inputs.dtype, device="cpu")
-            logits = forward(weights, batch + self.noise_std * noise.to(inputs.device))
+            # In place: of thousands of columns each copy is many times the rows.
+            batch = noise.to(inputs.device).mul_(self.noise_std).add_(batch)
+            logits = forward(weights, batch)
             cross_entropy = -(soft[targets[step]] * log_softmax(logits, dim=-1)).sum(-1)
             return gradients_of(cross_entropy.mean(1).sum(), weights)
 

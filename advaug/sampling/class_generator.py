@@ -27,11 +27,13 @@ from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
+from advaug.sampling.tasks import Task, finish
 
 # An attack does not flip a category to a level that fewer of the class's rows hold: a model is
 # least to be trusted where the data are rare. Two rows may still mix to such a level.
 COMMON = 0.05
 CPU_ROWS = 1024  # Rows attacked at once on a CPU: small nets are fastest so, memory is a quarter.
+CELLS_AT_ONCE = 2**18  # Cells that are rounded at once: of wide rows each step fills much memory.
 MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, one after the other.
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
@@ -111,11 +113,16 @@ class Models:
     jury: Jury = field(default_factory=EqualVotes)
 
     def vote(
-        self, x: Float[Tensor, "batch *shape"], features: Float[Tensor, "batch width"]
-    ) -> tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
-        """The committee's logits, and the jury's probabilities."""
+        self,
+        x: Float[Tensor, "batch *shape"],
+        features: Float[Tensor, "batch width"],
+        label: int,
+        least: Float[Tensor, " batch"],
+    ) -> Task[tuple[Int[Tensor, " some"], Tensor, Tensor]]:
+        """The places of rows whose label may be as probable as `least`, and the votes on them."""
         members = self.committee.read(features)
-        return members.mean(0), self.jury(x, features, members)
+        places, probabilities = yield from self.jury.above(x, features, members, label, least)
+        return places, members.mean(0)[places], probabilities
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,11 @@ class RowGenerator(Protocol):
         """The rows with these numbers: whatever the batch, a number gives the same row."""
         ...
 
+    def task(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
+        """The same as a task, beside which other classes ask the same voters."""
+        yield from ()
+        return self.rows(rows)
+
     def weights(self, probability: Array) -> Array:
         """The sample weight of each row; by default the probability of its label."""
         return probability
@@ -172,7 +184,10 @@ class ClassGenerator(RowGenerator):
     config: GenerationConfig
 
     def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
-        return self._redraw(rows) if self.recipe.redraws else self._retract(rows)
+        return finish(self.task(rows))
+
+    def task(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
+        return (yield from self._redraw(rows)) if self.recipe.redraws else self._retract(rows)
 
     def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """The rows as recipe, attack, rounding and repair make them; nothing judges them."""
@@ -245,7 +260,7 @@ class ClassGenerator(RowGenerator):
 
     # ---------------------------------------------------------------- two ways to accept
 
-    def _redraw(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+    def _redraw(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
         """Each row is drawn until one draw is accepted; at last its anchor is returned."""
         attacked = self.config.attacked or self.committee.logits
         models = Models(attacked, self.committee, self.config.jury)
@@ -258,14 +273,13 @@ class ClassGenerator(RowGenerator):
             random = self.random(many).at(draw_number)
             plan = self.plan(many + draw_number * DRAWS_APART, random)
             plan = self._with_special_values(plan, many)
-            batch, accepts = self._drawn(models, many, plan, random)
-            accepts = accepts.view(-1, count)
-            has_one = accepts.any(1)
-            chosen = torch.arange(len(waiting)) * count + accepts.long().argmax(1)
-            done.append(batch.take(chosen[has_one]))
-            waiting, first = waiting[~has_one], first + count
+            places, batch = yield from self._drawn(models, many, plan, random)
+            row = places // count
+            done.append(batch.take((row.diff(prepend=row.new_tensor([-1])) > 0).nonzero()[:, 0]))
+            waiting = waiting[~torch.isin(torch.arange(len(waiting)), row)]
+            first += count
         if len(waiting):
-            done.append(self._anchors(models, waiting))
+            done.append((yield from self._anchors(models, waiting)))
         return in_order(done)
 
     def _with_special_values(self, plan: Plan, rows: Int[Tensor, " draws"]) -> Plan:
@@ -291,24 +305,43 @@ class ClassGenerator(RowGenerator):
 
     def _drawn(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
-    ) -> tuple[SyntheticBatch, Bool[Tensor, " batch"]]:
-        """Candidates, and which of them the judge and the recipe's chance accept."""
+    ) -> Task[tuple[Int[Tensor, " accepted"], SyntheticBatch]]:
+        """The places of the candidates that the recipe's chance and the judge accept, and these."""
         moved, reach = self._moved(models, rows, plan, random)
-        x, accepts, record = self._tried(models, moved, plan, reach, random)
-        attacked = of_rows(models.attacked, plan.parent)
-        chance = self.recipe.acceptance(record["probability"], attacked, x, self.label)
+        x, status = self._finished(moved, plan, reach, random)
+        features = models.committee.features(x)
         # The number is the draw's own, so noise of the arithmetic turns a decision with the
         # probability of that noise alone.
-        accepts &= random.at(ACCEPTANCE).uniform(1)[:, 0].to(chance) < chance
-        record["move_share"] = torch.ones_like(reach)
-        return self._batch(rows, plan, x, record), accepts.cpu()
+        lot = random.at(ACCEPTANCE).uniform(1)[:, 0].to(features)
+        least = self.recipe.least_probability(lot)
+        places, *votes = yield from models.vote(x, features, self.label, least)
+        wins = self._wins(models, x[places], plan.take(places.cpu()), votes[1], lot[places])
+        places, votes = places[wins], [vote[wins] for vote in votes]
+        accepts, record = self._verdict(x[places], features[places], *votes)
+        record |= {
+            "repair": status[places].to(reach),
+            "move_share": torch.ones_like(accepts).to(reach),
+        }
+        places = places[accepts]
+        record = {name: values[accepts] for name, values in record.items()}
+        at = places.cpu()
+        return at, self._batch(rows[at], plan.take(at), x[places], record)
 
-    def _anchors(self, models: Models, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+    def _wins(
+        self, models: Models, x: Tensor, plan: Plan, probabilities: Tensor, lot: Tensor
+    ) -> Bool[Tensor, " batch"]:
+        """Which candidates the recipe's chance accepts."""
+        if not len(x):
+            return torch.ones_like(lot, dtype=torch.bool)
+        attacked = of_rows(models.attacked, plan.parent)
+        return lot < self.recipe.acceptance(probabilities[:, self.label], attacked, x, self.label)
+
+    def _anchors(self, models: Models, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
         """Real rows of the class in place of rows of which no draw was accepted."""
         own = self.dataset.of_class(self.label)
         plan = from_parents(round_robin(own, rows, self.dataset.seed, self.label))
         x = self._encoded(plan.anchor)
-        _, record = self._judged(models, x)
+        _, record = yield from self._judged(models, x)
         record["move_share"] = record["repair"] = torch.zeros_like(record["probability"])
         return self._batch(rows, plan, x, record)
 
@@ -331,7 +364,7 @@ class ClassGenerator(RowGenerator):
         """The longest of a few shares of each move that is accepted; else the anchor."""
         moved, reach = self._moved(models, rows, plan, random)
         anchor = self._encoded(plan.anchor)
-        best, (_, record) = anchor.clone(), self._judged(models, anchor)
+        best, (_, record) = anchor.clone(), finish(self._judged(models, anchor))
         record["move_share"], record["repair"] = torch.zeros_like(reach), torch.zeros_like(reach)
         waiting = torch.arange(len(anchor), device=anchor.device)
         for share in MOVE_SHARES:
@@ -412,7 +445,7 @@ class ClassGenerator(RowGenerator):
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Rows as they would be returned, whether the judge accepts them, and their record."""
         x, status = self._finished(x, plan, reach, random)
-        accepts, record = self._judged(models, x)
+        accepts, record = finish(self._judged(models, x))
         return x, accepts, record | {"repair": status.to(reach)}
 
     def _finished(
@@ -420,18 +453,28 @@ class ClassGenerator(RowGenerator):
     ) -> tuple[Tensor, Tensor]:
         """Rows rounded and repaired, and what the repair did to each."""
         parent = self._encoded(plan.parent)
-        x = self.space.snap(x, parent, reach, self._noise(parent, random, ROUNDING))
+        noise = self._noise(parent, random, ROUNDING)
+        height = max(CELLS_AT_ONCE // x[0].numel(), 1) if len(x) else 1
+        parts = zip(*(rows.split(height) for rows in (x, parent, reach, noise)), strict=True)
+        x = torch.cat([self.space.snap(*part) for part in parts])
         if self.config.repair is None:
             return x, torch.zeros_like(reach)
         return self.config.repair(x, parent, plan.parent)
 
-    def _judged(self, models: Models, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _judged(self, models: Models, x: Tensor) -> Task[tuple[Tensor, dict[str, Tensor]]]:
         features = models.committee.features(x)
-        logits, probabilities = models.vote(x, features)
+        nothing = features.new_zeros(len(x))
+        _, *votes = yield from models.vote(x, features, self.label, nothing)
+        return self._verdict(x, features, *votes)
+
+    def _verdict(
+        self, x: Tensor, features: Tensor, logits: Tensor, probabilities: Tensor
+    ) -> tuple[Bool[Tensor, " batch"], dict[str, Tensor]]:
+        """Whether the judge accepts rows on which models voted so, and their record."""
         label = torch.full((len(x),), self.label, device=x.device)
         probability = probabilities[:, self.label]
         record = {"margin_after": margin(logits, label), "probability": probability}
-        if self.judge is None:
+        if self.judge is None or not len(x):
             record["p_value"] = torch.full_like(probability, torch.nan)
             return torch.ones_like(probability, dtype=torch.bool), record
         verdict = self.judge.verdict(x if self.config.reads_rows else features, probability)

@@ -18,7 +18,7 @@ from advaug.sampling.judges.conformal import ConformalJudge
 from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Explore, Recipe
-from advaug.sampling.voters import STACKED, train_voters
+from advaug.sampling.voters import STACKED, cheapest_first, train_voters
 
 EASY_AUC = 0.985  # From here on little is left to learn: new rows stay beside real ones.
 
@@ -30,8 +30,8 @@ def explore(auc: float) -> Recipe:
 
 def trees(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     """Extra trees and boosting vote beside the committee."""
-    rows = dataset.features, dataset.y
-    return EqualVotes(train_voters(*rows, dataset.n_classes, generator))
+    voters = train_voters(dataset.features, dataset.y, dataset.n_classes, generator)
+    return EqualVotes(voters, order=cheapest_first(dataset.n_classes))
 
 
 def conformal_judge(n_classes: int, *, redraws: bool) -> Judge:

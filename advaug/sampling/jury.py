@@ -5,16 +5,21 @@ The answer is for classes that are equally frequent, as they are after over-samp
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from advaug.core.ties import exceeds
 from advaug.models.protocol import Array, Voter
 from advaug.models.stacking import balanced
 from advaug.sampling.stack import Stack
+from advaug.sampling.tasks import Question, Task, finish
+
+# Places of rows, and the probabilities of their classes.
+Ballot: TypeAlias = tuple[Int[Tensor, " some"], Float[Tensor, "some classes"]]
 
 
 class Jury(Protocol):
@@ -29,6 +34,21 @@ class Jury(Protocol):
         """Probabilities of encoded rows, of which the members of the committee say these logits."""
         ...
 
+    def above(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        features: Float[Tensor, "batch width"],
+        members: Float[Tensor, "members batch classes"],
+        label: int,
+        least: Float[Tensor, " batch"],
+    ) -> Task[Ballot]:
+        """The places of all rows whose label may be as probable as `least`, and probabilities.
+
+        A task, so that voters are asked about several classes at once. By default all rows.
+        """
+        yield from ()
+        return torch.arange(len(x), device=x.device), self(x, features, members)
+
 
 @dataclass(frozen=True)
 class EqualVotes(Jury):
@@ -40,10 +60,14 @@ class EqualVotes(Jury):
         They read the committee's features.
     row_voters : tuple of callables
         They read encoded rows.
+    order : tuple of int
+        The places of `voters` in the order in which `above` asks them, the cheapest first. By
+        default their own.
     """
 
     voters: tuple[Voter, ...] = ()
     row_voters: tuple[Voter, ...] = ()
+    order: tuple[int, ...] = ()
 
     def __call__(
         self,
@@ -51,12 +75,32 @@ class EqualVotes(Jury):
         features: Float[Tensor, "batch width"],
         members: Float[Tensor, "members batch classes"],
     ) -> Float[Tensor, "batch classes"]:
-        votes = [
-            members.softmax(-1).mean(0),
-            *(voter(features).to(features) for voter in self.voters),
-            *(voter(x).to(features) for voter in self.row_voters),
-        ]
-        return torch.stack(votes).mean(0)
+        nothing = members.new_zeros(len(x))
+        return finish(self.above(x, features, members, 0, nothing))[1]
+
+    def above(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        features: Float[Tensor, "batch width"],
+        members: Float[Tensor, "members batch classes"],
+        label: int,
+        least: Float[Tensor, " batch"],
+    ) -> Task[Ballot]:
+        """A row is asked no more once the voters to come cannot lift its mean to `least`."""
+        voters, n = (*self.voters, *self.row_voters), len(self.voters)
+        places = torch.arange(len(x), device=x.device)
+        votes = {-1: members.softmax(-1).mean(0)}
+        for at in (*(self.order or range(n)), *range(n, len(voters))):
+            to_come = 1 + len(voters) - len(votes)
+            own = torch.stack([vote[:, label] for vote in votes.values()]).sum(0)
+            most = (own + to_come) / (1 + len(voters))
+            stay = (~exceeds(least[places], most)).nonzero()[:, 0]
+            places, votes = places[stay], {place: vote[stay] for place, vote in votes.items()}
+            if not len(places):
+                return places, votes[-1]
+            found = yield Question(voters[at], (features if at < n else x)[places])
+            votes[at] = found.to(features)
+        return places, torch.stack([vote for _, vote in sorted(votes.items())]).mean(0)
 
 
 @dataclass(frozen=True)

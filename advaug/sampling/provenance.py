@@ -9,12 +9,20 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.sampling.class_generator import RECORD, RowGenerator, SyntheticBatch
+from advaug.sampling.class_generator import (
+    MIN_CANDIDATES,
+    RECORD,
+    RowGenerator,
+    SyntheticBatch,
+)
 from advaug.sampling.constraints import RepairStatus, RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
+from advaug.sampling.tasks import finish_all
 
 Array = np.ndarray[Any, Any]
+
+MAX_CELLS = 2**22  # Encoded cells of classes that are made side by side.
 
 # What became of a synthetic row: its place in this tuple is its code.
 STATUSES = ("accepted", "retracted", "repaired", "reverted", "replaced", "copied")
@@ -133,15 +141,36 @@ def status_of(move_share: Array, repair: Array) -> Array:
 def synthetic_rows(
     writer: RowWriter, requests: list[ClassRequest], batch_size: int
 ) -> Iterator[tuple[Any, dict[str, Array]]]:
-    """Batches of new rows of all requests, each with its record."""
+    """Batches of new rows of all requests, each with its record.
+
+    Small classes are made side by side, so that each voter is asked once about the rows of all.
+    """
     recipes, first = sorted({request.name for request in requests}), 0
-    for request in requests:
-        code = recipes.index(request.name)
-        for rows in torch.arange(request.count).split(batch_size):
-            batch = request.generator.rows(rows)
+    for parts in side_by_side(requests, batch_size, writer.dataset.x[0].numel()):
+        batches = finish_all([request.generator.task(rows) for request, rows in parts])
+        for (request, rows), batch in zip(parts, batches, strict=True):
+            code = recipes.index(request.name)
             new, record = writer.write(batch, request.generator.label, code)
             yield writer.coding.renumber(new, first), record
             first += len(rows)
+
+
+def side_by_side(
+    requests: list[ClassRequest], batch_size: int, width: int
+) -> Iterator[list[tuple[ClassRequest, Tensor]]]:
+    """Requests with the numbers of their rows: as many together as a batch, and memory, allow."""
+    parts: list[tuple[ClassRequest, Tensor]] = []
+    n_rows = n_cells = 0
+    for request in requests:
+        for rows in torch.arange(request.count).split(batch_size):
+            cells = width * max(len(rows), MIN_CANDIDATES)
+            if parts and (n_rows + len(rows) > batch_size or n_cells + cells > MAX_CELLS):
+                yield parts
+                parts, n_rows, n_cells = [], 0, 0
+            parts.append((request, rows))
+            n_rows, n_cells = n_rows + len(rows), n_cells + cells
+    if parts:
+        yield parts
 
 
 def joined(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -108,6 +108,14 @@ class Recipe(Protocol):
         """
         return torch.ones_like(probability)
 
+    def least_probability(self, lot: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """The probability below which `acceptance` is surely less than `lot`.
+
+        A row whose voters cannot reach it is not judged any further. By default all rows are. A
+        recipe with an `acceptance` of its own has its own least probability.
+        """
+        return torch.zeros_like(lot)
+
 
 def round_robin(
     own: Int[Tensor, " own"], draws: Int[Tensor, " rows"], seed: int, label: int
@@ -426,3 +434,7 @@ class Explore(Recipe, Parameters):
             doubt = 1 - logits(x).softmax(-1)[:, label]
             accepted = accepted * doubt**self.hardness
         return accepted
+
+    def least_probability(self, lot: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        power = self.acceptance_power
+        return lot ** (1 / power) if power else torch.zeros_like(lot)

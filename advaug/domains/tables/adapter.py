@@ -6,9 +6,10 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -41,6 +42,8 @@ from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.faults import Drift, Fault, TellTale
+
+Edit: TypeAlias = Callable[[Series], Series]
 
 COLUMNS = CELLS | {"columns"}
 FINEST_STEP = 1e-4  # Encoded rows are rounded to steps of so many scales; cells to finer ones too.
@@ -115,27 +118,25 @@ class TabularAdapter(Adapter, Parameters):
             raise TypeError(f"frozen must be a list of columns: write frozen=[{self.frozen!r}]")
         if self.max_flips < 0:
             raise ValueError(f"max_flips must be 0 or more, got {self.max_flips}")
-        containers.refuse_untakeable(containers.own_table(X))
-        frame, frozen = containers.open_table(X), list(self.frozen)
-        names = list(frame.columns)
+        containers.refuse_untakeable_columns(X)
+        names, frozen = containers.column_names(X), list(self.frozen)
         unknown = [name for name in frozen if name not in names]
         if unknown:
             raise ValueError(f"frozen column {unknown[0]!r} is not in X: it has {names}")
-        layout = learn_layout(frame, frozen, finds_values=self.value_sets is not None)
+        layout = learn_layout(X, frozen, finds_values=self.value_sets is not None)
         return TabularCoding(layout, self.max_flips, self.value_sets is not None)
 
 
-def learn_layout(frame: Frame, frozen: list[Any], *, finds_values: bool) -> TableLayout:
+def learn_layout(X: Any, frozen: list[Any], *, finds_values: bool) -> TableLayout:
     """What each column is; identifiers are numbers or levels where there is nothing else."""
-    names = list(frame.columns)
     columns = [
-        learn_column(frame.get_column(name), name in frozen, finds_values=finds_values)
-        for name in names
+        learn_column(column, column.name in frozen, finds_values=finds_values)
+        for column in containers.each_column(X)
     ]
     if not any(isinstance(column, Number | Category) for column in columns) and finds_values:
-        return learn_layout(frame, frozen, finds_values=False)
+        return learn_layout(X, frozen, finds_values=False)
     return TableLayout(
-        names=tuple(names),
+        names=tuple(containers.column_names(X)),
         numbers=tuple(column for column in columns if isinstance(column, Number)),
         categories=tuple(column for column in columns if isinstance(column, Category)),
         identifiers=tuple(column for column in columns if isinstance(column, Identifier)),
@@ -151,6 +152,31 @@ def warn_of_padding(X: Any) -> None:
             UserWarning,
             stacklevel=5,
         )
+
+
+def scaled_cells(column: Series, number: Number) -> Array:
+    """A column in robust standard deviations from its median, NaN where a cell is missing."""
+    is_other = str(column.dtype) != number.unit
+    if number.unit and is_other and not containers.missing(column).all():
+        raise ValueError(
+            f"column {number.name!r} is {column.dtype}, but was {number.unit} in fit: bring "
+            "both to one unit"
+        )
+    if not number.unit:
+        containers.refuse_no_numbers(column)
+    with np.errstate(over="ignore"):
+        scaled: Array = (number.read(column) - number.center) / number.scale
+    if np.isinf(scaled).any():
+        row = int(np.flatnonzero(np.isinf(scaled))[0])
+        raise ValueError(f"Input X contains infinity: column {number.name!r}, row {row}")
+    return scaled
+
+
+def level_places(column: Series, category: Category) -> Array:
+    """The place of each cell's level; rare levels and missing cells have one each, the last two."""
+    containers.refuse_other_levels(column, category.known)
+    code = containers.codes(column, category.known)
+    return np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
 
 
 def floats(values: list[float]) -> Tensor:
@@ -173,55 +199,45 @@ class TabularCoding(Coding):
         is_affine &= not layout.categories and not layout.identifiers
         return COLUMNS | {AFFINE_COLUMNS} if is_affine else COLUMNS
 
-    def _table(self, X: Any) -> Frame:
-        levels = [category.name for category in self.layout.categories]
-        frame, width = containers.open_table(X, levels), len(self.layout.names)
-        if len(frame.columns) != width:
-            differs = containers.other_names(self.layout.names, frame.columns)
-            raise ValueError(
-                f"X has {len(frame.columns)} features, but was fitted with {width}: {differs}"
-            )
-        return frame
+    @property
+    def _category_names(self) -> list[Any]:
+        return [category.name for category in self.layout.categories]
 
-    def _column(self, frame: Frame, column: Number | Category) -> Series:
-        return frame[:, self.layout.places[column.name]]
+    def _refuse_other_width(self, X: Any) -> None:
+        """ValueError where X has fewer or more columns than in fit."""
+        names, known = containers.column_names(X), self.layout.names
+        if len(names) != len(known):
+            raise ValueError(
+                f"X has {len(names)} features, but was fitted with {len(known)}: "
+                f"{containers.other_names(known, names)}"
+            )
+
+    def _table(self, X: Any) -> Frame:
+        self._refuse_other_width(X)
+        return containers.open_table(X, self._category_names)
 
     def encode(self, X: Any) -> Tensor:
         """(rows, numbers + flags + categories * levels) float32."""
-        frame, layout = self._table(X), self.layout
+        self._refuse_other_width(X)
+        layout, n = self.layout, containers.count(X)
+        numbers = {layout.places[number.name]: k for k, number in enumerate(layout.numbers)}
+        categories = {layout.places[one.name]: k for k, one in enumerate(layout.categories)}
         levels, first_category = layout.most_levels, layout.first_category
-        x = np.zeros((len(frame), first_category + levels * len(layout.categories)), np.float32)
-        for k, (number, flag) in enumerate(zip(layout.numbers, layout.flags, strict=True)):
-            scaled = self._scaled(frame, number)
-            is_missing = np.isnan(scaled)
-            x[:, k] = np.where(is_missing, 0.0, np.clip(scaled, -FARTHEST, FARTHEST))
-            if flag >= 0:
-                x[:, flag] = is_missing
-        for k, category in enumerate(layout.categories):
-            column = self._column(frame, category)
-            containers.refuse_other_levels(column, category.known)
-            code = containers.codes(column, category.known)
-            place = np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
-            x[np.arange(len(frame)), first_category + k * levels + place] = 1
+        x, flags = (
+            np.zeros((n, first_category + levels * len(categories)), np.float32),
+            layout.flags,
+        )
+        for place, column in enumerate(containers.each_column(X, self._category_names)):
+            if (k := numbers.get(place)) is not None:
+                scaled = scaled_cells(column, layout.numbers[k])
+                is_missing = np.isnan(scaled)
+                x[:, k] = np.where(is_missing, 0.0, np.clip(scaled, -FARTHEST, FARTHEST))
+                if flags[k] >= 0:
+                    x[:, flags[k]] = is_missing
+            elif (k := categories.get(place)) is not None:
+                at = level_places(column, layout.categories[k])
+                x[np.arange(n), first_category + k * levels + at] = 1
         return torch.from_numpy(x)
-
-    def _scaled(self, frame: Frame, number: Number) -> Array:
-        """A column in robust standard deviations from its median, NaN where a cell is missing."""
-        column = self._column(frame, number)
-        is_other = str(column.dtype) != number.unit
-        if number.unit and is_other and not containers.missing(column).all():
-            raise ValueError(
-                f"column {number.name!r} is {column.dtype}, but was {number.unit} in fit: bring "
-                "both to one unit"
-            )
-        if not number.unit:
-            containers.refuse_no_numbers(column)
-        with np.errstate(over="ignore"):
-            scaled: Array = (number.read(column) - number.center) / number.scale
-        if np.isinf(scaled).any():
-            row = int(np.flatnonzero(np.isinf(scaled))[0])
-            raise ValueError(f"Input X contains infinity: column {number.name!r}, row {row}")
-        return scaled
 
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
@@ -297,24 +313,23 @@ class TabularCoding(Coding):
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
         """Copies of the rows with moved cells written in the columns' own dtypes."""
         refuse_not_finite(moved)
-        frame = self._table(rows)
-        edited = {column.name: column for column in self._moved_numbers(moved, seed, frame)}
-        edited |= {column.name: column for column in self._flipped(moved, seed, frame)}
-        columns = [edited.get(name, frame.get_column(name)) for name in frame.columns]
-        return containers.close_table(rows, frame.with_columns(*columns))
+        self._refuse_other_width(rows)
+        edits = dict([*self._moves(moved, seed), *self._flips(moved, seed)])
+        return containers.edit_columns(rows, edits, self._category_names)
 
-    def _moved_numbers(self, moved: Tensor, seed: Tensor, frame: Frame) -> Iterator[Series]:
-        """The columns of numbers in which a cell has moved, edited."""
-        by = (moved.double() - seed.double()).numpy()
+    def _moves(self, moved: Tensor, seed: Tensor) -> Iterator[tuple[int, Edit]]:
+        """The places of columns of numbers in which a cell has moved, and how they are edited."""
+        by = moved.double().sub_(seed).numpy()
         for k, number in enumerate(self.layout.numbers):
             shift = by[:, k] * number.scale
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
             rows = np.flatnonzero(shift)
             if number.is_free and len(rows):
-                yield number.moved(self._column(frame, number), rows, shift[rows])
+                edit = partial(number.moved, rows=rows, shift=shift[rows])
+                yield self.layout.places[number.name], edit
 
-    def _flipped(self, moved: Tensor, seed: Tensor, frame: Frame) -> Iterator[Series]:
-        """The category columns in which a row has flipped, edited."""
+    def _flips(self, moved: Tensor, seed: Tensor) -> Iterator[tuple[int, Edit]]:
+        """The same of columns of categories in which a row has flipped."""
         if not self.layout.categories:
             return
         after, before = self.layout.levels(moved), self.layout.levels(seed)
@@ -322,7 +337,8 @@ class TabularCoding(Coding):
             rows = (after[:, k] != before[:, k]).nonzero()[:, 0].numpy()
             if len(rows):
                 levels = category.known[after[rows, k].numpy()]
-                yield containers.put_cells(self._column(frame, category), rows, levels)
+                edit = partial(containers.put_cells, rows=rows, values=levels)
+                yield self.layout.places[category.name], edit
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row what moved, the farthest first in units of radius: column -> its two cells.

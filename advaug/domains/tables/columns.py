@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from advaug import containers
-from advaug.containers.columns import Series, in_dtype_of
+from advaug.containers.columns import Series
 from advaug.domains.tables.calendars import Calendar, find_calendar
 from advaug.domains.tables.identifiers import Identifier, find_identifier, is_code
 from advaug.domains.tables.value_sets import ValueSet, learn_value_set
@@ -79,18 +79,12 @@ class Number:
         """The column with the cells at `rows` moved by `shift`, to values that it may hold."""
         if self.is_plain:
             return containers.add_to_cells(column, rows, shift, self.low, self.high)
-        before = self.read(column[rows])
+        before = self.read(column)[rows]
         after = self.valid(before + shift, before)
         is_moved = ~np.isnan(before) & (after != before)
-        return put_numbers(column, rows[is_moved], self.spelt(after[is_moved]))
-
-
-def put_numbers(column: Series, rows: Array, values: Array) -> Series:
-    """The column with numbers at `rows`, in its own dtype."""
-    if not len(rows):
-        return column
-    dtype = column[rows].to_numpy().dtype
-    return column.scatter(rows, in_dtype_of(column, values.astype(dtype)))
+        if not is_moved.any():
+            return column
+        return containers.put_numbers(column, rows[is_moved], self.spelt(after[is_moved]))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from advaug import containers
 from advaug.containers.columns import Series
 from advaug.core.parameters import is_auto
 from advaug.domains.tables.column_codec import ColumnCodec
-from advaug.domains.tables.columns import Array, TableLayout, put_numbers
+from advaug.domains.tables.columns import Array, TableLayout
 from advaug.domains.tables.repair_rounds import RepairRounds
 from advaug.domains.tables.rules.constraints import Constraints
 from advaug.domains.tables.rules.evaluation import Cells
@@ -128,7 +128,7 @@ class TableConstraints(RowConstraints):
         if name in self.codec.numbers:
             spec = self.codec.numbers[name]
             if spec.number.calendar is not None:
-                return put_numbers(column, at, after)
+                return containers.put_numbers(column, at, after)
             return spec.number.moved(column, at, (after - before) * spec.ticks)
         is_parent = after == parent
         column = containers.put_cells(column, at[is_parent], original[at[is_parent]])

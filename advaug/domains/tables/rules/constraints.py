@@ -251,7 +251,7 @@ class Constraints:
         Nothing is found in fewer than `FEWEST_BROKEN` rows or more than `MOST_COLUMNS` columns.
         The columns `without` are in none.
         """
-        n_columns = len(containers.open_table(X).columns)
+        n_columns = len(containers.column_names(X))
         if containers.count(X) < FEWEST_BROKEN or n_columns > MOST_COLUMNS:
             return cls()
         left_out = {*rule_names(X, without)}

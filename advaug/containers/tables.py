@@ -1,0 +1,88 @@
+"""Tables column by column: read one after the other, edited, and put back.
+
+Of a sparse matrix a block of columns at a time is made dense, never the whole.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from advaug.containers.columns import Series
+from advaug.containers.dtypes import refuse_untakeable
+from advaug.containers.rows import (
+    Frame,
+    as_array,
+    close_table,
+    kind_of_container,
+    open_table,
+    own_table,
+)
+
+BLOCK = 256  # Columns of a sparse matrix that are made dense at once.
+
+
+def column_names(X: Any) -> list[Any]:
+    """The names of a frame's columns, or the places of others."""
+    array = numeric_array(X)
+    return list(own_table(X).columns) if array is None else list(range(array.shape[1]))
+
+
+def each_column(X: Any, as_they_are: Collection[Any] = ()) -> Iterator[Series]:
+    """The columns in a form that can be computed with; `as_they_are`: but for these."""
+    if (array := numeric_array(X)) is None:
+        frame = open_table(X, as_they_are)
+        yield from (frame.get_column(name) for name in frame.columns)
+        return
+    for frame in dense_blocks(array):
+        yield from (frame.get_column(place) for place in frame.columns)
+
+
+def edit_columns(
+    X: Any, edits: Mapping[int, Callable[[Series], Series]], as_they_are: Collection[Any] = ()
+) -> Any:
+    """A copy with edited columns, by their places, in the container and dtypes of X."""
+    if (array := numeric_array(X)) is None:
+        frame = open_table(X, as_they_are)
+        names = frame.columns
+        edited = [edit(frame.get_column(names[place])) for place, edit in edits.items()]
+        return close_table(X, frame.with_columns(*edited))
+    blocks = []
+    for frame in dense_blocks(array):
+        new = frame.to_numpy().astype(array.dtype)
+        places: list[Any] = frame.columns
+        for at, place in enumerate(places):
+            if place in edits:
+                new[:, at] = edits[place](frame.get_column(place)).to_numpy()
+        blocks.append(sparse.csc_matrix(new) if sparse.issparse(X) else new)
+    if sparse.issparse(X):
+        return X.__class__(sparse.hstack(blocks, format=X.format))
+    return blocks[0].tolist() if kind_of_container(X) == "list" else blocks[0]
+
+
+def refuse_untakeable_columns(X: Any) -> None:
+    """TypeError naming a column of which the library that holds it cannot take single rows."""
+    if numeric_array(X) is None:
+        refuse_untakeable(own_table(X))
+
+
+def numeric_array(X: Any) -> Any:
+    """X as an array or a sparse matrix of numbers; None where it is a frame, or holds others."""
+    kind = kind_of_container(X)
+    if kind == "frame":
+        return None
+    array = X if kind == "sparse" else np.asarray(X)
+    return array if array.ndim == 2 and array.dtype.kind in "biuf" else None
+
+
+def dense_blocks(array: Any) -> Iterator[Frame]:
+    """Frames of some columns each, named by their places; an array is one block, not copied."""
+    is_sparse, width = sparse.issparse(array), array.shape[1]
+    columns = array.tocsc() if is_sparse else array
+    for first in range(0, width, BLOCK if is_sparse else max(width, 1)):
+        block = as_array(columns[:, first : first + BLOCK] if is_sparse else columns)
+        names = range(first, first + block.shape[1])
+        yield nw.from_native(pd.DataFrame(block, columns=names, copy=False), eager_only=True)
