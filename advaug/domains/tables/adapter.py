@@ -153,6 +153,12 @@ def warn_of_padding(X: Any) -> None:
         )
 
 
+def encoded(number: Number, values: Any) -> Array:
+    """Values of a column, in its units, as encoded rows hold them."""
+    scaled = (np.asarray(values, dtype=np.float64) - number.center) / number.scale
+    return np.clip(scaled, -FARTHEST, FARTHEST)
+
+
 def floats(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
@@ -268,10 +274,8 @@ class TabularCoding(Coding):
         grid = [n.grid / n.scale if n.grid >= FINEST_STEP * n.scale else 0.0 for n in numbers]
         missing_flag = [*self.layout.flags, *[-1] * len(flags)]
         return Box(
-            lower=floats([(float(n.low) - n.center) / n.scale for n in numbers] + flags),
-            upper=floats(
-                [(float(n.high) - n.center) / n.scale for n in numbers] + [1.0] * len(flags)
-            ),
+            lower=floats([float(encoded(n, n.low)) for n in numbers] + flags),
+            upper=floats([float(encoded(n, n.high)) for n in numbers] + [1.0] * len(flags)),
             norm=norm,
             free=torch.tensor([n.is_free for n in numbers] + [False] * len(flags)),
             grid=floats(grid + flags) if any(grid) else None,
@@ -282,11 +286,9 @@ class TabularCoding(Coding):
     def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
         numbers = self.layout.numbers
-        atoms = [(n.values.atoms - n.center) / n.scale for n in numbers]
-        gaps = [(n.values.gaps - n.center) / n.scale for n in numbers]
-        least, largest = (
-            [(n.bounds[side] - n.center) / n.scale for n in numbers] for side in (0, 1)
-        )
+        atoms = [encoded(n, n.values.atoms) for n in numbers]
+        gaps = [encoded(n, n.values.gaps) for n in numbers]
+        least, largest = ([float(encoded(n, n.bounds[side])) for n in numbers] for side in (0, 1))
         return SpecialValues.of(
             [*atoms, *[np.empty(0) for _ in flags]],
             [*gaps, *[np.empty((2, 0)) for _ in flags]],
