@@ -15,7 +15,7 @@ from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, Finding, RowConstraints
 from advaug.sampling.defaults import Defaults
-from advaug.sampling.faults import Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
 
 @runtime_checkable
@@ -62,6 +62,10 @@ class Coding(RowCoding, Protocol):
 
         By default rows have no columns, so None.
         """
+        return None
+
+    def dependence(self, real_rows: Any, new_rows: Any, seed: int) -> Dependence | None:
+        """How columns depend on each other; None by default, since rows have no columns."""
         return None
 
     def changes(self, before: Any, after: Any) -> list[Changes]:

@@ -34,13 +34,14 @@ from advaug.domains.tables.columns import (
     in_whole_steps,
     learn_column,
 )
+from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.domains.tables.tell_tale import tell_tale
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
 from advaug.sampling.domain import Adapter, Coding
-from advaug.sampling.faults import Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
 COLUMNS = CELLS | {"columns"}
 FINEST_STEP = 1e-4  # Encoded rows are rounded to steps of so many scales; cells to finer ones too.
@@ -381,6 +382,10 @@ class TabularCoding(Coding):
     def tell_tale(self, real_rows: Any, new_rows: Any, seed: int) -> TellTale | None:
         """The AUC of a forest that reads the cells, and the columns that give the rows away."""
         return tell_tale(self.layout, real_rows, new_rows, seed)
+
+    def dependence(self, real_rows: Any, new_rows: Any, seed: int) -> Dependence | None:
+        """Correlation and association of column pairs, real against new."""
+        return dependence(self.layout, real_rows, new_rows, seed)
 
     def constraints(self, rules: Any, X: Any) -> TableConstraints:
         """The rules over columns, and callables; "auto": the relations that all rows of X keep."""
