@@ -1,10 +1,13 @@
 """The values of a column: each is found, and no new row holds another one."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
@@ -18,6 +21,7 @@ from advaug.recipes import Explore
 from advaug.report import validity_report
 from advaug.robust import DistilledClassifier
 
+pytestmark = pytest.mark.filterwarnings("ignore:column .* only tells rows apart")
 N = 240
 Y = (np.arange(N) % 4 == 0).astype(int)
 FEW = np.array([0.137, 2.91, 7.77, 12.5])
@@ -506,6 +510,21 @@ def test_an_identifier_is_not_learnt_from_and_new_rows_get_fresh_ones(kind):
     if kind != "text":  # Frozen text is copied.
         assert same[name].iloc[N:].isin(X[name]).all()
     assert not (kept.findings_["kind"] == "identifier").any()
+
+
+def test_an_identifier_that_gives_new_rows_away_is_told_once_with_the_mend():
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "id": np.arange(N)})
+    with pytest.warns(UserWarning, match="column 'id' only tells rows apart") as told:
+        _, out, _ = grown(X)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert out["id"].iloc[N:].min() >= N
+    drop = make_column_transformer(("drop", ["id"]), remainder="passthrough")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        few, _ = grown(drop.fit_transform(X))[1:]
+        grown(X, adapter=TabularAdapter(frozen=["id"]))
+    assert few.shape == (len(out), 1)
 
 
 def test_no_relation_holds_a_fresh_identifier():

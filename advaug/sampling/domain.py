@@ -42,6 +42,11 @@ class Coding(RowCoding, Protocol):
         """What was found of single columns, a sentence each; by default nothing."""
         return []
 
+    @property
+    def identifiers(self) -> list[Any]:
+        """Columns that only tell rows apart, so that new rows get fresh values; by default none."""
+        return []
+
     def renumber(self, new_rows: Any, first: int) -> Any:
         """New rows with fresh values where a cell tells rows apart; by default as they are.
 

@@ -358,6 +358,11 @@ class TabularCoding(Coding):
         """What was found of single columns, a sentence each."""
         return list(findings(self.layout))
 
+    @property
+    def identifiers(self) -> list[Any]:
+        """The names of the columns that only tell rows apart."""
+        return [one.name for one in self.layout.identifiers]
+
     def renumber(self, new_rows: Any, first: int) -> Any:
         """The rows with fresh identifiers."""
         if not self.layout.identifiers:
