@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE
+from scipy.stats import spearmanr
+from scipy.stats.contingency import association
 from sklearn.base import clone
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.adapters import TabularAdapter
 from advaug.cli import main
+from advaug.domains.tables.dependence import coefficients
+from advaug.domains.tables.tell_tale import cells_of
 from advaug.judges import PanelJudge  # torch families only: quick
 from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
 
@@ -112,6 +116,63 @@ def test_own_rows_and_new_real_rows_keep_the_relations():
             (check.status, check.found) for check in report.checks if check.name == "relations"
         }
         assert check == ("good", "0 % of rows break one of 2")
+
+
+def dependent(n=400, seed=0):
+    r = np.random.default_rng(seed)
+    z, y = r.normal(size=n), np.where(np.arange(n) % 2, "well", "ill")
+    X = pd.DataFrame({"u": z, "v": 0.9 * z + 0.4 * r.normal(size=n), "w": r.normal(size=n)})
+    X["level"] = np.where(z + 0.5 * r.normal(size=n) > 0, "high", "low")
+    X["kind"] = r.choice(list("xyz"), n)
+    X["other"] = np.where(r.random(n) < 0.8, X["kind"], r.choice(list("xyz"), n))
+    return X, y
+
+
+def test_pairs_of_columns_are_measured_as_the_textbooks_say():
+    X, _ = dependent()
+    layout = TabularAdapter().fit(X).layout
+    cells = cells_of(layout, X, X)
+    found = coefficients(cells, cells, np.arange(6) < 3)
+    assert found[0, 1] == pytest.approx(spearmanr(X["u"], X["v"]).statistic)
+    assert coefficients(cells * (-1, *5 * [1]), cells, np.arange(6) < 3)[0, 1] < -0.8
+    crossed = pd.crosstab(X["kind"], X["other"])
+    assert found[4, 5] == pytest.approx(association(crossed, method="cramer"))
+    rank = X["u"].rank()
+    within = rank.groupby(X["level"]).transform("mean")
+    assert found[0, 3] == pytest.approx(within.std() / rank.std())
+    np.testing.assert_allclose(found, found.T)
+
+
+def test_pairs_that_no_longer_depend_are_doubted_and_named():
+    X, y = dependent()
+    own = X[y == "ill"]
+    alone = pd.DataFrame(
+        {name: own[name].sample(frac=1, random_state=k).to_numpy() for k, name in enumerate(X)}
+    )
+    report = validity_report(X, y, alone, ["ill"] * len(alone), **QUICK)
+    line = next(check for check in report.checks if check.name == "pairs of columns")
+    assert line.status == "doubt"
+    assert "u and v (0.9" in line.found
+    fresh, labels = dependent(seed=1)
+    fresh = fresh[labels == "ill"]
+    sound = validity_report(X, y, fresh, ["ill"] * len(fresh), **QUICK)
+    assert statuses(sound)["pairs of columns"] == "good"
+    page = report.to_html()
+    assert "Pairs of columns of class ill" in page
+    assert str(report).count("pairs of columns") == 1
+
+
+def test_rows_that_are_nearly_real_ones_are_nearest_records():
+    X, y = dependent()
+    own = X[y == "ill"]
+    near = own.assign(u=own["u"] + 1e-4)
+    fresh, labels = dependent(seed=1)
+    shares = []
+    for new in (near, fresh[labels == "ill"]):
+        [evidence] = validity_report(X, y, new, ["ill"] * len(new), **QUICK).evidence
+        shares.append(evidence.closer)
+    assert shares[0] > 0.99
+    assert shares[1] == pytest.approx(0.5, abs=0.08)
 
 
 def test_swapped_labels_are_called_bad_and_copies_are_doubted(real):

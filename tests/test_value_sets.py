@@ -1,10 +1,13 @@
 """The values of a column: each is found, and no new row holds another one."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
@@ -18,6 +21,7 @@ from advaug.recipes import Explore
 from advaug.report import validity_report
 from advaug.robust import DistilledClassifier
 
+pytestmark = pytest.mark.filterwarnings("ignore:column .* only tells rows apart")
 N = 240
 Y = (np.arange(N) % 4 == 0).astype(int)
 FEW = np.array([0.137, 2.91, 7.77, 12.5])
@@ -306,7 +310,9 @@ def test_the_nearest_value_is_exact_and_stays_what_it_is():
 
 @pytest.mark.parametrize("calendar", CALENDARS, ids=lambda one: one.name)
 def test_a_calendar_counts_and_spells_alike(calendar):
-    counts = np.arange(0, 24 * 60) if calendar.tick in ("minute", "second") else np.arange(2400)
+    counts = np.arange(900)
+    if "year" not in calendar.name and "yy" not in calendar.name and calendar.tick == "day":
+        counts = 10_957 + np.arange(366)  # the days of 2000
     spelt = calendar.spell(counts.astype(float))
     np.testing.assert_array_equal(calendar.count(spelt), counts)
     assert calendar.spells(spelt).all()
@@ -323,6 +329,168 @@ def test_a_day_that_does_not_exist_is_the_nearest_one():
     ]
     assert not calendar.spells(wrong).any()
     assert find_calendar(np.append(dates(N), 20240230.0)) is None
+
+
+FORMS = {  # what is spelt: by strftime, the days that are drawn, and the words
+    "yymmdd": ("%y%m%d", 1095, "date (yymmdd)"),
+    "ddmmyy": ("%d%m%y", 9000, "date (ddmmyy)"),
+    "mmddyyyy": ("%m%d%Y", 1095, "date (mmddyyyy)"),
+    "mmdd": ("%m%d", 1095, "date (mmdd)"),
+    "yyyyddd": ("%Y%j", 1095, "day of the year (yyyyddd)"),
+    "yyyyww": ("%G%V", 3000, "week (yyyyww)"),
+    "yyyymmddHH": ("%Y%m%d%H", 700, "moment (yyyymmddHH)"),
+    "yyyymmddHHMM": ("%Y%m%d%H%M", 700, "moment (yyyymmddHHMM)"),
+    "yyyymmddHHMMSS": ("%Y%m%d%H%M%S", 700, "moment (yyyymmddHHMMSS)"),
+}
+
+
+SPECIALS = (None, 0, -1, 99_999_999_999_999)
+
+
+@pytest.mark.parametrize(("form", "special"), [*zip(FORMS, 3 * SPECIALS, strict=False)])
+def test_moments_spelt_as_numbers_stay_moments(form, special):
+    pattern, span, words = FORMS[form]
+    r = draw(4)
+    moments = pd.Timestamp("2020-02-01") + pd.to_timedelta(r.integers(0, span * 86_400, N), "s")
+    spelt = moments.strftime(pattern).astype("int64").to_numpy()
+    given = spelt if special is None else np.where(r.random(N) < 0.2, special, spelt)
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "at": given})
+    s, out, _ = grown(X)
+    assert f"at spells a {words}" in s.findings_["rule"].tolist()
+    new = out["at"].iloc[N:]
+    new = new[new != special]
+    calendar = next(one for one in CALENDARS if one.name == words)
+    assert calendar.spells(new.to_numpy(float)).all()
+    count = calendar.count(spelt.astype(float))
+    assert calendar.count(new.to_numpy(float)).min() >= count.min()
+    assert calendar.count(new.to_numpy(float)).max() <= count.max()
+    assert not new.isin(given).all()
+    if special is not None:
+        share = (out["at"].iloc[N:] == special).mean()
+        assert abs(share - (given[Y == 1] == special).mean()) < 0.1
+
+
+def test_quarters_are_spelt_from_1_to_4():
+    r = draw()
+    spelt = r.integers(2005, 2024, N) * 10 + r.integers(1, 5, N)
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "q": spelt})
+    _, out, _ = grown(X)
+    assert (out["q"] % 10).between(1, 4).all()
+    assert not out["q"].iloc[N:].isin(spelt[Y == 1]).all()
+
+
+def test_of_two_calendars_the_one_with_the_shorter_span_is_meant():
+    days = pd.date_range("2001-01-01", "2003-12-31", periods=N)
+    spelt = days.strftime("%y%m%d").astype(float).to_numpy()  # also days of 2001 to 2031
+    assert find_calendar(spelt).name == "date (yymmdd)"
+    spelt = days.strftime("%d%m%y").astype(float).to_numpy()
+    assert find_calendar(spelt).name == "date (ddmmyy)"
+
+
+def moments(form):
+    r, day = draw(5), np.timedelta64(1, "D")
+    start = np.datetime64("2020-01-01")
+    return {
+        "weekdays": lambda: np.busday_offset(start, r.integers(0, 600, N)),
+        "first days": lambda: start.astype("M8[M]") + r.integers(0, 200, N),
+        "last days": lambda: (start.astype("M8[M]") + r.integers(0, 200, N)).astype("M8[D]") - day,
+        "quarter hours": lambda: start + 15 * r.integers(0, 60_000, N).astype("m8[m]"),
+        "Mondays": lambda: np.datetime64("2020-01-06") + 7 * r.integers(0, 300, N).astype("m8[D]"),
+        "few": lambda: start + r.choice([0, 31, 200, 711], N).astype("m8[D]"),
+        "special": lambda: np.where(
+            r.random(N) < 0.2, np.datetime64("1900-01-01"), start + r.integers(0, 700, N)
+        ),
+        "never": lambda: np.where(
+            r.random(N) < 0.2, np.datetime64("9999-12-31"), start + r.integers(0, 700, N)
+        ),
+    }[form]().astype("M8[s]")
+
+
+MOMENTS = {  # which of the new moments are right, and what is told
+    "weekdays": (lambda d, real: d.day_of_week < 5, "d is always a weekday"),
+    "first days": (lambda d, real: d.day == 1, "d is always a first day of a month"),
+    "last days": (lambda d, real: d.is_month_end, "d is always a last day of a month"),
+    "quarter hours": (
+        lambda d, real: (d.minute % 15 == 0) & (d.second == 0),
+        "d is a multiple of 15 minutes since 1970",
+    ),
+    "Mondays": (lambda d, real: d.day_of_week == 0, "d is 4 above a multiple of 7 days since 1970"),
+    "few": (
+        lambda d, real: d.isin(real),
+        "d is one of 4 values: 2020-01-01T00:00:00, 2020-02-01T00:00:00, 2020-07-19T00:00:00, "
+        "2021-12-12T00:00:00",
+    ),
+    "special": (
+        lambda d, real: d.isin(real) | (d.year >= 2020),
+        "d has the special value 1900-01-01T00:00:00, with no value between",
+    ),
+    "never": (
+        lambda d, real: d.isin(real) | (d.year < 2022),
+        "d has the special value 9999-12-31T00:00:00, with no value between",
+    ),
+}
+HOLDERS = {
+    "seconds": lambda d: pd.Series(d),
+    "nanoseconds": lambda d: pd.Series(d).dt.as_unit("ns"),
+    "missing": lambda d: pd.Series(d).mask(draw(6).random(N) < 0.1),
+    "zone": lambda d: pd.Series(d).dt.tz_localize("UTC"),
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "held"),
+    [*((form, "seconds") for form in MOMENTS), *zip(MOMENTS, [*HOLDERS] * 2, strict=True)][1:],
+)
+def test_a_column_of_moments_keeps_its_values(form, held):
+    if form == "never" and held == "nanoseconds":
+        return  # They end in 2262.
+    is_right, words = MOMENTS[form]
+    real = HOLDERS[held](moments(form))
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "d": real})
+    s, out, labels = grown(X)
+    new = out["d"].iloc[N:]
+    assert new.dtype == real.dtype
+    known = pd.DatetimeIndex(new.dropna())
+    assert is_right(known, pd.DatetimeIndex(real.dropna())).all()
+    if held == "seconds":
+        assert any(rule.startswith(words) for rule in s.findings_["rule"])
+        assert (form == "few") == new.isin(real).all()
+    line = next(c for c in validity_report(s, out, labels).checks if c.name == "impossible values")
+    assert line.found == "0 % of rows"
+
+
+def test_plain_days_and_times_are_read_as_before():
+    r = draw()
+    days = np.datetime64("2020-01-01") + r.integers(0, 700, N)
+    for held in (days, days + r.integers(0, 86_400, N).astype("m8[s]")):
+        coding = TabularAdapter().fit(pd.DataFrame({"d": held, "a": r.normal(size=N)}))
+        assert coding.findings == []
+        assert coding.layout.numbers[0].calendar is None
+
+
+def test_rules_over_weekdays_are_kept():
+    r = draw()
+    start = np.busday_offset(np.datetime64("2020-01-01"), r.integers(0, 600, N))
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "start": start.astype("M8[s]")})
+    X["end"] = np.busday_offset(start, r.integers(0, 3, N)).astype("M8[s]")
+    s, out, _ = grown(X, constraints="start <= end")
+    new = out.iloc[N:]
+    assert (new["start"] <= new["end"]).all()
+    assert (new[["start", "end"]].stack().dt.day_of_week < 5).all()
+    assert s.constraints_report_["repaired"]
+
+
+@pytest.mark.parametrize("huge", [-1e30, 3.4e38, 1e300])
+def test_a_special_value_may_be_huge(huge):
+    r = draw()
+    v = np.where(r.random(N) < 0.2, huge, r.normal(50, 9, N).round(1))
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "v": v})
+    _, out, _ = grown(X)
+    new, others = out["v"].iloc[N:], v[v != huge]
+    rest = new[new != huge]
+    assert rest.between(others.min(), others.max()).all()
+    assert multiples(rest, None, 0.1).all()
+    assert abs((new == huge).mean() - (v[Y == 1] == huge).mean()) < 0.1
 
 
 # ---------------------------------------------------------------- identifiers and codes
@@ -354,6 +522,21 @@ def test_an_identifier_is_not_learnt_from_and_new_rows_get_fresh_ones(kind):
     if kind != "text":  # Frozen text is copied.
         assert same[name].iloc[N:].isin(X[name]).all()
     assert not (kept.findings_["kind"] == "identifier").any()
+
+
+def test_an_identifier_that_gives_new_rows_away_is_told_once_with_the_mend():
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, "id": np.arange(N)})
+    with pytest.warns(UserWarning, match="column 'id' only tells rows apart") as told:
+        _, out, _ = grown(X)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    assert out["id"].iloc[N:].min() >= N
+    drop = make_column_transformer(("drop", ["id"]), remainder="passthrough")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        few, _ = grown(drop.fit_transform(X))[1:]
+        grown(X, adapter=TabularAdapter(frozen=["id"]))
+    assert few.shape == (len(out), 1)
 
 
 def test_no_relation_holds_a_fresh_identifier():
@@ -405,6 +588,19 @@ def test_codes_are_not_mixed():
     assert out["zip_code"].isin(codes).all()
     assert out["zip_code"].dtype == codes.dtype
     assert "code" in set(s.findings_["kind"])
+
+
+@pytest.mark.parametrize("n_customers", [60, 200])
+def test_the_number_of_a_customer_with_several_rows_is_a_code(n_customers):
+    r = draw()
+    numbers = r.integers(10**6, 10**7, n_customers)
+    own = np.r_[numbers, r.choice(numbers, N - n_customers)]
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "customer_id": own})
+    s, out, _ = grown(X)
+    assert out["customer_id"].isin(numbers).all()
+    assert "code" in set(s.findings_["kind"])
+    indices = X.rename(columns={"customer_id": "heat_index"})
+    assert len(TabularAdapter().fit(indices).layout.numbers) == 2
 
 
 def test_a_net_of_the_users_is_told_how_to_read_dates_and_identifiers_as_numbers():
@@ -505,6 +701,98 @@ def test_functions_and_units_are_spelt_as_rules():
         "fahrenheit == 9 * celsius / 5 + 32",
         "s == -p - q + 1",
     }
+
+
+def drawn(kind):
+    r = draw(8)
+    u = r.integers(0, 100, (N, 3))
+    day = np.datetime64("2015-01-01") + r.integers(0, 3000, N)
+    dates = pd.Series(day.astype("M8[s]"))
+    price, rate = (r.random(N) * 100 + 10).round(2), r.choice([0, 0.05, 0.1, 0.2], N)
+    height, weight = r.normal(1.7, 0.1, N).round(2), r.normal(75, 12, N).round(1)
+    part, whole = r.integers(1, 100, N), r.integers(100, 1000, N)
+    number, copy = r.integers(0, 1000, N), r.normal(size=N)
+    return {
+        "rate": lambda: {"p": price, "d": rate, "f": (price * (1 - rate)).round(2)},
+        "per cent": lambda: {"p": price, "d": 100 * rate, "f": (price * (1 + rate)).round(2)},
+        "square": lambda: {"h": height, "w": weight, "bmi": (weight / height**2).round(1)},
+        "three factors": lambda: (
+            {f"f{k}": 1 + u[:, k] for k in range(3)} | {"volume": (1 + u).prod(1)}
+        ),
+        "share": lambda: {"part": part, "whole": whole, "share": (part / whole).round(4)},
+        "max": lambda: {"u": u[:, 0], "v": u[:, 1], "w": u[:, 2], "top": u.max(1)},
+        "min": lambda: {"u": u[:, 0], "v": u[:, 1], "low": u[:, :2].min(1)},
+        "gap": lambda: {"u": u[:, 0], "v": u[:, 1], "gap": np.abs(u[:, 0] - u[:, 1])},
+        "year": lambda: {"day": dates, "year": dates.dt.year},
+        "month": lambda: {"day": dates, "month": dates.dt.month},
+        "weekday": lambda: {"day": dates, "dow": dates.dt.day_of_week + 1},
+        "hundreds": lambda: {"cents": number, "euros": number // 100},
+        "log10": lambda: {"n": 1 + number, "l": np.log10(1 + number)},
+        "copy": lambda: {"u": copy, "v": copy},
+    }[kind]()
+
+
+TOLD = {  # kind -> rule, and how far a new row may be off
+    "rate": ("f == round(p * (1 - d), 2)", lambda X: X["f"] - X["p"] * (1 - X["d"]), 0.0051),
+    "per cent": (
+        "f == round(p * (1 + d / 100), 2)",
+        lambda X: X["f"] - X["p"] * (1 + X["d"] / 100),
+        0.0051,
+    ),
+    "square": ("bmi == round(w / (h * h), 1)", lambda X: X["bmi"] - X["w"] / X["h"] ** 2, 0.051),
+    "three factors": (
+        "volume == f0 * f1 * f2",
+        lambda X: X["volume"] - X["f0"] * X["f1"] * X["f2"],
+        0,
+    ),
+    "share": (
+        "share == round(part / whole, 4)",
+        lambda X: X["share"] - X["part"] / X["whole"],
+        5.01e-5,
+    ),
+    "max": ("top == max(u, v, w)", lambda X: X["top"] - X[["u", "v", "w"]].max(axis=1), 0),
+    "min": ("low == min(u, v)", lambda X: X["low"] - X[["u", "v"]].min(axis=1), 0),
+    "gap": ("gap == abs(u - v)", lambda X: X["gap"] - (X["u"] - X["v"]).abs(), 0),
+    "year": ("year == year_of(`day`)", lambda X: X["year"] - X["day"].dt.year, 0),
+    "month": ("month == month_of(`day`)", lambda X: X["month"] - X["day"].dt.month, 0),
+    "weekday": (
+        "dow == weekday_of(`day`) + 1",
+        lambda X: X["dow"] - X["day"].dt.day_of_week - 1,
+        0,
+    ),
+    "hundreds": ("euros == floor(cents / 100)", lambda X: X["euros"] - X["cents"] // 100, 0),
+    "log10": ("l == log10(n)", lambda X: X["l"] - np.log10(X["n"]), 1e-9),
+    "copy": ("v == u", lambda X: X["v"] - X["u"], 0),
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_relations_between_columns_are_found_and_kept(kind):
+    rule, off, slack = TOLD[kind]
+    X = pd.DataFrame({"a": draw().normal(size=N) + 2 * Y, **drawn(kind)})
+    s, out, _ = grown(X, voters=None)
+    assert rule.replace("`", "") in [one.replace("`", "") for one in s.findings_["rule"]]
+    assert (np.abs(off(out.iloc[N:])) <= slack).all()
+    assert s.constraints_report_["reverted"] < 0.1 * (len(out) - N)
+
+
+def test_a_part_is_asked_of_dates_only():
+    X = pd.DataFrame({"n": np.arange(60.0), "month": np.arange(60) % 12 + 1})
+    with pytest.raises(ValueError, match="month_of reads a column of dates, which n is not"):
+        Constraints("month == month_of(n)").check(X)
+
+
+def test_a_level_that_follows_from_a_range_leaves_no_row_between_two_ranges():
+    r = draw()
+    cents = r.integers(0, 20, N) * 50 + r.integers(0, 20, N)
+    X = pd.DataFrame({"a": r.normal(size=N) + 2 * Y, "cents": cents})
+    X["band"] = np.where(cents < 200, "low", np.where(cents < 600, "mid", "high"))
+    _, out, _ = grown(X, voters=None)
+    ends = X.groupby("band")["cents"].agg(["min", "max"])
+    new = out.iloc[N:]
+    own = ends.loc[new["band"]]
+    assert (new["cents"].to_numpy() >= own["min"].to_numpy()).all()
+    assert (new["cents"].to_numpy() <= own["max"].to_numpy()).all()
 
 
 # ---------------------------------------------------------------- the report

@@ -149,7 +149,8 @@ def put_numbers(
         values[rows] = numbers
         return nw.new_series(column.name, values, backend=nw.get_native_namespace(column))
     dtype = column[rows].to_numpy().dtype
-    return column.scatter(rows, in_dtype_of(column, numbers.astype(dtype)))
+    cells = numbers.astype(np.int64).view(dtype) if dtype.kind in "mM" else numbers.astype(dtype)
+    return column.scatter(rows, in_dtype_of(column, cells))
 
 
 def put_cells(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:

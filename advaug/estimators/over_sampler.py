@@ -270,6 +270,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
         self.findings_ = findings_of(constraints, data.coding)
+        if len(self.provenance_):
+            warn_of_identifiers(data.coding.identifiers)
         self.constraints_report_ = report_of(constraints, self.provenance_)
         X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
@@ -464,6 +466,19 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         if changes is not None:
             self.provenance_["changes"] = changes
         self.adapter_ = data.coding
+
+
+def warn_of_identifiers(names: list[Any]) -> None:
+    """UserWarning where a column tells new rows from real ones."""
+    if names:
+        found = ", ".join(map(repr, names))
+        warnings.warn(
+            f"column {found} only tells rows apart: new rows get numbers above all real ones, so "
+            "that a model could tell new rows by it. Drop the column before a model learns from "
+            "the rows, or before fit_resample",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from advaug.sampling.judges.panel import LABEL_LEVEL
 
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 MOST_RELATIONS = 3  # A line names so many of the relations that are broken most,
+MOST_PAIRS = 3  # and so many pairs of columns,
 LONGEST_RULE = 80  # with so many characters of each.
+PAIR_GAP = 0.4  # Two columns whose dependence is so much farther off raise a doubt.
 TELL_TALE_AUC = 0.95  # A forest that tells rows apart so well raises a doubt.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
@@ -77,6 +79,8 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_batch(evidence),
         *of_tell_tale(evidence),
         *of_drift(evidence),
+        *of_dependence(evidence),
+        *of_nearest(evidence),
     ]
     return [Check(name, *line) for line in lines]
 
@@ -269,4 +273,38 @@ def of_drift(evidence: Evidence) -> Iterator[Line]:
         f"column {far.column}: distance {far.distance:.2f} from the real rows of the class",
         "0 for the same distribution; doubt above 0.40, bad above 0.80",
         "Kolmogorov-Smirnov distance or total variation, 0 to 1, of the column that drifted most",
+    )
+
+
+def of_dependence(evidence: Evidence) -> Iterator[Line]:
+    found = evidence.dependence
+    if found is None:
+        return
+    named = (
+        " and ".join(shortened(str(name), LONGEST_RULE) for name in pair.columns)
+        + f" ({pair.real:.2f}, synthetic {pair.new:.2f})"
+        for pair in found.worst[:MOST_PAIRS]
+    )
+    worst = abs(found.worst[0].real - found.worst[0].new)
+    yield (
+        "pairs of columns",
+        "doubt" if worst - found.usual_worst > PAIR_GAP else "good",
+        f"mean difference {found.gap:.2f}, most of {'; '.join(named)}",
+        f"{found.usual_gap:.2f}, most {found.usual_worst:.2f} between real rows; doubt if a pair "
+        f"differs by {PAIR_GAP:.2f} more",
+        "how strongly two columns depend on each other: Spearman's correlation of numbers, "
+        "Cramér's V of categories, the correlation ratio of one of each",
+    )
+
+
+def of_nearest(evidence: Evidence) -> Iterator[Line]:
+    if len(evidence.control["novelty"]) < 2:
+        return
+    yield (
+        "nearest record",
+        "note",
+        f"{percent(evidence.closer)} are closer to a real row than a held-out real row is",
+        "50 % of real rows",
+        "how much a row tells of a single real one: rows that are made between real rows are "
+        "closer; copies are counted above",
     )

@@ -14,7 +14,7 @@ from advaug.core.features import Features
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
-from advaug.sampling.faults import Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.panel import PanelJudge
 from advaug.sampling.voters import clipped, draw_seed
@@ -85,6 +85,17 @@ class Evidence:
     drifts: list[Drift]
     tell_tale: TellTale | None  # None where a row has no columns, or rows are few
     batch: BatchEvidence | None
+    dependence: Dependence | None  # None where a row has no two columns, or rows are few
+
+    @property
+    def closer(self) -> float:
+        """Share of new rows closer to a real row of the class than a held-out real row is.
+
+        One half for new real rows: all pairs of a new and a real row are counted, ties as halves.
+        """
+        new, usual = self.row_metrics["novelty"], np.sort(self.control["novelty"])
+        sides = [np.searchsorted(usual, new, side) for side in ("left", "right")]
+        return float(1 - np.mean(sides) / len(usual))
 
 
 def gather(
@@ -122,6 +133,7 @@ def gather(
         drifts=real.coding.drifts(own, new),
         tell_tale=real.coding.tell_tale(own, new, draw_seed(generator)),
         batch=as_batch(real.x[real.y == label], x, generator),
+        dependence=real.coding.dependence(own, new, draw_seed(generator)),
     )
 
 

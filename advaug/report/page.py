@@ -87,6 +87,7 @@ def part_of(evidence: Evidence, name: Any, checks: list[Check]) -> dict[str, Any
         "checks": [check for check in checks if check.label == name],
         "margins": margins(evidence, name),
         "drifts": evidence.drifts,
+        "pairs": evidence.dependence.worst if evidence.dependence else [],
         "chance": 1.36 * float(np.sqrt((n_real + n_new) / (n_real * n_new))),
         "histograms": [(drift, histogram(drift, name)) for drift in evidence.drifts[:MOST_COLUMNS]],
     }

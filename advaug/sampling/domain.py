@@ -15,7 +15,7 @@ from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, Finding, RowConstraints
 from advaug.sampling.defaults import Defaults
-from advaug.sampling.faults import Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
 
 @runtime_checkable
@@ -42,6 +42,11 @@ class Coding(RowCoding, Protocol):
         """What was found of single columns, a sentence each; by default nothing."""
         return []
 
+    @property
+    def identifiers(self) -> list[Any]:
+        """Columns that only tell rows apart, so that new rows get fresh values; by default none."""
+        return []
+
     def renumber(self, new_rows: Any, first: int) -> Any:
         """New rows with fresh values where a cell tells rows apart; by default as they are.
 
@@ -62,6 +67,10 @@ class Coding(RowCoding, Protocol):
 
         By default rows have no columns, so None.
         """
+        return None
+
+    def dependence(self, real_rows: Any, new_rows: Any, seed: int) -> Dependence | None:
+        """How columns depend on each other; None by default, since rows have no columns."""
         return None
 
     def changes(self, before: Any, after: Any) -> list[Changes]:

@@ -31,6 +31,33 @@ class TellTale:
 
 
 @dataclass(frozen=True)
+class PairGap:
+    """How strongly two columns depend on each other, in real and in new rows: 0 to 1.
+
+    Of two numbers it is a correlation, from -1 to 1.
+    """
+
+    columns: tuple[Any, Any]
+    real: float
+    new: float
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Pair-wise dependence of the columns of new rows of a class beside that of real ones.
+
+    worst : the pairs that differ most, in order
+    gap, usual_gap : mean difference of all pairs, of new rows and of other real ones
+    usual_worst : largest difference between two samples of real rows
+    """
+
+    worst: list[PairGap]
+    gap: float
+    usual_gap: float
+    usual_worst: float
+
+
+@dataclass(frozen=True)
 class Drift:
     """How far one column of new rows of a class lies from the real rows of the class.
 

@@ -35,13 +35,14 @@ from advaug.domains.tables.columns import (
     in_whole_steps,
     learn_column,
 )
+from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.domains.tables.tell_tale import tell_tale
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
 from advaug.sampling.domain import Adapter, Coding
-from advaug.sampling.faults import Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
 Edit: TypeAlias = Callable[[Series], Series]
 
@@ -179,6 +180,12 @@ def level_places(column: Series, category: Category) -> Array:
     return np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
 
 
+def encoded(number: Number, values: Any) -> Array:
+    """Values of a column, in its units, as encoded rows hold them."""
+    scaled = (np.asarray(values, dtype=np.float64) - number.center) / number.scale
+    return np.clip(scaled, -FARTHEST, FARTHEST)
+
+
 def floats(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
@@ -284,10 +291,8 @@ class TabularCoding(Coding):
         grid = [n.grid / n.scale if n.grid >= FINEST_STEP * n.scale else 0.0 for n in numbers]
         missing_flag = [*self.layout.flags, *[-1] * len(flags)]
         return Box(
-            lower=floats([(float(n.low) - n.center) / n.scale for n in numbers] + flags),
-            upper=floats(
-                [(float(n.high) - n.center) / n.scale for n in numbers] + [1.0] * len(flags)
-            ),
+            lower=floats([float(encoded(n, n.low)) for n in numbers] + flags),
+            upper=floats([float(encoded(n, n.high)) for n in numbers] + [1.0] * len(flags)),
             norm=norm,
             free=torch.tensor([n.is_free for n in numbers] + [False] * len(flags)),
             grid=floats(grid + flags) if any(grid) else None,
@@ -298,11 +303,9 @@ class TabularCoding(Coding):
     def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
         numbers = self.layout.numbers
-        atoms = [(n.values.atoms - n.center) / n.scale for n in numbers]
-        gaps = [(n.values.gaps - n.center) / n.scale for n in numbers]
-        least, largest = (
-            [(n.bounds[side] - n.center) / n.scale for n in numbers] for side in (0, 1)
-        )
+        atoms = [encoded(n, n.values.atoms) for n in numbers]
+        gaps = [encoded(n, n.values.gaps) for n in numbers]
+        least, largest = ([float(encoded(n, n.bounds[side])) for n in numbers] for side in (0, 1))
         return SpecialValues.of(
             [*atoms, *[np.empty(0) for _ in flags]],
             [*gaps, *[np.empty((2, 0)) for _ in flags]],
@@ -371,6 +374,11 @@ class TabularCoding(Coding):
         """What was found of single columns, a sentence each."""
         return list(findings(self.layout))
 
+    @property
+    def identifiers(self) -> list[Any]:
+        """The names of the columns that only tell rows apart."""
+        return [one.name for one in self.layout.identifiers]
+
     def renumber(self, new_rows: Any, first: int) -> Any:
         """The rows with fresh identifiers."""
         if not self.layout.identifiers:
@@ -395,6 +403,10 @@ class TabularCoding(Coding):
     def tell_tale(self, real_rows: Any, new_rows: Any, seed: int) -> TellTale | None:
         """The AUC of a forest that reads the cells, and the columns that give the rows away."""
         return tell_tale(self.layout, real_rows, new_rows, seed)
+
+    def dependence(self, real_rows: Any, new_rows: Any, seed: int) -> Dependence | None:
+        """Correlation and association of column pairs, real against new."""
+        return dependence(self.layout, real_rows, new_rows, seed)
 
     def constraints(self, rules: Any, X: Any) -> TableConstraints:
         """The rules over columns, and callables; "auto": the relations that all rows of X keep."""

@@ -41,9 +41,11 @@ def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
 def findings(layout: TableLayout) -> Iterator[Finding]:
     """What was found of single columns, a sentence each."""
     for number in layout.numbers:
-        support, kinds = number.n_rows, list(words_of(number.name, number.values))
-        if number.calendar is not None:
-            kinds.append(("calendar", f"{number.name} spells a {number.calendar.name}"))
+        support, calendar = number.n_rows, number.calendar
+        unit = f" {calendar.tick}s since 1970" if calendar is not None and calendar.dtype else ""
+        kinds = list(words_of(number.name, number.values, number.shown, unit))
+        if calendar is not None and not calendar.is_whole_units:
+            kinds.append(("calendar", f"{number.name} {calendar.words}"))
         yield from (Finding(words, kind, support, 0.0) for kind, words in kinds)
     for category in layout.categories:
         if category.is_code:
@@ -72,7 +74,7 @@ def faults_of_number(number: Number, column: Series) -> Iterator[Fault]:
     cells, dtype = containers.numbers(column), column.to_numpy().dtype
 
     def spelt(value: float) -> str:
-        return str(np.int64(value).view(dtype)) if number.unit else f"{value:.10g}"
+        return str(np.int64(value).view(dtype)) if number.unit else f"{value:.15g}"
 
     def words_of_cell(why: str, row: int) -> str:
         return f"{name} = {spelt(cells[row])} {why}"

@@ -35,14 +35,16 @@ class NumericCodec:
     @classmethod
     def of(cls, at: int, number: Number, ticks: float, is_coarse: bool) -> "NumericCodec":
         low, high = number.spelt(np.array([number.low, number.high], dtype=np.float64)).tolist()
-        spelt_scale = (high - low) / max(float(number.high) - float(number.low), 1e-300)
-        unit = ticks if number.calendar is None else 1 / max(spelt_scale, 1.0)
+        width, unit = 1.0, ticks
+        if number.calendar is not None:
+            spelt_scale = (high - low) / max(float(number.high) - float(number.low), 1e-300)
+            width, unit = number.calendar.width, ticks / max(spelt_scale, 1.0)
         return cls(
             at=at,
             number=number,
             low=low / ticks,
             high=high / ticks,
-            grid=number.grid / ticks,
+            grid=number.grid * width / ticks,
             scale=number.scale / unit,
             is_free=number.is_free and (ticks != 1 or max(abs(low), abs(high)) < EXACT),
             is_coarse=is_coarse,
@@ -59,25 +61,37 @@ class NumericCodec:
         number = self.number
         if number.is_plain:
             return self.representable(parent + by * self.scale, parent)
-        before = number.counted(parent)
-        after = number.spelt(number.valid(before + by * number.scale, before))
+        before = self._counted(parent)
+        after = self._spelt(number.valid(before + by * number.scale, before))
         return np.where(by == 0, parent, self._stored(after))
 
     def scales_between(self, parent: Array, cells: Array) -> Array:
         """By how many scales cells are moved from their parents'."""
         if self.number.calendar is None:
             return (cells - parent) / self.scale
-        return (self.number.counted(cells) - self.number.counted(parent)) / self.number.scale
+        return (self._counted(cells) - self._counted(parent)) / self.number.scale
 
     def representable(self, values: Array, parent: Array) -> Array:
         """The values as the column can hold them: whole steps from the parent, within bounds."""
         if not self.number.is_plain:
-            number = self.number
-            valid = number.spelt(number.valid(*map(number.counted, (values, parent))))
+            valid = self._spelt(self.number.valid(*map(self._counted, (values, parent))))
             return np.where(values == parent, parent, self._stored(valid))
         if self.grid:
             values = parent + in_whole_steps(values - parent, self.grid)
         return self._stored(values.clip(np.fmin(parent, self.low), np.fmax(parent, self.high)))
+
+    def _counted(self, cells: Array) -> Array:
+        """The cells in the units of the column."""
+        return self.number.counted(cells if self.ticks == 1 else cells * self.ticks)
+
+    def in_ticks(self, cells: Array) -> Array:
+        """Cells of moments, which rules read in days, in the column's own units."""
+        number = self.number
+        return number.spelt(number.counted(cells * self.ticks)) if number.unit else cells
+
+    def _spelt(self, values: Array) -> Array:
+        spelt = self.number.spelt(values)
+        return spelt if self.ticks == 1 else spelt / self.ticks
 
     def _stored(self, values: Array) -> Array:
         return values.astype(np.float32).astype(np.float64) if self.is_coarse else values

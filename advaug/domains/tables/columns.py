@@ -13,7 +13,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.containers.columns import Series
-from advaug.domains.tables.calendars import Calendar, find_calendar
+from advaug.domains.tables.calendars import Calendar, find_calendar, moment_calendar
 from advaug.domains.tables.identifiers import Identifier, find_identifier, is_code
 from advaug.domains.tables.value_sets import ValueSet, learn_value_set
 
@@ -32,7 +32,8 @@ def in_whole_steps(shift: Array, grid: float) -> Array:
 class Number:
     """A column of numbers, booleans or moments: scaled by median and robust standard deviation.
 
-    All figures are in units of the column: numbers that spell a date count in days.
+    All figures are in units of the column: numbers that spell a date count in days, moments of
+    which more is known than their unit count in whole days, minutes and so on.
     """
 
     name: Any
@@ -65,6 +66,10 @@ class Number:
     def spelt(self, values: Array) -> Array:
         """Numbers in its units as the column spells them."""
         return values if self.calendar is None else self.calendar.spell(values)
+
+    def shown(self, value: float) -> str:
+        """A number in its units as the column shows it."""
+        return f"{value:g}" if self.calendar is None else self.calendar.shown(value)
 
     def read(self, column: Series) -> Array:
         """The cells in the column's units, NaN where one is missing."""
@@ -169,17 +174,20 @@ def learn_number(
         calendar = find_calendar(known)
         known = known if calendar is None else calendar.count(known)
         values = learn_value_set(known, is_coarse=containers.is_coarse(column))
+    elif finds_values and kind == "moment":
+        calendar, values = learn_moments(known, column)
+        known = known if calendar is None else calendar.count(known)
     if calendar is not None:
         low, high = known.min(), known.max()
     elif kind == "integer" and values.is_whole:
         values = ValueSet()  # The grid says it all, and keeps whole numbers beyond 2**53 exact.
-    step = values.step
+    grid = 1.0 if calendar is not None else grid_of(known, kind, column)
     center, spread = center_and_spread(known[~np.isin(known, values.atoms)])
     return Number(
         name=column.name,
         center=center,
         scale=spread,
-        grid=grid_of(known, kind, column) if step is None else step.width,
+        grid=grid if values.step is None else values.step.width,
         low=low,
         high=high,
         is_free=not is_frozen and bool(low != high),
@@ -189,6 +197,16 @@ def learn_number(
         calendar=calendar,
         n_rows=len(known),
     )
+
+
+def learn_moments(known: Array, column: Series) -> tuple[Calendar | None, ValueSet]:
+    """How moments are counted, and what they hold; nothing where any whole unit may occur."""
+    calendar = moment_calendar(known, column.to_numpy().dtype)
+    if calendar is None:
+        return None, ValueSet()
+    values = replace(learn_value_set(calendar.count(known)), known=np.empty((2, 0)))
+    is_plain = calendar.is_whole_units and (values.is_whole or values.is_free)
+    return (None, ValueSet()) if is_plain else (calendar, values)
 
 
 def center_and_spread(known: Array) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """Columns that say which row it is, and columns of codes.
 
 An identifier tells every row apart: a saved index, an order number, `C00123`. Models never see it,
-and a new row gets a fresh one. A code, such as a postcode, is a number that names something: it is
-a category.
+and a new row gets a fresh one. A code, such as a postcode or the number of a
+customer who has several rows, is a number that names something: it is a category.
 """
 
 import re
@@ -24,6 +24,7 @@ NAMED_ID = re.compile(
     r"(^|[_\W])(id|ids|uid|guid|idx|index|key|rowid|rownum)($|[_\W\d])"
     r"|^unnamed: ?\d+$|^level_\d+$|[a-z](Id|ID)$",
 )
+NAMED_KEY = re.compile(r"(^|[_\W])(id|ids|uid|guid|ean|isbn|sku)($|[_\W\d])|[a-z](Id|ID)$")
 NAMED_CODE = re.compile(
     r"(^|[_\W])(zip|plz|cep|code|codes|fips|naics|sic|icd)($|[_\W\d])"
     r"|[a-z](Code|Zip)$|postal|postcode|zipcode",
@@ -139,12 +140,14 @@ def find_text_identifier(column: Series) -> Identifier | None:
 
 def is_code(column: Series, kind: str, values: Array) -> bool:
     """Whether whole numbers name something, by the column's name, and repeat."""
-    if kind not in ("integer", "number") or not NAMED_CODE.search(spaced(str(column.name))):
+    name = spaced(str(column.name))
+    is_key, is_named = NAMED_KEY.search(name), NAMED_CODE.search(name)
+    if kind not in ("integer", "number") or not (is_key or is_named):
         return False
     known = values[~np.isnan(values)]
-    n_codes = len(np.unique(known))
-    is_whole = np.array_equal(known, np.rint(known))
-    return is_whole and 2 < n_codes <= min(len(known) / CODE_ROWS, MOST_CODES)
+    n_codes, is_whole = len(np.unique(known)), np.array_equal(known, np.rint(known))
+    most = len(known) - 1 if is_key else min(len(known) / CODE_ROWS, MOST_CODES)
+    return is_whole and 2 < n_codes <= most
 
 
 def spaced(name: str) -> str:

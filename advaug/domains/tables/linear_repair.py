@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import reduce
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -76,6 +77,23 @@ class LinearRepair:
             rows = np.flatnonzero(differs[:, k])
             if self.is_free[k]:
                 cells[name][rows] = spec.representable(moved[rows, k], own[rows, k])
+        self._copy_twins(cells, applies)
+
+    def _copy_twins(self, cells: Cells, applies: Array) -> None:
+        """Where a column must equal another one, it has the same bits."""
+        used = np.count_nonzero(self.weights, 0)
+        for at, (_, one) in enumerate(self.constraints):
+            if sorted(one.weights.values()) != [-1.0, 1.0] or one.bound or not one.is_equality:
+                continue
+            for name, other in permutations(one.weights):
+                k = self.names.index(name)
+                if used[k] == 1 and self.is_free[k]:
+                    near = np.abs(cells[name] - cells[other]) <= TIE * self.scale[k]
+                    rows = np.flatnonzero(applies[:, at] & near)
+                    cells[name][rows] = self.specs[k].representable(
+                        cells[other][rows], cells[name][rows]
+                    )
+                    break
 
     def _applies(self, cells: Cells, is_missing: Array, binds: Array) -> Array:
         """(rows, constraints): the rule binds the row, the guards hold, and no cell is missing."""

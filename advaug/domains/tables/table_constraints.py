@@ -127,8 +127,8 @@ class TableConstraints(RowConstraints):
         """The column with `after` instead of `before` in rows `at`; `original` is the parents'."""
         if name in self.codec.numbers:
             spec = self.codec.numbers[name]
-            if spec.number.calendar is not None:
-                return containers.put_numbers(column, at, after)
+            if spec.number.calendar is not None or column.dtype.is_float():
+                return containers.put_numbers(column, at, spec.in_ticks(after))
             return spec.number.moved(column, at, (after - before) * spec.ticks)
         is_parent = after == parent
         column = containers.put_cells(column, at[is_parent], original[at[is_parent]])

@@ -4,7 +4,7 @@ All of it is found in the training values. `nearest` maps any number to such a v
 cell holds a value that a real one could hold.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -176,13 +176,16 @@ def learn_value_set(values: Array, *, is_coarse: bool = False) -> ValueSet:
     is_coarse : whether the column holds float32
     """
     unique, counts = np.unique(values, return_counts=True)
-    if np.abs(unique).max() >= EXACT:
+    is_huge = np.abs(unique) >= EXACT
+    if is_huge.sum() > MOST_ATOMS:
         return ValueSet()
-    step = find_step(unique)
+    step = None if is_huge.any() else find_step(unique)
     if are_levels(unique, len(values), step):
         known = np.stack([unique, unique])
         return ValueSet(levels=unique, gaps=np.stack([unique[:-1], unique[1:]]), known=known)
     is_atom = find_atoms(unique, counts)
+    if (is_huge & ~is_atom).any():
+        return ValueSet()
     rest = unique[~is_atom]
     step = find_step(rest) if is_atom.any() else step
     scale = float(rest.std()) or 1.0
@@ -333,16 +336,22 @@ def find_gaps(unique: Array, is_atom: Array, step: Step | None) -> Array:
     return np.stack([low[is_gap], high[is_gap]])
 
 
-def words_of(name: Any, values: ValueSet) -> Iterator[tuple[str, str]]:
-    """(kind, sentence) for what new cells of a column keep; whole numbers are not worth one."""
+def words_of(
+    name: Any, values: ValueSet, shown: Callable[[float], str] = "{:g}".format, unit: str = ""
+) -> Iterator[tuple[str, str]]:
+    """(kind, sentence) for what new cells of a column keep; whole numbers are not worth one.
+
+    shown : how a value is written
+    unit : of what a step is a multiple
+    """
     step = values.step
     if len(values.levels):
-        few = ", ".join(f"{level:g}" for level in values.levels[:6])
+        few = ", ".join(map(shown, values.levels[:6].tolist()))
         more = ", ..." if len(values.levels) > 6 else ""
         yield "levels", f"{name} is one of {len(values.levels)} values: {few}{more}"
     if step is not None and step.width != 1:
-        yield "step", f"{name} is {step.words}"
+        yield "step", f"{name} is {step.words}{unit}"
     for atom in values.atoms.tolist():
         beside = values.gaps[:, (values.gaps == atom).any(0)].T.tolist()
-        apart = [f", with no value between {low:g} and {high:g}" for low, high in beside]
-        yield "special value", f"{name} has the special value {atom:g}{''.join(apart)}"
+        apart = [f", with no value between {shown(low)} and {shown(high)}" for low, high in beside]
+        yield "special value", f"{name} has the special value {shown(atom)}{''.join(apart)}"

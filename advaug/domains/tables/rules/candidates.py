@@ -167,7 +167,13 @@ def known(column: Array) -> Array:
 
 def digits_of(cells: Array) -> int | None:
     """Decimals of a column's numbers; None if there are many, or few steps."""
+    step = step_of(cells)
+    return None if not step or cells.std() < FEWEST_STEPS * step else round(-np.log10(step))
+
+
+def step_of(cells: Array) -> float:
+    """The unit of the last decimal of a column's numbers; 0 if there are many decimals."""
     for digits in range(MOST_DIGITS + 1):
         if np.abs(cells - np.round(cells, digits)).max() <= 1e-9 * max(1.0, np.abs(cells).max()):
-            return digits if cells.std() >= FEWEST_STEPS * 10.0**-digits else None
-    return None
+            return float(10.0**-digits)
+    return 0.0

@@ -15,7 +15,12 @@ from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
 from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
 from advaug.domains.tables.rules.objects import FrozenColumns, RuleObject
-from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse, refuse_values
+from advaug.domains.tables.rules.parser import (
+    ConstraintSyntaxError,
+    parse,
+    refuse_no_dates,
+    refuse_values,
+)
 from advaug.domains.tables.rules.redundancy import Gradients
 from advaug.domains.tables.rules.syntax_tree import Implies, Node, columns
 from advaug.sampling.constraints import (
@@ -195,15 +200,16 @@ class Constraints:
         Parameters
         ----------
         X : rows in any container that the estimators take
-        kinds : of {"share", "sum", "product", "function", "linear", "one_hot", \
-"dependency", "monotone", "implication", "integer", "range"}
-            b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c; each of these
-            also where the column is rounded: c == round(k * a, 2). Logarithms, square roots and
-            squares. Weighted sums with a constant, such as a mean, or one column in another unit.
-            Exactly or at most one of
-            several flags; b follows from the code a or from the range of a; a <= b; if a is at a
-            level or missing then b is at a level or missing; whole numbers; least and largest
-            value.
+        kinds : of {"share", "sum", "product", "function", "extreme", "part", "linear", \
+"one_hot", "dependency", "monotone", "implication", "integer", "range"}
+            b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c, of three
+            factors, of squares and of rates (a * (1 - b)); each of these also where the column is
+            rounded: c == round(k * a, 2). Logarithms, square roots and squares. The largest or
+            least of several columns, abs(a - b). Parts of dates (month_of(a)) and of whole numbers
+            (floor(a / 100)). Weighted sums with a constant, such as a mean, or one column in
+            another unit. Exactly or at most one of several flags; b follows from the code a or from
+            the range of a; a <= b; if a is at a level or missing then b is at a level or missing;
+            whole numbers; least and largest value.
         by_chance : float
             A relation counts if so many rows would break it with independent columns. An equality
             counts if so many rows have no term 0 in it.
@@ -275,6 +281,7 @@ class Constraints:
         kinds = {name: kind_of_cells(cells, name) for name in cells.columns}
         for rule in self.expressions:
             refuse_values(rule.tree, rule.text, kinds)
+            refuse_no_dates(rule.tree, rule.text, cells.dates)
 
 
 def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:

@@ -4,24 +4,59 @@ A guess is tried on a few rows, then on a sample; the factor is computed from al
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
-from advaug.domains.tables.rules.candidates import Candidate, Table
-from advaug.domains.tables.rules.evaluation import Array
+from advaug.domains.tables.rules.candidates import Candidate, Table, known, step_of
+from advaug.domains.tables.rules.evaluation import DATE_PARTS, Array
 from advaug.domains.tables.rules.syntax_tree import literal
 
-MOST_FOR_THREE = 60  # Tables with more columns are not searched for sums of three.
+MOST_FOR_THREE = 60  # Tables with more columns are not searched for sums of three,
+MOST_FOR_THREE_FACTORS = 25  # and these not for products of three.
 FIRST_PROBES = 8  # Sums of three are tried on so many rows before the others.
 FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "log({0})": np.log,
+    "log10({0})": np.log10,
+    "log2({0})": np.log2,
     "log({0} + 1)": np.log1p,
     "sqrt({0})": np.sqrt,
     "{0} * {0}": np.square,
 }
+
+
+def whole_parts(size: int, x: Array) -> Array:
+    return np.floor(x / size)
+
+
+PARTS_OF_DATES: dict[str, Callable[[Array], Array]] = {
+    f"{name}({{0}})": part for name, part in DATE_PARTS.items()
+} | {"weekday_of({0}) + 1": lambda days: DATE_PARTS["weekday_of"](days) + 1}
+PARTS_OF_NUMBERS: dict[str, Callable[[Array], Array]] = {
+    f"floor({{0}} / {size})": partial(whole_parts, size)
+    for size in (7, 10, 12, 60, 100, 1000, 10_000)
+}
+FORMS: dict[str, Callable[[Array, Array], Array]] = {  # A 1 stands beside a rate.
+    "{0} * {1}": np.multiply,
+    "{0} / {1}": np.divide,
+    "{0} / ({1} * {1})": lambda a, b: a / (b * b),
+    "{0} * (1 - {1})": lambda a, b: a * (1 - b),
+    "{0} * (1 + {1})": lambda a, b: a * (1 + b),
+    "{0} * (1 - {1} / 100)": lambda a, b: a * (1 - b / 100),
+    "{0} * (1 + {1} / 100)": lambda a, b: a * (1 + b / 100),
+}
 FEWEST_PROBES = 4  # A guess needs so many probes without a missing cell.
 MOST_DIGITS_OF_A_FACTOR = 12
+
+
+class Product(NamedTuple):
+    """A guess: a column is a multiple of a form of others."""
+
+    form: str
+    factors: tuple[int, ...]
+    at: int
 
 
 def sums(table: Table) -> Iterator[Candidate]:
@@ -85,61 +120,156 @@ def shares(table: Table) -> Iterator[Candidate]:
 
 
 def products(table: Table) -> Iterator[Candidate]:
-    """c == k * a * b and c == k * a / b."""
-    found: set[frozenset[int]] = set()
+    """c == k * f(a, b) with one of `FORMS`, and d == k * a * b * c.
+
+    Of several spellings of one relation the one whose rounding says most is taken.
+    """
+    found: dict[frozenset[int], list[Product]] = {}
+    for product in [*products_of_two(table), *products_of_three(table)]:
+        found.setdefault(frozenset((product.at, *product.factors)), []).append(product)
+    fineness = [step_of(cells) / cells.std() for cells in map(known, table.x.T)] if found else []
+    for spellings in found.values():
+        for product in sorted(spellings, key=lambda one: fineness[one.at]):
+            if candidate := product_of(table, product):
+                yield candidate
+                break
+
+
+def products_of_two(table: Table) -> Iterator[Product]:
     columns = table.distinct
-    for sign in "*/":
-        for a in columns:
-            others = [b for b in columns if (b > a if sign == "*" else b != a)]
-            if not others:
-                continue
-            guess = combined(table.probe[:, [a]], sign, table.probe[:, others])
-            for b, hits in zip(others, scaled(table, guess), strict=True):
-                for at in hits:
-                    three = frozenset((a, b, int(at)))
-                    if len(three) == 3 and three not in found and at not in table.repeated:
-                        for candidate in product_of(table, a, sign, b, int(at)):
-                            found.add(three)
-                            yield candidate
+    for form, function in FORMS.items():
+        is_ordered = form != "{0} * {1}"
+        for b in (b for b in columns if may_be_rate(table, form, b)):
+            others = [a for a in columns if (a != b if is_ordered else a < b)]
+            if others:
+                guess = defined(function, table.probe[:, others], table.probe[:, [b]])
+                for a, hits in zip(others, scaled(table, guess), strict=True):
+                    for at in hits.tolist():
+                        if at not in (a, b) and at not in table.repeated:
+                            yield Product(form, (a, b), at)
 
 
-def product_of(table: Table, a: int, sign: str, b: int, at: int) -> Iterator[Candidate]:
-    x, y, z = table.x[:, [a, b, at]].T
-    busy = int((~np.isin(x, (0, 1)) & ~np.isin(y, (0, 1)) & (z != 0) & ~np.isnan(x + y + z)).sum())
-    if busy < table.least:
+def products_of_three(table: Table) -> Iterator[Product]:
+    if len(table.names) > MOST_FOR_THREE_FACTORS:
         return
-    guess = combined(table.all_x[:, a], sign, table.all_x[:, b])
-    text, is_exact = multiple(table, at, f"{table.quoted(a)} {sign} {table.quoted(b)}", guess)
-    if text:
-        table.link(*(table.names[column] for column in (at, a, b)))
-        # Factors move by less than a step of their decimals: the product keeps its own.
-        yield spelt(table, at, text, busy, is_exact=is_exact and not table.digits[at])
+    threes = list(combinations(table.distinct, 3))
+    if threes:
+        guess = np.prod([table.probe[:, [three[k] for three in threes]] for k in range(3)], 0)
+        for three, hits in zip(threes, scaled(table, guess), strict=True):
+            for at in hits.tolist():
+                if at not in three and at not in table.repeated:
+                    yield Product("{0} * {1} * {2}", three, at)
+
+
+def may_be_rate(table: Table, form: str, at: int) -> bool:
+    """Whether a column may stand in a form: rates are shares, or numbers from 0 to 100."""
+    if "1" not in form.replace("{1}", ""):
+        return True
+    rates = known(table.x[:, at])
+    most = 100.0 if "100" in form else 1.0
+    return bool(rates.min() >= 0 and most / 100 < rates.max() <= most and at not in table.flags)
+
+
+def product_of(table: Table, product: Product) -> Candidate | None:
+    """The candidate, if enough rows show it."""
+    form, factors, at = product
+    x, z = table.x[:, list(factors)], table.x[:, at]
+    is_busy = (~np.isin(x, (0, 1))).all(1) & (z != 0) & ~np.isnan(x.sum(1) + z)
+    if (busy := int(is_busy.sum())) < table.least:
+        return None
+    function = FORMS.get(form, lambda *three: np.prod(three, 0))
+    guess = defined(function, *(table.all_x[:, factor] for factor in factors))
+    text, is_exact = multiple(table, at, form.format(*map(table.quoted, factors)), guess)
+    if not text:
+        return None
+    table.link(table.names[at], *(table.names[factor] for factor in factors))
+    # Factors move by less than a step of their decimals: the product keeps its own.
+    return spelt(table, at, text, busy, is_exact=is_exact and not table.digits[at])
+
+
+def extremes(table: Table) -> Iterator[Candidate]:
+    """d == max(a, b, ...), d == min(a, b, ...) and c == abs(a - b)."""
+    for at in table.distinct:
+        for name, sign in (("max", 1.0), ("min", -1.0)):
+            x = sign * table.x
+            parts = [a for a in table.distinct if a != at and (x[:, a] <= x[:, at]).all()]
+            if len(parts) < 2 or not (x[:, parts].max(1) == x[:, at]).all():
+                continue
+            parts = needed(x, parts, at)
+            counts = [int((x[:, a] == x[:, at]).sum()) for a in parts]
+            if len(parts) > 1 and len(x) - max(counts) >= table.least:
+                table.link(table.names[at], *(table.names[part] for part in parts))
+                text = f"{name}({', '.join(map(table.quoted, parts))})"
+                yield Candidate((f"{table.quoted(at)} == {text}",), float(len(x) - max(counts)))
+    for a, b in combinations(table.distinct, 2):
+        guess = np.abs(table.probe[:, [a]] - table.probe[:, [b]])
+        for at in np.flatnonzero(fits(table, guess)[0]).tolist():
+            if at in (a, b) or at in table.repeated:
+                continue
+            busy = int(
+                min((table.x[:, a] > table.x[:, b]).sum(), (table.x[:, a] < table.x[:, b]).sum())
+            )
+            text = f"abs({table.quoted(a)} - {table.quoted(b)})"
+            if busy >= table.least:
+                table.link(table.names[at], table.names[a], table.names[b])
+                yield spelt(table, at, text, busy, is_exact=not table.digits[at])
+
+
+def needed(x: Array, parts: list[int], at: int) -> list[int]:
+    """The parts without those that others make needless."""
+    kept = list(parts)
+    for part in parts:
+        rest = [other for other in kept if other != part]
+        if len(rest) > 1 and (x[:, rest].max(1) == x[:, at]).all():
+            kept = rest
+    return kept
 
 
 def functions(table: Table) -> Iterator[Candidate]:
-    """b == k * log(a), k * sqrt(a) or k * a * a."""
+    """b == k * log(a), k * sqrt(a) or k * a * a: of several spellings the shortest."""
     for a in table.distinct:
+        found: dict[int, list[tuple[int, str, bool]]] = {}
         for text, function in FUNCTIONS.items():
             guess = np.nan_to_num(function(table.probe[:, [a]]), nan=np.inf, posinf=np.inf)
             guess = np.where(np.isnan(table.probe[:, [a]]), np.nan, guess)
-            for at in scaled(table, guess)[0]:
+            for at in scaled(table, guess)[0].tolist():
+                if at == a or at in table.repeated:
+                    continue
+                spelt_out = text.format(table.quoted(a))
+                rule, is_exact = multiple(table, at, spelt_out, function(table.all_x[:, a]))
+                if rule:
+                    found.setdefault(at, []).append((len(rule), rule, is_exact))
+        for at, spellings in found.items():
+            pair = table.names[a], table.names[at]
+            busy = int((~np.isin(table.x[:, a], (0, 1)) & (table.x[:, at] != 0)).sum())
+            if not table.is_linked(*pair) and busy >= table.least:
+                table.link(*pair)
+                _, rule, is_exact = min(spellings)
+                yield spelt(table, at, rule, busy, is_exact=is_exact)
+
+
+def leading_parts(table: Table) -> Iterator[Candidate]:
+    """b == month_of(a) of dates, b == floor(a / 100) of whole numbers."""
+    for a in table.distinct:
+        is_date = table.names[a] in table.cells.dates
+        for form, function in (PARTS_OF_DATES if is_date else PARTS_OF_NUMBERS).items():
+            for at in np.flatnonzero(fits(table, function(table.probe[:, [a]]))[0]).tolist():
                 pair = table.names[a], table.names[at]
                 if at == a or table.is_linked(*pair) or at in table.repeated:
                     continue
-                spelt_out = text.format(table.quoted(a))
-                rule, is_exact = multiple(table, int(at), spelt_out, function(table.all_x[:, a]))
-                busy = int((~np.isin(table.x[:, a], (0, 1)) & (table.x[:, at] != 0)).sum())
-                if rule and busy >= table.least:
+                guess, cells = function(table.x[:, a]), table.x[:, at]
+                _, counts = np.unique(cells[~np.isnan(cells)], return_counts=True)
+                by_chance = float(counts.sum() - counts.max())
+                if by_chance >= table.least and ((guess == cells) | np.isnan(guess + cells)).all():
                     table.link(*pair)
-                    yield spelt(table, int(at), rule, busy, is_exact=is_exact)
+                    text = form.format(table.quoted(a))
+                    yield Candidate((f"{table.quoted(at)} == {text}",), by_chance)
 
 
-def combined(x: Array, sign: str, y: Array) -> Array:
-    """Products or quotients; a quotient that is undefined is infinite."""
-    if sign == "*":
-        return x * y
-    value = x / y
-    return np.where(np.isnan(value) & ~np.isnan(x + y), np.inf, value)
+def defined(function: Callable[..., Array], *factors: Array) -> Array:
+    """The values of a form; one that is undefined is infinite."""
+    value = function(*factors)
+    return np.where(np.isnan(value) & ~np.isnan(sum(factors)), np.inf, value)
 
 
 def scaled(table: Table, guesses: Array) -> list[Array]:

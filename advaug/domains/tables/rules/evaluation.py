@@ -4,13 +4,14 @@ A comparison with an undefined value (a division by zero, the root of a negative
 overflow) is neither true nor false, and a rule that is neither does not hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from advaug.domains.tables.calendars import fields_of
 from advaug.domains.tables.rules.syntax_tree import (
     And,
     Binary,
@@ -33,6 +34,15 @@ from advaug.domains.tables.rules.syntax_tree import (
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
+DATE_PARTS: dict[str, Callable[[Array], Array]] = {  # of days since 1970; Monday is weekday 0
+    "year_of": lambda days: fields_of(np.floor(days))[0],
+    "quarter_of": lambda days: np.floor((fields_of(np.floor(days))[1] + 2) / 3),
+    "month_of": lambda days: fields_of(np.floor(days))[1],
+    "day_of": lambda days: fields_of(np.floor(days))[2],
+    "weekday_of": lambda days: np.floor(days + 3) % 7,
+    "hour_of": lambda days: np.floor((days - np.floor(days)) * 24 + HALF_A_SECOND),
+}
+HALF_A_SECOND = 0.5 / 3600  # in hours: days are not exact
 ROUNDING = 1e-12  # Two numbers are equal up to this share of the terms of their sums.
 ROUNDING_FLOAT32 = 1e-6  # The share where a column holds its numbers in 32 bits.
 
@@ -199,8 +209,16 @@ def number(node: Node, cells: Cells) -> Array:
 def apply(function: str, values: list[Array]) -> Array:
     if function in ("min", "max"):
         return (np.minimum if function == "min" else np.maximum).reduce(values)
+    if function in DATE_PARTS:
+        return finite(DATE_PARTS[function](values[0]))
     plain = {"abs": np.abs, "ceil": np.ceil, "floor": np.floor, "round": np.rint}
-    plain |= {"exp": np.exp, "log": np.log, "sqrt": np.sqrt}
+    plain |= {
+        "exp": np.exp,
+        "log": np.log,
+        "log10": np.log10,
+        "log2": np.log2,
+        "sqrt": np.sqrt,
+    }
     return finite(plain[function](values[0]))
 
 

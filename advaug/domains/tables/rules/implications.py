@@ -24,12 +24,12 @@ def dependencies(table: Table) -> Iterator[Candidate]:
                 continue
             if len(values) > min(len(table.values[a]), MOST_CODES):
                 continue
-            text, by_chance = dependency(table, a, b, x, codes[b][order])
-            if text and by_chance >= table.least:
+            spellings, by_chance = dependency(table, a, b, x, codes[b][order])
+            if spellings and by_chance >= table.least:
                 table.link(a, b)
                 if len(values) == len(table.values[a]):
                     repeats.add(b)  # Each is a function of the other.
-                yield Candidate((text,), by_chance)
+                yield Candidate(spellings, by_chance)
 
 
 def codes_of(table: Table, name: str) -> Array:
@@ -41,8 +41,8 @@ def codes_of(table: Table, name: str) -> Array:
     return np.array([place.get(value, -1) for value in column])
 
 
-def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[str, float]:
-    """The rule and how many rows would break it by chance; no rule where b does not follow.
+def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[tuple[str, ...], float]:
+    """Spellings and how many rows would break them by chance; none where b does not follow.
 
     x and y are the codes of both columns, in the order of x.
     """
@@ -50,7 +50,7 @@ def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[str, f
     x, y = x[known], y[known]
     n_levels, changes = len(table.values[b]), np.diff(y) != 0
     if (changes & (np.diff(x) == 0)).any():
-        return "", 0.0
+        return (), 0.0
     pairs = np.unique(x * n_levels + y)
     share = np.bincount(y, minlength=n_levels) / max(len(y), 1)
     of_level = np.bincount(x, minlength=len(table.values[a]))
@@ -60,11 +60,11 @@ def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[str, f
     if is_ordered and 0 < changes.sum() == len(np.unique(y)) - 1 < MOST_LEVELS:
         return of_ranges(table, a, b, guards, thens), float(len(y) * (1 - share.max()))
     if len(table.values[a]) > MOST_CODES:
-        return "", 0.0
+        return (), 0.0
     return of_codes(table, a, b, guards, thens), by_chance
 
 
-def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
+def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> tuple[str, ...]:
     """(if a in {...} then b == ...) and ..."""
     parts = []
     for then in np.unique(thens):
@@ -72,19 +72,27 @@ def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
         value = table.literal(b, table.values[b][then])
         guard = f"in {{{levels}}}" if (guards[thens == then].size > 1) else f"== {levels}"
         parts.append(f"(if {quoted(a)} {guard} then {quoted(b)} == {value})")
-    return " and ".join(parts)
+    return (" and ".join(parts),)
 
 
-def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> str:
-    """(if a <= ... then b == ...) and ..."""
+def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> tuple[str, ...]:
+    """(if a <= ... then b == ...) and ...: first with no row between two ranges."""
     last = [*np.flatnonzero(np.diff(thens)).tolist(), len(thens) - 1]
-    ends = [table.literal(a, table.values[a][guards[k]]) for k in last]
+    known = table.values[a][guards]
+    ends = [table.literal(a, known[k]) for k in last]
+    step = 1 if np.array_equal(known, np.rint(known)) else 0
+    gaps = [
+        f"(if {quoted(a)} > {end} then {quoted(a)} >= {table.literal(a, known[k + 1])})"
+        for k, end in zip(last[:-1], ends, strict=False)
+        if known[k + 1] - known[k] > step
+    ]
     ranges = [f"{quoted(a)} <= {ends[0]}"]
     ranges += [f"{low} < {quoted(a)} <= {high}" for low, high in pairwise(ends[:-1])]
     ranges += [f"{quoted(a)} > {ends[-2]}"]
     values = [table.literal(b, table.values[b][thens[k]]) for k in last]
     pairs = zip(ranges, values, strict=True)
-    return " and ".join(f"(if {one} then {quoted(b)} == {value})" for one, value in pairs)
+    follows = [f"(if {one} then {quoted(b)} == {value})" for one, value in pairs]
+    return " and ".join(follows + gaps), " and ".join(follows)
 
 
 def implications(table: Table) -> Iterator[Candidate]:

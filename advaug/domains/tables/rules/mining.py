@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from advaug.domains.tables.rules.candidates import Candidate, Table, known
-from advaug.domains.tables.rules.equalities import functions, products, shares, sums
+from advaug.domains.tables.rules.equalities import (
+    extremes,
+    functions,
+    leading_parts,
+    products,
+    shares,
+    sums,
+)
 from advaug.domains.tables.rules.evaluation import Array, Cells
 from advaug.domains.tables.rules.implications import dependencies, implications
 from advaug.domains.tables.rules.linear_relations import linear
@@ -121,6 +128,8 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
     "sum": sums,
     "product": products,
     "function": functions,
+    "extreme": extremes,
+    "part": leading_parts,
     "linear": linear,
     "one_hot": one_hot,
     "dependency": dependencies,
@@ -131,4 +140,4 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
 }
 # What new rows are made to keep: the columns' ranges and whole numbers are kept anyway.
 RELATIONS = tuple(kind for kind in KINDS if kind not in ("integer", "range"))
-EQUALITIES = ("share", "sum", "product", "function", "linear")  # between numbers
+EQUALITIES = ("share", "sum", "product", "function", "extreme", "part", "linear")  # between numbers

@@ -22,6 +22,7 @@ from typing import NamedTuple, NoReturn
 from advaug.domains.tables.rules.evaluation import constant
 from advaug.domains.tables.rules.syntax_tree import (
     COMPARISONS,
+    DATE_FUNCTIONS,
     FUNCTIONS,
     ORDER,
     RESERVED,
@@ -390,6 +391,20 @@ def refuse_values(tree: Node, text: str, kinds: dict[str, str] | None = None) ->
         raise ConstraintSyntaxError(
             "a rule must be a condition, such as a <= b", text, 0, len(text)
         )
+
+
+def refuse_no_dates(tree: Node, text: str, dates: frozenset[str]) -> None:
+    """`ConstraintSyntaxError` if a part of a date is asked of numbers."""
+    for node in walk(tree):
+        if isinstance(node, Call) and node.function in DATE_FUNCTIONS:
+            names = columns(node)
+            if not dates & names.keys():
+                raise ConstraintSyntaxError(
+                    f"{node.function} reads a column of dates, which {', '.join(names)} is not",
+                    text,
+                    node.at,
+                    len(node.function),
+                )
 
 
 def refuse_constants(node: Node, text: str) -> None:

@@ -12,17 +12,20 @@ from typing import Any
 ARITHMETIC = ("+", "-", "*", "/", "**")
 ORDER = ("<", "<=", ">", ">=")
 COMPARISONS = ("==", "!=", *ORDER)
+DATE_FUNCTIONS = ("year_of", "quarter_of", "month_of", "day_of", "weekday_of", "hour_of")
 FUNCTIONS = {  # name -> least and largest number of arguments
     "abs": (1, 1),
     "ceil": (1, 1),
     "exp": (1, 1),
     "floor": (1, 1),
     "log": (1, 1),
+    "log10": (1, 1),
+    "log2": (1, 1),
     "max": (2, 99),
     "min": (2, 99),
     "round": (1, 2),
     "sqrt": (1, 1),
-}
+} | dict.fromkeys(DATE_FUNCTIONS, (1, 1))
 
 
 @dataclass(frozen=True)
