@@ -230,10 +230,8 @@ class TabularCoding(Coding):
         numbers = {layout.places[number.name]: k for k, number in enumerate(layout.numbers)}
         categories = {layout.places[one.name]: k for k, one in enumerate(layout.categories)}
         levels, first_category = layout.most_levels, layout.first_category
-        x, flags = (
-            np.zeros((n, first_category + levels * len(categories)), np.float32),
-            layout.flags,
-        )
+        x = np.zeros((n, first_category + levels * len(categories)), np.float32)
+        flags = layout.flags
         for place, column in enumerate(containers.each_column(X, self._category_names)):
             if (k := numbers.get(place)) is not None:
                 scaled = scaled_cells(column, layout.numbers[k])
@@ -322,7 +320,7 @@ class TabularCoding(Coding):
 
     def _moves(self, moved: Tensor, seed: Tensor) -> Iterator[tuple[int, Edit]]:
         """The places of columns of numbers in which a cell has moved, and how they are edited."""
-        by = moved.double().sub_(seed).numpy()
+        by = moved.to(torch.float64, copy=True).sub_(seed).numpy()
         for k, number in enumerate(self.layout.numbers):
             shift = by[:, k] * number.scale
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
