@@ -415,3 +415,14 @@ def test_frozen_must_be_a_list_and_dates_must_keep_their_unit():
 def test_a_huge_cell_does_not_become_infinite():
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 1e300]})
     assert TabularAdapter().fit(X).encode(X).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_decoding_leaves_the_encoded_rows_as_they_are(dtype):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    coding = TabularAdapter().fit(X)
+    seed = coding.encode(X).to(dtype)
+    moved = seed + 0.5
+    before = moved.clone()
+    coding.decode(moved, seed, X)
+    assert torch.equal(moved, before)
