@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.tree import DecisionTreeClassifier
@@ -13,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.constraints import Constraints
-from advaug.domains.tables.calendars import CALENDARS, find_calendar
+from advaug.domains.tables.calendars import CALENDARS, PATTERNS, find_calendar
 from advaug.domains.tables.value_sets import Step, learn_value_set
 from advaug.estimators.strategies import grow
 from advaug.models import Ensemble
@@ -219,6 +220,59 @@ def test_a_plain_number_may_hold_any_value_between_its_bounds():
     new = out["plain"].iloc[N:]
     assert not new.isin(X["plain"]).any()
     assert not s.findings_["rule"].str.contains("plain").any()
+
+
+@pytest.mark.parametrize("n", [N, 10_001])  # Of more than 10 000 values none is remembered.
+def test_a_plain_float_moves_as_far_as_the_real_rows_go_and_no_farther(n):
+    r = draw()
+    v = r.normal(size=n)
+    X = pd.DataFrame({"v": v, "w": r.normal(size=n)})
+    coding = TabularAdapter().fit(X)
+    x, number = coding.encode(X), coding.layout.numbers[0]
+    by = torch.tensor([100.0, 0.0])
+    for sign, end in ((1, v.max()), (-1, v.min())):
+        assert (coding.decode(x + sign * by, x, X)["v"] == end).all()
+        inside = coding.space().project(x + sign * by, x, torch.full((n,), 1000.0))
+        expected = torch.full((n,), (end - number.center) / number.scale)
+        assert torch.allclose(inside[:, 0], expected, atol=1e-6)
+        assert torch.equal(inside[:, 1], x[:, 1])
+    near = coding.decode(x + by / 1e5, x, X)["v"] - v
+    inner = v < v.max() - 0.01
+    np.testing.assert_allclose(near[inner], 1e-3 * number.scale, rtol=1e-2)
+    outside = X.iloc[:2].assign(v=[v.max() + 5, v.min() - 5])
+    far = coding.encode(outside)
+    for sign, expected in ((1, [v.max() + 5, v.max()]), (-1, [v.min(), v.min() - 5])):
+        assert coding.decode(far + sign * by, far, outside)["v"].tolist() == expected
+
+
+def test_special_values_stand_far_from_the_dates_and_inner_ones_are_no_special_values():
+    days = dates(N).astype(float)
+    with_zero = find_calendar(np.r_[days, 0, 0])
+    counts = with_zero.count(np.r_[days, 0])
+    assert counts[-1] < counts[:-1].min() - 5 * np.ptp(counts[:-1])
+    assert with_zero.spell(counts).tolist() == [*days, 0]
+    inner = float(np.median(days)) // 100 * 100 + 77  # no day, between the others
+    assert find_calendar(np.r_[days, inner, inner]) is None
+    assert find_calendar(np.r_[days, 0]) is None  # It does not repeat.
+
+
+def test_the_weekend_belongs_to_the_weekday_before():
+    pattern = next(one for one in PATTERNS if one.name == "weekday")
+    week = np.datetime64("2024-01-01").astype("M8[D]").astype(int) + np.arange(14.0)
+    assert (np.diff(pattern.count(week)) == [1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0]).all()
+    assert pattern.spells(week).tolist() == 2 * [*5 * [True], False, False]
+
+
+def test_extremes_name_only_the_columns_that_are_needed():
+    r = draw()
+    X = pd.DataFrame({name: r.normal(size=N) for name in "uv"})
+    X["top"] = X[["u", "v"]].max(axis=1)
+    X["low"] = X["top"] - r.exponential(size=N) - 50  # always below
+    rules = Constraints.infer(X, kinds=["extreme"])
+    assert [finding.rule for finding in rules.findings] == ["top == max(u, v)"]
+    negative = pd.DataFrame({"p": r.normal(size=N).round(3), "d": r.normal(size=N).round(3)})
+    negative["f"] = negative["p"] * (1 - negative["d"])  # d is no rate
+    assert not Constraints.infer(negative, kinds=["product"]).findings
 
 
 # ---------------------------------------------------------------- what is found of a column
