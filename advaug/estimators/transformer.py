@@ -24,6 +24,7 @@ from advaug.core.objectives import Logits, objective_of, of_rows
 from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
+from advaug.estimators.agreement import warn_of_disagreement
 from advaug.estimators.attacked_model import (
     attacked_model,
     is_given,
@@ -172,10 +173,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.findings_ = findings_of(constraints, coding)
         self._found_rules = [finding.rule for finding in constraints.findings]
         if is_given(self.surrogate):
-            known = None if y is None else containers.classes_of(self._target(X, y))[0]
+            target = None if y is None else containers.classes_of(self._target(X, y))
+            known = None if target is None else target[0]
             surrogate = attacked_model(
                 self.surrogate, coding, X, None if known is None else len(known)
             )
+            if target is not None:
+                warn_of_disagreement(surrogate, coding, X, *target)
             if surrogate.classes is not None:
                 known = surrogate.classes
             if known is not None:

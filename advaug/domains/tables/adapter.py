@@ -266,6 +266,25 @@ class TabularCoding(Coding):
         center = torch.tensor([n.center for n in numbers], device=x.device, dtype=x.dtype)
         return (x[:, : len(numbers)] * scale + center)[:, order.argsort()]
 
+    def other_units(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Columns as scikit-learn's usual scalers give them, if all are numbers."""
+        if AFFINE_COLUMNS not in self.provides:
+            return {}
+
+        def standardized(x: Tensor) -> Tensor:
+            values = self.native(x)
+            return (values - values.mean(0)) / values.std(0).clamp_min(1e-12)
+
+        def in_unit(x: Tensor) -> Tensor:
+            values = self.native(x)
+            low, high = values.amin(0), values.amax(0)
+            return (values - low) / (high - low).clamp_min(1e-12)
+
+        return {
+            "StandardScaler().fit_transform(X)": standardized,
+            "MinMaxScaler().fit_transform(X)": in_unit,
+        }
+
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""
         box, categories = self._box(norm), self.layout.categories
