@@ -40,10 +40,12 @@ def adversarial_rows(
     """Rows moved against their labels by an attack on the estimator."""
     transformer = AdversarialTransformer(
         attack=attack, radius=radius, surrogate=estimator, **settings
-    ).fit(X, y)
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
-        return transformer.transform(X, y)
+        if hasattr(estimator, "predict"):  # It has a score, which says how far it agrees with y.
+            warnings.filterwarnings("ignore", message="surrogate agrees with y in")
+        return transformer.fit(X, y).transform(X, y)
 
 
 def common_adapter(estimators: Iterable[Any], adapter: AdapterParameter, X: Any) -> FittedAdapter:
@@ -299,3 +301,83 @@ def robustness_table(
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)
     return containers.table(columns, {})
+
+
+@dataclass(frozen=True)
+class RobustScorer:
+    """What `robust_accuracy_scorer` returns: scorer(estimator, X, y) -> float."""
+
+    attack: str | Attack
+    radius: float
+    norm: float
+    scoring: Scoring
+    surrogate: Any
+    adapter: AdapterParameter
+    random_state: RandomState
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        """The score of a fitted classifier on rows that are moved against it."""
+        own = own_coding(estimator if self.surrogate is None else self.surrogate)
+        adapter = FittedAdapter(own or learnt_coding(self.adapter, X))
+        scorer = get_scorer(self.scoring)
+        name = type(estimator).__name__
+        benchmark = AttackBenchmark(
+            {name: estimator}, X, y, self.norm, scorer, adapter, self.random_state
+        )
+        return benchmark.score(name, self.attack, self.radius, self.surrogate)
+
+
+def robust_accuracy_scorer(
+    attack: str | Attack = "auto",
+    radius: float = 0.3,
+    *,
+    norm: float = np.inf,
+    scoring: Scoring = "accuracy",
+    surrogate: Any = None,
+    adapter: AdapterParameter = "auto",
+    random_state: RandomState = 0,
+) -> RobustScorer:
+    """A scorer for `GridSearchCV` and `cross_val_score`: the accuracy that an attack leaves.
+
+    Every fold attacks the classifier that it has fitted, on the rows that it holds out.
+
+    Parameters
+    ----------
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
+        "auto" is "pgd" if the classifier has a gradient, "square" if it has none, and "greedy" for
+        sequences.
+    radius : float >= 0, default=0.3
+        In the adapter's units; 0 is the score without an attack.
+    norm : {inf, 2, 1}, default=inf
+    scoring : str or callable(estimator, X, y), default="accuracy"
+        The score of the moved rows; "balanced_accuracy" where a class is rare.
+    surrogate : optional
+        The model that is attacked in place of the classifier (transfer).
+    adapter : "auto", a name in `advaug.registry.ADAPTERS` or an adapter, default="auto"
+        It gives the units, which "auto" learns from the rows that each fold holds out. For the same
+        units in all folds pass `FittedAdapter(TabularAdapter().fit(X))`.
+    random_state : int, RandomState or None, default=0
+
+    Returns
+    -------
+    callable(estimator, X, y) -> float, which can be pickled
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from advaug.robust import robust_accuracy_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> scoring = {"clean": "accuracy", "robust": robust_accuracy_scorer("fgsm", 0.5)}
+    >>> search = GridSearchCV(
+    ...     LogisticRegression(max_iter=500), {"C": [1e-3, 1]}, scoring=scoring, refit="robust"
+    ... ).fit(X, y)
+    >>> bool((search.cv_results_["mean_test_robust"] < search.cv_results_["mean_test_clean"]).all())
+    True
+    """
+    if attack != "auto":
+        choose_attack(attack)  # An unknown name is refused before anything is fitted.
+    if not radius >= 0:
+        raise ValueError(f"radius must be 0 or more, got {radius}")
+    return RobustScorer(attack, radius, norm, scoring, surrogate, adapter, random_state)
