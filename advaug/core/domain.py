@@ -55,6 +55,19 @@ class RowCoding(Protocol):
         """Encoded rows as the user's own net takes them: differentiable, in the user's units."""
         return x
 
+    @property
+    def base(self) -> "RowCoding":
+        """The coding without budgets."""
+        return self
+
+    def in_base(self, x: Tensor) -> Tensor:
+        """Encoded rows as the coding without budgets encodes them."""
+        return x
+
+    def from_base(self, x: Tensor) -> Tensor:
+        """Rows encoded by the coding without budgets as this one encodes them."""
+        return x
+
     def layouts(self) -> list[Callable[[Tensor], Tensor]]:
         """From encoded rows to a user's net: the first of these that it can read is taken."""
         return [self.native]

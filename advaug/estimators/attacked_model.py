@@ -44,9 +44,8 @@ def attacked_model(
     """
     if isinstance(surrogate, Committee):
         return surrogate
-    if own_coding(surrogate) is coding:
-        own: TorchModel = surrogate.model_
-        return own
+    if own_coding(surrogate) is coding.base:
+        return net_of_base(surrogate.model_, coding)
     rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
     if isinstance(surrogate, nn.Module):
         return attacked_net(surrogate, coding, rows, n_classes)
@@ -63,6 +62,13 @@ def attacked_model(
         ) from error
     net = differentiable(surrogate, coding, X)
     return net if net is not None and agrees(net, coding, rows, predicted) else model
+
+
+def net_of_base(net: TorchModel, coding: RowCoding) -> TorchModel:
+    """A net that reads rows of the coding without budgets, as one of those of the coding."""
+    if coding.base is coding or not net.reads_encoded:
+        return net
+    return TorchModel(net.module, net.classes, True, layout=coding.in_base)
 
 
 def attacked_net(
@@ -96,8 +102,8 @@ def differentiable(estimator: Any, coding: RowCoding, X: Any) -> TorchModel | No
         return TorchModel(module, classes=classes)
     if "columns" not in coding.provides:
         return None
-    twin = pipeline_to_torch(estimator, coding, X)
-    return None if twin is None else TorchModel(twin, classes=classes, reads_encoded=True)
+    twin = pipeline_to_torch(estimator, coding.base, X)
+    return None if twin is None else net_of_base(TorchModel(twin, classes, True), coding)
 
 
 def agrees(net: TorchModel, coding: RowCoding, rows: Any, predicted: Any) -> bool:
@@ -109,7 +115,7 @@ def agrees(net: TorchModel, coding: RowCoding, rows: Any, predicted: Any) -> boo
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # The estimator's net is as it is.
-            net.detect_probabilities(seed if net.reads_encoded else coding.native(seed))
+            net.detect_probabilities(net.rows_for(coding, seed))
         with torch.no_grad():
             said = net.encoded_logits(coding, rows, seed)(seed).argmax(1).numpy()
     except (RuntimeError, TypeError, AttributeError, ValueError, IndexError, KeyError):

@@ -203,12 +203,17 @@ class TorchModel(AttackedModel):
         logits = two_class_logits(log_odds_of(output) if self.gives_probabilities else output)
         return logits.to(x) if x.is_floating_point() else logits.float().to(x.device)
 
+    def rows_for(self, coding: RowCoding, x: Tensor) -> Tensor:
+        """Encoded rows as the module takes them."""
+        if self.layout is not None:
+            return self.layout(x)
+        return x if self.reads_encoded else coding.native(x)
+
     def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
         """The module's logits of encoded rows, which it takes in the user's units."""
-        if self.reads_encoded:
+        if self.reads_encoded and self.layout is None:
             return self.logits
-        native = self.layout or coding.native
-        return lambda x: self.logits(native(x))
+        return lambda x: self.logits(self.rows_for(coding, x))
 
     def detect_probabilities(self, x: Tensor) -> None:
         """Find out whether the module returns probabilities: then their logarithms are attacked."""

@@ -1,5 +1,6 @@
 """A net trained on its own adversarial rows, as a scikit-learn classifier."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -47,12 +48,13 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         and sequences are moved by edits. "pgd" gives Madry's training, "noise" the control,
         "instrument" prepares for signals of another recorder; clean_weight=0 with
         PGD(steps=1, step=1.25) is fast training.
-    radius : float >= 0, default=0.3
+    radius : float >= 0, or dict or Series of column -> budget, default=0.3
         Largest move of x', in the adapter's units: robust standard deviations of a column for
         tables, black to white for images, standard deviations of a channel for signals, edits for
         sequences; for "instrument" the share of its tolerances. With attack="auto" and a module
         that embeds tokens (`torch.nn.Embedding`) the embedding is moved, in lengths of a token's
-        vector (FGM, VAT).
+        vector (FGM, VAT). For tables also a budget for each column in its own units, see
+        `AdversarialTransformer`.
     norm : {inf, 2, 1}, default=inf
         The norm in which moves are measured.
     clean_weight : float in [0, 1], default=0.5
@@ -124,7 +126,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         *,
         loss: LossName = "adversarial",
         attack: str | Attack = "auto",
-        radius: float = 0.3,
+        radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         clean_weight: float = 0.5,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,

@@ -7,6 +7,7 @@ those of the rows. Other models with a coding of their own are attacked in that.
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
 Scoring = str | Callable[[Any, Any, Any], float]
+Radius = float | Mapping[Any, Any]
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -34,7 +36,7 @@ def adversarial_rows(
     y: Any,
     *,
     attack: str | Attack = "auto",
-    radius: float = 0.3,
+    radius: Radius = 0.3,
     **settings: Any,
 ) -> Any:
     """Rows moved against their labels by an attack on the estimator."""
@@ -71,6 +73,13 @@ def name_estimators(estimators: Any) -> dict[str, Any]:
     return by_name
 
 
+def scaled(radius: float, budget: Mapping[Any, Any] | None) -> Radius:
+    """The radius, or so many times a budget of columns."""
+    if budget is None or not radius:
+        return radius
+    return {name: np.multiply(radius, value) for name, value in budget.items()}
+
+
 @dataclass(frozen=True)
 class AttackBenchmark:
     """Models by name, the rows on which they are attacked and scored, and the settings of it."""
@@ -83,7 +92,7 @@ class AttackBenchmark:
     adapter: FittedAdapter
     random_state: RandomState
 
-    def score(self, name: str, attack: Any, radius: float, surrogate: Any = None) -> float:
+    def score(self, name: str, attack: Any, radius: Radius, surrogate: Any = None) -> float:
         """The score of a model on the rows after an attack; errors name the model."""
         try:
             return self._score(self.models[name], attack, radius, surrogate)
@@ -91,10 +100,10 @@ class AttackBenchmark:
             error.args = (f"estimator {name!r}: {error}", *error.args[1:])
             raise
 
-    def _score(self, model: Any, attack: Any, radius: float, surrogate: Any) -> float:
+    def _score(self, model: Any, attack: Any, radius: Radius, surrogate: Any) -> float:
         if hasattr(model, "fit"):
             check_is_fitted(model)
-        if not radius:
+        if isinstance(radius, Real) and not radius:
             return float(self.scorer(model, self.X, self.y))
         attacked = model if surrogate is None else surrogate
         moved = adversarial_rows(
@@ -172,6 +181,7 @@ class RobustnessDisplay:
         *,
         attack: str | Attack = "auto",
         radii: Sequence[float] = RADII,
+        budget: Mapping[Any, Any] | None = None,
         norm: float = np.inf,
         scoring: Scoring = "accuracy",
         surrogate: Any = None,
@@ -191,6 +201,8 @@ class RobustnessDisplay:
             sequences.
         radii : sequence of float
             In the adapter's units; 0 gives the score on the rows themselves.
+        budget : dict or Series of column -> budget, optional
+            What a radius of 1 is, in the columns' own units: see `AdversarialTransformer`.
         norm : {inf, 2, 1}, default=inf
             The norm in which moves are measured.
         scoring : str or callable(estimator, X, y), default="accuracy"
@@ -210,7 +222,10 @@ class RobustnessDisplay:
         def curves(attack: str | Attack, surrogate: Any) -> dict[str, Array]:
             return {
                 name: np.array(
-                    [benchmark.score(name, attack, radius, surrogate) for radius in radii]
+                    [
+                        benchmark.score(name, attack, scaled(radius, budget), surrogate)
+                        for radius in radii
+                    ]
                 )
                 for name in models
             }
@@ -246,7 +261,7 @@ def robustness_table(
     y: Any,
     *,
     attacks: Sequence[str | Attack] = ("auto",),
-    radius: float = 0.3,
+    radius: Radius = 0.3,
     norm: float = np.inf,
     scoring: Scoring = "balanced_accuracy",
     surrogate: Any = None,
@@ -260,8 +275,9 @@ def robustness_table(
     estimators, X, y, norm, surrogate, adapter, random_state
         As in `RobustnessDisplay.from_estimators`.
     attacks : sequence of names or attacks, default=("auto",)
-    radius : float > 0, default=0.3
-        In the adapter's units.
+    radius : float > 0, or dict or Series of column -> budget, default=0.3
+        In the adapter's units, or for tables in those of the columns: see
+        `AdversarialTransformer`.
     scoring : str or callable(estimator, X, y), default="balanced_accuracy"
         Under balanced accuracy a model that predicts a single class does not look robust.
 
@@ -308,7 +324,7 @@ class RobustScorer:
     """What `robust_accuracy_scorer` returns: scorer(estimator, X, y) -> float."""
 
     attack: str | Attack
-    radius: float
+    radius: Radius
     norm: float
     scoring: Scoring
     surrogate: Any
@@ -329,7 +345,7 @@ class RobustScorer:
 
 def robust_accuracy_scorer(
     attack: str | Attack = "auto",
-    radius: float = 0.3,
+    radius: Radius = 0.3,
     *,
     norm: float = np.inf,
     scoring: Scoring = "accuracy",
@@ -346,8 +362,9 @@ def robust_accuracy_scorer(
     attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         "auto" is "pgd" if the classifier has a gradient, "square" if it has none, and "greedy" for
         sequences.
-    radius : float >= 0, default=0.3
-        In the adapter's units; 0 is the score without an attack.
+    radius : float >= 0, or dict or Series of column -> budget, default=0.3
+        In the adapter's units, or for tables in those of the columns: see
+        `AdversarialTransformer`. 0 is the score without an attack.
     norm : {inf, 2, 1}, default=inf
     scoring : str or callable(estimator, X, y), default="accuracy"
         The score of the moved rows; "balanced_accuracy" where a class is rare.
@@ -378,6 +395,6 @@ def robust_accuracy_scorer(
     """
     if attack != "auto":
         choose_attack(attack)  # An unknown name is refused before anything is fitted.
-    if not radius >= 0:
+    if not (isinstance(radius, Mapping) or hasattr(radius, "items") or radius >= 0):
         raise ValueError(f"radius must be 0 or more, got {radius}")
     return RobustScorer(attack, radius, norm, scoring, surrogate, adapter, random_state)
