@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
 
-from advaug import AdversarialTransformer
+from advaug import AdversarialTransformer, CommitteeClassifier
 from advaug.adapters import TabularAdapter
 from advaug.attacks import HopSkipJump, Square
 from advaug.core.box import Box
@@ -191,6 +191,18 @@ def test_a_net_with_a_coding_of_its_own_is_attacked_within_budgets():
     x = t.adapter_.encode(X)
     logits = t.surrogate_.encoded_logits(t.adapter_, X, x)(x).softmax(1)
     np.testing.assert_allclose(logits.numpy(), plain.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_committee_is_queried_within_budgets():
+    X, y = table(n=120)
+    X = X[["income", "age", "job"]]
+    model = CommitteeClassifier(voters=None, random_state=0).fit(X, y)
+    budget = {"income": (0, 15_000), "job": 1}
+    t = AdversarialTransformer(attack="auto", radius=budget, surrogate=model, random_state=0)
+    moved = t.fit(X, y).transform(X, y)
+    assert_within(X, moved, budget)
+    assert model.score(moved, y) < model.score(X, y) - 0.1
 
 
 @pytest.mark.slow

@@ -726,3 +726,28 @@ def test_a_transformer_with_a_net_of_images_can_be_stored():
         )
         again = pickle.loads(pickle.dumps(mover))
         assert_array_equal(again.transform(rows), mover.transform(rows))
+
+
+# ---------------------------------------------------------------- the real framework
+
+
+def test_a_classifier_of_skorch_is_attacked_through_its_module():
+    skorch = pytest.importorskip("skorch")
+    X, y = table()
+    settings = {"max_epochs": 3, "verbose": 0, "train_split": None}
+    probabilities = of_table(lambda z: two(z).softmax(1))()
+    one_logit = of_table(lambda z: z[:, 0])()
+    for model in (
+        skorch.NeuralNetClassifier(probabilities, **settings),
+        skorch.NeuralNetClassifier(of_table(two)(), criterion=nn.CrossEntropyLoss, **settings),
+        skorch.NeuralNetBinaryClassifier(one_logit, **settings),
+    ):
+        target = y.astype(np.float32) if model.module is one_logit else y
+        model.fit(X, target)
+        mover = AdversarialTransformer(attack="pgd", surrogate=model, random_state=0).fit(X)
+        assert isinstance(mover.surrogate_, TorchModel)
+        x = mover.adapter_.encode(X)
+        found = mover.surrogate_.encoded_logits(mover.adapter_, X, x)(x).softmax(1)
+        np.testing.assert_allclose(found.numpy(), model.predict_proba(X), atol=1e-4)
+        moved = mover.transform(X)
+        assert (model.predict(moved) != model.predict(X)).mean() > 0.1

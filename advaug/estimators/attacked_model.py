@@ -44,7 +44,10 @@ def attacked_model(
     """
     if isinstance(surrogate, Committee):
         return surrogate
-    if own_coding(surrogate) is coding.base:
+    if own_coding(surrogate) is coding:
+        own: AttackedModel = surrogate.model_
+        return own
+    if own_coding(surrogate) is coding.base and isinstance(surrogate.model_, TorchModel):
         return net_of_base(surrogate.model_, coding)
     rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
     if isinstance(surrogate, nn.Module):
