@@ -25,7 +25,7 @@ from advaug.robust.nets import (
     TrainingParameter,
     query_net,
 )
-from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
+from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet, row_weights
 
 
 class AdversarialRegressor(RegressorMixin, RobustNet):
@@ -112,13 +112,16 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new net.
 
         Parameters
         ----------
         X : rows in any container that an adapter takes
         y : numbers (n,)
+        sample_weight : array (n,), optional
+            Of each row's part in the loss. Scales of the columns and of y are learnt from all rows
+            alike.
 
         Raises
         ------
@@ -126,16 +129,16 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
             If y is not finite, the attack needs classes, or the module does not fit the rows.
         """
         X, y = self._check(X, y, check_numbers, is_new=True)
-        return self._train(X, self._scaled(y, is_new=True), 1)
+        return self._train(X, self._scaled(y, is_new=True), 1, row_weights(sample_weight, y))
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
         The first call's rows give the scales of the columns and of y.
         """
         X, y = self._check(X, y, check_numbers, is_new=False)
         target = self._scaled(y, is_new=not hasattr(self, "net_"))
-        return self._train(X, target, 1, is_partial=True)
+        return self._train(X, target, 1, row_weights(sample_weight, y), is_partial=True)
 
     def predict(self, X: Any) -> Array:
         """Numbers, ndarray (rows,)."""

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
 from advaug import containers
@@ -216,3 +217,11 @@ class RobustNet(SharesModels, BaseEstimator):
             clean_weight=float(self.clean_weight),
             generator=generator,
         )
+
+
+def row_weights(sample_weight: Any, y: Array) -> Tensor:
+    """A user's weight of each row, with a mean of 1; ValueError for what is none."""
+    if sample_weight is None:
+        return torch.ones(len(y))
+    weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+    return torch.from_numpy(weight / weight.mean()).float()
