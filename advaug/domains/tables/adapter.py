@@ -321,13 +321,11 @@ class TabularCoding(Coding):
         is_over = np.zeros(containers.count(rows), dtype=bool)
         if self.without_budgets is None:
             return is_over
-        after, before = self._table(new_rows), self._table(rows)
+        frames, places = (self._table(rows), self._table(new_rows)), self.layout.places
         for number in self.layout.numbers:
-            pair = (number.read(self._column(frame, number)) for frame in (before, after))
-            is_over |= is_beyond(number, *pair)
+            is_over |= is_beyond(number, *(number.read(f[:, places[number.name]]) for f in frames))
         for category in self.layout.categories:
-            columns = (self._column(frame, category) for frame in (before, after))
-            is_over |= has_flipped(category, *columns)
+            is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
         return is_over
 
     def space(self, norm: float = math.inf) -> Space:
