@@ -223,6 +223,7 @@ def test_a_rule_that_writes_leaves_nested_lists_alone():
     assert [len(row) for row in series] == lengths
 
 
+@pytest.mark.filterwarnings("ignore:surrogate agrees with y")  # The net is not trained.
 def test_a_net_is_asked_in_the_values_of_float_images_and_from_0_to_1_for_bytes():
     class Net(torch.nn.Module):
         def __init__(self):

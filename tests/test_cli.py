@@ -5,9 +5,14 @@ import json
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import advaug
 from advaug import cli, containers
@@ -578,3 +583,75 @@ def test_a_file_with_two_arrays_of_signals_or_none_is_told(tmp_path, capsys):
     (tmp_path / "broken.npz").write_bytes(b"no arrays")
     assert run("oversample", tmp_path / "broken.npz", *out) == 2
     assert "numpy.savez" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- attack
+
+
+def saved_model(folder, n=120):
+    """A file of rows, and a classifier that is fitted on them."""
+    generator = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "income": generator.normal(3e4, 9e3, n).round(2),
+            "age": generator.integers(18, 80, n),
+            "job": generator.choice(["a", "b"], n),
+        }
+    )
+    y = np.where(X.income / 9e3 - X.age / 20 + (X.job == "a") > 1.5, "yes", "no")
+    columns = make_column_transformer(
+        (StandardScaler(), ["income", "age"]), (OneHotEncoder(), ["job"])
+    )
+    model = make_pipeline(columns, LogisticRegression()).fit(X, y)
+    joblib.dump(model, folder / "model.joblib")
+    X.assign(other=1, y=y).to_csv(folder / "rows.csv", index=False)
+    return folder / "model.joblib", folder / "rows.csv"
+
+
+def attacked(capsys, *arguments):
+    """What `advaug attack` prints, and its exit code."""
+    code = cli.main(["attack", *(str(argument) for argument in arguments), "--target", "y"])
+    return capsys.readouterr(), code
+
+
+def test_attack_prints_the_score_of_a_saved_model_under_attack(tmp_path, capsys):
+    files = saved_model(tmp_path)
+    said, code = attacked(capsys, *files, "--radius", "income=4000", "--radius", "age=0:5")
+    assert code == 0, said.err
+    assert "120 rows, radius income 4000, age +0 to +5" in said.out
+    clean, noise, found = map(float, said.out.split()[-3:])
+    assert clean > noise > found
+    frozen, _ = attacked(capsys, *files, "--radius", "0.5", "--attack", "pgd", "--frozen", "income")
+    assert found != float(frozen.out.split()[-1]) < clean
+
+
+WRONG_ATTACKS = {
+    "a radius": (["--radius", "income"], "--radius 'income' is no budget of a column"),
+    "a column": (["--radius", "pay=3"], "radius names column 'pay', which X does not have"),
+    "an attack": (["--attack", "pgdd"], "did you mean 'pgd'?"),
+    "two radii": (["--radius", "0.3", "--radius", "age=1"], "--radius '0.3' is no budget"),
+    "a frozen column": (["--frozen", "agee"], "did you mean 'age'?"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ATTACKS)
+def test_a_mistake_of_an_attack_costs_one_line(tmp_path, capsys, case):
+    arguments, told = WRONG_ATTACKS[case]
+    said, code = attacked(capsys, *saved_model(tmp_path), *arguments)
+    assert code == 2
+    assert told in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_file_without_a_classifier_is_told(tmp_path, capsys):
+    model, rows = saved_model(tmp_path)
+    other = tmp_path / "other.joblib"
+    joblib.dump({"a": 1}, other)
+    assert "holds a dict, no fitted classifier" in attacked(capsys, other, rows)[0].err
+    other.write_bytes(b"nothing")
+    assert "cannot load" in attacked(capsys, other, rows)[0].err
+    assert "no such file" in attacked(capsys, tmp_path / "no.joblib", rows)[0].err
+    table = pd.read_csv(rows).drop(columns="age")
+    table.to_csv(rows, index=False)
+    said = attacked(capsys, model, rows)[0].err
+    assert "has no column 'age', which the model was fitted on" in said

@@ -73,6 +73,7 @@ def test_pixels_stay_whole_and_move_by_at_most_the_radius(runs, net):
         assert images[kind].dtype == (np.float32 if kind == "FGSM, floats" else np.uint8)
 
 
+@pytest.mark.filterwarnings("ignore:surrogate agrees with y")  # The net is not trained.
 @pytest.mark.parametrize(("low", "high"), [(0.3, 0.7), (0.0, 1.0)], ids=["unclipped", "clipped"])
 def test_one_linear_logit_moves_by_the_closed_form(low, high):
     """radius * sum |w|; a pixel nearer than the radius to its bound gives only |w| * the way."""

@@ -1,5 +1,6 @@
 """Curves under attack, classifiers augmented with their adversarial rows, students, detectors."""
 
+import pickle
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -17,7 +18,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -38,6 +41,7 @@ from advaug.robust import (
     RejectingClassifier,
     RobustnessDisplay,
     UnknownDetector,
+    robust_accuracy_scorer,
     robustness_table,
 )
 
@@ -444,3 +448,41 @@ def test_its_threshold_lets_known_rows_pass_and_the_rejecting_classifier_says_so
     refused = model.predict(X_test) == -1
     assert refused[~new].mean() < 0.15
     assert refused[new].mean() > 3 * refused[~new].mean()
+
+
+# ---------------------------------------------------------------- a score under attack
+
+
+def test_the_robust_scorer_is_the_score_of_the_table():
+    X, y = problem()
+    model = LogisticRegression().fit(X, y)
+    for scoring in ("accuracy", "balanced_accuracy"):
+        scorer = robust_accuracy_scorer("pgd", 0.2, scoring=scoring)
+        rows = robustness_table([model], X, y, attacks=["pgd"], radius=0.2, scoring=scoring)
+        assert pickle.loads(pickle.dumps(scorer))(model, X, y) == rows["pgd"][0]
+    assert robust_accuracy_scorer("pgd", 0)(model, X, y) == model.score(X, y)
+
+
+def test_a_grid_search_for_the_robust_score_finds_another_model():
+    X, y = problem(400)
+    X = np.hstack([X, 3 * X[:, :1] + np.random.default_rng(0).normal(size=(400, 1))])
+    scoring = {"clean": "accuracy", "robust": robust_accuracy_scorer("fgsm", 0.3)}
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        {"kneighborsclassifier__n_neighbors": [1, 25]},
+        scoring={**scoring, "robust": robust_accuracy_scorer("noise", 0.3)},
+        refit="robust",
+        cv=2,
+    ).fit(X, y)
+    assert search.best_params_ == {"kneighborsclassifier__n_neighbors": 25}
+    scores = cross_val_score(LogisticRegression(), X, y, scoring=scoring["robust"], cv=3)
+    clean = cross_val_score(LogisticRegression(), X, y, cv=3)
+    assert scores.shape == (3,)
+    assert (scores < clean).all()
+
+
+def test_the_robust_scorer_refuses_what_it_cannot_use_before_any_fit():
+    with pytest.raises(ValueError, match="attack='pgdd' is not known; did you mean 'pgd'"):
+        robust_accuracy_scorer("pgdd")
+    with pytest.raises(ValueError, match="radius must be 0 or more, got -1"):
+        robust_accuracy_scorer(radius=-1)

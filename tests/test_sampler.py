@@ -122,6 +122,7 @@ def test_a_clone_shares_the_users_net():
     assert clone(Pipeline([("s", sampler(surrogate=module))]))["s"].surrogate is module
 
 
+@pytest.mark.filterwarnings("ignore:surrogate agrees with y")  # The net is not trained.
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_the_users_net_comes_back_as_it_was(outputs):
     module = net(outputs)

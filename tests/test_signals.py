@@ -320,6 +320,7 @@ def test_a_class_of_two_signals_still_grows():
 # ---------------------------------------------------------------- models of the user's own
 
 
+@pytest.mark.filterwarnings("ignore:surrogate agrees with y")  # The net is not trained.
 def test_a_torch_net_is_attacked_on_signals_in_their_own_units():
     X, y = waves()
     net = nn.Sequential(nn.Conv1d(2, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),

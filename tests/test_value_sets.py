@@ -657,6 +657,7 @@ def test_the_number_of_a_customer_with_several_rows_is_a_code(n_customers):
     assert len(TabularAdapter().fit(indices).layout.numbers) == 2
 
 
+@pytest.mark.filterwarnings("ignore:surrogate agrees with y")  # The net is not trained.
 def test_a_net_of_the_users_is_told_how_to_read_dates_and_identifiers_as_numbers():
     from torch import nn
 

@@ -44,13 +44,13 @@ def check_out(out: Path, suffixes: Sequence[str], *, force: bool) -> None:
     check_parquet(out)
 
 
-def check_source(source: Path, out: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+def check_source(source: Path, out: Path | None = None, suffixes: Sequence[str] = SUFFIXES) -> None:
     """CliError if there is no such file, or it is the one to be written."""
     if not source.name.endswith(tuple(suffixes)):
         raise CliError(f"cannot read {source}: pass a file that ends in {' or '.join(suffixes)}")
     if not source.is_file():
         raise CliError(f"cannot read {source}: there is no such file; check the path")
-    if out.exists() and out.samefile(source):
+    if out is not None and out.exists() and out.samefile(source):
         raise CliError(f"--out {out} is IN itself, which is never overwritten: name another file")
     check_parquet(source)
 

@@ -20,6 +20,13 @@ class Parser(argparse.ArgumentParser):
 
 def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = SUFFIXES) -> None:
     """The file to read, its column of classes and the file to write."""
+    add_source(parser, source, suffixes)
+    parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
+    add_force(parser)
+
+
+def add_source(parser: Parser, source: str, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """The file to read, its column of classes, and how a text file is written."""
     parser.add_argument(
         "source",
         type=Path,
@@ -27,8 +34,6 @@ def add_files(parser: Parser, source: str, out: str, suffixes: Sequence[str] = S
         help=f"a file: {', '.join(suffixes)}; - for standard input",
     )
     parser.add_argument("--target", required=True, metavar="COL", help="the column of classes")
-    parser.add_argument("--out", required=True, type=Path, metavar="OUT", help=out)
-    add_force(parser)
     parser.add_argument(
         "--sep",
         type=separator,

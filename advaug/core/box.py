@@ -130,6 +130,9 @@ class Box(Space):
         -1 where there is none.
     special : SpecialValues, optional
         Of flat rows: no number stays in a gap.
+    down, up : Tensor (*shape), optional
+        The share of the radius by which each coordinate may move from the seed at most, downwards
+        and upwards; both are given, or none.
     """
 
     lower: Tensor
@@ -139,6 +142,8 @@ class Box(Space):
     grid: Tensor | None = None
     missing_flag: Tensor | None = None
     special: SpecialValues | None = None
+    down: Tensor | None = None
+    up: Tensor | None = None
 
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
@@ -209,6 +214,8 @@ class Box(Space):
         seed: Float[Tensor, "batch *shape"] | None = None,
     ) -> Float[Tensor, "batch *shape"]:
         gradient = self.mask_frozen(gradient, x)
+        if self.down is not None and self.up is not None:
+            return self._steepest_by_shares(gradient, x, radius, x if seed is None else seed)
         if self.norm == 1:  # what a coordinate cannot use before its bound goes to the next one
             at = x if seed is None else seed
             room = torch.where(gradient > 0, self.upper - at, at - self.lower).clamp_min(0)
@@ -216,10 +223,38 @@ class Box(Space):
         unit = norms.steepest(gradient, self.norm)
         return unit.mul_(norms.per_row(radius, unit))
 
+    def _steepest_by_shares(
+        self,
+        gradient: Float[Tensor, "batch *shape"],
+        x: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        """No coordinate moves by more than its share of `radius`, but as far back as it came."""
+        lower, upper = self._within(seed, radius)
+        down, up = seed - lower, upper - seed
+        if self.norm == 1:
+            return norms.fill(gradient, torch.where(gradient > 0, up, down).clamp_min(0), radius)
+        down, up = down.maximum(x - seed), up.maximum(seed - x)
+        gradient = gradient.masked_fill(torch.where(gradient > 0, up, down) <= 0, 0.0)
+        unit = norms.steepest(gradient, self.norm)
+        return (unit * norms.per_row(radius, unit)).clamp(-down, up)
+
+    def _within(
+        self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
+        """Bounds of each row, and of the shares of the radius that its coordinates may move by."""
+        lower, upper = self.lower.minimum(seed), self.upper.maximum(seed)
+        if radius is None or self.down is None or self.up is None:
+            return lower, upper
+        # A share of 0 of an infinite radius is 0.
+        reach = norms.per_row(radius, seed).clamp_max(torch.finfo(seed.dtype).max)
+        return (seed - self.down * reach).maximum(lower), (seed + self.up * reach).minimum(upper)
+
     def projector(
         self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
-        lower, upper = self.lower.minimum(seed), self.upper.maximum(seed)
+        lower, upper = self._within(seed, radius)
         if radius is None:
             return lambda x: x.clamp(lower, upper)
         if self.norm == math.inf:
@@ -243,9 +278,8 @@ class Box(Space):
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, "batch *shape"]:
-        return self._bounded(
-            seed + self.mask_frozen(norms.ball(noise, radius, self.norm), seed), seed
-        )
+        moved = seed + self.mask_frozen(norms.ball(noise, radius, self.norm), seed)
+        return moved.clamp(*self._within(seed, radius))
 
     def snap(
         self,
@@ -264,6 +298,9 @@ class Box(Space):
         if self.grid is not None:
             rounded, shorter = self._in_steps(rounded, shorter, seed, noise)
         outside = norms.per_row(norms.length(rounded - seed, self.norm) > radius * (1 + 1e-6), x)
+        if self.down is not None and self.up is not None:
+            move, reach = rounded - seed, norms.per_row(radius * (1 + 1e-6), x)
+            outside = outside | (move > self.up * reach) | (-move > self.down * reach)
         return torch.where(outside, shorter, rounded)
 
     def _out_of_gaps(self, x: Tensor, seed: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Rows of the user's container to tensors and back: the part of a domain that models need."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -53,6 +54,30 @@ class RowCoding(Protocol):
     def native(self, x: Tensor) -> Tensor:
         """Encoded rows as the user's own net takes them: differentiable, in the user's units."""
         return x
+
+    @property
+    def base(self) -> "RowCoding":
+        """The coding without budgets."""
+        return self
+
+    def in_base(self, x: Tensor) -> Tensor:
+        """Encoded rows as the coding without budgets encodes them."""
+        return x
+
+    def from_base(self, x: Tensor) -> Tensor:
+        """Rows encoded by the coding without budgets as this one encodes them."""
+        return x
+
+    def layouts(self) -> list[Callable[[Tensor], Tensor]]:
+        """From encoded rows to a user's net: the first of these that it can read is taken."""
+        return [self.native]
+
+    def other_units(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Units that a user's net may have been trained on instead: the mend -> from encoded rows.
+
+        They are only tried, to say what is wrong with a net that does not agree with its labels.
+        """
+        return {}
 
     def check_net(self, logits: Logits, rows: Tensor) -> None:
         """ValueError with the mend for a user's net that such rows will not fit."""

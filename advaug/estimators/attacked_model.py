@@ -4,6 +4,7 @@ An estimator is shared: never copied, never fitted. Where its decision has a for
 torch module with exact gradients; any other one is only asked.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.domain import AFFINE_COLUMNS, RowCoding
+from advaug.estimators.agreement import evenly_spaced
 from advaug.models.committee import Committee
+from advaug.models.pipeline_to_torch import pipeline_to_torch
 from advaug.models.protocol import AttackedModel
 from advaug.models.queried_estimator import QueriedEstimator
-from advaug.models.sklearn_to_torch import sklearn_to_torch
-from advaug.models.torch_model import TorchModel
+from advaug.models.sklearn_to_torch import fitted_module, sklearn_to_torch
+from advaug.models.torch_model import TorchModel, reads_tokens
 from advaug.models.tree_nodes import trees_of
 from advaug.models.trees import Trees
 from advaug.sampling.domain import Coding
@@ -42,16 +45,13 @@ def attacked_model(
     if isinstance(surrogate, Committee):
         return surrogate
     if own_coding(surrogate) is coding:
-        own: TorchModel = surrogate.model_
+        own: AttackedModel = surrogate.model_
         return own
-    few = np.linspace(0, containers.count(X) - 1, min(PROBED, containers.count(X))).astype(int)
-    rows = containers.take(X, few)
+    if own_coding(surrogate) is coding.base and isinstance(surrogate.model_, TorchModel):
+        return net_of_base(surrogate.model_, coding)
+    rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
     if isinstance(surrogate, nn.Module):
-        net = TorchModel(surrogate)
-        native = coding.native(coding.encode(rows))
-        coding.check_net(net.logits, native)
-        probe(net, native, n_classes, slopes="gradient" in coding.provides)
-        return net
+        return attacked_net(surrogate, coding, rows, n_classes)
     check_classifier(surrogate)
     try:
         predicted = np.asarray(surrogate.predict(rows))
@@ -63,12 +63,68 @@ def attacked_model(
             f"surrogate {name} cannot predict rows like those of X ({error}): fit it on the "
             "columns and the container that are attacked"
         ) from error
-    twin = sklearn_to_torch(surrogate) if AFFINE_COLUMNS in coding.provides else None
-    if twin is None:
-        return model
-    net = TorchModel(twin, classes=model.classes)
-    said = net.logits(coding.native(coding.encode(rows))).argmax(1).numpy()
-    return net if (model.classes[said] == predicted).mean() >= ALIKE else model
+    net = differentiable(surrogate, coding, X)
+    return net if net is not None and agrees(net, coding, rows, predicted) else model
+
+
+def net_of_base(net: TorchModel, coding: RowCoding) -> TorchModel:
+    """A net that reads rows of the coding without budgets, as one of those of the coding."""
+    if coding.base is coding or not net.reads_encoded:
+        return net
+    return TorchModel(net.module, net.classes, True, layout=coding.in_base)
+
+
+def attacked_net(
+    module: nn.Module, coding: RowCoding, rows: Any, n_classes: int | None
+) -> TorchModel:
+    """A user's net, tried on rows in each layout that the coding has; the first one that fits."""
+    encoded, failure = coding.encode(rows), None
+    for layout in coding.layouts():
+        net = TorchModel(module, layout=layout)
+        native = layout(encoded)
+        try:
+            coding.check_net(net.logits, native)
+            check_logits(net, native, n_classes, slopes="gradient" in coding.provides)
+        except ValueError as error:
+            failure = failure or error
+            continue
+        net.detect_probabilities(native)
+        return net
+    assert failure is not None  # Every coding has a layout.
+    raise failure
+
+
+def differentiable(estimator: Any, coding: RowCoding, X: Any) -> TorchModel | None:
+    """A fitted estimator as a net of encoded rows with the same decision; None if it has none."""
+    classes = np.asarray(estimator.classes_)
+    if AFFINE_COLUMNS in coding.provides:
+        twin = sklearn_to_torch(estimator)
+        if twin is not None:
+            return TorchModel(twin, classes=classes)
+    elif (module := fitted_module(estimator)) is not None:
+        return TorchModel(module, classes=classes)
+    if "columns" not in coding.provides:
+        return None
+    twin = pipeline_to_torch(estimator, coding.base, X)
+    return None if twin is None else net_of_base(TorchModel(twin, classes, True), coding)
+
+
+def agrees(net: TorchModel, coding: RowCoding, rows: Any, predicted: Any) -> bool:
+    """Whether a net predicts what its estimator does; it learns whether it gives probabilities.
+
+    False for a net that cannot read such rows.
+    """
+    seed = coding.encode(rows)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # The estimator's net is as it is.
+            net.detect_probabilities(net.rows_for(coding, seed))
+        with torch.no_grad():
+            said = net.encoded_logits(coding, rows, seed)(seed).argmax(1).numpy()
+    except (RuntimeError, TypeError, AttributeError, ValueError, IndexError, KeyError):
+        return False
+    is_known = bool(said.max(initial=0) < len(net.classes))  # type: ignore[arg-type]
+    return is_known and (net.classes[said] == predicted).mean() >= ALIKE  # type: ignore[index]
 
 
 def own_coding(surrogate: Any) -> Coding | None:
@@ -108,25 +164,28 @@ def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
     return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))
 
 
-def probe(net: TorchModel, rows: Tensor, n_classes: int | None, *, slopes: bool = True) -> None:
-    """ValueError if the user's net cannot be attacked on such rows, or knows other classes.
-
-    `slopes`: its output must have a gradient in the rows.
-    """
-    check_logits(net, rows, n_classes, "surrogate", slopes=slopes)
-    net.detect_probabilities(rows)
-
-
 def check_logits(
-    net: TorchModel, rows: Tensor, n_classes: int | None, name: str, *, slopes: bool = True
+    net: TorchModel,
+    rows: Tensor,
+    n_classes: int | None,
+    name: str = "surrogate",
+    *,
+    slopes: bool = True,
 ) -> None:
     """ValueError, naming the parameter, if a net has no logits with a gradient for such rows."""
     try:
         with torch.enable_grad():
             logits = net.logits(rows.detach().requires_grad_(slopes))
-    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+    except (RuntimeError, TypeError, AttributeError, ValueError, IndexError, KeyError) as error:
+        first_line = str(error).strip().split("\n")[0]
+        is_table = rows.is_floating_point() and reads_tokens(net.module)
+        mend = (
+            ". It embeds tokens, but these rows are numbers: pass lists of tokens and "
+            "adapter='sequence'"
+        )
         raise ValueError(
-            f"{name} cannot take rows of shape {tuple(rows.shape)} to logits: {error}"
+            f"{name} cannot take rows of shape {tuple(rows.shape)} to logits: {first_line}"
+            + mend * is_table
         ) from error
     if slopes and not logits.requires_grad:
         raise ValueError(

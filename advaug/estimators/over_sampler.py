@@ -25,6 +25,7 @@ from advaug.core.objectives import Logits
 from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
+from advaug.estimators.agreement import warn_of_disagreement
 from advaug.estimators.attacked_model import attacked_model, is_given
 from advaug.estimators.choices import choose_judge, choose_voters, is_stacked
 from advaug.estimators.committee_classifier import CommitteeClassifier
@@ -106,8 +107,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         Reads the container. "auto" is the first one that accepts it.
     surrogate : "auto", `Ensemble`, `NGramRidge`, torch module or fitted classifier, default="auto"
         The attacked model. "auto" is a cross-fitted committee of small nets. Your own model is
-        shared, never copied or fitted: a net from rows in your units (images of whole numbers:
-        0 is black, 1 is white) to logits, or any fitted estimator or pipeline. Models without a
+        shared, never copied or fitted: a net from rows in your units (see `ImageAdapter` for
+        images) to logits, or any fitted estimator or pipeline. Models without a
         gradient are queried (the default attack is then `Square`). Train such a model on other rows
         than X, otherwise its overfitted predictions leak into the new rows. The voters are always
         held-out models.
@@ -302,6 +303,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 f"surrogate knows the classes {list(model.classes)}, but y has "
                 f"{list(data.classes)}: fit it on the same labels"
             )
+        warn_of_disagreement(model, data.coding, data.rows, data.classes, data.codes)
         return model
 
     def _attacked(

@@ -4,7 +4,7 @@
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self
@@ -24,6 +24,7 @@ from advaug.core.objectives import Logits, objective_of, of_rows
 from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom
+from advaug.estimators.agreement import warn_of_disagreement
 from advaug.estimators.attacked_model import (
     attacked_model,
     is_given,
@@ -42,6 +43,7 @@ from advaug.estimators.validation import (
     refuse_classes,
     refuse_one_class,
     target_of,
+    with_budgets,
 )
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel, Surrogate
@@ -65,11 +67,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         sequences.
         One that all rows share ("uap", "patch", "trigger") is learnt in `fit`, on four fifths of
         the rows.
-    radius : float > 0, default=0.3
+    radius : float > 0, or dict or Series of column -> budget, default=0.3
         Largest move, in the adapter's units: robust standard deviations of a column for
         tables, standard deviations of a channel for signals, black to white for images, edits for
         sequences. `numpy.inf` for attacks that look for the shortest move ("deepfool", "cw",
-        "ead", "jsma", "greedy", "hotflip", "trigger").
+        "ead", "jsma", "greedy", "hotflip", "trigger"). For tables also a budget for each column
+        in its own units (days for dates, 1 for a flip): ``{"income": 500, "age": (0, 2)}`` moves
+        an income by up to 500, an age up by up to 2, and no other column.
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"
@@ -84,7 +88,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     constraints : `Constraints`, rule or list of rules, "auto" or None, default=None
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
         repaired is the row itself. "auto" keeps the relations that all rows of `fit` keep. A
-        repaired cell may move farther than `radius`, so nothing is kept by default.
+        repaired cell may move farther than `radius`, so nothing is kept by default; with budgets
+        by column such a copy is the row itself.
     batch_size : int, default=4096
     device : str or torch.device, default="auto"
     random_state : int, RandomState or None
@@ -115,7 +120,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "attack": [str, callable],
-        "radius": [Interval(Real, 0, None, closed="right")],
+        "radius": [Interval(Real, 0, None, closed="right"), HasMethods("items")],
         "norm": [Options(Real, {np.inf, 2, 1})],
         "when": [StrOptions({"always", "fit"})],
         "constraints": [callable, str, list, tuple, HasMethods("check"), None],
@@ -126,7 +131,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self,
         *,
         attack: str | Attack = "fgsm",
-        radius: float = 0.3,
+        radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         when: Literal["always", "fit"] = "always",
         surrogate: Any = "auto",
@@ -167,15 +172,19 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         coding = learnt_coding(self.adapter, X, self.surrogate)
+        coding, self._radius = with_budgets(coding, self.radius)
         constraints = coding.constraints(self.constraints, X)
         _ = constraints.shares  # A rule that does not fit is refused.
         self.findings_ = findings_of(constraints, coding)
         self._found_rules = [finding.rule for finding in constraints.findings]
         if is_given(self.surrogate):
-            known = None if y is None else containers.classes_of(self._target(X, y))[0]
+            target = None if y is None else containers.classes_of(self._target(X, y))
+            known = None if target is None else target[0]
             surrogate = attacked_model(
                 self.surrogate, coding, X, None if known is None else len(known)
             )
+            if target is not None:
+                warn_of_disagreement(surrogate, coding, X, *target)
             if surrogate.classes is not None:
                 known = surrogate.classes
             if known is not None:
@@ -221,7 +230,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             attack = GRADIENT_ATTACK if "gradient" in provides else without
         attack = choose_attack(attack)
         refuse_unfit("attack", attack, coding, model, ATTACKS)
-        if self.radius == np.inf and not attack.is_min_norm:
+        if self._radius == np.inf and not attack.is_min_norm:
             raise ValueError(
                 f"radius must be finite for {attack}: only attacks that look for the shortest move "
                 "take inf"
@@ -304,6 +313,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     def _decoded(self, moved: Tensor, seed: Tensor, X: Any, constraints: RowConstraints) -> Any:
         """The copies in X's container; a copy that breaks a rule there is the row itself."""
         new, is_broken = constraints.finish(self.adapter_.decode(moved, seed, X), X)
+        is_broken |= self.adapter_.over_budget(new, X)
         if not is_broken.any():
             return new
         moved = moved.clone()
@@ -330,7 +340,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             objective=objective_of(self.attack_.loss, logits, x, label),
             seed=x,
             space=self.adapter_.space(float(self.norm)).to(device),
-            radius=torch.full((len(x),), float(self.radius), device=device),
+            radius=torch.full((len(x),), self._radius, device=device),
             random=RowRandom.of(seed, 0, rows).to(device),
             reference_rows=self._reference_rows,
         )

@@ -1,6 +1,6 @@
 """What all estimators share: checked rows, chosen settings, a clone that shares models."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -123,6 +123,13 @@ def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Co
     """The coding of X, or that of a surrogate with a net inside, which reads no other."""
     own = own_coding(surrogate) if is_auto(adapter) else None
     return choose_adapter(adapter, X).fit(X) if own is None else own
+
+
+def with_budgets(coding: Coding, radius: Any) -> tuple[Coding, float]:
+    """The coding, and the radius in its units: 1 for budgets by column, by which it measures."""
+    if isinstance(radius, Real):
+        return coding, float(radius)
+    return coding.budgeted(radius), 1.0
 
 
 def choose_surrogate(surrogate: Any, coding: Coding) -> Surrogate:

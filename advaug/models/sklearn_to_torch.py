@@ -33,6 +33,9 @@ from sklearn.svm import SVC, LinearSVC
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from advaug.core.domain import AFFINE_COLUMNS, RowCoding
+from advaug.models.torch_model import TorchModel, output_tensor
+
 
 def constant(values: Any) -> nn.Parameter:
     """Numbers as a float64 parameter that asks for no gradient."""
@@ -205,16 +208,71 @@ def steps_of(estimator: Any) -> tuple[list[Any], Any]:
     return [step for step in steps if not hasattr(step, "fit_resample")] + before, last
 
 
+class InOwnDtype(nn.Module):
+    """A user's fitted net behind scalers, whose numbers have another precision."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = next(self.module.parameters(), x)
+        return output_tensor(self.module(x.to(weight))).to(x)
+
+
+class Encoded(nn.Module):
+    """A table's columns of numbers, in its units, as a coding encodes them."""
+
+    def __init__(self, coding: RowCoding, width: int) -> None:
+        super().__init__()
+        origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
+        along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
+        self.place = along.abs().argmax(0).argsort()
+        self.column = Affine(origin.numpy(), (1 / along.sum(0)).numpy())
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns: Tensor = self.column(x)
+        return columns[:, self.place]
+
+
+def fitted_module(estimator: Any) -> nn.Module | None:
+    """The net in a fitted estimator that has one as `module_`, such as skorch's."""
+    module = getattr(estimator, "module_", None)
+    return module if isinstance(module, nn.Module) else None
+
+
+def net_with_coding(estimator: Any) -> nn.Module | None:
+    """The net in a fitted estimator of ours, from columns of numbers in the table's units."""
+    model, coding = getattr(estimator, "model_", None), getattr(estimator, "adapter_", None)
+    if not isinstance(model, TorchModel) or coding is None or AFFINE_COLUMNS not in coding.provides:
+        return None
+    own = InOwnDtype(model.module)
+    return (
+        nn.Sequential(Encoded(coding, estimator.n_features_in_), own)
+        if model.reads_encoded
+        else own
+    )
+
+
+def formula_of(estimator: Any) -> nn.Module | None:
+    """A fitted classifier alone, as a module from numbers to its decision."""
+    if type(estimator) in CLASSIFIERS:
+        decision = CLASSIFIERS[type(estimator)](estimator)
+        return None if decision is None else decision.eval()
+    if (module := fitted_module(estimator)) is not None:
+        return InOwnDtype(module)
+    return net_with_coding(estimator)
+
+
 def sklearn_to_torch(estimator: Any) -> nn.Module | None:
     """The fitted estimator as a module from rows, in its own columns and units, to its decision.
 
     For two classes the decision is one logit. None for a type that is not in the tables.
     """
     scalers, last = steps_of(estimator)
-    if type(last) not in CLASSIFIERS or any(type(scaler) not in SCALERS for scaler in scalers):
+    if any(type(scaler) not in SCALERS for scaler in scalers):
         return None
-    parts = [SCALERS[type(scaler)](scaler) for scaler in scalers]
-    parts.append(CLASSIFIERS[type(last)](last))
+    parts = [*(SCALERS[type(scaler)](scaler) for scaler in scalers), formula_of(last)]
     if any(part is None for part in parts):
         return None
-    return nn.Sequential(*(part for part in parts if part is not None)).eval()
+    return nn.Sequential(*(part for part in parts if part is not None))

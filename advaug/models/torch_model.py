@@ -5,8 +5,8 @@ object.
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Self
@@ -77,10 +77,46 @@ def embedding_of(module: nn.Module) -> nn.Embedding | None:
     return next((part for part in module.modules() if isinstance(part, nn.Embedding)), None)
 
 
-def two_class_logits(
-    logits: Float[Tensor, "batch *classes"],
-) -> Float[Tensor, "batch all_classes"]:
-    """Logits with a column for each class: one logit z of class 1 becomes (-z/2, z/2)."""
+@contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """A block without the warning of torch's compiler, which looks at the rows' own gradient."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a")
+        yield
+
+
+def reads_tokens(module: nn.Module) -> bool:
+    """Whether the module, or a scripted one, has an embedding, which takes whole numbers."""
+    return embedding_of(module) is not None or any(
+        getattr(part, "original_name", "") == "Embedding" for part in module.modules()
+    )
+
+
+def output_tensor(output: Any) -> Tensor:
+    """The logits in what a module returns: a tensor, a tuple that begins with it, an object with
+    `logits`, or a dict with "logits" or with one tensor alone.
+
+    TypeError for what holds none.
+    """
+    named = getattr(output, "logits", None)
+    if isinstance(output, Mapping):
+        tensors = [value for value in output.values() if isinstance(value, Tensor)]
+        named = output.get("logits", tensors[0] if len(tensors) == 1 else None)
+    elif isinstance(output, list | tuple) and named is None:
+        named = next((value for value in output if isinstance(value, Tensor)), None)
+    found = output if isinstance(output, Tensor) else named
+    if not isinstance(found, Tensor):
+        holds = list(output) if isinstance(output, Mapping) else type(output).__name__
+        raise TypeError(f"it returns {holds}: return the logits, or name them 'logits'")
+    return found
+
+
+def two_class_logits(output: Any) -> Float[Tensor, "batch all_classes"]:
+    """Logits with a column for each class: one logit z of class 1 becomes (-z/2, z/2).
+
+    output : what a module returns, see `output_tensor`
+    """
+    logits = output_tensor(output)
     logits = logits[:, None] if logits.dim() == 1 else logits.flatten(1)
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
@@ -91,12 +127,14 @@ def are_probabilities(output: Tensor) -> bool:
     if not bool(((rows >= 0) & (rows <= 1)).all()):
         return False
     if rows.shape[1] > 1:
-        return bool(((rows.sum(1) - 1).abs() < 1e-3).all())
+        rounding = max(1e-3, 4 * torch.finfo(rows.dtype).eps)
+        return bool(((rows.float().sum(1) - 1).abs() < rounding).all())
     return len(rows) > 1 and bool((rows != rows[0]).any())
 
 
 def log_odds_of(probability: Tensor) -> Tensor:
     """Logits of probabilities: log p, or log(p / (1 - p)) where each row has only one."""
+    probability = probability.to(torch.promote_types(probability.dtype, torch.float32))
     least = torch.finfo(probability.dtype).tiny
     log = probability.clamp_min(least).log()
     is_single = probability.dim() == 1 or probability.shape[1] == 1
@@ -109,12 +147,17 @@ class TorchModel(AttackedModel):
     Parameters
     ----------
     module : nn.Module
-        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. In use it
-        is in eval mode and its parameters ask for no gradient; afterwards it is as it was before.
+        From rows to logits: (batch, classes), or (batch,) or (batch, 1) for two classes. They may
+        be the first of a tuple, the "logits" of a dict or of an object. The module may be
+        compiled, scripted, in half precision, and may write into its rows: it gets copies in its
+        own dtype. In use it is in eval mode and its parameters ask for no gradient; afterwards it
+        is as it was before.
     classes : array, optional
         The classes that the logits stand for.
     reads_encoded : bool, default=False
         Whether it takes rows as the adapter encodes them, instead of in the user's own units.
+    layout : callable, optional
+        From encoded rows to those that the module takes, where these are not `coding.native`.
 
     Examples
     --------
@@ -126,12 +169,18 @@ class TorchModel(AttackedModel):
     """
 
     def __init__(
-        self, module: nn.Module, classes: Array | None = None, reads_encoded: bool = False
+        self,
+        module: nn.Module,
+        classes: Array | None = None,
+        reads_encoded: bool = False,
+        layout: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.module = module
         self.classes = classes
         self.reads_encoded = reads_encoded
+        self.layout = layout
         self.gives_probabilities = False
+        self.is_compiled = any(hasattr(part, "_orig_mod") for part in module.modules())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -151,11 +200,20 @@ class TorchModel(AttackedModel):
         """(batch, *shape) -> (batch, classes), on the module's own device and dtype."""
         with frozen_module(self.module):
             output = self._output(x)
-        return two_class_logits(log_odds_of(output) if self.gives_probabilities else output).to(x)
+        logits = two_class_logits(log_odds_of(output) if self.gives_probabilities else output)
+        return logits.to(x) if x.is_floating_point() else logits.float().to(x.device)
+
+    def rows_for(self, coding: RowCoding, x: Tensor) -> Tensor:
+        """Encoded rows as the module takes them."""
+        if self.layout is not None:
+            return self.layout(x)
+        return x if self.reads_encoded else coding.native(x)
 
     def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
         """The module's logits of encoded rows, which it takes in the user's units."""
-        return self.logits if self.reads_encoded else lambda x: self.logits(coding.native(x))
+        if self.reads_encoded and self.layout is None:
+            return self.logits
+        return lambda x: self.logits(self.rows_for(coding, x))
 
     def detect_probabilities(self, x: Tensor) -> None:
         """Find out whether the module returns probabilities: then their logarithms are attacked."""
@@ -171,6 +229,14 @@ class TorchModel(AttackedModel):
             )
 
     def _output(self, x: Tensor) -> Tensor:
-        weight = next(self.module.parameters(), None)  # It tells device and dtype.
-        output: Tensor = self.module(x if weight is None else x.to(weight))
-        return output
+        weights = (weight for weight in self.module.parameters() if weight.is_floating_point())
+        weight = next(weights, None)  # It tells device and dtype.
+        dtype = torch.float32 if weight is None else weight.dtype
+        if x.is_floating_point() and weight is None:
+            dtype = x.dtype
+        elif not x.is_floating_point() and reads_tokens(self.module):
+            dtype = x.dtype  # Half precision would round the numbers of tokens.
+        given = x.to(device=x.device if weight is None else weight.device, dtype=dtype)
+        given = given.clone() if given is x else given  # The module may write into what it gets.
+        with quiet_compiler() if self.is_compiled else nullcontext():
+            return output_tensor(self.module(given))

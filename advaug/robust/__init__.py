@@ -6,7 +6,11 @@ from advaug.robust.detector import AdversarialDetector
 from advaug.robust.distilled import DistilledClassifier
 from advaug.robust.regressor import AdversarialRegressor
 from advaug.robust.rejecting import RejectingClassifier
-from advaug.robust.robustness import RobustnessDisplay, robustness_table
+from advaug.robust.robustness import (
+    RobustnessDisplay,
+    robust_accuracy_scorer,
+    robustness_table,
+)
 from advaug.robust.unknown_classes import UnknownDetector
 
 __all__ = [
@@ -18,5 +22,6 @@ __all__ = [
     "RejectingClassifier",
     "RobustnessDisplay",
     "UnknownDetector",
+    "robust_accuracy_scorer",
     "robustness_table",
 ]

@@ -1,5 +1,6 @@
 """A net trained on its own adversarial rows, as a scikit-learn classifier."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from advaug.robust.nets import (
     RandomState,
     TrainingParameter,
 )
-from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
+from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet, row_weights
 
 
 class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
@@ -47,12 +48,13 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         and sequences are moved by edits. "pgd" gives Madry's training, "noise" the control,
         "instrument" prepares for signals of another recorder; clean_weight=0 with
         PGD(steps=1, step=1.25) is fast training.
-    radius : float >= 0, default=0.3
+    radius : float >= 0, or dict or Series of column -> budget, default=0.3
         Largest move of x', in the adapter's units: robust standard deviations of a column for
         tables, black to white for images, standard deviations of a channel for signals, edits for
         sequences; for "instrument" the share of its tolerances. With attack="auto" and a module
         that embeds tokens (`torch.nn.Embedding`) the embedding is moved, in lengths of a token's
-        vector (FGM, VAT).
+        vector (FGM, VAT). For tables also a budget for each column in its own units, see
+        `AdversarialTransformer`.
     norm : {inf, 2, 1}, default=inf
         The norm in which moves are measured.
     clean_weight : float in [0, 1], default=0.5
@@ -124,7 +126,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         *,
         loss: LossName = "adversarial",
         attack: str | Attack = "auto",
-        radius: float = 0.3,
+        radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         clean_weight: float = 0.5,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
@@ -146,7 +148,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new net.
 
         Parameters
@@ -154,6 +156,9 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         X : rows in any container that an adapter takes
         y : labels (n,)
             With loss="vat" the label -1 stands for none.
+        sample_weight : array (n,), optional
+            Of each row's part in the loss, times that of its class. Scales and levels of columns
+            are learnt from all rows alike.
 
         Raises
         ------
@@ -163,9 +168,10 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         """
         X, y = self._check(X, y, target_of, is_new=True)
         codes = self._encode_labels(y, y)
-        return self._train(X, codes, len(self.classes_), self._row_weights(codes))
+        weight = self._row_weights(codes, row_weights(sample_weight, y))
+        return self._train(X, codes, len(self.classes_), weight)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
         The first call's rows give scale and levels of the columns. class_weight="balanced" needs
@@ -177,11 +183,12 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         y : labels (n,)
         classes : array (classes,), optional
             All classes. The first call needs them unless its y has every class.
+        sample_weight : array (n,), optional
         """
         X, y = self._check(X, y, target_of, is_new=False)
         classes = self.classes_ if hasattr(self, "net_") else y if classes is None else classes
         codes = self._encode_labels(y, classes)
-        weight = self._row_weights(codes)
+        weight = self._row_weights(codes, row_weights(sample_weight, y))
         return self._train(X, codes, len(self.classes_), weight, is_partial=True)
 
     def _encode_labels(self, y: Array, labels: Any) -> Tensor:
@@ -203,17 +210,22 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         self.classes_ = classes
         return torch.from_numpy(codes)
 
-    def _row_weights(self, codes: Tensor) -> Tensor:
-        """A weight for each row, with a mean of 1 over the rows with a label."""
+    def _row_weights(self, codes: Tensor, own: Tensor) -> Tensor:
+        """The rows' own weights times their classes', with a mean of 1 over the rows with a label.
+
+        Rows without a label have their own, with a mean of 1 over all rows.
+        """
         is_known = codes != UNLABELLED
         labels = self.classes_[codes[is_known].numpy()]
         of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
-        weight = torch.ones(len(codes))
-        own = torch.from_numpy(of_class).float()[codes[is_known]]
-        if not bool((own >= 0).all() and own.sum() > 0):  # NaN is neither.
+        if not ((of_class >= 0).all() and of_class.sum() > 0):  # NaN is neither.
             raise ValueError(
                 f"class_weight must give each class 0 or more and one above 0, got "
                 f"{self.class_weight!r}"
             )
-        weight[is_known] = own / own.mean()
+        known = torch.from_numpy(of_class).float()[codes[is_known]] * own[is_known]
+        if not bool(known.sum() > 0):
+            raise ValueError("no row with a label has a weight above 0: see class_weight")
+        weight = own.clone()
+        weight[is_known] = known / known.mean()
         return weight

@@ -22,7 +22,7 @@ from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
 from advaug.models.committee import stratified_folds
 from advaug.models.optimizer import Schedule, one_cycle
 from advaug.models.protocol import Array
-from advaug.models.torch_model import TorchModel, are_probabilities
+from advaug.models.torch_model import TorchModel, are_probabilities, output_tensor
 from advaug.models.training import Loss, SmallNet, Training
 from advaug.sampling.domain import Adapter, Coding
 
@@ -158,7 +158,7 @@ def new_net(
 def check_one_output(module: nn.Module, rows: Tensor) -> None:
     """ValueError if the module returns more than one number for a row."""
     with TorchModel(module).frozen(), torch.no_grad():
-        shape = tuple(module(rows).shape)
+        shape = tuple(output_tensor(module(rows)).shape)
     if shape not in {(len(rows),), (len(rows), 1)}:
         raise ValueError(
             f"module returns numbers of shape {shape} for {len(rows)} rows: its last layer must "

@@ -1,5 +1,6 @@
 """A net trained on its own adversarial rows, as a scikit-learn regressor."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.objectives import number
 from advaug.core.problem import Attack
-from advaug.estimators.validation import check_rows, new_generator, refuse_no_labels
+from advaug.estimators.validation import check_rows, new_generator, refuse_no_labels, with_budgets
 from advaug.models.protocol import Array
 from advaug.robust.losses import LossName, Regression
 from advaug.robust.nets import (
@@ -24,7 +25,7 @@ from advaug.robust.nets import (
     TrainingParameter,
     query_net,
 )
-from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet
+from advaug.robust.robust_net import ROBUST_CONSTRAINTS, RobustNet, row_weights
 
 
 class AdversarialRegressor(RegressorMixin, RobustNet):
@@ -91,7 +92,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         *,
         loss: LossName = "adversarial",
         attack: str | Attack = "auto",
-        radius: float = 0.3,
+        radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         clean_weight: float = 0.5,
         module: ModuleParameter = "auto",
@@ -111,13 +112,16 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new net.
 
         Parameters
         ----------
         X : rows in any container that an adapter takes
         y : numbers (n,)
+        sample_weight : array (n,), optional
+            Of each row's part in the loss. Scales of the columns and of y are learnt from all rows
+            alike.
 
         Raises
         ------
@@ -125,16 +129,16 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
             If y is not finite, the attack needs classes, or the module does not fit the rows.
         """
         X, y = self._check(X, y, check_numbers, is_new=True)
-        return self._train(X, self._scaled(y, is_new=True), 1)
+        return self._train(X, self._scaled(y, is_new=True), 1, row_weights(sample_weight, y))
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
         The first call's rows give the scales of the columns and of y.
         """
         X, y = self._check(X, y, check_numbers, is_new=False)
         target = self._scaled(y, is_new=not hasattr(self, "net_"))
-        return self._train(X, target, 1, is_partial=True)
+        return self._train(X, target, 1, row_weights(sample_weight, y), is_partial=True)
 
     def predict(self, X: Any) -> Array:
         """Numbers, ndarray (rows,)."""
@@ -142,7 +146,12 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         return np.asarray(scaled * self.scale_ + self.center_)
 
     def attack_rows(
-        self, X: Any, y: Any, *, attack: str | Attack | None = None, radius: float | None = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        attack: str | Attack | None = None,
+        radius: float | Mapping[Any, Any] | None = None,
     ) -> Any:
         """Move rows so that the squared error rises; they are returned in their own container.
 
@@ -153,7 +162,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
             Their true numbers.
         attack : as in the constructor, or None
             None is the attack that the net was trained with.
-        radius : float or None
+        radius : as in the constructor, or None
             None is the radius that the net was trained with.
         """
         check_is_fitted(self, "net_")
@@ -173,7 +182,8 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         loss = loss.to(resolve(self.device))
         moved = loss.attack_rows(loss.x, loss.y).cpu()
         self.net_.module.cpu()
-        return self.adapter_.decode(moved, x, X)
+        coding, _ = with_budgets(self.adapter_, attacker.radius)
+        return coding.decode(moved, coding.from_base(x), X)
 
     def _scaled(self, y: Array, *, is_new: bool) -> Tensor:
         """y in standard deviations from the mean, which are those of the first rows."""

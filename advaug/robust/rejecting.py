@@ -62,14 +62,23 @@ class RejectingClassifier(WrappedClassifier):
         self.detector = detector
         self.reject_label = reject_label
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit the classifier, then the detector against it."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the classifier, then the detector against it.
+
+        Parameters
+        ----------
+        X : rows in any container that both take
+        y : labels (n,)
+        sample_weight : array (n,), optional
+            For the classifier.
+        """
         X, y = self._check(X, y)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         if self.reject_label is not None and self.reject_label in self.classes_.tolist():
             raise ValueError(
                 f"reject_label={self.reject_label!r} is a class of y: take a label that is none"
             )
-        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.estimator_ = clone(self.estimator).fit(X, y, **weights)
         detector = AdversarialDetector() if self.detector is None else clone(self.detector)
         if is_auto(getattr(detector, "surrogate", None)):
             detector.set_params(surrogate=self.estimator_)

@@ -1,6 +1,6 @@
 """What the classifier and the regressor share that are trained on their own adversarial rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
 from advaug import containers
@@ -27,6 +28,7 @@ from advaug.estimators.validation import (
     new_generator,
     reads_anything,
     refuse_classes,
+    with_budgets,
 )
 from advaug.models.optimizer import constant_rate, one_cycle
 from advaug.models.protocol import Array
@@ -58,7 +60,7 @@ from advaug.robust.nets import (
 ROBUST_CONSTRAINTS: dict[str, list[Any]] = {
     "loss": [StrOptions(set(REGULARIZERS))],
     "attack": [str, callable],
-    "radius": [Interval(Real, 0, None, closed="left")],
+    "radius": [Interval(Real, 0, None, closed="left"), HasMethods("items")],
     "norm": [Options(Real, {np.inf, 2, 1})],
     "clean_weight": [Interval(Real, 0, 1, closed="both")],
     **NET_CONSTRAINTS,
@@ -76,7 +78,7 @@ class RobustNet(SharesModels, BaseEstimator):
     net_: NetWithCoding
     loss: LossName
     attack: str | Attack
-    radius: float
+    radius: float | Mapping[Any, Any]
     norm: float
     clean_weight: float
     module: ModuleParameter
@@ -200,17 +202,26 @@ class RobustNet(SharesModels, BaseEstimator):
         generator: torch.Generator,
         weight: Tensor | None = None,
     ) -> RobustLoss:
+        coding, radius = with_budgets(self.adapter_, self.radius)
         return RobustLoss(
             net=net.module,
-            native=net.native,
-            x=x,
+            native=lambda rows: net.native(coding.in_base(rows)),
+            x=coding.from_base(x),
             y=y,
             weight=torch.ones(len(y)) if weight is None else weight,
             task=self._task,
             name=self.loss,
             attack=attack,
-            space=self.adapter_.space(float(self.norm)),
-            radius=float(self.radius),
+            space=coding.space(float(self.norm)),
+            radius=radius,
             clean_weight=float(self.clean_weight),
             generator=generator,
         )
+
+
+def row_weights(sample_weight: Any, y: Array) -> Tensor:
+    """A user's weight of each row, with a mean of 1; ValueError for what is none."""
+    if sample_weight is None:
+        return torch.ones(len(y))
+    weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+    return torch.from_numpy(weight / weight.mean()).float()

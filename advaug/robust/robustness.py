@@ -7,6 +7,7 @@ those of the rows. Other models with a coding of their own are attacked in that.
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
 Scoring = str | Callable[[Any, Any, Any], float]
+Radius = float | Mapping[Any, Any]
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
@@ -34,16 +36,18 @@ def adversarial_rows(
     y: Any,
     *,
     attack: str | Attack = "auto",
-    radius: float = 0.3,
+    radius: Radius = 0.3,
     **settings: Any,
 ) -> Any:
     """Rows moved against their labels by an attack on the estimator."""
     transformer = AdversarialTransformer(
         attack=attack, radius=radius, surrogate=estimator, **settings
-    ).fit(X, y)
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
-        return transformer.transform(X, y)
+        if hasattr(estimator, "predict"):  # It has a score, which says how far it agrees with y.
+            warnings.filterwarnings("ignore", message="surrogate agrees with y in")
+        return transformer.fit(X, y).transform(X, y)
 
 
 def common_adapter(estimators: Iterable[Any], adapter: AdapterParameter, X: Any) -> FittedAdapter:
@@ -69,6 +73,13 @@ def name_estimators(estimators: Any) -> dict[str, Any]:
     return by_name
 
 
+def scaled(radius: float, budget: Mapping[Any, Any] | None) -> Radius:
+    """The radius, or so many times a budget of columns."""
+    if budget is None or not radius:
+        return radius
+    return {name: np.multiply(radius, value) for name, value in budget.items()}
+
+
 @dataclass(frozen=True)
 class AttackBenchmark:
     """Models by name, the rows on which they are attacked and scored, and the settings of it."""
@@ -81,7 +92,7 @@ class AttackBenchmark:
     adapter: FittedAdapter
     random_state: RandomState
 
-    def score(self, name: str, attack: Any, radius: float, surrogate: Any = None) -> float:
+    def score(self, name: str, attack: Any, radius: Radius, surrogate: Any = None) -> float:
         """The score of a model on the rows after an attack; errors name the model."""
         try:
             return self._score(self.models[name], attack, radius, surrogate)
@@ -89,10 +100,10 @@ class AttackBenchmark:
             error.args = (f"estimator {name!r}: {error}", *error.args[1:])
             raise
 
-    def _score(self, model: Any, attack: Any, radius: float, surrogate: Any) -> float:
+    def _score(self, model: Any, attack: Any, radius: Radius, surrogate: Any) -> float:
         if hasattr(model, "fit"):
             check_is_fitted(model)
-        if not radius:
+        if isinstance(radius, Real) and not radius:
             return float(self.scorer(model, self.X, self.y))
         attacked = model if surrogate is None else surrogate
         moved = adversarial_rows(
@@ -170,6 +181,7 @@ class RobustnessDisplay:
         *,
         attack: str | Attack = "auto",
         radii: Sequence[float] = RADII,
+        budget: Mapping[Any, Any] | None = None,
         norm: float = np.inf,
         scoring: Scoring = "accuracy",
         surrogate: Any = None,
@@ -189,6 +201,8 @@ class RobustnessDisplay:
             sequences.
         radii : sequence of float
             In the adapter's units; 0 gives the score on the rows themselves.
+        budget : dict or Series of column -> budget, optional
+            What a radius of 1 is, in the columns' own units: see `AdversarialTransformer`.
         norm : {inf, 2, 1}, default=inf
             The norm in which moves are measured.
         scoring : str or callable(estimator, X, y), default="accuracy"
@@ -208,7 +222,10 @@ class RobustnessDisplay:
         def curves(attack: str | Attack, surrogate: Any) -> dict[str, Array]:
             return {
                 name: np.array(
-                    [benchmark.score(name, attack, radius, surrogate) for radius in radii]
+                    [
+                        benchmark.score(name, attack, scaled(radius, budget), surrogate)
+                        for radius in radii
+                    ]
                 )
                 for name in models
             }
@@ -244,7 +261,7 @@ def robustness_table(
     y: Any,
     *,
     attacks: Sequence[str | Attack] = ("auto",),
-    radius: float = 0.3,
+    radius: Radius = 0.3,
     norm: float = np.inf,
     scoring: Scoring = "balanced_accuracy",
     surrogate: Any = None,
@@ -258,8 +275,9 @@ def robustness_table(
     estimators, X, y, norm, surrogate, adapter, random_state
         As in `RobustnessDisplay.from_estimators`.
     attacks : sequence of names or attacks, default=("auto",)
-    radius : float > 0, default=0.3
-        In the adapter's units.
+    radius : float > 0, or dict or Series of column -> budget, default=0.3
+        In the adapter's units, or for tables in those of the columns: see
+        `AdversarialTransformer`.
     scoring : str or callable(estimator, X, y), default="balanced_accuracy"
         Under balanced accuracy a model that predicts a single class does not look robust.
 
@@ -299,3 +317,84 @@ def robustness_table(
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)
     return containers.table(columns, {})
+
+
+@dataclass(frozen=True)
+class RobustScorer:
+    """What `robust_accuracy_scorer` returns: scorer(estimator, X, y) -> float."""
+
+    attack: str | Attack
+    radius: Radius
+    norm: float
+    scoring: Scoring
+    surrogate: Any
+    adapter: AdapterParameter
+    random_state: RandomState
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        """The score of a fitted classifier on rows that are moved against it."""
+        own = own_coding(estimator if self.surrogate is None else self.surrogate)
+        adapter = FittedAdapter(own or learnt_coding(self.adapter, X))
+        scorer = get_scorer(self.scoring)
+        name = type(estimator).__name__
+        benchmark = AttackBenchmark(
+            {name: estimator}, X, y, self.norm, scorer, adapter, self.random_state
+        )
+        return benchmark.score(name, self.attack, self.radius, self.surrogate)
+
+
+def robust_accuracy_scorer(
+    attack: str | Attack = "auto",
+    radius: Radius = 0.3,
+    *,
+    norm: float = np.inf,
+    scoring: Scoring = "accuracy",
+    surrogate: Any = None,
+    adapter: AdapterParameter = "auto",
+    random_state: RandomState = 0,
+) -> RobustScorer:
+    """A scorer for `GridSearchCV` and `cross_val_score`: the accuracy that an attack leaves.
+
+    Every fold attacks the classifier that it has fitted, on the rows that it holds out.
+
+    Parameters
+    ----------
+    attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
+        "auto" is "pgd" if the classifier has a gradient, "square" if it has none, and "greedy" for
+        sequences.
+    radius : float >= 0, or dict or Series of column -> budget, default=0.3
+        In the adapter's units, or for tables in those of the columns: see
+        `AdversarialTransformer`. 0 is the score without an attack.
+    norm : {inf, 2, 1}, default=inf
+    scoring : str or callable(estimator, X, y), default="accuracy"
+        The score of the moved rows; "balanced_accuracy" where a class is rare.
+    surrogate : optional
+        The model that is attacked in place of the classifier (transfer).
+    adapter : "auto", a name in `advaug.registry.ADAPTERS` or an adapter, default="auto"
+        It gives the units, which "auto" learns from the rows that each fold holds out. For the same
+        units in all folds pass `FittedAdapter(TabularAdapter().fit(X))`.
+    random_state : int, RandomState or None, default=0
+
+    Returns
+    -------
+    callable(estimator, X, y) -> float, which can be pickled
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from advaug.robust import robust_accuracy_scorer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> scoring = {"clean": "accuracy", "robust": robust_accuracy_scorer("fgsm", 0.5)}
+    >>> search = GridSearchCV(
+    ...     LogisticRegression(max_iter=500), {"C": [1e-3, 1]}, scoring=scoring, refit="robust"
+    ... ).fit(X, y)
+    >>> bool((search.cv_results_["mean_test_robust"] < search.cv_results_["mean_test_clean"]).all())
+    True
+    """
+    if attack != "auto":
+        choose_attack(attack)  # An unknown name is refused before anything is fitted.
+    if not (isinstance(radius, Mapping) or hasattr(radius, "items") or radius >= 0):
+        raise ValueError(f"radius must be 0 or more, got {radius}")
+    return RobustScorer(attack, radius, norm, scoring, surrogate, adapter, random_state)

@@ -7,9 +7,11 @@ inherit from the protocols here. Members whose body is not "..." have a default.
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from advaug import containers
 from advaug.core.domain import CELLS, Capabilities, RowCoding
 from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
@@ -21,6 +23,15 @@ from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 @runtime_checkable
 class Coding(RowCoding, Protocol):
     """What an adapter has learnt: a coding of rows, and what is done with such rows."""
+
+    def budgeted(self, radius: Any) -> "Coding":
+        """The same coding, in which a radius of 1 is each column's own budget.
+
+        radius : mapping of column -> number or (low, high), in the column's units
+        """
+        raise TypeError(
+            f"radius must be a number, got {radius!r}: budgets by column are for tables"
+        )
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """What the committee sees of encoded rows like `x`."""
@@ -72,6 +83,10 @@ class Coding(RowCoding, Protocol):
     def dependence(self, real_rows: Any, new_rows: Any, seed: int) -> Dependence | None:
         """How columns depend on each other; None by default, since rows have no columns."""
         return None
+
+    def over_budget(self, new_rows: Any, rows: Any) -> np.ndarray[Any, Any]:
+        """Which rows have moved beyond a budget of their column; by default there are none."""
+        return np.zeros(containers.count(rows), dtype=bool)
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row what moved, the farthest first: name of the cell -> (before, after).

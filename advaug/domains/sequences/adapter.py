@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from numbers import Real
+from functools import cached_property
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -257,8 +258,18 @@ class SequenceCoding(Coding):
         return torch.from_numpy(x)
 
     def native(self, x: Tensor) -> Tensor:
-        """Numbers of tokens from 1 on (`index` plus 1), 0 for padding and for unseen tokens."""
-        return self.edits.plain(x).clamp_min(-1) + 1
+        """Whole numbers (`token_numbers`), 0 for padding and for unseen tokens."""
+        return self.token_numbers.to(x.device)[self.edits.plain(x).long().clamp_min(-1) + 1]
+
+    @cached_property
+    def token_numbers(self) -> Tensor:
+        """What a net reads: 0 for padding, then a number for each token of `words`.
+
+        Tokens that are whole numbers are their own; others are numbered from 1 on.
+        """
+        if all(isinstance(word, Integral) and int(word) >= 0 for word in self.words):
+            return torch.tensor([0, *map(int, self.words)])
+        return torch.arange(len(self.words) + 1)
 
     @property
     def provides(self) -> Capabilities:
@@ -273,7 +284,7 @@ class SequenceCoding(Coding):
 
     def check_net(self, logits: Logits, rows: Tensor) -> None:
         """ValueError if the net has no vector for the largest number of a token."""
-        tokens = len(self.words)
+        tokens = int(self.token_numbers.max())
         try:
             with torch.no_grad():
                 logits(torch.full_like(rows[:1], tokens))

@@ -6,6 +6,7 @@ NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -252,6 +253,11 @@ class SignalCoding(Coding):
         )
         values = x[:, :channels] * scale + center
         return values.masked_fill(x[:, channels:] > 0.5, math.nan) if self.has_flags else values
+
+    def other_units(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Channels of mean 0 and deviation 1."""
+        channels = len(self.scale)
+        return {"channels of mean 0 and deviation 1": lambda x: x[:, :channels]}
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """Random convolutions pooled over time, and summaries."""

@@ -7,7 +7,7 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -26,6 +26,13 @@ from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
+from advaug.domains.tables.budget import (
+    budgets_of,
+    has_flipped,
+    is_beyond,
+    moved_in_budget,
+    with_budgets,
+)
 from advaug.domains.tables.cell_checks import drifts, faults, findings
 from advaug.domains.tables.columns import (
     Array,
@@ -197,6 +204,7 @@ class TabularCoding(Coding):
     layout: TableLayout
     max_flips: int = 1
     finds_values: bool = True
+    without_budgets: "TabularCoding | None" = None
 
     @property
     def provides(self) -> Capabilities:
@@ -266,6 +274,60 @@ class TabularCoding(Coding):
         center = torch.tensor([n.center for n in numbers], device=x.device, dtype=x.dtype)
         return (x[:, : len(numbers)] * scale + center)[:, order.argsort()]
 
+    def other_units(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """Columns as scikit-learn's usual scalers give them, if all are numbers."""
+        if AFFINE_COLUMNS not in self.provides:
+            return {}
+
+        def standardized(x: Tensor) -> Tensor:
+            values = self.native(x)
+            return (values - values.mean(0)) / values.std(0).clamp_min(1e-12)
+
+        def in_unit(x: Tensor) -> Tensor:
+            values = self.native(x)
+            low, high = values.amin(0), values.amax(0)
+            return (values - low) / (high - low).clamp_min(1e-12)
+
+        return {
+            "StandardScaler().fit_transform(X)": standardized,
+            "MinMaxScaler().fit_transform(X)": in_unit,
+        }
+
+    def budgeted(self, radius: Any) -> "TabularCoding":
+        """The coding in which a radius of 1 is each column's own budget."""
+        if not hasattr(radius, "items"):
+            raise TypeError(f"radius must be a number or column -> budget, got {radius!r}")
+        layout = with_budgets(self.layout, budgets_of(dict(radius.items()), self.layout))
+        return replace(self, layout=layout, without_budgets=self)
+
+    @property
+    def base(self) -> "TabularCoding":
+        return self if self.without_budgets is None else self.without_budgets
+
+    def in_base(self, x: Tensor) -> Tensor:
+        return x if self.without_budgets is None else x * self._units(x)
+
+    def from_base(self, x: Tensor) -> Tensor:
+        return x if self.without_budgets is None else x / self._units(x)
+
+    def _units(self, x: Tensor) -> Tensor:
+        """(width,): the unit of each number, in those of the coding without budgets."""
+        pairs = zip(self.layout.numbers, self.base.layout.numbers, strict=True)
+        units = [own.scale / other.scale for own, other in pairs]
+        return torch.tensor(units + [1.0] * (x.shape[1] - len(units)), dtype=x.dtype).to(x.device)
+
+    def over_budget(self, new_rows: Any, rows: Any) -> Array:
+        """Which rows have a cell beyond its budget, after repairs for example."""
+        is_over = np.zeros(containers.count(rows), dtype=bool)
+        if self.without_budgets is None:
+            return is_over
+        frames, places = (self._table(rows), self._table(new_rows)), self.layout.places
+        for number in self.layout.numbers:
+            is_over |= is_beyond(number, *(number.read(f[:, places[number.name]]) for f in frames))
+        for category in self.layout.categories:
+            is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
+        return is_over
+
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""
         box, categories = self._box(norm), self.layout.categories
@@ -296,7 +358,16 @@ class TabularCoding(Coding):
             grid=floats(grid + flags) if any(grid) else None,
             missing_flag=torch.tensor(missing_flag) if flags else None,
             special=self._special_values(flags) if self.finds_values else None,
+            **self._shares(flags),
         )
+
+    def _shares(self, flags: list[float]) -> dict[str, Tensor]:
+        """The shares of the radius by which numbers with a budget may move, down and up."""
+        if self.without_budgets is None:
+            return {}
+        reaches = [(n.reach or (0.0, 0.0), n.scale) for n in self.layout.numbers]
+        down, up = ([reach[side] / scale for reach, scale in reaches] for side in (0, 1))
+        return {"down": floats(down + flags), "up": floats(up + flags)}
 
     def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
@@ -326,7 +397,7 @@ class TabularCoding(Coding):
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
             rows = np.flatnonzero(shift)
             if number.is_free and len(rows):
-                edit = partial(number.moved, rows=rows, shift=shift[rows])
+                edit = partial(moved_in_budget, number, rows=rows, shift=shift[rows])
                 yield self.layout.places[number.name], edit
 
     def _flips(self, moved: Tensor, seed: Tensor) -> Iterator[tuple[int, Edit]]:

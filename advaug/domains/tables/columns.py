@@ -48,6 +48,7 @@ class Number:
     values: ValueSet = field(default_factory=ValueSet)
     calendar: Calendar | None = None
     n_rows: int = 0  # rows without a missing cell
+    reach: tuple[float, float] | None = None  # largest moves down and up; None: the radius alone
 
     @property
     def is_plain(self) -> bool:

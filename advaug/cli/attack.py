@@ -1,0 +1,140 @@
+"""`advaug attack`: what attacks leave of a saved classifier's score on the rows of a file."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from advaug.cli.files import (
+    CliError,
+    check_frozen,
+    check_source,
+    meant,
+    parted,
+    read,
+    say,
+    tell_guesses,
+)
+from advaug.cli.options import Parser, add_quiet, add_repeatable, add_seed, add_source
+
+OUT = ()
+NAME, HELP = "attack", "the score of a saved classifier under attack"
+NUMBER = r"[+-]?[\d.]+(?:e[+-]?\d+)?"
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="a fitted classifier that joblib.dump has written. To load it runs the code in it: "
+        "open files that you trust only",
+    )
+    add_source(parser, "DATA")
+    parser.set_defaults(out=None)
+    add_repeatable(
+        parser,
+        "--radius",
+        "R",
+        "how far a row may move: 0.3 (robust standard deviations of each column), or a budget in a "
+        "column's own units, income=500 or age=0:2; columns without one stay (default: 0.3)",
+    )
+    add_repeatable(parser, "--attack", "NAME", "an attack such as pgd or square (default: auto)")
+    add_repeatable(parser, "--frozen", "COL", "leave this column as it is")
+    parser.add_argument(
+        "--scoring",
+        default="balanced_accuracy",
+        metavar="NAME",
+        help="a score of scikit-learn (default: balanced_accuracy)",
+    )
+    add_seed(parser)
+    add_quiet(parser)
+
+
+def work(options: argparse.Namespace) -> None:
+    """`advaug attack`."""
+    radius = radius_of(options.radius)
+    if not options.model.is_file():
+        raise CliError(f"cannot read {options.model}: there is no such file; check the path")
+    check_source(options.source)
+    table, file = read(options.source, options)
+    X, y = parted(table, options.target, wants_parent=False)
+    check_frozen(X, options.frozen, options.target)
+    tell_guesses(file, options)
+
+    from advaug.domains.tables.adapter import TabularAdapter
+    from advaug.robust.robustness import robustness_table
+
+    model = loaded(options.model)
+    rows = robustness_table(
+        [model],
+        columns_of(model, X, options.source),
+        y,
+        attacks=options.attack or ["auto"],
+        radius=radius,
+        scoring=options.scoring,
+        adapter=TabularAdapter(frozen=options.frozen),
+        random_state=options.seed,
+    )
+    say(f"{options.scoring} of {options.model} on {len(y)} rows, radius {told(radius)}", options)
+    say(rows.to_string(index=False, float_format="{:.3f}".format), options)
+
+
+def radius_of(given: list[str]) -> Any:
+    """A number, or column -> budget; CliError for what is neither, or both."""
+    if not given:
+        return 0.3
+    if len(given) == 1 and re.fullmatch(NUMBER, given[0]):
+        return float(given[0])
+    budgets = {}
+    for text in given:
+        name, _, budget = text.rpartition("=")
+        if not name or not re.fullmatch(f"{NUMBER}(?::{NUMBER})?", budget):
+            raise CliError(
+                f"--radius {text!r} is no budget of a column: write income=500 or age=0:2, or one "
+                "number for all columns"
+            )
+        low, _, high = budget.rpartition(":")
+        budgets[name] = (float(low), float(high)) if low else float(high)
+    return budgets
+
+
+def told(radius: Any) -> str:
+    """The radius as a reader sees it."""
+    if not isinstance(radius, dict):
+        return f"{radius:g}"
+    parts = []
+    for name, value in radius.items():
+        pair = isinstance(value, tuple)
+        parts.append(f"{name} {value[0]:+g} to {value[1]:+g}" if pair else f"{name} {value:g}")
+    return ", ".join(parts)
+
+
+def loaded(path: Path) -> Any:
+    """The classifier in a file of joblib; CliError if there is none."""
+    import joblib
+
+    try:
+        model = joblib.load(path)
+    except Exception as error:  # A damaged file raises whatever its bytes lead to.
+        raise CliError(
+            f"cannot load {path}: {error}: write it with joblib.dump(model, {path.name!r}), and "
+            "load it where the same packages are installed"
+        ) from error
+    if not hasattr(model, "predict") or not hasattr(model, "classes_"):
+        raise CliError(
+            f"{path} holds a {type(model).__name__}, no fitted classifier: write that with "
+            f"joblib.dump(model, {path.name!r})"
+        )
+    return model
+
+
+def columns_of(model: Any, X: Any, source: Path) -> Any:
+    """The columns that the model was fitted on; CliError if the file lacks one."""
+    names = list(getattr(model, "feature_names_in_", X.columns))
+    if lacking := [name for name in names if name not in X.columns]:
+        raise CliError(
+            f"{source} has no column {lacking[0]!r}, which the model was fitted on: "
+            f"{meant(lacking[0], list(X.columns))}"
+        )
+    return X[names]
