@@ -67,6 +67,11 @@ class Recipe(Protocol):
         return False
 
     @property
+    def keeps_structure(self) -> bool:
+        """Whether moves are only those that keep how a row is built: `Space.keep_structure`."""
+        return False
+
+    @property
     def takes_attack(self) -> bool:
         """Whether an attack that the user names moves its rows."""
         return True
