@@ -1,6 +1,7 @@
 """The judge of language: its models against a plain implementation, and what it finds odd."""
 
 import math
+import re
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -13,7 +14,9 @@ from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
 from advaug.domains.sequences.language_model import LanguageModel
 from advaug.domains.sequences.oddities import ODDITIES, oddities
-from advaug.judges import LanguageJudge
+from advaug.judges import LanguageJudge, PanelJudge
+from advaug.report import validity_report
+from advaug.sampling.judges.families import FAMILIES
 from tests.test_texts import reviews
 
 END, SIZE = -1, 5
@@ -180,3 +183,52 @@ def test_texts_that_keep_their_grammar_are_read_by_default(recipe):
     accepted = record[record["status"] == "accepted"]
     assert len(accepted) > 20
     assert (accepted["p_value"] >= 0.05).all()
+
+
+# ---------------------------------------------------------------- the report
+
+
+def lines_of(report):
+    return {check.name: check for check in report.checks}
+
+
+TRAITS = ["surprise", "worst words", "unseen runs", "odd tokens"]
+
+
+def test_a_report_on_texts_says_how_they_read():
+    texts, chance = reviews(200), np.random.default_rng(0)
+    y = ["early"] * 150 + ["late"] * 50
+    coding = SequenceAdapter(tokens="word").fit(texts)
+    broken = ["".join(chance.permutation(coding.cutter(text)[0])) for text in texts[150:]]
+    fine = [text for text in reviews(80, seed=1) if text not in texts][:50]
+    panel = PanelJudge(families={"neighbors": FAMILIES["neighbors"]})
+    good, bad = (
+        validity_report(texts, y, rows, ["late"] * 50, panel=panel) for rows in (fine, broken)
+    )
+    assert [name for name in lines_of(good) if name in TRAITS] == TRAITS
+    assert {lines_of(good)[name].status for name in TRAITS} <= {"good", "doubt"}
+    assert lines_of(bad)["surprise"].status == lines_of(bad)["worst words"].status == "bad"
+    frame = bad.to_frame()
+    assert (frame["strange"] > 0).mean() > 0.9
+    assert frame["reasons"].str.contains("reads oddly at '").mean() > 0.8
+    assert "reads oddly at" in bad.to_html()
+
+
+def test_what_is_odd_in_a_row_is_named():
+    texts = reviews(100)
+    odd = [f"{texts[0]} (So well , well well.Then go", *texts[1:20]]
+    panel = PanelJudge(families={"neighbors": FAMILIES["neighbors"]})
+    y = ["early"] * 50 + ["late"] * 50
+    frame = validity_report(texts, y, odd, ["late"] * 20, panel=panel).to_frame()
+    words = frame.set_index("row").loc[0, "reasons"]
+    assert re.search(r"unpaired quote or bracket at '.* \('", words)
+
+
+def test_a_report_on_other_sequences_has_no_such_lines():
+    chance = np.random.default_rng(0)
+    events = [chance.integers(1, 9, size).tolist() for size in chance.integers(4, 9, 80)]
+    y = [0] * 40 + [1] * 40
+    panel = PanelJudge(families={"neighbors": FAMILIES["neighbors"]})
+    report = validity_report(events, y, events[40:60], [1] * 20, panel=panel)
+    assert not {*lines_of(report)} & {*TRAITS}
+    assert (report.to_frame()["strange"] == 0).all()

@@ -84,6 +84,7 @@ class Evidence:
     unreal: dict[str, Array]  # relations that all real rows keep -> which rows break them
     drifts: list[Drift]
     tell_tale: TellTale | None  # None where a row has no columns, or rows are few
+    traits: list[Trait]  # numbers that only such rows have
     batch: BatchEvidence | None
     dependence: Dependence | None  # None where a row has no two columns, or rows are few
 
@@ -132,6 +133,7 @@ def gather(
         unreal=relations.broken(new, parents),
         drifts=real.coding.drifts(own, new),
         tell_tale=real.coding.tell_tale(own, new, draw_seed(generator)),
+        traits=real.coding.traits(real.X, own, new, draw_seed(generator)),
         batch=as_batch(real.x[real.y == label], x, generator),
         dependence=real.coding.dependence(own, new, draw_seed(generator)),
     )
