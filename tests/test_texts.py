@@ -15,6 +15,7 @@ from advaug.domains.sequences.clauses import borders
 from advaug.domains.sequences.function_words import function_words
 from advaug.domains.sequences.grammar import telling_tokens
 from advaug.recipes import Paraphrase, Recombine
+from advaug.sampling.class_generator import ClassGenerator
 
 THINGS = ["kettle", "toaster", "blender", "radio", "lamp"]
 FLAWS = ["leaks", "rattles", "smells", "squeaks", "overheats"]
@@ -291,3 +292,27 @@ def test_new_texts_of_a_recipe_are_new(recipe):
 def test_recipes_for_sequences_are_refused_on_tables(recipe):
     with pytest.raises(ValueError, match="requires edits \\(sequences\\)"):
         AdversarialOverSampler(recipe=recipe).fit_resample(np.eye(9), [0, 1, 1] * 3)
+
+
+@pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
+def test_rows_that_cannot_move_are_no_parents(recipe):
+    rows = reviews(80)
+    fixed = [f"No {k} w{k}x" for k in range(20)]
+    y = ["late"] * 20 + ["early"] * 70
+    late = rows[:10] + fixed[:10]
+    sampler = AdversarialOverSampler(recipe=recipe, random_state=0)
+    sampler.fit_resample(late + rows[10:], y)
+    made = sampler.provenance_[sampler.provenance_["status"] == "accepted"]
+    assert len(made) > 40
+    assert (made["parent"] < 10).all()
+
+
+@pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
+def test_a_class_in_which_nothing_can_move_is_copied_at_once(monkeypatch, recipe):
+    rows = [f"No {k} w{k}x" for k in range(20)] + reviews(60)
+    y = ["late"] * 20 + ["early"] * 60
+    monkeypatch.setattr(ClassGenerator, "_drawn", None)  # No row is drawn.
+    sampler = AdversarialOverSampler(recipe=recipe, random_state=0)
+    X_new, _ = sampler.fit_resample(rows, y)
+    assert {*X_new[80:]} <= {*rows[:20]}
+    assert (sampler.provenance_["status"] == "copied").all()

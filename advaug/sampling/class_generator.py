@@ -267,6 +267,8 @@ class ClassGenerator(RowGenerator):
         attacked = self.config.attacked or self.committee.logits
         models = Models(attacked, self.committee, self.config.jury)
         done, waiting, first = [], rows, 0
+        if not self.recipe.can_move(self.dataset, self.label):
+            first = MAX_DRAWS
         while len(waiting) and first < MAX_DRAWS:
             count = -(-MIN_CANDIDATES // len(waiting))
             count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first)

@@ -81,6 +81,10 @@ class Recipe(Protocol):
         """Whether a teacher says the labels of its rows, which are planned for all classes."""
         return False
 
+    def can_move(self, dataset: EncodedDataset, label: int) -> bool:
+        """Whether it can move any row of the class; else new rows are copies of real ones."""
+        return True
+
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:

@@ -14,6 +14,9 @@ from advaug.core.objectives import Logits
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom
+from advaug.domains.sequences.clauses import read
+from advaug.domains.sequences.grammar import NO_MARK
+from advaug.domains.sequences.space import EditSpace
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.recipes import (
     MIX,
@@ -28,6 +31,36 @@ from advaug.sampling.recipes import (
 )
 
 EDITS = frozenset({"edits"})
+PROBES = 3  # Edits that are tried on a row before it counts as one that cannot be edited.
+EDITABLE, CROSSABLE = "editable", "crossable"
+
+
+def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
+    """Places of the rows of a class in which an edit was found that keeps their grammar."""
+    if (EDITABLE, label) not in dataset.memo:
+        own, others = dataset.of_class(label), dataset.of_others(label)
+        x = dataset.x[own]
+        space = dataset.space.keep_structure().hold_typical_values(x, dataset.x[others])
+        once = torch.ones(len(own))
+        moves = torch.zeros(len(own), dtype=torch.bool)
+        for step in range(PROBES):
+            noise = RowRandom.of(dataset.seed, label, own).at(step).uniform(*x.shape[1:])
+            moves |= (space.scatter(x, once, dataset.scale, noise) != x).any(1)
+        dataset.memo[EDITABLE, label] = own[moves]
+    found: Tensor = dataset.memo[EDITABLE, label]
+    return found
+
+
+def crossable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
+    """Places of the rows of a class with two sentences or clauses; all if they are no texts."""
+    if (CROSSABLE, label) not in dataset.memo:
+        own, space = dataset.of_class(label), dataset.space.keep_structure()
+        if isinstance(space, EditSpace) and space.grammar is not None:
+            row = read(dataset.x[own].long(), space.grammar, space.size)
+            own = own[(row.border > NO_MARK).sum(1) > 2]
+        dataset.memo[CROSSABLE, label] = own
+    found: Tensor = dataset.memo[CROSSABLE, label]
+    return found
 
 
 @dataclass
@@ -36,7 +69,8 @@ class Paraphrase(Recipe, Parameters):
 
     In texts content words give way to words of their class, come or go, where the corpus knows the
     words on both sides; function words, numbers, addresses, signs and white space stay. Sequences
-    that are no texts get as few edits, of any kind.
+    that are no texts get as few edits, of any kind. Rows without such an edit are no parents; where
+    a class has no other rows, its new rows are copies ("copied" in the provenance).
 
     Parameters
     ----------
@@ -67,10 +101,14 @@ class Paraphrase(Recipe, Parameters):
     norm: float = 2.0
     attack: Attack | None = None
 
+    def can_move(self, dataset: EncodedDataset, label: int) -> bool:
+        return len(editable(dataset, label)) > 0
+
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        plan = from_parents(round_robin(dataset.of_class(label), draws, dataset.seed, label))
+        own = editable(dataset, label) if self.can_move(dataset, label) else dataset.of_class(label)
+        plan = from_parents(round_robin(own, draws, dataset.seed, label))
         edits = (1 + uniform(random, SIZE) * self.max_edits).floor()
         return replace(plan, noise_std=edits, radius=edits)
 
@@ -84,7 +122,8 @@ class Paraphrase(Recipe, Parameters):
 class Recombine(Recipe, Parameters):
     """Sentences and clauses of two rows of the class, exchanged at their borders.
 
-    What stands first or last in its text stays so. Rows that hold a single sentence do not cross.
+    What stands first or last in its text stays so. Rows of a single sentence are no parents; where
+    a class has no other rows, its new rows are copies ("copied" in the provenance).
     Sequences that are no texts exchange blocks where both joins are usual.
 
     Parameters
@@ -115,10 +154,16 @@ class Recombine(Recipe, Parameters):
     norm: float = 2.0
     attack: Attack | None = None
 
+    def can_move(self, dataset: EncodedDataset, label: int) -> bool:
+        can_edit = self.max_edits > 0 and len(editable(dataset, label)) > 0
+        return can_edit or len(crossable(dataset, label)) > 1
+
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        own = dataset.of_class(label)
+        own = crossable(dataset, label)
+        if self.max_edits or len(own) < 2:
+            own = dataset.of_class(label)
         plan = from_parents(round_robin(own, draws, dataset.seed, label))
         return replace(
             plan,
