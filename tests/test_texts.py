@@ -1,6 +1,7 @@
 """Texts that keep their grammar: what edits leave alone, and where two texts cross."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -140,8 +141,7 @@ def test_frozen_words_and_tables_of_moves_are_heeded():
 
 def test_a_words_parts_and_words_in_addresses_stay():
     rows = ["go to www.red.com now", "go to www.blue.com now", "a red-hot pan", "a blue-hot pan"]
-    made = edited(rows * 5)
-    assert {*made} == {*rows}
+    assert edited(rows * 5) == rows * 5
 
 
 def test_words_that_tell_the_class_are_held():
@@ -208,6 +208,8 @@ def test_rows_cross_at_the_borders_of_sentences_and_clauses():
         first, second = pieces(old), pieces(other)
         assert {*pieces(new)} <= {*first, *second}
         assert pieces(new)[0] in (first[0], second[0])
+        for before, after in pairwise(["", *pieces(new), ""]):
+            assert before.startswith("I paid") == after.startswith("but it")
         assert pieces(new)[-1] in (first[-1], second[-1])
     assert moved > 75
 
