@@ -14,7 +14,7 @@ from advaug.core.features import Features
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
-from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.panel import PanelJudge
 from advaug.sampling.voters import clipped, draw_seed

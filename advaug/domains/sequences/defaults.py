@@ -52,7 +52,7 @@ def edits(attack: Attack, *, is_queried: bool) -> Attack:
 DEFAULTS = Defaults(
     recipe=bag,
     jury=ngram_ridge,
-    candidates=lambda: explore(0.0),
+    candidates=Bag,
     # Rare rows are few: members of many folds that learn all of them rank better.
     row_surrogates=(NGramRidge(n_repeats=1, cv=8, alpha=0.5, bootstrap=False),),
     judge=judge,
