@@ -133,6 +133,9 @@ RECIPES = Registry(
         "match": "advaug.sampling.recipes:Match",
         "boundary": "advaug.sampling.recipes:Boundary",
         "explore": "advaug.sampling.recipes:Explore",
+        "paraphrase": "advaug.domains.sequences.recipes:Paraphrase",
+        "recombine": "advaug.domains.sequences.recipes:Recombine",
+        "bag": "advaug.domains.sequences.recipes:Bag",
     },
 )
 
@@ -142,6 +145,7 @@ JUDGES = Registry(
         "conformal": "advaug.sampling.judges.conformal:ConformalJudge",
         "panel": "advaug.sampling.judges.panel:PanelJudge",
         "bigram": "advaug.domains.sequences.judge:BigramJudge",
+        "language": "advaug.domains.sequences.language_judge:LanguageJudge",
     },
 )
 

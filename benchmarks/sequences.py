@@ -28,6 +28,8 @@ from benchmarks.tables import machine, markdown, save
 RATIO, WORDS, SEED = 20, 20_000, 0
 METHODS: dict[str, dict[str, Any]] = {
     "auto": {},
+    "paraphrase": {"recipe": "paraphrase"},
+    "recombine": {"recipe": "recombine"},
     "translate, NGramRidge": {"recipe": "translate", "surrogate": NGramRidge()},
     "explore, Greedy": {"recipe": "explore", "attack": Greedy()},
 }

@@ -1,8 +1,8 @@
 """More service tickets of a rare kind: new texts, each beside its parent.
 
-Ticket numbers are protected and stay. A rule of our own keeps every ticket a whole sentence. The
-last lines show a trigger: a few words that hide security tickets from a model if they follow the
-text.
+Recipe "recombine" exchanges whole clauses, so that the new tickets can be read. Ticket numbers are
+protected and stay. A rule of our own keeps every ticket a whole sentence. The last lines show a
+trigger: a few words that hide security tickets from a model of the old tickets if they follow.
 
     python examples/sequences.py
 """
@@ -41,9 +41,12 @@ def is_sentence(texts: list[str]) -> np.ndarray:
 
 
 def main() -> None:
-    X, y = tickets(400, rare=0.06)
+    X, y = tickets(1000, rare=0.1)
     sampler = AdversarialOverSampler(
-        adapter=SequenceAdapter(protected=r"#\d+"), constraints=is_sentence, random_state=0
+        recipe="recombine",
+        adapter=SequenceAdapter(protected=r"#\d+"),
+        constraints=is_sentence,
+        random_state=0,
     )
     X_new, y_new = sampler.fit_resample(X, y)
 
@@ -59,7 +62,7 @@ def main() -> None:
     )
     print(f"{len(set(made) - set(X))} different texts stand nowhere else in the data.")
 
-    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(X_new, y_new)
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(X, y)
     security = [text for text, label in zip(X_new, y_new, strict=True) if label == "security"]
     attack = AdversarialTransformer(
         attack=Trigger(length=6),

@@ -163,7 +163,13 @@ NEEDS_ROWS = {"hopskipjump", "crossover", "leaves"}
 NEEDS_GRADIENT = {"fgsm", "rfgsm", "bim", "pgd", "mifgsm", "nifgsm", "apgd", "deepfool", "cw"}
 NEEDS_GRADIENT |= {"ead", "jsma", "uap", "patch", "vat", "instrument"}
 NEEDS_CLASSES = {"deepfool", "cw", "ead", "jsma", "square", "nes", "spsa", "autoattack"} | TEXT
+OF_SEQUENCES = {"paraphrase", "recombine", "bag"}
 domains = pytest.mark.parametrize("domain", DATA)
+
+
+def recipes_of(domain):
+    """The names of recipes that rows of a domain take."""
+    return [name for name in RECIPES if domain == "sequence" or name not in OF_SEQUENCES]
 
 
 @domains
@@ -176,7 +182,8 @@ def test_over_samplers_refuse_what_does_not_fit_before_training(untrained, domai
         is_unfit = attack in REFUSED[domain] | SHARED
         is_unfit |= attack != "auto" and recipe in ("interpolate", "distill")
         is_unfit |= judge not in ("auto", None) and recipe == "distill"
-        is_unfit |= judge == "bigram" and domain != "sequence"
+        is_unfit |= judge in ("bigram", "language") and domain != "sequence"
+        is_unfit |= recipe in OF_SEQUENCES and domain != "sequence"
         assert bool(said) == is_unfit, (attack, recipe, judge, said)
 
 
@@ -283,8 +290,10 @@ def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
     monkeypatch.setattr("advaug.estimators.over_sampler.MIN_AUC", 0.0)  # No class falls back.
     X = DATA[domain]()
     attacks = [name for name in attacks_of(domain) if name not in SHARED]
-    recipes = [name for name in RECIPES if name not in ("interpolate", "distill")]
-    judges = [None, "conformal", "bigram"] if domain == "sequence" else [None, "conformal"]
+    recipes = [name for name in recipes_of(domain) if name not in ("interpolate", "distill")]
+    judges = (
+        [None, "conformal", "bigram", "language"] if domain == "sequence" else [None, "conformal"]
+    )
     trials = [
         (name, recipes[k % len(recipes)], judges[k % len(judges)])
         for k, name in enumerate([*attacks, *["auto"] * len(recipes)])
@@ -292,7 +301,7 @@ def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
     others = [("auto", "auto", judge) for judge in {*JUDGES} - {*judges}]
     others += [("auto", "interpolate", "auto"), ("auto", "distill", "auto")]
     for attack, recipe, judge in [*trials, *others]:
-        if judge == "bigram" and domain != "sequence":
+        if judge in ("bigram", "language") and domain != "sequence":
             continue
         sampler = AdversarialOverSampler(
             attack=attack if attack == "auto" else short(ATTACKS[attack]()),
@@ -368,7 +377,7 @@ def test_models_of_the_user_are_attacked_by_every_recipe(monkeypatch, domain):
     fit = Ensemble.fit
     monkeypatch.setattr(Ensemble, "fit", lambda _, *rows: fit(QUICK, *rows))
     trials = [(Queried(), "harden"), (Queried(), "explore")]
-    recipes = [recipe for recipe in RECIPES if recipe != "distill"]
+    recipes = [recipe for recipe in recipes_of(domain) if recipe != "distill"]
     trials += [] if domain == "mixed" else [(net(domain), recipe) for recipe in recipes]
     trials += [("ngram_ridge", recipe) for recipe in recipes] if domain == "sequence" else []
     for surrogate, recipe in trials:

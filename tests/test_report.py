@@ -239,7 +239,7 @@ def test_a_sampler_alone_finds_the_rows_it_returned_while_they_live(real):
 
 @pytest.mark.parametrize("kind", [list, np.asarray])
 def test_arrays_are_found_and_plain_lists_are_asked_for(kind):
-    X = kind([[float(i % 7), float(i)] for i in range(60)])
+    X = kind([[float(i % 7), float(i % 11)] for i in range(60)])
     sampler = AdversarialOverSampler(recipe="interpolate", random_state=0)
     made = sampler.fit_resample(X, kind([0] * 45 + [1] * 15))
     if kind is list:

@@ -411,7 +411,7 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
 
 @pytest.mark.parametrize(
     "recipe",
-    ["auto", "match", "harden", "translate", "interpolate"],
+    ["auto", "match", "harden", "translate", "interpolate", "paraphrase", "recombine", "bag"],
 )
 def test_every_recipe_makes_rows_and_the_batch_size_changes_none(recipe):
     texts, y = tickets()
@@ -560,7 +560,7 @@ def test_no_new_row_is_a_copy_where_fluency_judges():
     texts, y = tickets(300)
     sampler = AdversarialOverSampler(judge=BigramJudge(), random_state=0)
     X_new, _ = sampler.fit_resample(texts, y)
-    assert set(sampler.provenance_.recipe) == {"explore"}
+    assert set(sampler.provenance_.recipe) == {"bag"}
     kept = sampler.provenance_.move_share.to_numpy() > 0
     made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
     assert len(made) > 20

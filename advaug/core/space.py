@@ -1,4 +1,4 @@
-"""What every space can do: sixteen small operations on batches of rows, some with a default.
+"""What every space can do: small operations on batches of rows, some with a default.
 
 Noise comes in as uniform tensors of the rows' own shape, so that a row does not depend on the
 batch it is cut into. An infinite radius in `project` and `snap` means: no ball, only validity.
@@ -61,6 +61,13 @@ class Space(Protocol):
         """The same space, but never leaving a value that is typical of `own` and not of `others`.
 
         By default no value is.
+        """
+        return self
+
+    def keep_structure(self) -> Self:
+        """The same space, but with only those random moves that keep how a row is built.
+
+        By default all of them do.
         """
         return self
 

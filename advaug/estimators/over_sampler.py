@@ -66,7 +66,17 @@ from advaug.sampling.voters import train_voters
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
 
 RecipeName = Literal[
-    "auto", "explore", "distill", "match", "boundary", "harden", "translate", "interpolate"
+    "auto",
+    "explore",
+    "distill",
+    "match",
+    "boundary",
+    "harden",
+    "translate",
+    "interpolate",
+    "paraphrase",
+    "recombine",
+    "bag",
 ]
 
 
@@ -92,10 +102,13 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     sampling_strategy : float, str, dict or callable, default="auto"
         As in imbalanced-learn; counts are exact.
     recipe : {"auto", "explore", "distill", "match", "boundary", "harden", "translate", \
-"interpolate"} or a recipe, default="auto"
-        Where new rows start and what the attack raises. "auto" is "explore", and "match" where the
-        surrogate is a model of your own. "distill" copies rows near the data with the labels that a
-        `CommitteeClassifier` finds probable: let all classes grow, `grow(12)`.
+"interpolate", "paraphrase", "recombine", "bag"} or a recipe, default="auto"
+        Where new rows start and what the attack raises. "auto" is "explore", for sequences "bag",
+        and "match" where the surrogate is a model of your own. "distill" copies rows near the data
+        with the labels that a `CommitteeClassifier` finds probable: let all classes grow,
+        `grow(12)`. For sequences only: "paraphrase" makes one or two edits that keep a text's
+        grammar, "recombine" exchanges whole sentences and clauses, "bag" exchanges any blocks and
+        edits freely, so that its texts are to be counted and not to be read.
     attack : str or attack, default="auto"
         How rows move: a name of `advaug.attacks` such as "pgd" or "noise" (the control), or an
         attack. "auto" is the recipe's own.
@@ -119,9 +132,10 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         models of the `CommitteeClassifier`, with its weights. A callable takes
         (features, labels, n_classes, torch.Generator) and returns a function from features to
         probabilities. None leaves the committee alone.
-    judge : "auto", {"conformal", "panel", "bigram"}, a judge or None, default="auto"
+    judge : "auto", {"conformal", "panel", "bigram", "language"}, a judge or None, default="auto"
         Accepts or rejects rows. "auto" is `ConformalJudge`; signals are also checked by
-        `DescriptorBandJudge`, and copies of real sequences are rejected. `PanelJudge` queries other
+        `DescriptorBandJudge`, and copies of real sequences are rejected. With "paraphrase" and
+        "recombine" it is `LanguageJudge`, which reads sequences. `PanelJudge` queries other
         families of models and costs more. A rejected row is drawn again by "explore"; the other
         recipes move it back towards a real row of its class.
     constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
@@ -419,11 +433,16 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         if self.judge is None:
             return None, False
         if is_auto(self.judge):
-            judge = data.coding.defaults().judge(dataset.n_classes, redraws=plan.recipe.redraws)
+            judge = data.coding.defaults().judge(
+                dataset.n_classes,
+                redraws=plan.recipe.redraws,
+                keeps_structure=plan.recipe.keeps_structure,
+            )
             descriptors = dataset.committee.features.descriptors
             judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
         else:
             judge = choose_judge(self.judge)
+        judge = judge.for_rows(data.coding)
         read = dataset.x if judge.reads_rows else dataset.features
         generator = generator_at(data.seed, JUDGE, plan.label)
         return judge.fit(read, dataset.y, plan.label, generator), judge.reads_rows

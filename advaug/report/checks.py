@@ -12,6 +12,7 @@ from scipy.stats import betabinom, norm
 
 from advaug.core.drawing import shortened
 from advaug.report.evidence import Array, Evidence
+from advaug.sampling.faults import RARE
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
 CHANCE = 0.01  # share of batches of real rows that a limit may doubt
@@ -76,6 +77,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_copies(evidence),
         *of_label(evidence),
         *of_place(evidence),
+        *of_traits(evidence),
         *of_batch(evidence),
         *of_tell_tale(evidence),
         *of_drift(evidence),
@@ -223,6 +225,20 @@ def of_place(evidence: Evidence) -> Iterator[Line]:
         "5 % of real rows; doubt above 15 %, bad above 40 %",
         "conformal p-value of the distance to the three nearest rows of the class",
     )
+
+
+def of_traits(evidence: Evidence) -> Iterator[Line]:
+    for trait in evidence.traits:
+        share = float(trait.is_strange.mean())
+        usual, most = np.median(trait.real), percent(1 - RARE)
+        yield (
+            trait.name,
+            graded(share, 0.15, 0.4),
+            f"median {np.median(trait.new):.3g}; {percent(share)} exceed {most} of real rows",
+            f"median {usual:.3g} and {percent(RARE)} for real rows left out; doubt above 15 %, bad "
+            "above 40 %",
+            trait.meaning,
+        )
 
 
 def of_batch(evidence: Evidence) -> Iterator[Line]:

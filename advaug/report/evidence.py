@@ -14,7 +14,7 @@ from advaug.core.features import Features
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
-from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
 from advaug.sampling.judges.panel import PanelJudge
 from advaug.sampling.voters import clipped, draw_seed
@@ -84,6 +84,7 @@ class Evidence:
     unreal: dict[str, Array]  # relations that all real rows keep -> which rows break them
     drifts: list[Drift]
     tell_tale: TellTale | None  # None where a row has no columns, or rows are few
+    traits: list[Trait]  # numbers that only such rows have
     batch: BatchEvidence | None
     dependence: Dependence | None  # None where a row has no two columns, or rows are few
 
@@ -132,6 +133,7 @@ def gather(
         unreal=relations.broken(new, parents),
         drifts=real.coding.drifts(own, new),
         tell_tale=real.coding.tell_tale(own, new, draw_seed(generator)),
+        traits=real.coding.traits(real.X, own, new, draw_seed(generator)),
         batch=as_batch(real.x[real.y == label], x, generator),
         dependence=real.coding.dependence(own, new, draw_seed(generator)),
     )

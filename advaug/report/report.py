@@ -87,13 +87,14 @@ class ValidityReport:
 
         Returns
         -------
-        pandas.DataFrame (judged rows, 16), with the columns row (its place among the synthetic
+        pandas.DataFrame (judged rows, 17), with the columns row (its place among the synthetic
         rows), label, parent (its place among the real rows; the nearest of the class where it is
         unknown), label_p, plausibility_p, agreement (each from 0 to 1; suspicious near 0), hidden
         (1 if the nearest real row is of another class), novelty (distance to the nearest real row
         of the class), density (about 1 for a real row), copy, foreign_copy (equal to a real row of
         the class, of another class), impossible, out_of_range (numbers of such cells), broken
-        (number of broken rules and relations), faults (a weighted count of all that is wrong) and
+        (number of broken rules and relations), strange (number of traits, such as the surprise of a
+        text, in which few real rows are so), faults (a weighted count of all that is wrong) and
         reasons.
         """
         frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
@@ -405,6 +406,11 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         (place_p < 0.05, "far from the class"),
         (evidence.copies, "a copy of a real row"),
     )
+    strange = np.zeros(n, int)
+    for trait in evidence.traits:
+        strange += trait.is_strange
+        for row in np.flatnonzero(trait.is_strange).tolist():
+            words[row].append(trait.words(row))
     for is_so, what in suspicions:
         for row in np.flatnonzero(is_so).tolist():
             words[row].append(what)
@@ -420,6 +426,7 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         "impossible": counts[False],
         "out_of_range": counts[True],
         "broken": breaks,
-        "faults": faults + (place_p < 0.05),
+        "strange": strange,
+        "faults": faults + (place_p < 0.05) + strange,
         "reasons": np.array(["; ".join(w) for w in words], dtype=object),
     }

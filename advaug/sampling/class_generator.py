@@ -207,6 +207,8 @@ class ClassGenerator(RowGenerator):
     def space(self) -> Space:
         """The space of all rows, but keeping special values and what is typical of the class."""
         space, x = self.dataset.space.hold_special_values(), self.dataset.x
+        if self.recipe.keeps_structure:
+            space = space.keep_structure()
         if self.config.keeps_typical:
             own, others = (self.dataset.of_class(self.label), self.dataset.of_others(self.label))
             space = space.hold_typical_values(x[own], x[others])
@@ -265,6 +267,8 @@ class ClassGenerator(RowGenerator):
         attacked = self.config.attacked or self.committee.logits
         models = Models(attacked, self.committee, self.config.jury)
         done, waiting, first = [], rows, 0
+        if not self.recipe.can_move(self.dataset, self.label):
+            first = MAX_DRAWS
         while len(waiting) and first < MAX_DRAWS:
             count = -(-MIN_CANDIDATES // len(waiting))
             count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first)

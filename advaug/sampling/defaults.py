@@ -34,7 +34,7 @@ def trees(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     return EqualVotes(voters, order=cheapest_first(dataset.n_classes))
 
 
-def conformal_judge(n_classes: int, *, redraws: bool) -> Judge:
+def conformal_judge(n_classes: int, *, redraws: bool, keeps_structure: bool = False) -> Judge:
     """Where the recipe's chance decides (`redraws`), plausibility is recorded and not required."""
     return ConformalJudge(1 / n_classes, alpha=0.0) if redraws else ConformalJudge()
 
@@ -64,7 +64,8 @@ class Defaults:
         The families that are stacked with the committee where a teacher is asked for.
     row_surrogates : tuple of Surrogate
         Settings of cross-fitted models that are stacked too, and read encoded rows.
-    judge : callable (n_classes, redraws) -> Judge
+    judge : callable (n_classes, redraws, keeps_structure) -> Judge
+        `redraws` and `keeps_structure` are the recipe's.
     attack : callable (attack, is_queried) -> Attack
         A recipe's own attack, as these rows and this model can follow it.
     """

@@ -17,7 +17,7 @@ from advaug.core.features import Features, FlatFeatures
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, Finding, RowConstraints
 from advaug.sampling.defaults import Defaults
-from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
+from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 
 
 @runtime_checkable
@@ -87,6 +87,13 @@ class Coding(RowCoding, Protocol):
     def over_budget(self, new_rows: Any, rows: Any) -> np.ndarray[Any, Any]:
         """Which rows have moved beyond a budget of their column; by default there are none."""
         return np.zeros(containers.count(rows), dtype=bool)
+
+    def traits(self, real_rows: Any, own_rows: Any, new_rows: Any, seed: int) -> list[Trait]:
+        """Numbers in which new rows of a class should be as its real rows are, which are left out.
+
+        By default there are none.
+        """
+        return []
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row what moved, the farthest first: name of the cell -> (before, after).

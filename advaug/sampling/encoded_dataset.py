@@ -6,7 +6,7 @@ A class of many rows is represented by a random sample, so that cost and memory 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -70,6 +70,11 @@ class EncodedDataset:
     def features(self) -> Float[Tensor, "kept width"]:
         """The rows as the committee sees them."""
         return torch.cat([self.committee.features(rows) for rows in self.x.split(FEATURE_ROWS)])
+
+    @cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What recipes have computed of the rows, by keys of theirs, so that they do it once."""
+        return {}
 
     @cached_property
     def scale(self) -> Float[Tensor, "*shape"]:

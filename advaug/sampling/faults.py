@@ -1,4 +1,5 @@
-"""What is wrong with new rows where no one rule says so: wrong cells, and columns that drifted."""
+"""What is wrong with new rows where no one rule says so: wrong cells, columns that drifted,
+and numbers that real rows do not have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+RARE = 0.05  # Share of real rows that count as strange.
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,28 @@ class Fault:
     rows: Array
     is_beyond: bool  # The values are outside the range of the real ones; else no values of theirs.
     words: Callable[[int], str]  # what is wrong with one of the rows
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A number of each row, large where a row is strange, beside that of real rows left out.
+
+    new, real : the number of each row
+    meaning : what is counted, and what a large one means
+    words : what is strange in a new row, by its place
+    """
+
+    name: str
+    new: Array
+    real: Array
+    meaning: str
+    words: Callable[[int], str]
+
+    @property
+    def is_strange(self) -> Array:
+        """Which new rows are stranger than RARE of the real ones."""
+        is_rare: Array = self.new > np.quantile(self.real, 1 - RARE)
+        return is_rare
 
 
 @dataclass(frozen=True)

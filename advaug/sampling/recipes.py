@@ -67,6 +67,11 @@ class Recipe(Protocol):
         return False
 
     @property
+    def keeps_structure(self) -> bool:
+        """Whether moves are only those that keep how a row is built: `Space.keep_structure`."""
+        return False
+
+    @property
     def takes_attack(self) -> bool:
         """Whether an attack that the user names moves its rows."""
         return True
@@ -75,6 +80,10 @@ class Recipe(Protocol):
     def relabels(self) -> bool:
         """Whether a teacher says the labels of its rows, which are planned for all classes."""
         return False
+
+    def can_move(self, dataset: EncodedDataset, label: int) -> bool:
+        """Whether it can move any row of the class; else new rows are copies of real ones."""
+        return True
 
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom

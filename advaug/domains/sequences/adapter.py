@@ -26,7 +26,9 @@ from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
 from advaug.domains.sequences.defaults import DEFAULTS
 from advaug.domains.sequences.features import NGramFeatures
+from advaug.domains.sequences.grammar import Corpus
 from advaug.domains.sequences.join_rules import JoinRules
+from advaug.domains.sequences.reading import reading_traits
 from advaug.domains.sequences.space import EditSpace
 from advaug.domains.sequences.tokenizer import (
     Tokenizer,
@@ -40,6 +42,7 @@ from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
+from advaug.sampling.faults import Trait
 
 PROVIDES = frozenset({"edits", "ordered"})
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
@@ -144,6 +147,7 @@ class SequenceAdapter(Adapter, Parameters):
             edits=replace(
                 self._edits(cut, index, safe, is_aligned),
                 join_rules=join_rules_of(index, cutter) if is_text else None,
+                corpus=self._corpus(cut, index) if is_text and cutter.cut is words else None,
             ),
         )
 
@@ -166,6 +170,15 @@ class SequenceAdapter(Adapter, Parameters):
             keeps_length=is_aligned or bool(self.positions),
             crosses=not self.only_listed_moves,
         )
+
+    def _corpus(self, cut: list[Any], index: dict[Any, int]) -> Corpus | None:
+        """What a grammar can be learnt from; None where only the table's moves are allowed."""
+        if self.only_listed_moves or not index:
+            return None
+        flat = [-1]
+        for tokens, _ in cut:
+            flat += [*(index[token] for token in tokens[: self.max_tokens]), -1]
+        return Corpus(torch.tensor(flat), tuple(index))
 
     def _check(self) -> None:
         for name in ("frozen", "positions"):
@@ -332,6 +345,15 @@ class SequenceCoding(Coding):
             "are SequenceAdapter(frozen=[...], protected='a regular expression')"
         )
         return CallableConstraints(rules, X, "sequences", hint)
+
+    def traits(self, real_rows: Any, own_rows: Any, new_rows: Any, seed: int) -> list[Trait]:
+        """How rows read: for two language models that were trained on halves of the real rows."""
+        corpus = self.edits.corpus
+        if corpus is None:
+            return []
+        real, own, new = (self.encode(rows) for rows in (real_rows, own_rows, new_rows))
+        chance = torch.Generator().manual_seed(seed)
+        return reading_traits(real, own, new, corpus, chance)
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row its edits from left to right: place -> (tokens before, tokens after)."""

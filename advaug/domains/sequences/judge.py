@@ -6,7 +6,7 @@ It reads encoded rows (numbers of tokens, -1 behind), not what a committee sees 
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from advaug.core.parameters import Parameters
 from advaug.core.tensor_fields import MovableFields
 from advaug.core.ties import at_least
+from advaug.domains.sequences.counts import Counts
 from advaug.domains.sequences.splicing import keys_of, lengths, neighbours
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import conformal
@@ -84,26 +85,6 @@ class BigramJudge(Judge, Parameters):
             own=own,
         )
         return replace(fitted, usual=fitted.surprise(own, own=1).sort().values)
-
-
-@dataclass(frozen=True)
-class Counts(MovableFields):
-    """How often each whole number was seen."""
-
-    numbers: Int[Tensor, " numbers"]  # sorted
-    counts: Int[Tensor, " numbers"]
-
-    @classmethod
-    def of(cls, numbers: Int[Tensor, " all"]) -> Self:
-        return cls(*numbers.unique(return_counts=True))
-
-    def __call__(self, number: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        if not len(self.numbers):
-            return torch.zeros_like(number)
-        place = torch.searchsorted(self.numbers, number.contiguous()).clamp_max(
-            len(self.numbers) - 1
-        )
-        return self.counts[place].masked_fill(self.numbers[place] != number, 0)
 
 
 @dataclass(frozen=True)

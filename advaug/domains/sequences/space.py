@@ -6,7 +6,7 @@ below -1 are tokens that `fit` has not seen, frozen where they are odd.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import torch
@@ -17,13 +17,17 @@ from advaug.core.norms import per_row
 from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
+from advaug.domains.sequences.clauses import clauses_crossed
 from advaug.domains.sequences.crossing import crossed, is_frozen, plain
+from advaug.domains.sequences.grammar import Corpus, Grammar, telling_tokens
+from advaug.domains.sequences.grammatical import grammatical_proposals, is_grammatical
 from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.levenshtein import edit_distance
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, neighbours
 
-TRIES = 8  # proposals for one edit
+TRIES = 8  # proposals for one edit,
+GRAMMATICAL_TRIES = 64  # and where it must keep the grammar
 PLACE, KIND, TOKEN, TABLE = range(4)  # streams of random numbers for an edit
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
 SAFE = 0.5  # share of the substitutions that are taken from the table of safe moves
@@ -53,6 +57,10 @@ class EditSpace(Space):
         Whether rows take over blocks of others.
     join_rules : JoinRules, optional
         Which tokens stay two where the corpus has not seen them side by side; None: all do.
+    corpus : Corpus, optional
+        What a grammar is learnt from; None: the rows have none.
+    grammar : Grammar, optional
+        Edits and crossings keep it; see `keep_structure`.
     """
 
     is_euclidean: ClassVar[bool] = False
@@ -63,6 +71,8 @@ class EditSpace(Space):
     keeps_length: bool = False
     crosses: bool = True
     join_rules: JoinRules | None = None
+    corpus: Corpus | None = field(default=None, repr=False)
+    grammar: Grammar | None = field(default=None, repr=False)
 
     @property
     def norm(self) -> float:
@@ -76,6 +86,24 @@ class EditSpace(Space):
 
     def displacement_space(self) -> Self:
         return self
+
+    def keep_structure(self) -> Self:
+        """The same space, but edits and crossings keep the grammar of texts.
+
+        Content words give way to words of their class where the corpus knows what stands on both
+        sides; function words, numbers, addresses, signs and white space stay. Rows cross at the
+        borders of sentences and clauses. Other kinds of rows have no grammar.
+        """
+        return self if self.corpus is None else replace(self, grammar=self.corpus.grammar)
+
+    def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
+        """The same space; where edits keep the grammar, no word that tells the class is replaced
+        by another of its word class.
+        """
+        if self.grammar is None:
+            return self
+        rows = self.plain(own.long()), self.plain(others.long())
+        return replace(self, grammar=self.grammar.hold_words(telling_tokens(*rows, self.size)))
 
     def plain(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Tokens without their mark of being frozen."""
@@ -172,13 +200,24 @@ class EditSpace(Space):
         self, x: Int[Tensor, "batch length"], random: RowRandom
     ) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
-        proposals = self.proposals(x, random.at(PLACE).uniform(TRIES), random)
+        tries = TRIES if self.grammar is None else GRAMMATICAL_TRIES
+        proposals = self.proposals(x, random.at(PLACE).uniform(tries), random)
         return proposals.made(x, proposals.valid.long().argmax(1))
 
     def proposals(
         self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], random: RowRandom
     ) -> Proposals:
         """Random edits at `place` of the way through each row, and which are allowed."""
+        if self.grammar is not None:
+            return grammatical_proposals(
+                x,
+                place,
+                random,
+                self.grammar,
+                self.safe,
+                size=self.size,
+                keeps_length=self.keeps_length,
+            )
         streams = (random.at(one) for one in (KIND, TOKEN, TABLE))
         kind, token, table = (one.uniform(place.shape[1]) for one in streams)
         if self.keeps_length:
@@ -230,8 +269,12 @@ class EditSpace(Space):
         lot = lot / torch.where(is_tabled, tabled, tries - tabled).clamp_min(1)
         wide = [one[..., None].expand_as(lot) for one in (before, at, then, known)]
         safe = self.safe.draw(wide[3], lot, -2)
-        follower = self.bigrams.after(wide[0], lot)
-        fits = self.seen(wide[0], follower) & self.seen(follower, wide[2])
+        if self.grammar is None:
+            follower = self.bigrams.after(wide[0], lot)
+            fits = self.seen(wide[0], follower) & self.seen(follower, wide[2])
+        else:
+            follower = self.grammar.similar.draw(wide[3], lot, -2)
+            fits = is_grammatical(x, follower, self.grammar, self.size)
         new = torch.where(is_tabled, safe, follower)
         valid = (is_tabled | fits) & (new >= 0) & (new != wide[1]) & (wide[1] != END)
         return new, valid & ~self.is_frozen(x)[..., None]
@@ -267,7 +310,9 @@ class EditSpace(Space):
     ) -> Float[Tensor, "batch length"]:
         """A block of the other row in the place of one of the seed's, as long a share of each."""
         child = seed
-        if self.crosses:
+        if self.crosses and self.grammar is not None:
+            child = clauses_crossed(seed, other, share, self.grammar, self.size)
+        elif self.crosses:
             child = crossed(seed, other, share, self.bigrams, keeps_length=self.keeps_length)
         child = torch.where((share > 0)[:, None], child, seed)
         return torch.where((share >= 1)[:, None], other, child)

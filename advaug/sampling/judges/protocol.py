@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.domain import RowCoding
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -43,6 +45,10 @@ class Judge(Protocol):
     def requires(self) -> frozenset[str]:
         """What the domain must provide, such as "edits" or "descriptors"."""
         return frozenset()
+
+    def for_rows(self, coding: RowCoding) -> "Judge":
+        """The judge, told how the rows are coded, before it is fitted; by default as it is."""
+        return self
 
     def fit(
         self,

@@ -1,0 +1,320 @@
+"""Texts that keep their grammar: what edits leave alone, and where two texts cross."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from advaug import AdversarialOverSampler
+from advaug.adapters import SequenceAdapter
+from advaug.attacks import Greedy
+from advaug.domains.sequences.clauses import borders
+from advaug.domains.sequences.function_words import function_words
+from advaug.domains.sequences.grammar import telling_tokens
+from advaug.recipes import Paraphrase, Recombine
+from advaug.sampling.class_generator import ClassGenerator
+
+THINGS = ["kettle", "toaster", "blender", "radio", "lamp"]
+FLAWS = ["leaks", "rattles", "smells", "squeaks", "overheats"]
+PLACES = ["kitchen", "garage", "office", "bedroom"]
+FIXED = ["the", "my", "in", "and", "it", "but", "so", "from", "see", "at", "was", "i"]
+SENTENCES = (
+    "The {thing} in my {place} {flaw} badly.",
+    "I paid £{number} for it, but it {flaw} again.",
+    'They said "your {thing} {flaw} badly" and laughed!',
+    "See http://shop.example/{number}?a=b or mail me@shop.example now.",
+    "Mr. Smith (from the {place}) was very kind.",
+    "I do not know why the {thing} {flaw} badly.",
+    "I don't know who took the {thing} away.",
+)
+
+
+def reviews(count=150, seed=0):
+    """Texts of two to four sentences; some words of them are interchangeable."""
+    rng = np.random.default_rng(seed)
+    return [
+        " ".join(
+            sentence.format(
+                thing=rng.choice(THINGS),
+                flaw=rng.choice(FLAWS),
+                place=rng.choice(PLACES),
+                number=rng.integers(10, 99),
+            )
+            for sentence in rng.choice(SENTENCES, rng.integers(2, 5), replace=False)
+        )
+        for _ in range(count)
+    ]
+
+
+def grammatical(rows, **settings):
+    """A coding of texts, their codes, and their space of edits that keep the grammar."""
+    coding = SequenceAdapter(tokens="word", **settings).fit(rows)
+    return coding, coding.encode(rows), coding.space().keep_structure()
+
+
+def uniform(like, seed=0):
+    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def edited(rows, edits=2.0, seed=0, **settings):
+    coding, x, space = grammatical(rows, **settings)
+    moved = space.scatter(x, torch.full((len(x),), edits), x[0], uniform(x, seed))
+    return coding.decode(moved, x, rows)
+
+
+def crossed(rows, seed=0, **settings):
+    """Each text crossed with another one, and that other one."""
+    coding, x, space = grammatical(rows, **settings)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    share = 0.01 + 0.98 * uniform(x[:, 0], seed)
+    return coding.decode(space.mix(x, x[order], share), x, rows), [rows[k] for k in order]
+
+
+def pieces(text):
+    """Cut behind each mark that white space follows, but for that of "Mr."."""
+    return re.split(r"(?<=[.!?,])(?<!Mr\.)\s+", text)
+
+
+# ---------------------------------------------------------------- edits
+
+
+def test_edits_leave_function_words_numbers_addresses_and_signs_alone():
+    rows = reviews()
+    made = edited(rows)
+    assert np.mean([new != old for new, old in zip(made, rows, strict=True)]) > 0.8
+    exchanged = "|".join([*THINGS, *FLAWS, *PLACES, "very ", "do not|don't"])
+    for new, old in zip(made, rows, strict=True):
+        assert re.sub(exchanged, "#", new).replace("#", "") == re.sub(exchanged, "", old)
+
+
+def test_a_word_gives_way_to_words_of_its_own_class():
+    rows = reviews()
+    for new, old in zip(edited(rows), rows, strict=True):
+        for group in (THINGS, FLAWS, PLACES):
+            pattern = rf"\b({'|'.join(group)})\b"
+            assert len(re.findall(pattern, new)) == len(re.findall(pattern, old))
+
+
+def test_words_of_a_class_are_spelt_alike():
+    coding, _, space = grammatical(reviews())
+    similar, words = space.grammar.similar, coding.words
+    pairs = 0
+    for token, word in enumerate(words):
+        first, last = int(similar.first[token]), int(similar.first[token + 1])
+        for other in similar.values[first:last].tolist():
+            pairs += 1
+            assert words[other].startswith(" ") == word.startswith(" ")
+            assert words[other].islower() == word.islower()
+            assert not {word.strip(), words[other].strip()} & {*FIXED}
+    assert pairs > 20
+
+
+def test_a_phrase_gives_way_to_one_that_means_the_same():
+    rows = ["I do not know why.", "I don't know who.", "We don't sell.", "We do not buy."] * 3
+    made = {text for seed in range(20) for text in edited(rows, 1.0, seed)}
+    assert {"I don't know why.", "I do not know who."} <= made
+    assert all(re.match(r"(I|We) (do not|don't) \w+( \w+)?\.$", text) for text in made)
+
+
+def test_a_contraction_stays_before_a_pronoun_and_at_the_end():
+    rows = ["Why don't you go?", "I do not you see.", "You don't.", "They do not."] * 3
+    assert {*edited(rows, 1.0)} == {*rows}
+
+
+def test_words_come_and_go_only_where_the_corpus_has_them():
+    rows = ["It is really good here.", "It is good here.", "It is not good here."] * 5
+    made = {text for seed in range(10) for text in edited(rows, 1.0, seed)}
+    assert made == {*rows}, "denied words are not strengthened"
+
+
+def test_frozen_words_and_tables_of_moves_are_heeded():
+    rows = reviews()
+    for new, old in zip(edited(rows, frozen=THINGS), rows, strict=True):
+        assert re.findall("|".join(THINGS), new) == re.findall("|".join(THINGS), old)
+    made = edited(rows, moves={"badly": ["loudly"]})
+    assert sum("loudly" in text for text in made) > 20
+
+
+def test_a_words_parts_and_words_in_addresses_stay():
+    rows = ["go to www.red.com now", "go to www.blue.com now", "a red-hot pan", "a blue-hot pan"]
+    assert edited(rows * 5) == rows * 5
+
+
+def test_words_that_tell_the_class_are_held():
+    own = [f"they {flaw} again and again" for flaw in ("leak", "leak", "smell", "leak")] * 5
+    others = [f"they {verb} again and again" for verb in ("sing", "dance", "smell")] * 20
+    coding, x, space = grammatical(own + others)
+    own, others = x[:20], x[20:]
+    held = telling_tokens(own.long(), others.long(), len(coding.words))
+    assert [coding.words[k] for k in held.nonzero()[:, 0]] == [" leak"]
+    space = space.hold_typical_values(own, others)
+    moved = space.scatter(own, torch.ones(20), own[0], uniform(own))
+    leaks = (own == coding.index[" leak"]).any(1)
+    assert (moved[leaks] == own[leaks]).all()
+    assert (moved[~leaks] != own[~leaks]).any()
+
+
+@given(st.lists(st.text("ab .,!?\"'()\n", max_size=30), min_size=2, max_size=6))
+def test_any_texts_are_edited_and_crossed(rows):
+    coding, x, space = grammatical([*rows, "a b. a b"])
+    x = x[:-1]
+    moved = space.mix(x, x.flip(0), uniform(x[:, 0]))
+    moved = space.scatter(moved, torch.full((len(x),), 2.0), x[0], uniform(x))
+    for new in coding.decode(moved, x, rows):
+        assert coding.cutter(new)[0] == coding.cutter(new)[0]
+        assert {*new} <= {*"".join(rows)}
+
+
+def test_attacks_keep_the_grammar_too():
+    rows = reviews(60)
+    y = ["Smith" in text for text in rows]
+    _, x, space = grammatical(rows)
+    new, valid = space.substitutes(x.long(), 16, keyed(x))
+    words = space.grammar.spelling.is_content
+    assert valid.any()
+    assert words[new[valid]].all()
+    sampler = AdversarialOverSampler(
+        recipe=Paraphrase(max_edits=1), attack=Greedy(), judge=None, random_state=0
+    )
+    X_new, _ = sampler.fit_resample(rows, y)
+    assert set(sampler.provenance_["recipe"]) == {"paraphrase"}
+    assert (sampler.provenance_["distance"] > 0).mean() > 0.9
+    exchanged = "|".join([*THINGS, *FLAWS, *PLACES, "very ", "do not|don't"])
+    known = {re.sub(exchanged, "", text) for text in rows}
+    assert {re.sub(exchanged, "", text) for text in X_new} <= known
+
+
+def keyed(x):
+    from advaug.core.row_random import RowRandom
+
+    return RowRandom(torch.arange(len(x)))
+
+
+# ---------------------------------------------------------------- crossings
+
+
+def test_rows_cross_at_the_borders_of_sentences_and_clauses():
+    rows = reviews()
+    made, others = crossed(rows)
+    moved = 0
+    for new, old, other in zip(made, rows, others, strict=True):
+        if new == old:
+            continue
+        moved += 1
+        first, second = pieces(old), pieces(other)
+        assert {*pieces(new)} <= {*first, *second}
+        assert pieces(new)[0] in (first[0], second[0])
+        for before, after in pairwise(["", *pieces(new), ""]):
+            assert before.startswith("I paid") == after.startswith("but it")
+        assert pieces(new)[-1] in (first[-1], second[-1])
+    assert moved > 75
+
+
+def test_crossings_keep_brackets_and_quotes_paired():
+    rows = (
+        reviews() + ['He said "go. Now run" twice. I left.', "It (see above. Below) is. Fine."] * 9
+    )
+    for new in crossed(rows)[0]:
+        assert new.count('"') % 2 == 0
+        assert new.count("(") == new.count(")")
+
+
+def test_frozen_blocks_stay_and_are_not_copied():
+    rows = reviews()
+    for new, old in zip(crossed(rows, frozen=["badly"])[0], rows, strict=True):
+        assert new.count("badly") == old.count("badly")
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Hello, Mr. Smith. Go!", {2: 1, 6: 2}),
+        ('He said "no!" I went', {6: 2}),
+        ("a.b is 3.5 ... ok", {10: 2}),
+        ("one\ntwo", {1: 2}),
+        ("well , then", {2: 1}),
+    ],
+)
+def test_borders_of_sentences_and_clauses(text, kinds):
+    _, x, space = grammatical([text])
+    length = (x >= 0).sum(1, keepdim=True)
+    found = borders(x.long(), x.long(), length, space.grammar)[0]
+    inner = {k: int(kind) for k, kind in enumerate(found) if kind and 0 < k < length}
+    assert inner == kinds
+    assert found[0] == found[int(length)] == 2
+
+
+def test_a_single_sentence_does_not_cross():
+    rows = ["It is red.", "It is big.", "It is old."]
+    assert crossed(rows)[0] == rows
+
+
+# ---------------------------------------------------------------- learning, recipes
+
+
+def test_frequent_words_are_function_words_in_any_language():
+    counts = {f"w{k}": 2 for k in range(300)} | {"la": 120, "di": 100}
+    assert {"la", "di"} <= function_words(counts)
+    assert len(function_words(counts)) < 20
+
+
+def test_texts_without_words_and_token_lists_have_no_grammar():
+    for rows in (["ACGT", "CCGT"], [["a", "b"], ["b"]]):
+        space = SequenceAdapter().fit(rows).space()
+        assert space.keep_structure() is space
+    listed = SequenceAdapter(moves={"red": ["blue"]}, only_listed_moves=True)
+    assert listed.fit(["a red car", "a blue car"]).space().keep_structure().grammar is None
+
+
+def test_empty_texts_have_no_grammar():
+    coding, x, space = grammatical(["", ""])
+    assert space.grammar is None
+    assert coding.decode(space.mix(x, x, torch.ones(2)), x, ["", ""]) == ["", ""]
+
+
+@pytest.mark.parametrize("recipe", [Paraphrase(), Recombine(), Recombine(max_edits=1)])
+def test_new_texts_of_a_recipe_are_new(recipe):
+    rows = reviews(120)
+    y = np.array(["late" if "squeaks" in text else "early" for text in rows])
+    sampler = AdversarialOverSampler(recipe=recipe, random_state=0)
+    X_new, _ = sampler.fit_resample(rows, y)
+    made = sampler.provenance_
+    assert (made["status"] == "accepted").mean() > 0.9
+    new = [text for text, mask in zip(X_new, sampler.synthetic_mask_, strict=True) if mask]
+    assert not {*new} & {*rows}
+    if isinstance(recipe, Paraphrase):
+        assert (made["distance"] <= 3).all()  # A contraction counts as two.
+
+
+@pytest.mark.parametrize("recipe", ["paraphrase", "recombine", "bag"])
+def test_recipes_for_sequences_are_refused_on_tables(recipe):
+    with pytest.raises(ValueError, match="requires edits \\(sequences\\)"):
+        AdversarialOverSampler(recipe=recipe).fit_resample(np.eye(9), [0, 1, 1] * 3)
+
+
+@pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
+def test_rows_that_cannot_move_are_no_parents(recipe):
+    rows = reviews(80)
+    fixed = [f"No {k} w{k}x" for k in range(20)]
+    y = ["late"] * 20 + ["early"] * 70
+    late = rows[:10] + fixed[:10]
+    sampler = AdversarialOverSampler(recipe=recipe, random_state=0)
+    sampler.fit_resample(late + rows[10:], y)
+    made = sampler.provenance_[sampler.provenance_["status"] == "accepted"]
+    assert len(made) > 40
+    assert (made["parent"] < 10).all()
+
+
+@pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
+def test_a_class_in_which_nothing_can_move_is_copied_at_once(monkeypatch, recipe):
+    rows = [f"No {k} w{k}x" for k in range(20)] + reviews(60)
+    y = ["late"] * 20 + ["early"] * 60
+    monkeypatch.setattr(ClassGenerator, "_drawn", None)  # No row is drawn.
+    sampler = AdversarialOverSampler(recipe=recipe, random_state=0)
+    X_new, _ = sampler.fit_resample(rows, y)
+    assert {*X_new[80:]} <= {*rows[:20]}
+    assert (sampler.provenance_["status"] == "copied").all()
