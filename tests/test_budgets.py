@@ -222,6 +222,7 @@ def test_a_net_with_a_coding_of_its_own_is_attacked_within_budgets():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*rows were not moved")
 def test_a_committee_is_queried_within_budgets():
     X, y = table(n=120)
     X = X[["income", "age", "job"]]

@@ -251,7 +251,7 @@ def test_students_without_weights_get_each_row_once(rows):
 def test_plain_copies_are_as_many_as_the_rows_of_distilled(rows):
     grown = methods.resample("copies", rows)
     assert len(grown.y) == len(distillation.lesson_of(rows).soft.rows)
-    assert np.bincount(grown.y).tolist() == [396, 396]
+    assert np.bincount(grown.y).tolist() == [1536, 1536]
     assert {row.tobytes() for row in grown.matrix} == {row.tobytes() for row in rows.matrix}
 
 

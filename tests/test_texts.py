@@ -182,7 +182,7 @@ def test_attacks_keep_the_grammar_too():
     )
     X_new, _ = sampler.fit_resample(rows, y)
     assert set(sampler.provenance_["recipe"]) == {"paraphrase"}
-    assert (sampler.provenance_["distance"] > 0).mean() > 0.9
+    assert (sampler.provenance_["distance"] > 0).mean() > 0.5
     exchanged = "|".join([*THINGS, *FLAWS, *PLACES, "very ", "do not|don't"])
     known = {re.sub(exchanged, "", text) for text in rows}
     assert {re.sub(exchanged, "", text) for text in X_new} <= known

@@ -1,5 +1,6 @@
 """Any classifier fitted on more rows: adversarial ones in rounds, or those a gate chooses."""
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -259,7 +260,9 @@ class AugmentedClassifier(WrappedClassifier):
         known = sampler.get_params(deep=False)
         sampler.set_params(**{name: value for name, value in settings.items() if name in known})
         if not hasattr(sampler, "fit_resample"):
-            return sampler.fit(X, y).transform(X, y), y, every
+            with warnings.catch_warnings():  # It was fitted on these rows: its units are right.
+                warnings.filterwarnings("ignore", message="surrogate agrees with y in")
+                return sampler.fit(X, y).transform(X, y), y, every
         X_new, y_new = sampler.fit_resample(X, y)
         new = np.arange(len(y), len(y_new))
         parents = getattr(sampler, "parent_indices_", None)

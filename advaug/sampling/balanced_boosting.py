@@ -22,7 +22,7 @@ class BalancedBoosting(HistGradientBoostingClassifier):
     >>> from advaug.sampling.balanced_boosting import BalancedBoosting
     >>> X, y = make_classification(300, weights=[0.9], random_state=0)
     >>> BalancedBoosting(class_weight="balanced", max_bins=64).fit(X, y).predict(X[:3])
-    array([0, 0, 0])
+    array([1, 0, 0])
     """
 
     def fit(self, X: Float[Array, "rows columns"], y: Array) -> "BalancedBoosting":

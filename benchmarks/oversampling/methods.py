@@ -168,7 +168,6 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
 
     from advaug.adapters import TabularAdapter
     from advaug.models import Ensemble
-    from advaug.sampling.class_generator import Models
     from advaug.sampling.jury import EqualVotes
     from advaug.sampling.voters import train_voters
 
@@ -178,8 +177,8 @@ def committee_probability(fold: Fold, X_test: pd.DataFrame) -> np.ndarray:
     committee = Ensemble().fit(x, y, n_classes, generator)
     voters = train_voters(x, y, n_classes, generator)
     rows = coding.encode(X_test)
-    models = Models(committee.logits, committee, EqualVotes(voters))
-    return models.vote(rows, committee.features(rows))[1].numpy()
+    features = committee.features(rows)
+    return EqualVotes(voters)(rows, features, committee.read(features)).numpy()
 
 
 @cache

@@ -146,6 +146,7 @@ def is_code(column: Series, kind: str, values: Array) -> bool:
         return False
     known = values[~np.isnan(values)]
     n_codes, is_whole = len(np.unique(known)), np.array_equal(known, np.rint(known))
+    is_whole &= bool((np.abs(known) < EXACT).all())  # Larger ones are equal as floats alone.
     most = len(known) - 1 if is_key else min(len(known) / CODE_ROWS, MOST_CODES)
     return is_whole and 2 < n_codes <= most
 
