@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from torch.testing import assert_close
 
 from advaug import AdversarialOverSampler
@@ -86,6 +87,14 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order(pool):
     share = (own[:, None] > others).float().mean()
     assert pool.auc(1) == pytest.approx(float(share), abs=1e-6)
     assert pool.auc(1) > 0.9
+
+
+def test_tied_rows_count_half_in_the_auc(pool):
+    for tied in (torch.zeros(84), (torch.arange(84) % 5).float()):
+        dataset = replace(pool)
+        vars(dataset)["logits"] = torch.stack([-tied, tied], 1)
+        expected = roc_auc_score(pool.y, tied)
+        assert dataset.auc(1) == pytest.approx(expected, abs=1e-6)
 
 
 def test_margins_come_from_members_that_never_saw_the_row(pool):

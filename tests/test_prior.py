@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from advaug import PriorCorrectedClassifier
@@ -121,6 +122,18 @@ def test_stacked_the_plain_model_sees_no_resampled_row():
     assert resampled[-1].class_count_.min() > np.bincount(y)[1]
     assert mended.slope_.shape == (2, 2)
     assert mended.slope_.min() >= 0
+
+
+@pytest.mark.parametrize("method", ["beta", "stacked"])
+def test_the_map_is_learnt_from_answers_on_rows_that_the_model_has_not_seen(method):
+    # A nearest neighbour is sure of every row that it has seen, and knows nothing of noise.
+    chance = np.random.RandomState(0)
+    X, y = chance.randn(1200, 5), (chance.rand(1200) < 0.2).astype(int)
+    memory = make_pipeline(RandomUnderSampler(random_state=0), KNeighborsClassifier(1))
+    mended = PriorCorrectedClassifier(memory, method=method).fit(X[:600], y[:600])
+    base_rate = np.tile([0.8, 0.2], (600, 1))
+    loss = [log_loss(y[600:], p) for p in (mended.predict_proba(X[600:]), base_rate)]
+    assert loss[0] < 1.05 * loss[1]
 
 
 @pytest.mark.parametrize("n_models", [1, 2])
