@@ -173,6 +173,27 @@ def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
     assert_close(plan.radius, 0.5 * gap[torch.searchsorted(own, plan.parent), 0])
 
 
+@pytest.mark.parametrize("norm", [math.inf, 2.0])
+def test_the_farthest_corner_of_a_hardened_rows_ball_is_a_share_of_the_way(pool, norm):
+    plan = planned(Harden(radius_share=0.4, norm=norm), pool, 1, 24)
+    corner = plan.radius * (math.sqrt(3) if norm == math.inf else 1)
+    gap = torch.cdist(pool.x[plan.parent], pool.x[pool.y == 0]).amin(1)
+    assert_close(corner, 0.4 * gap)
+
+
+@pytest.mark.parametrize("recipe", [Match, Boundary])
+def test_rows_between_the_classes_stay_off_the_other_row_and_move_no_more_than_usual(pool, recipe):
+    plan = planned(recipe(p_cross_class=1.0), pool, 1, 500)
+    assert 0.8 < plan.mix.max() <= 0.9
+    assert planned(recipe(p_cross_class=0.0), pool, 1, 500).mix.max() > 0.95
+    own = pool.x[pool.y == 1]
+    typical = torch.cdist(own, own).sort(1).values[:, 1:6].mean(1).median()
+    gap = torch.cdist(pool.x[plan.parent], pool.x[pool.y == 0]).amin(1)
+    assert (gap > typical).any()
+    moves = plan.radius > 0
+    assert_close(plan.radius[moves], gap.clamp_max(typical)[moves])
+
+
 def test_a_class_of_one_row_is_repeated():
     x, y = torch.randn(9, 3, generator=source()), torch.tensor([1] + [0] * 8)
     space = Box(torch.tensor(-9.0), torch.tensor(9.0), norm=2.0)
