@@ -12,6 +12,7 @@ from scipy import sparse
 from advaug.adapters import ImageAdapter, SignalAdapter, TabularAdapter
 from advaug.core.norms import draw
 from advaug.core.row_random import RowRandom
+from advaug.domains.tables.adapter import FARTHEST
 from advaug.estimators.choices import choose_adapter
 from advaug.registry import ADAPTERS
 
@@ -415,6 +416,13 @@ def test_frozen_must_be_a_list_and_dates_must_keep_their_unit():
 def test_a_huge_cell_does_not_become_infinite():
     X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 1e300]})
     assert TabularAdapter().fit(X).encode(X).isfinite().all()
+
+
+def test_cells_far_from_the_rows_of_fit_are_encoded_at_the_farthest_place():
+    X = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) ** 2})
+    far = pd.DataFrame({"a": [1e300, -1e300], "b": [-1e9, 1e9]})
+    x = TabularAdapter().fit(X).encode(far)
+    assert x.tolist() == [[FARTHEST, -FARTHEST], [-FARTHEST, FARTHEST]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -115,6 +115,20 @@ def test_a_linear_objective_is_raised_by_radius_times_the_dual_norm(attack, froz
     assert free is None or torch.equal(x[:, ~space.free], seed[:, ~space.free])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9])
+def test_r_fgsm_steps_along_the_gradient_with_the_rest_of_the_radius(share):
+    slope, seed = torch.randn((2, 6, 40), generator=source(1), dtype=torch.float64)
+    radius = torch.full((6,), 0.5, dtype=torch.float64)
+    x = RFGSM(noise_share=share)(problem_of(Linear(slope), seed, wide(math.inf), radius))
+    # Where the noise has the gradient's sign a cell moves by the radius; elsewhere the noise
+    # takes its share away.
+    along = (x - seed) * slope.sign() / 0.5
+    is_alike = along > 1 - share
+    expected = torch.where(is_alike, 1.0, 1 - 2 * share).to(along)
+    torch.testing.assert_close(along, expected, atol=1e-6, rtol=0)
+    assert share == 0 or 0.3 < is_alike.double().mean() < 0.7
+
+
 @pytest.mark.parametrize("attack", ASCENTS, ids=str)
 @every_norm
 def test_a_linear_models_row_is_misclassified_exactly_above_margin_over_dual_norm(attack, norm):

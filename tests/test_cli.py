@@ -371,6 +371,17 @@ def test_a_mistake_costs_one_line_and_code_2(tmp_path, capsys, monkeypatch, case
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.parametrize("command", ["oversample", "undersample"])
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_a_link_to_the_file_itself_is_never_overwritten(tmp_path, capsys, command, link):
+    source, out = write(tmp_path / "in.csv", messy()), tmp_path / "out.csv"
+    getattr(out, link)(source)
+    before = source.read_text()
+    assert run(command, source, "--target", "class", "--out", out) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert source.read_text() == before
+
+
 @pytest.mark.parametrize(
     ("name", "content", "mend"),
     [

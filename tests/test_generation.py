@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from torch.testing import assert_close
 
 from advaug import AdversarialOverSampler
@@ -88,6 +89,14 @@ def test_the_auc_is_the_share_of_pairs_in_the_right_order(pool):
     assert pool.auc(1) > 0.9
 
 
+def test_tied_rows_count_half_in_the_auc(pool):
+    for tied in (torch.zeros(84), (torch.arange(84) % 5).float()):
+        dataset = replace(pool)
+        vars(dataset)["logits"] = torch.stack([-tied, tied], 1)
+        expected = roc_auc_score(pool.y, tied)
+        assert dataset.auc(1) == pytest.approx(expected, abs=1e-6)
+
+
 def test_margins_come_from_members_that_never_saw_the_row(pool):
     for row in (0, 1, 40):
         strangers = pool.committee.held_out_members(int(pool.committee.fold_of_row[row]))
@@ -162,6 +171,27 @@ def test_hardened_rows_reach_a_share_of_the_way_to_the_nearest_enemy(pool):
     plan = planned(Harden(radius_share=0.5, norm=2.0), pool, 1, 24)
     own = pool.of_class(1)
     assert_close(plan.radius, 0.5 * gap[torch.searchsorted(own, plan.parent), 0])
+
+
+@pytest.mark.parametrize("norm", [math.inf, 2.0])
+def test_the_farthest_corner_of_a_hardened_rows_ball_is_a_share_of_the_way(pool, norm):
+    plan = planned(Harden(radius_share=0.4, norm=norm), pool, 1, 24)
+    corner = plan.radius * (math.sqrt(3) if norm == math.inf else 1)
+    gap = torch.cdist(pool.x[plan.parent], pool.x[pool.y == 0]).amin(1)
+    assert_close(corner, 0.4 * gap)
+
+
+@pytest.mark.parametrize("recipe", [Match, Boundary])
+def test_rows_between_the_classes_stay_off_the_other_row_and_move_no_more_than_usual(pool, recipe):
+    plan = planned(recipe(p_cross_class=1.0), pool, 1, 500)
+    assert 0.8 < plan.mix.max() <= 0.9
+    assert planned(recipe(p_cross_class=0.0), pool, 1, 500).mix.max() > 0.95
+    own = pool.x[pool.y == 1]
+    typical = torch.cdist(own, own).sort(1).values[:, 1:6].mean(1).median()
+    gap = torch.cdist(pool.x[plan.parent], pool.x[pool.y == 0]).amin(1)
+    assert (gap > typical).any()
+    moves = plan.radius > 0
+    assert_close(plan.radius[moves], gap.clamp_max(typical)[moves])
 
 
 def test_a_class_of_one_row_is_repeated():

@@ -33,6 +33,7 @@ from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import ImageAdapter, SequenceAdapter
+from advaug.estimators.agreement import places_among
 from advaug.models import QueriedEstimator, TorchModel
 from advaug.models.training import Training
 from advaug.robust import AdversarialClassifier, robustness_table
@@ -711,6 +712,21 @@ def test_a_model_of_a_rare_class_that_is_no_chance_is_not_warned_of():
     model = LogisticRegression(class_weight="balanced").fit(X, y)
     assert model.score(X, y) < 0.9  # The largest class alone is more often right.
     assert warned(model, X, y) is None
+
+
+def test_a_model_that_knows_only_the_largest_class_is_warned_of():
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    y = (np.arange(300) % 10 == 0).astype(int)
+    model = LogisticRegression(C=1e-9).fit(X, y)
+    for n in (300, 10):
+        said = warned(model, X[:n], y[:n])
+        assert "agrees with y in 90%" in said
+        assert "largest class alone does in 90%" in said
+    assert warned(model, X[:9], y[:9]) is None, "so few rows say nothing"
+
+
+def test_a_class_that_the_model_does_not_know_has_no_place():
+    assert places_among(np.array(["a", "b"]), np.array(["a", "b", "c"])).tolist() == [0, 1, -1]
 
 
 def test_a_model_is_not_warned_of_without_labels():

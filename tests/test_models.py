@@ -94,6 +94,14 @@ def test_a_torch_twin_decides_as_its_estimator_does(estimator, classes):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_the_twin_of_a_scaler_that_clips_does_so_beyond_the_rows_of_fit():
+    X, y = rows()
+    scaler = MinMaxScaler((-1, 2), clip=True)
+    model = make_pipeline(scaler, LogisticRegression()).fit(X, y)
+    found = sklearn_to_torch(model)(torch.from_numpy(3 * X)).detach().squeeze(1)
+    np.testing.assert_allclose(found, model.decision_function(3 * X), atol=1e-5)
+
+
 @pytest.mark.parametrize("estimator", [GaussianNB(), RandomForestClassifier(3)], ids=str)
 def test_a_type_without_a_formula_has_no_twin(estimator):
     assert sklearn_to_torch(estimator.fit(*rows())) is None

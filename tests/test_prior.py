@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from imblearn import FunctionSampler
 from imblearn.combine import SMOTEENN
 from imblearn.ensemble import BalancedBaggingClassifier
 from imblearn.over_sampling import RandomOverSampler
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from advaug import PriorCorrectedClassifier
@@ -123,6 +125,18 @@ def test_stacked_the_plain_model_sees_no_resampled_row():
     assert mended.slope_.min() >= 0
 
 
+@pytest.mark.parametrize("method", ["beta", "stacked"])
+def test_the_map_is_learnt_from_answers_on_rows_that_the_model_has_not_seen(method):
+    # A nearest neighbour is sure of every row that it has seen, and knows nothing of noise.
+    chance = np.random.RandomState(0)
+    X, y = chance.randn(1200, 5), (chance.rand(1200) < 0.2).astype(int)
+    memory = make_pipeline(RandomUnderSampler(random_state=0), KNeighborsClassifier(1))
+    mended = PriorCorrectedClassifier(memory, method=method).fit(X[:600], y[:600])
+    base_rate = np.tile([0.8, 0.2], (600, 1))
+    loss = [log_loss(y[600:], p) for p in (mended.predict_proba(X[600:]), base_rate)]
+    assert loss[0] < 1.05 * loss[1]
+
+
 @pytest.mark.parametrize("n_models", [1, 2])
 def test_the_maps_gradient_vanishes_where_it_stops(n_models):
     chance = np.random.RandomState(0)
@@ -215,6 +229,33 @@ def test_a_weight_counts_as_so_many_rows():
     by_rows = learn_map(log_q[:, every], y[every], start, 0.1)
     for a, b in zip(by_weight, by_rows, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_with_beta_weights_count_in_each_fold_and_in_the_map():
+    X, y = data()
+    weight = np.where(y == 1, 4.0, 1.0)
+    model = PriorCorrectedClassifier(LogisticRegression(), method="beta").fit(X, y, weight)
+    share = weight[y == 1].sum() / weight.sum()
+    assert model.trained_share_[1] == pytest.approx(share, abs=0.01)
+    found = np.average(model.predict_proba(X)[:, 1], weights=weight)
+    assert found == pytest.approx(share, abs=0.03)
+
+
+def test_a_class_with_fewer_rows_than_folds_has_fewer_folds():
+    X, y = data(100)
+    y = np.where(np.arange(100) < 3, 2, y)
+    assert len(PriorCorrectedClassifier(LogisticRegression()).fit(X, y).estimators_) == 3
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_that_the_sampler_drops_has_probability_0():
+    X, y = data(300)
+    y = np.where(np.arange(300) % 10 == 0, 2, y)
+    without = FunctionSampler(func=lambda X, y: (X[y != 2], y[y != 2]))
+    model = make_pipeline(without, LogisticRegression())
+    p = PriorCorrectedClassifier(model, method="prior").fit(X, y).predict_proba(X)
+    assert not p[:, 2].any()
+    np.testing.assert_allclose(p.sum(1), 1)
 
 
 def test_weights_reach_the_last_step_and_are_refused_where_rows_are_made():

@@ -300,7 +300,12 @@ def test_a_rule_is_kept_by_every_row_whose_parent_keeps_it(recipe, rule):
     broken = (s.provenance_["status"] == "replaced").to_numpy()
     assert broken.any(), "without the rule some rows would break it"
     assert_array_equal(new[broken], parents[broken])
-    assert (s.provenance_["move_share"][broken] == 0).all()
+    facts = s.provenance_[broken]
+    assert not facts[["move_share", "distance"]].any(axis=None)
+    assert (facts["second_parent"] == -1).all()
+    assert (facts["probability"] == 1).all()
+    assert facts["p_value"].isna().all()
+    assert_array_equal(facts["margin_after"], facts["margin_before"])
 
 
 def test_several_rules_are_kept_at_once():

@@ -95,6 +95,13 @@ def test_doubtful_rows_go_before_all_others_the_most_doubtful_first(drop, genera
     assert sorted(order.tolist()) == [0, 1, 2, 3, 4]
 
 
+def test_rows_on_the_wrong_side_of_the_border_are_equally_redundant(generator):
+    distance = torch.tensor([-3.0, 2.0, -1.0, 4.0, -2.0])
+    depth = Depth((distance > 0).float(), distance)
+    order = order_of_dropping(depth, "redundant", torch.inf, 0.5, generator)
+    assert order.tolist() == [3, 1, 0, 2, 4], "ties keep the order of the rows"
+
+
 def test_redundant_dropping_never_prefers_a_doubtful_row(generator):
     depth = Depth(torch.tensor([0.01, 0.9]), torch.tensor([-9.0, 0.1]))
     assert order_of_dropping(depth, "redundant", 50.0, 0.1, generator).tolist() == [1, 0]

@@ -130,6 +130,17 @@ def test_rows_that_the_committee_was_not_given_are_judged_as_well(monkeypatch):
     assert len(sampler.sample_indices_) == 60
 
 
+def test_a_row_is_judged_by_the_models_that_have_not_seen_it():
+    X, y = blobs(gap=2.0)
+    sampler = thinner()
+    sampler.fit_resample(X, y)
+    committee, x = sampler.surrogate_, sampler.adapter_.encode(X)
+    for fold in committee.fold_of_row.unique().tolist():
+        rows = (committee.fold_of_row == fold).numpy() & (y == 0)
+        expected = committee.held_out_members(fold).probability(x[rows])[:, 0]
+        np.testing.assert_allclose(sampler.probabilities_[rows], expected, atol=1e-5)
+
+
 def test_the_same_seed_drops_the_same_rows_in_any_batch_size():
     X, y = blobs()
     kept = [thinner(batch_size=b) for b in (7, 7, 4096)]

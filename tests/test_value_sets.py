@@ -15,7 +15,7 @@ from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.constraints import Constraints
 from advaug.domains.tables.calendars import CALENDARS, PATTERNS, find_calendar
-from advaug.domains.tables.value_sets import Step, learn_value_set
+from advaug.domains.tables.value_sets import Step, ValueSet, learn_value_set
 from advaug.estimators.strategies import grow
 from advaug.models import Ensemble
 from advaug.recipes import Explore
@@ -906,3 +906,8 @@ def test_the_report_of_the_samplers_own_rows_finds_no_impossible_value():
 def test_the_switch_takes_auto_or_none():
     with pytest.raises(ValueError, match="value_sets must be 'auto' or None, got 'off'"):
         TabularAdapter(value_sets="off").fit(table())
+
+
+def test_a_number_in_a_gap_goes_to_the_nearer_end():
+    values = ValueSet(gaps=np.array([[0.0], [10.0]]))
+    assert values.nearest(np.array([-1.0, 3.0, 8.0, 12.0])).tolist() == [-1, 0, 10, 12]

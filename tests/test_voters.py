@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from advaug.sampling.balanced_boosting import BalancedBoosting
+from advaug.sampling.voters import CLIP_AT, MANY_CLASSES, VOTERS, cheapest_first, logistic
 
 SETTINGS = {
     **{"max_iter": 15, "max_bins": 64, "class_weight": "balanced", "max_features": 0.6},
@@ -30,3 +32,21 @@ def test_balanced_boosting_answers_as_scikit_learns_own(name, X, y):
     own = BalancedBoosting(**SETTINGS).fit(X, y)
     theirs = HistGradientBoostingClassifier(**SETTINGS).fit(X, y)
     np.testing.assert_array_equal(own.predict_proba(new), theirs.predict_proba(new))
+
+
+@pytest.mark.parametrize("family", [*VOTERS, logistic])
+def test_a_voter_weighs_classes_equally_and_clips_cells_that_lie_far_off(family):
+    x = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+    y = (torch.arange(1000) % 10 == 0).long()  # The label has nothing to do with the row.
+    x[:5] = 1e4
+    voter = family(x, y, 2, torch.Generator().manual_seed(0))
+    new = torch.randn(1000, 3, generator=torch.Generator().manual_seed(1))
+    assert 0.25 < float(voter(new)[:, 1].mean()) < 0.75, "without weights it is 0.1"
+    far = torch.tensor([[1e6, -1e6, 0.0]])
+    assert torch.equal(voter(far), voter(far.clamp(-CLIP_AT, CLIP_AT)))
+
+
+def test_the_voter_with_trees_for_each_class_is_asked_first_where_classes_are_few():
+    names = [VOTERS[k].__name__ for k in cheapest_first(MANY_CLASSES - 1)]
+    assert names == ["boosting", "extra_trees"]
+    assert cheapest_first(MANY_CLASSES) == (0, 1)
