@@ -162,6 +162,16 @@ def test_pairs_that_no_longer_depend_are_doubted_and_named():
     assert str(report).count("pairs of columns") == 1
 
 
+def test_columns_of_which_hardly_a_row_differs_are_in_no_pair():
+    X, y = dependent()
+    rare = X.assign(flag=np.arange(len(X)) == np.flatnonzero(y == "ill")[3])
+    alone = X[y == "ill"].assign(flag=False)
+    report = validity_report(rare, y, alone, ["ill"] * len(alone), **QUICK)
+    line = next(check for check in report.checks if check.name == "pairs of columns")
+    assert "flag" not in line.found
+    assert line.status == "good"
+
+
 def test_rows_that_are_nearly_real_ones_are_nearest_records():
     X, y = dependent()
     own = X[y == "ill"]

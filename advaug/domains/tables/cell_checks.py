@@ -151,7 +151,9 @@ def drift_of_numbers(name: Any, real: Series, new: Series) -> Drift:
     low, high = np.percentile(np.concatenate([old, made]), [0.5, 99.5])
     edges = np.linspace(low, high if high > low else low + 1, 17)
     shares = [np.histogram(x.clip(edges[0], edges[-1]), edges)[0] / len(x) for x in (old, made)]
-    distance = max(float(ks_2samp(old, made).statistic), abs(missing[0] - missing[1]))
+    distance = max(
+        float(ks_2samp(old, made, method="asymp").statistic), abs(missing[0] - missing[1])
+    )
     is_date = real.to_numpy().dtype.kind == "M"
     return Drift(name, distance, missing, edges, shares[0], shares[1], is_date)
 

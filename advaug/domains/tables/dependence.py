@@ -14,6 +14,7 @@ from advaug.domains.tables.tell_tale import cells_of, some_of
 from advaug.sampling.faults import Dependence, PairGap
 
 FEWEST_ROWS = 50  # Coefficients of fewer real rows are noise: a half of them is the control.
+FEWEST_OTHERS = 10  # So are those of a column that fewer real rows leave at its commonest value.
 MOST_COLUMNS = 40  # Of more columns so many are read, by chance.
 MOST_LEVELS = 12  # Rarer levels of a category count as one.
 MOST_PAIRS = 12  # So many pairs are listed.
@@ -31,7 +32,10 @@ def dependence(layout: TableLayout, real: Any, new: Any, seed: int) -> Dependenc
     if 2 * size < FEWEST_ROWS or len(names) < 2:
         return None
     is_number = np.arange(len(names)) < len(layout.numbers)
-    some = np.sort(random.permutation(len(names))[:MOST_COLUMNS])
+    varied = np.flatnonzero([len(old) - most_alike(cells) >= FEWEST_OTHERS for cells in old.T])
+    some = np.sort(random.permutation(varied)[:MOST_COLUMNS])
+    if len(some) < 2:
+        return None
     old = old[random.permutation(len(old))]
     half, other, alike = (
         coefficients(rows[:, some], old[:, some], is_number[some])
@@ -44,6 +48,11 @@ def dependence(layout: TableLayout, real: Any, new: Any, seed: int) -> Dependenc
         for i, j in ((one[k], two[k]) for k in np.argsort(-gaps, kind="stable")[:MOST_PAIRS])
     ]
     return Dependence(worst, float(gaps.mean()), float(usual.mean()), float(usual.max()))
+
+
+def most_alike(cells: Array) -> int:
+    """How many rows hold the commonest value."""
+    return int(np.unique(cells, return_counts=True)[1].max())
 
 
 def coefficients(rows: Array, real: Array, is_number: Array) -> Array:
