@@ -351,6 +351,16 @@ def test_the_only_negative_value_is_special_though_others_are_as_frequent(unknow
         assert near.tolist() == [unknown, unknown, amounts.min()]
 
 
+def test_whole_numbers_that_floats_cannot_tell_apart_are_no_levels():
+    codes = 2**60 + 17 + 3 * draw().integers(0, 300, N)
+    assert len(np.unique(codes.astype(float))) < 10 < len(np.unique(codes))
+    assert learn_value_set(codes.astype(float)).is_free
+    X = pd.DataFrame({"huge": codes, "a": draw(1).normal(size=N)})
+    y = (np.arange(N) % 4 == 0).astype(int)
+    made = AdversarialOverSampler(random_state=0).fit_resample(X, y)[0]["huge"].iloc[N:]
+    assert codes.min() <= made.min() <= made.max() <= codes.max()
+
+
 def test_the_nearest_value_is_exact_and_stays_what_it_is():
     values = (draw().random(N) * 100).round(2)
     learnt = learn_value_set(values)

@@ -180,7 +180,7 @@ def learn_value_set(values: Array, *, is_coarse: bool = False) -> ValueSet:
     if is_huge.sum() > MOST_ATOMS:
         return ValueSet()
     step = None if is_huge.any() else find_step(unique)
-    if are_levels(unique, len(values), step):
+    if not is_huge.any() and are_levels(unique, len(values), step):
         known = np.stack([unique, unique])
         return ValueSet(levels=unique, gaps=np.stack([unique[:-1], unique[1:]]), known=known)
     is_atom = find_atoms(unique, counts)
