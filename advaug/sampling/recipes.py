@@ -358,8 +358,28 @@ class Boundary(Recipe, Parameters):
         return TargetMargin(logits, label, plan.target_margin)
 
 
+class VotedRecipe(Recipe):
+    """A recipe whose rows are drawn until the voters are sure of one, for recipes to inherit.
+
+    A row is accepted with the probability p ** acceptance_power, where p is the mean predicted
+    probability of its label over the voters.
+    """
+
+    redraws: ClassVar[bool] = True
+    acceptance_power: float = 4.0
+
+    def acceptance(
+        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
+    ) -> Float[Tensor, " batch"]:
+        return probability**self.acceptance_power
+
+    def least_probability(self, lot: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        power = self.acceptance_power
+        return lot ** (1 / power) if power else torch.zeros_like(lot)
+
+
 @dataclass
-class Explore(Recipe, Parameters):
+class Explore(VotedRecipe, Parameters):
     """Interpolate between two rows, add noise, and accept what held-out models agree on.
 
     A row is accepted with the probability p ** acceptance_power, where p is the mean predicted
@@ -401,7 +421,6 @@ class Explore(Recipe, Parameters):
     hardness: float = 0.0
     norm: float = 2.0
     attack: Attack | None = None
-    redraws: ClassVar[bool] = True
 
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
@@ -438,12 +457,8 @@ class Explore(Recipe, Parameters):
     def acceptance(
         self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
     ) -> Float[Tensor, " batch"]:
-        accepted = probability**self.acceptance_power
+        accepted = super().acceptance(probability, logits, x, label)
         if self.hardness:
             doubt = 1 - logits(x).softmax(-1)[:, label]
             accepted = accepted * doubt**self.hardness
         return accepted
-
-    def least_probability(self, lot: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        power = self.acceptance_power
-        return lot ** (1 / power) if power else torch.zeros_like(lot)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from advaug.core.objectives import Logits
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom
@@ -24,7 +23,7 @@ from advaug.sampling.recipes import (
     SIZE,
     Explore,
     Plan,
-    Recipe,
+    VotedRecipe,
     from_parents,
     round_robin,
     uniform,
@@ -64,7 +63,7 @@ def crossable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
 
 
 @dataclass
-class Paraphrase(Recipe, Parameters):
+class Paraphrase(VotedRecipe, Parameters):
     """Rows of the class with one or two edits: each reads like its parent.
 
     In texts content words give way to words of their class, come or go, where the corpus knows the
@@ -94,7 +93,6 @@ class Paraphrase(Recipe, Parameters):
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
-    redraws: ClassVar[bool] = True
     keeps_structure: ClassVar[bool] = True
     max_edits: int = 2
     acceptance_power: float = 4.0
@@ -112,14 +110,9 @@ class Paraphrase(Recipe, Parameters):
         edits = (1 + uniform(random, SIZE) * self.max_edits).floor()
         return replace(plan, noise_std=edits, radius=edits)
 
-    def acceptance(
-        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
-    ) -> Float[Tensor, " batch"]:
-        return probability**self.acceptance_power
-
 
 @dataclass
-class Recombine(Recipe, Parameters):
+class Recombine(VotedRecipe, Parameters):
     """Sentences and clauses of two rows of the class, exchanged at their borders.
 
     What stands first or last in its text stays so. Rows of a single sentence are no parents; where
@@ -147,7 +140,6 @@ class Recombine(Recipe, Parameters):
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
-    redraws: ClassVar[bool] = True
     keeps_structure: ClassVar[bool] = True
     max_edits: int = 0
     acceptance_power: float = 4.0
@@ -173,14 +165,9 @@ class Recombine(Recipe, Parameters):
             radius=torch.ones(len(draws)),
         )
 
-    def acceptance(
-        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
-    ) -> Float[Tensor, " batch"]:
-        return probability**self.acceptance_power
-
 
 @dataclass
-class Bag(Recipe, Parameters):
+class Bag(VotedRecipe, Parameters):
     """Blocks of two rows and random edits that the corpus knows pair by pair.
 
     For learners that count tokens, such as linear models on n-grams. Texts made so do not read
@@ -193,7 +180,6 @@ class Bag(Recipe, Parameters):
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
-    redraws: ClassVar[bool] = True
     p_cross_class: float = 0.6
     noise_std: float = 3.0
     acceptance_power: float = 4.0
@@ -205,8 +191,3 @@ class Bag(Recipe, Parameters):
     ) -> Plan:
         explore = Explore(p_cross_class=self.p_cross_class, noise_std=self.noise_std)
         return explore.plan(dataset, label, draws, random)
-
-    def acceptance(
-        self, probability: Float[Tensor, " batch"], logits: Logits, x: Tensor, label: int
-    ) -> Float[Tensor, " batch"]:
-        return probability**self.acceptance_power
