@@ -258,8 +258,11 @@ VALID = {  # values of such a name -> whether a new cell is one
 }
 
 
-def check_new_cells(name, real, new):
-    """New cells are levels of the column, or values between its bounds and on its step."""
+def check_new_cells(name, real, new, *, is_narrow):
+    """New cells are levels of the column, or values between its bounds and on its step.
+
+    is_narrow : whether the container holds fewer digits than the values have
+    """
     known = [cell for cell in real if not is_missing(cell)]
     made = [cell for cell in new if not is_missing(cell)]
     if not known or not made:
@@ -267,7 +270,7 @@ def check_new_cells(name, real, new):
         return
     if isinstance(known[0], int | float | Decimal | np.number) and not isinstance(known[0], bool):
         values, _, dtype = name.partition(": ")
-        is_narrow = dtype in ("float", "float16") or dtype.lower() == "float32"
+        is_narrow |= dtype in ("float", "float16") or dtype.lower() == "float32"
         fewest = SENTINEL_ROWS if values == "sentinel" else FEWEST_STEPS
         is_known = not is_narrow and len(set(known)) >= fewest
         for cell in made if is_known else []:
@@ -326,7 +329,7 @@ def check_new_table(case, real, new, parents):
     for column, cells in real.items():
         gaps = [is_missing(cells[parent]) for parent in parents]
         assert [is_missing(cell) for cell in new[column]] == gaps
-        check_new_cells("" if is_narrow else names.get(column, column), cells, new[column])
+        check_new_cells(names.get(column, column), cells, new[column], is_narrow=is_narrow)
 
 
 def check_under_sampler(case, X, y):
