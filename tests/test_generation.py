@@ -420,6 +420,14 @@ def test_frozen_and_bounded_numbers_do_not_scatter(pool):
     assert (x <= pool.x.amax(0) + 1e-6).all()
 
 
+def test_a_random_move_is_not_cut_to_the_radius_of_an_attack_where_it_is_rounded(pool):
+    space = replace(pool.space, grid=torch.ones(3))
+    x = pool.x.round()
+    beside = Explore(max_mix=0.0, p_cross_class=0.0, attack_radius=1e-3, acceptance_power=0.0)
+    made, parent, _, _ = grow(replace(pool, x=x, space=space), beside, count=200)
+    assert (made != x[parent]).any(1).double().mean() > 0.5
+
+
 @pytest.mark.parametrize(("columns", "expected"), [(2, 0.5 * 2**0.5), (100, 3.0)])
 def test_a_random_move_of_few_columns_is_short(columns, expected):
     space, x = (

@@ -415,7 +415,7 @@ class ClassGenerator(RowGenerator):
             second, noise = self._encoded(plan.second_parent), self._noise(start, random, SWAP)
             start = self.space.swap(start, second, plan.swap.to(device), noise)
         # Only a row that starts at its parent has a ball to stay in when it is rounded.
-        is_free = (plan.mix > 0) | (plan.swap > 0)
+        is_free = (plan.mix > 0) | (plan.swap > 0) | (plan.noise_std > 0)
         reach = torch.where(is_free, torch.inf, plan.radius).to(device)
         return self._attacked(models, plan, start, random), reach
 
