@@ -308,10 +308,11 @@ def are_far(unique: Array, counts: Array) -> Array:
     is_far: Array = np.zeros(len(unique), dtype=bool)
     for n in range(min(MOST_ATOMS, len(unique) - FEWEST_OTHERS), 0, -1):
         rest = unique[n:]
-        usual = np.quantile(np.diff(rest), 0.9)
         gap, span = rest[0] - unique[n - 1], rest[-1] - rest[0]
         repeats = (counts[:n] >= SENTINEL_ROWS) | np.isin(np.abs(unique[:n]), SENTINELS)
-        if repeats.all() and gap >= max(FAR * usual, FAR_SHARE * span):
+        if not repeats.all() or gap < FAR_SHARE * span:
+            continue
+        if gap >= FAR * np.quantile(np.diff(rest), 0.9):
             is_far[:n] = True
             break
     return is_far
