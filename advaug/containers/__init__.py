@@ -58,9 +58,11 @@ from advaug.containers.sequences import (
 )
 from advaug.containers.spelling import NUMBER, parsed
 from advaug.containers.tables import (
+    add_to_floats,
     column_names,
     each_column,
     edit_columns,
+    is_float_array,
     refuse_untakeable_columns,
 )
 from advaug.containers.targets import classes_of, is_sortable, labels
@@ -70,6 +72,7 @@ __all__ = [
     "Frame",
     "Series",
     "add_to_cells",
+    "add_to_floats",
     "as_array",
     "cells",
     "classes_of",
@@ -82,6 +85,7 @@ __all__ = [
     "edit_columns",
     "given_back",
     "is_coarse",
+    "is_float_array",
     "is_free_text",
     "is_list_of_signals",
     "is_nested_signals",

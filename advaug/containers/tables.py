@@ -63,6 +63,29 @@ def edit_columns(
     return blocks[0].tolist() if kind_of_container(X) == "list" else blocks[0]
 
 
+def is_float_array(X: Any) -> bool:
+    """Whether X is a plain array of floats of at most 64 bits."""
+    return type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and X.itemsize <= 8
+
+
+def add_to_floats(
+    X: np.ndarray[Any, Any],
+    places: list[int],
+    by: np.ndarray[Any, Any],
+    low: np.ndarray[Any, Any],
+    high: np.ndarray[Any, Any],
+) -> np.ndarray[Any, Any]:
+    """A copy with `by` (rows, places) added to some columns, within the bounds of each.
+
+    A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once.
+    """
+    new = X.copy()
+    cells = X[:, places].astype(np.float64)
+    moved = np.clip(cells + by, np.minimum(cells, low), np.maximum(cells, high))
+    new[:, places] = np.where(by == 0, cells, moved)
+    return new
+
+
 def refuse_untakeable_columns(X: Any) -> None:
     """TypeError naming a column of which the library that holds it cannot take single rows."""
     if numeric_array(X) is None:

@@ -18,15 +18,23 @@ from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
-from advaug.core.row_random import RowRandom
+from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import Space
 from advaug.core.tensor_fields import TensorFields
+from advaug.core.ties import exceeds
 from advaug.models.committee import Committee
 from advaug.models.protocol import Array
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Plan, Recipe, from_parents, round_robin
+from advaug.sampling.student_votes import (
+    DRAWS_TAUGHT,
+    JURY_ROWS,
+    MOST_WIDTH,
+    StudentVotes,
+    learn_votes,
+)
 from advaug.sampling.tasks import Task, finish
 
 # An attack does not flip a category to a level that fewer of the class's rows hold: a model is
@@ -39,9 +47,11 @@ MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
 MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
 GROUPING_COLUMNS = 3  # Columns whose special values a row keeps however often it is drawn.
+TAUGHT_AT_ONCE = 4096  # Draws that teach a student in a pass.
 DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
 # Streams of a row's random numbers after those of its plan.
 NOISE, ATTACK, ROUNDING, ACCEPTANCE, SWAP = range(16, 21)
+STUDENT = 21  # The stream of what is learnt once for the class.
 
 # The columns of a record: numbers beside each synthetic row.
 RECORD = (
@@ -126,6 +136,26 @@ class Models:
 
 
 @dataclass(frozen=True)
+class ModelsWithStudent(Models):
+    """A student votes in place of committee and jury."""
+
+    student: StudentVotes | None = None
+
+    def vote(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        features: Float[Tensor, "batch width"],
+        label: int,
+        least: Float[Tensor, " batch"],
+    ) -> Task[tuple[Int[Tensor, " some"], Tensor, Tensor]]:
+        yield from ()
+        assert self.student is not None
+        probabilities = self.student(features)
+        places = (~exceeds(least, probabilities[:, label])).nonzero()[:, 0]
+        return places, self.committee.read(features[places]).mean(0), probabilities[places]
+
+
+@dataclass(frozen=True)
 class RowGroups:
     """Rows with equal codes: the group of each row, and the rows in the order of their groups."""
 
@@ -187,7 +217,15 @@ class ClassGenerator(RowGenerator):
         return finish(self.task(rows))
 
     def task(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
-        return (yield from self._redraw(rows)) if self.recipe.redraws else self._retract(rows)
+        if not self.recipe.redraws:
+            return self._retract(rows)
+        is_late = rows >= JURY_ROWS
+        if not is_late.any() or (student := self.student) is None:
+            return (yield from self._redraw(rows, self.models))
+        parts = [(yield from self._redraw(rows[is_late], student))]
+        if not is_late.all():
+            parts.append((yield from self._redraw(rows[~is_late], self.models)))
+        return in_order(parts)
 
     def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """The rows as recipe, attack, rounding and repair make them; nothing judges them."""
@@ -223,6 +261,31 @@ class ClassGenerator(RowGenerator):
     @cached_property
     def committee(self) -> Committee:
         return self.dataset.committee.to(self.config.device)
+
+    @cached_property
+    def models(self) -> Models:
+        """The attacked model, and the committee with the jury."""
+        attacked = self.config.attacked or self.committee.logits
+        return Models(attacked, self.committee, self.config.jury)
+
+    @cached_property
+    def student(self) -> ModelsWithStudent | None:
+        """The same with a student of the jury, where it has learnt what the jury says."""
+        models, features, votes = self.models, [], []
+        if not self.config.jury.is_slow or not self.recipe.can_move(self.dataset, self.label):
+            return None
+        for rows in torch.arange(DRAWS_TAUGHT).split(TAUGHT_AT_ONCE):
+            plan, random = self._plan_of_draws(rows, torch.zeros_like(rows))
+            moved, reach = self._moved(models, rows, plan, random)
+            x, _ = self._finished(moved, plan, reach, random)
+            seen = models.committee.features(x)
+            if seen.shape[1] > MOST_WIDTH:
+                return None
+            features.append(seen)
+            votes.append(models.jury(x, seen, models.committee.read(seen)))
+        generator = generator_at(self.dataset.seed, STUDENT, self.label)
+        student = learn_votes(torch.cat(features), torch.cat(votes), generator)
+        return None if student is None else ModelsWithStudent(**vars(models), student=student)
 
     @cached_property
     def judge(self) -> FittedJudge | None:
@@ -262,10 +325,8 @@ class ClassGenerator(RowGenerator):
 
     # ---------------------------------------------------------------- two ways to accept
 
-    def _redraw(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
+    def _redraw(self, rows: Int[Tensor, " batch"], models: Models) -> Task[SyntheticBatch]:
         """Each row is drawn until one draw is accepted; at last its anchor is returned."""
-        attacked = self.config.attacked or self.committee.logits
-        models = Models(attacked, self.committee, self.config.jury)
         done, waiting, first = [], rows, 0
         if not self.recipe.can_move(self.dataset, self.label):
             first = MAX_DRAWS
@@ -274,9 +335,7 @@ class ClassGenerator(RowGenerator):
             count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first)
             many = waiting.repeat_interleave(count)
             draw_number = torch.arange(first, first + count).repeat(len(waiting))
-            random = self.random(many).at(draw_number)
-            plan = self.plan(many + draw_number * DRAWS_APART, random)
-            plan = self._with_special_values(plan, many)
+            plan, random = self._plan_of_draws(many, draw_number)
             places, batch = yield from self._drawn(models, many, plan, random)
             row = places // count
             done.append(batch.take((row.diff(prepend=row.new_tensor([-1])) > 0).nonzero()[:, 0]))
@@ -285,6 +344,14 @@ class ClassGenerator(RowGenerator):
         if len(waiting):
             done.append((yield from self._anchors(models, waiting)))
         return in_order(done)
+
+    def _plan_of_draws(
+        self, rows: Int[Tensor, " draws"], draw_number: Int[Tensor, " draws"]
+    ) -> tuple[Plan, RowRandom]:
+        """The plan and the random numbers of some draws of rows."""
+        random = self.random(rows).at(draw_number)
+        plan = self.plan(rows + draw_number * DRAWS_APART, random)
+        return self._with_special_values(plan, rows), random
 
     def _with_special_values(self, plan: Plan, rows: Int[Tensor, " draws"]) -> Plan:
         """The plan with parents that hold the special values of each row's first parent.

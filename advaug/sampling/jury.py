@@ -25,6 +25,11 @@ Ballot: TypeAlias = tuple[Int[Tensor, " some"], Float[Tensor, "some classes"]]
 class Jury(Protocol):
     """Models that vote on the label of encoded rows."""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether a small net that says the same is much faster."""
+        return True
+
     def __call__(
         self,
         x: Float[Tensor, "batch *shape"],
@@ -68,6 +73,10 @@ class EqualVotes(Jury):
     voters: tuple[Voter, ...] = ()
     row_voters: tuple[Voter, ...] = ()
     order: tuple[int, ...] = ()
+
+    @property
+    def is_slow(self) -> bool:
+        return bool(self.voters or self.row_voters)
 
     def __call__(
         self,

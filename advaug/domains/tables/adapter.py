@@ -386,13 +386,40 @@ class TabularCoding(Coding):
         """Copies of the rows with moved cells written in the columns' own dtypes."""
         refuse_not_finite(moved)
         self._refuse_other_width(rows)
-        edits = dict([*self._moves(moved, seed), *self._flips(moved, seed)])
+        by = moved.to(torch.float64, copy=True).sub_(seed).numpy()
+        at_once = self._moved_at_once(rows)
+        edits = dict([*self._moves(by, at_once), *self._flips(moved, seed)])
+        if at_once:
+            rows = self._add(rows, at_once, by)
+        if at_once and not edits:
+            return rows
         return containers.edit_columns(rows, edits, self._category_names)
 
-    def _moves(self, moved: Tensor, seed: Tensor) -> Iterator[tuple[int, Edit]]:
-        """The places of columns of numbers in which a cell has moved, and how they are edited."""
-        by = moved.to(torch.float64, copy=True).sub_(seed).numpy()
+    def _moved_at_once(self, rows: Any) -> list[int]:
+        """Which numbers of an array are free, have no grid, and only bounds limit them."""
+        if not containers.is_float_array(rows):
+            return []
+        return [
+            k
+            for k, number in enumerate(self.layout.numbers)
+            if number.is_free and number.is_plain and not number.grid and number.reach is None
+        ]
+
+    def _add(self, rows: Any, at_once: list[int], by: Array) -> Any:
+        """A copy of an array with these numbers moved; `by` is encoded."""
+        numbers = [self.layout.numbers[k] for k in at_once]
+        places = [self.layout.places[number.name] for number in numbers]
+        low, high, scale = (
+            np.array([getattr(number, name) for number in numbers], float)
+            for name in ("low", "high", "scale")
+        )
+        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high)
+
+    def _moves(self, by: Array, at_once: list[int]) -> Iterator[tuple[int, Edit]]:
+        """The places of other numbers of which a cell has moved, and how they are edited."""
         for k, number in enumerate(self.layout.numbers):
+            if k in at_once:
+                continue
             shift = by[:, k] * number.scale
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
             rows = np.flatnonzero(shift)
