@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from advaug.estimators.transformer import AdversarialTransformer
     from advaug.estimators.under_sampler import AdversarialUnderSampler
     from advaug.report.report import validity_report
+    from advaug.sampling.row_generator import RowGenerator
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "AdversarialUnderSampler",
     "CommitteeClassifier",
     "PriorCorrectedClassifier",
+    "RowGenerator",
     "__version__",
     "grow",
     "validity_report",

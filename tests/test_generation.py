@@ -568,7 +568,7 @@ def test_a_voter_is_asked_once_about_the_rows_of_all_tasks():
 
 def test_small_classes_are_made_side_by_side_as_far_as_batch_and_memory_allow():
     def parts(counts, batch_size, width):
-        requests = [ClassRequest(None, count, "explore") for count in counts]
+        requests = [ClassRequest(None, "explore", 0, count) for count in counts]
         return [
             [len(rows) for _, rows in part] for part in side_by_side(requests, batch_size, width)
         ]

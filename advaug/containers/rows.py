@@ -68,6 +68,11 @@ def given_back(rows: Any, like: Any) -> Any:
     return like.new_tensor(rows) if hasattr(like, "new_tensor") else rows
 
 
+def empty_like(X: Any) -> Any:
+    """A torch tensor without rows, where X is one; else None."""
+    return X[:0] if hasattr(X, "new_tensor") else None
+
+
 def is_list_of_signals(X: Any) -> bool:
     """Whether X is a list with 2-d arrays (channels, time), of any lengths; bytes are images."""
     return isinstance(X, list | tuple) and any(
@@ -269,6 +274,18 @@ def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int
         series = [nw.from_native(s, series_only=True).to_frame() for s in (X, *new)]
         return nw.concat(series)[:, 0].to_native()
     return nw.concat([nw.from_native(b) for b in (X, *new)]).to_native()
+
+
+def stacked(like: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int) -> Any:
+    """The new rows of `join` alone, in the container of `like`; a pandas index counts from 0."""
+    return join(numbered(take(like, np.empty(0, dtype=int)), range(0)), batches, count)
+
+
+def numbered(rows: Any, numbers: range) -> Any:
+    """Pandas rows whose index is their numbers; other containers have no index."""
+    if not isinstance(rows, pd.DataFrame | pd.Series):
+        return rows
+    return rows.set_axis(pd.RangeIndex(numbers.start, numbers.stop), axis=0)
 
 
 def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:

@@ -46,6 +46,13 @@ def moved_fields(thing: T, device: torch.device | str) -> T:
     return replace(thing, **values)  # type: ignore[type-var]
 
 
+class StoredFields:
+    """Mixin for a dataclass whose pickle holds its fields, and nothing that is computed of them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+
+
 class MovableFields:
     """Mixin for a dataclass whose fields are tensors or hold some."""
 

@@ -144,14 +144,9 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
 
     def fit_encoded(self, data: CheckedData, dataset: EncodedDataset) -> Self:
         """The same on rows that are encoded already, with the nets that were trained on them."""
-        row_models = tuple(
-            dataset.train(settings, generator_at(data.seed, SURROGATE))
-            for settings in data.coding.defaults().row_surrogates
-        )
-        families, generator = self._families(data.coding), generator_at(data.seed, VOTERS)
-        self.stack_ = fit_stack(dataset, families, row_models, generator)
+        self.stack_ = fit_teacher(data.coding, data.seed, dataset, self.voters)
         self.adapter_, self.classes_ = data.coding, data.classes
-        self._share_factor = np.bincount(data.codes) / np.bincount(dataset.y.numpy())
+        self._share_factor = data.counts / dataset.class_counts
         self.held_out_probability_ = self._held_out(data, dataset)
         self.held_out_auc_ = {
             value: auc_of(self.held_out_probability_[:, label], data.codes == label)
@@ -159,13 +154,6 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
         }
         self.weights_ = dict(zip(self.stack_.names, self.stack_.slope, strict=True))
         return self
-
-    def _families(self, coding: Coding) -> dict[str, ModelFamily]:
-        if self.voters is None:
-            return {}
-        if is_auto(self.voters):
-            return dict(coding.defaults().stacked)
-        return {getattr(one, "__name__", str(one)): one for one in choose_voters(self.voters)}
 
     def _held_out(self, data: CheckedData, dataset: EncodedDataset) -> Array:
         """Of the rows that were learnt by held-out models, of all others by the whole stack."""
@@ -204,6 +192,25 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[most_probable])
 
 
+def fit_teacher(coding: Coding, seed: int, dataset: EncodedDataset, voters: Any) -> Stack:
+    """The nets of a dataset and models of other families, stacked out of fold."""
+    row_models = tuple(
+        dataset.train(settings, generator_at(seed, SURROGATE))
+        for settings in coding.defaults().row_surrogates
+    )
+    families = families_of(voters, coding)
+    return fit_stack(dataset, families, row_models, generator_at(seed, VOTERS))
+
+
+def families_of(voters: Any, coding: Coding) -> dict[str, ModelFamily]:
+    """The families that are stacked with the nets, by name."""
+    if voters is None:
+        return {}
+    if is_auto(voters):
+        return dict(coding.defaults().stacked)
+    return {getattr(one, "__name__", str(one)): one for one in choose_voters(voters)}
+
+
 def fit_teacher_dataset(
     data: CheckedData, surrogate: Any, device: str | torch.device
 ) -> EncodedDataset:
@@ -221,7 +228,12 @@ def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     classes, codes = containers.classes_of(target)
     refuse_one_class(classes)
     coding = learnt_coding(estimator._adapter, rows)
-    return CheckedData(X, y, rows, classes, codes, new_seed(estimator.random_state), coding)
+    seed, counts, numbers = (
+        new_seed(estimator.random_state),
+        np.bincount(codes),
+        np.arange(len(codes)),
+    )
+    return CheckedData(X, y, rows, classes, codes, seed, coding, counts, numbers)
 
 
 def auc_of(score: Array, is_own: Array) -> float:

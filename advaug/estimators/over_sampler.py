@@ -7,11 +7,11 @@ hands the container back with its own rows first and untouched.
 import math
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from tqdm import tqdm
 
 from advaug import containers
+from advaug.core.deferred import Deferred
 from advaug.core.devices import resolve
 from advaug.core.objectives import Logits
 from advaug.core.parameters import is_auto
@@ -28,8 +29,8 @@ from advaug.core.row_random import generator_at
 from advaug.estimators.agreement import warn_of_disagreement
 from advaug.estimators.attacked_model import attacked_model, is_given
 from advaug.estimators.choices import choose_judge, choose_voters, is_stacked
-from advaug.estimators.committee_classifier import CommitteeClassifier
-from advaug.estimators.resampling import CheckedData, ResamplerMixin, fit_dataset
+from advaug.estimators.committee_classifier import fit_teacher
+from advaug.estimators.resampling import CheckedData, ResamplerMixin, Sample, fit_dataset
 from advaug.estimators.sampler_parts import (
     Source,
     attack_of,
@@ -45,22 +46,25 @@ from advaug.estimators.validation import (
     VOTERS,
     choose_surrogate,
     findings_of,
+    refuse_classes,
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
+from advaug.models.stacking import balanced
 from advaug.sampling.candidate_recipes import Distill
-from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
+from advaug.sampling.class_generator import ClassGenerator, ClassRows, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.distillation import LabelledPool, candidate_rows
-from advaug.sampling.domain import Adapter
+from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
-from advaug.sampling.judges.protocol import FittedJudge, Judge
+from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.jury import EqualVotes, Jury, StackedVotes
-from advaug.sampling.provenance import STATUSES, ClassRequest, RowWriter, joined, synthetic_rows
+from advaug.sampling.provenance import ClassRequest, RowWriter
 from advaug.sampling.recipes import Interpolate, Recipe
+from advaug.sampling.row_generator import ClassEntry, RowGenerator
 from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
@@ -155,6 +159,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
     Attributes
     ----------
+    generator_ : RowGenerator
+        All that was fitted: ``generator_.rows(label, start, stop)`` makes any rows of any class,
+        ``generator_.generate(500)`` so many more.
     sampling_strategy_ : dict of class -> number of new rows
     parent_indices_ : ndarray (rows out,)
         arange(n), then the parent of each synthetic row.
@@ -195,6 +202,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
     Row i of a class depends on X, y, the parameters, the seed, the class and i alone: a larger
     request begins with the rows of a smaller one. With "distill" they also depend on the counts.
+    `fit_resample` is `fit` and then the first rows of `generator_`.
 
     References
     ----------
@@ -254,43 +262,80 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self.random_state = random_state
         self.verbose = verbose
 
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn all that new rows are made of, and make none: see `generator_`.
+
+        X and y are those of `fit_resample`, which is `fit` and then the rows that
+        `sampling_strategy` asks for.
+        """
+        refuse_classes(self)
+        self._validate_params()
+        self._learn(self._checked_data(X, y), X, y)
+        return self
+
+    def fit_sample(self, X: Any, y: Any, counts: Mapping[Any, int], numbers: Any = None) -> Self:
+        """The same from a sample of the rows: `fit` of data that are larger than memory.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+            A random sample of the rows of each class; 10 000 rows of each are enough.
+        counts : dict of class -> int
+            How many rows of it there are in all: `sampling_strategy` reads these.
+        numbers : int array (rows of X,), optional
+            The number of each row in all data, which the provenance names.
+        """
+        refuse_classes(self)
+        self._validate_params()
+        self._learn(self._checked_data(X, y, Sample(counts, numbers)), X, y)
+        return self
+
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
-        model = self._given(data)
-        source = choose_surrogate(self.surrogate, data.coding) if model is None else model
-        refuse_unfit_parts(self, data.coding, source)
-        constraints = data.coding.constraints(self.constraints, data.rows)
-        _ = constraints.shares  # A rule that does not fit is refused before any work.
-        dataset = fit_dataset(data, self.surrogate, self.device, recipe_of(self).norm)
-        model, attacked = self._attacked(source, data, dataset)
-        plans = self._plans(data, dataset)
-        jury = self._jury(data, dataset, plans)
-        writer = RowWriter(data.rows, data.coding, dataset, constraints)
-        relabelled = [plan for plan in plans if plan.recipe.relabels]
-        pool = self._pool(relabelled, data, writer) if relabelled else None
-        requests = [
-            ClassRequest(
-                pool.of_class(plan.label, plan.count)
-                if pool is not None and plan.recipe.relabels
-                else self._generator(plan, data, dataset, source, attacked, jury, writer),
-                plan.count,
-                plan.name,
-            )
-            for plan in plans
-        ]
-        X_out, record = self._written(data.X, writer, requests, model)
-        example = np.unique(data.codes, return_index=True)[1][record["label"]]
-        y_new = (containers.take(data.y, example), record["parent"])
-        y_out = containers.join(data.y, [y_new], len(example))
-        self._remember(record, requests, data)
-        self.surrogate_ = dataset.committee if model is None else model
-        self.findings_ = findings_of(constraints, data.coding)
+        constraints = self._learn(data, X, y)
+        generator = self.generator_
+        requests = [generator.request(label, 0, count) for label, count in generator.counts.items()]
+        X_out, records = self._written(data.X, generator, requests)
+        self.provenance_ = generator.table(records, requests)
+        example = np.unique(data.codes, return_index=True)[1][self.provenance_["label"].cat.codes]
+        parent = self.provenance_["parent"].to_numpy()
+        y_out = containers.join(data.y, [(containers.take(data.y, example), parent)], len(example))
+        self._remember(requests, len(data.codes))
         if len(self.provenance_):
             warn_of_identifiers(data.coding.identifiers)
         self.constraints_report_ = report_of(constraints, self.provenance_)
         X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
         self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
+
+    def _learn(self, data: CheckedData, X: Any, y: Any) -> RowConstraints:
+        """Fit all that new rows need; returns the rules, over all rows."""
+        model = self._given(data)
+        source = choose_surrogate(self.surrogate, data.coding) if model is None else model
+        refuse_unfit_parts(self, data.coding, source)
+        constraints = data.coding.constraints(self.constraints, data.rows)
+        _ = constraints.shares  # A rule that does not fit is refused before any work.
+        dataset = fit_dataset(data, self.surrogate, self.device, recipe_of(self).norm)
+        writer = RowWriter.of(data.rows, data.coding, dataset, constraints)
+        numbers = torch.from_numpy(data.numbers)[dataset.rows]
+        writer = replace(writer, dataset=replace(dataset, rows=numbers))
+        model, attacked = self._attacked(source, data.coding, writer, data.seed)
+        plans = self._plans(data, dataset)
+        example = np.unique(data.codes, return_index=True)[1]
+        self.generator_ = RowGenerator(
+            writer=writer,
+            entries=self._entries(plans, data, writer, source, attacked),
+            classes=data.classes,
+            examples=containers.take(data.y, example),
+            counts={data.classes.tolist()[one.label]: one.count for one in plans if one.count},
+            model=model,
+            batch_size=int(self.batch_size),
+            tensors=(containers.empty_like(X), containers.empty_like(y)),
+        )
+        self.surrogate_ = dataset.committee if model is None else model
+        self.adapter_ = data.coding
+        self.findings_ = findings_of(constraints, data.coding)
+        return constraints
 
     def returned(self) -> tuple[Any, Any] | None:
         """X and y as `fit_resample` last returned them, for as long as you hold them; else None.
@@ -321,42 +366,26 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         return model
 
     def _attacked(
-        self, source: Source, data: CheckedData, dataset: EncodedDataset
+        self, source: Source, coding: Coding, writer: RowWriter, seed: int
     ) -> tuple[AttackedModel | None, Logits | None]:
         """What is attacked instead of the committee, and its logits of the dataset's rows."""
         if isinstance(source, Ensemble):
             return None, None
         if not isinstance(source, Surrogate):
-            is_queried = isinstance(source, QueriedEstimator)
-            rows = containers.take(data.rows, dataset.rows.numpy()) if is_queried else None
-            return source, source.encoded_logits(data.coding, rows, dataset.x)
-        fitted = dataset.train(source, generator_at(data.seed, SURROGATE))
+            rows = writer.parents if isinstance(source, QueriedEstimator) else None
+            return source, source.encoded_logits(coding, rows, writer.dataset.x)
+        fitted = writer.dataset.train(source, generator_at(seed, SURROGATE))
         return fitted, OutOfFoldModel.of(fitted)
-
-    def _jury(self, data: CheckedData, dataset: EncodedDataset, plans: list[ClassPlan]) -> Jury:
-        """Who votes with the committee, where a recipe asks."""
-        if self.voters is None or not any(plan.recipe.redraws for plan in plans):
-            return EqualVotes()
-        generator = generator_at(data.seed, VOTERS)
-        if is_auto(self.voters):
-            return data.coding.defaults().jury(dataset, generator)
-        if is_stacked(self.voters):
-            teacher = CommitteeClassifier().fit_encoded(data, dataset)
-            count = dataset.y.bincount(minlength=dataset.n_classes).numpy()
-            return StackedVotes(teacher.stack_, count / count.sum())
-        rows, families = (dataset.features, dataset.y), choose_voters(self.voters)
-        return EqualVotes(train_voters(*rows, dataset.n_classes, generator, families))
 
     def _plans(self, data: CheckedData, dataset: EncodedDataset) -> list[ClassPlan]:
         """How many rows of each class by which recipe: small and unlearnable classes fall back."""
         self.surrogate_auc_, plans, small = {}, [], []
         for label, value in enumerate(data.classes.tolist()):
             count = int(self.sampling_strategy_.get(value, 0))
-            if not count:
-                continue
             own, auc = len(dataset.of_class(label)), dataset.auc(label)
-            self.surrogate_auc_[value] = auc
-            if own < MIN_ROWS:
+            if count:
+                self.surrogate_auc_[value] = auc
+            if count and own < MIN_ROWS:
                 small.append(f"{value!r} ({own} rows)")
             if own < MIN_ROWS or auc < MIN_AUC:
                 plans.append(ClassPlan(label, count, "interpolate", Interpolate(), True))
@@ -371,40 +400,83 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 "needed: new rows are interpolated or repeated. Provide more rows, or exclude the "
                 "class in sampling_strategy",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return plans
 
     # ---------------------------------------------------------------- rows
 
-    def _generator(
+    def _entries(
+        self,
+        plans: list[ClassPlan],
+        data: CheckedData,
+        writer: RowWriter,
+        source: Source,
+        attacked: Logits | None,
+    ) -> list[ClassEntry]:
+        """How each class's rows are made; the judges and the jury are fitted when one is asked."""
+        relabelled = [plan for plan in plans if plan.recipe.relabels and plan.count]
+        pool = self._pool(relabelled, data, writer) if relabelled else None
+        jury = self._jury(data, writer.dataset)
+        return [
+            ClassEntry(
+                plan.name,
+                Deferred(partial(rows_of_pool, pool, plan))
+                if plan.recipe.relabels
+                else self._maker(plan, data, writer, source, attacked, jury),
+            )
+            for plan in plans
+        ]
+
+    def _maker(
         self,
         plan: ClassPlan,
         data: CheckedData,
-        dataset: EncodedDataset,
+        writer: RowWriter,
         source: Source,
         attacked: Logits | None,
-        jury: Jury,
-        writer: RowWriter,
-    ) -> ClassGenerator:
+        jury: Deferred[Jury],
+    ) -> Deferred[ClassRows]:
         attack = judge = None
-        reads_rows = False
         if not plan.is_fallback:
             attack = attack_of(self, plan.recipe, data.coding, source)
-            judge, reads_rows = self._judge(plan, data, dataset)
+            judge = self._judge(plan, data.coding, writer.dataset)
         config = GenerationConfig(
             attack=attack,
             attacked=attacked,
-            jury=jury,
-            judge=judge,
-            reads_rows=reads_rows,
+            reads_rows=judge is not None and judge.reads_rows,
             radius=None if self.radius == "auto" else self.radius,
             repair=writer.repair,
             device=resolve(self.device),
         )
-        return ClassGenerator(dataset, plan.recipe, plan.label, config)
+        generator = ClassGenerator(writer.dataset, plan.recipe, plan.label, config)
+        return Deferred(partial(with_judges, generator, judge, jury, data.seed))
 
-    def _pool(self, plans: list[ClassPlan], data: CheckedData, writer: RowWriter) -> LabelledPool:
+    def _jury(self, data: CheckedData, dataset: EncodedDataset) -> Deferred[Jury]:
+        """Who votes with the committee, where a recipe redraws."""
+        voters, coding, seed = self.voters, data.coding, data.seed
+        if voters is None:
+            return Deferred(EqualVotes)
+        if is_auto(voters):
+            return Deferred(lambda: coding.defaults().jury(dataset, generator_at(seed, VOTERS)))
+        if is_stacked(voters):
+            return Deferred(lambda: stacked_votes(coding, seed, dataset))
+        families = choose_voters(voters)
+        return Deferred(
+            lambda: EqualVotes(
+                train_voters(
+                    dataset.features,
+                    dataset.y,
+                    dataset.n_classes,
+                    generator_at(seed, VOTERS),
+                    families,
+                )
+            )
+        )
+
+    def _pool(
+        self, plans: list[ClassPlan], data: CheckedData, writer: RowWriter
+    ) -> Deferred[LabelledPool]:
         """The rows of all relabelled classes, with the teacher's probabilities."""
         recipe = cast(Distill, plans[0].recipe)
         grown = {value for value, count in self.sampling_strategy_.items() if count}
@@ -414,79 +486,99 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 "against the labels of the other new rows: let all classes grow, "
                 "sampling_strategy=grow(12)",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
             attack=rows.attack, repair=writer.repair, device=resolve(self.device)
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
-        candidates = candidate_rows(writer, rows, config, count, int(self.batch_size))
         voters = "auto" if is_stacked(self.voters) else self.voters
-        teacher = CommitteeClassifier(voters=voters).fit_encoded(data, writer.dataset)
-        return LabelledPool.of(writer.dataset, candidates, teacher.encoded_probability)
+        coding, seed, counts = data.coding, data.seed, data.counts
+        batch_size = int(self.batch_size)
 
-    def _judge(
-        self, plan: ClassPlan, data: CheckedData, dataset: EncodedDataset
-    ) -> tuple[FittedJudge | None, bool]:
-        """The judge of a class, and whether it reads encoded rows."""
-        if self.judge is None:
-            return None, False
-        if is_auto(self.judge):
-            judge = data.coding.defaults().judge(
-                dataset.n_classes,
-                redraws=plan.recipe.redraws,
-                keeps_structure=plan.recipe.keeps_structure,
+        def pool() -> LabelledPool:
+            candidates = candidate_rows(writer, rows, config, count, batch_size)
+            teacher = fit_teacher(coding, seed, writer.dataset, voters)
+            share = writer.dataset.class_counts / counts
+            return LabelledPool.of(
+                writer.dataset, candidates, lambda x: balanced(teacher.probability(x), share)
             )
-            descriptors = dataset.committee.features.descriptors
-            judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
-        else:
-            judge = choose_judge(self.judge)
-        judge = judge.for_rows(data.coding)
-        read = dataset.x if judge.reads_rows else dataset.features
-        generator = generator_at(data.seed, JUDGE, plan.label)
-        return judge.fit(read, dataset.y, plan.label, generator), judge.reads_rows
+
+        return Deferred(pool)
+
+    def _judge(self, plan: ClassPlan, coding: Coding, dataset: EncodedDataset) -> Judge | None:
+        """The judge of a class, before it is fitted."""
+        if self.judge is None:
+            return None
+        if not is_auto(self.judge):
+            return choose_judge(self.judge).for_rows(coding)
+        judge = coding.defaults().judge(
+            dataset.n_classes,
+            redraws=plan.recipe.redraws,
+            keeps_structure=plan.recipe.keeps_structure,
+        )
+        descriptors = dataset.committee.features.descriptors
+        judge = judge if descriptors is None else DescriptorBandJudge(judge, descriptors)
+        return judge.for_rows(coding)
 
     def _written(
-        self, X: Any, writer: RowWriter, requests: list[ClassRequest], model: AttackedModel | None
-    ) -> tuple[Any, dict[str, Any]]:
-        """X with the new rows below it, and their record."""
+        self, X: Any, generator: RowGenerator, requests: list[ClassRequest]
+    ) -> tuple[Any, list[dict[str, Any]]]:
+        """X with the new rows below it, and their records."""
         records: list[dict[str, Any]] = []
         total = sum(request.count for request in requests)
-        bar = tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug")
+        with tqdm(total=total, disable=not self.verbose, unit="rows", desc="advaug") as bar:
 
-        def batches() -> Iterator[tuple[Any, Any]]:
-            for new, record in synthetic_rows(writer, requests, int(self.batch_size)):
+            def tell(record: dict[str, Any]) -> None:
                 records.append(record)
                 bar.update(len(record["parent"]))
-                yield new, record["parent"]
 
-        with nullcontext() if model is None else model.frozen(), bar:
-            X_out = containers.join(X, batches(), total)
-        return X_out, joined(records)
+            X_out = containers.join(X, generator.batches(requests, tell), total)
+        return X_out, records
 
-    def _remember(
-        self,
-        record: dict[str, Any],
-        requests: list[ClassRequest],
-        data: CheckedData,
-    ) -> None:
-        n, changes = len(data.codes), record.pop("changes", None)
-        self.parent_indices_ = np.concatenate([np.arange(n), record["parent"]])
+    def _remember(self, requests: list[ClassRequest], n: int) -> None:
+        """What is said of each row, beside the provenance: there are `n` real rows."""
+        made = self.provenance_
+        self.parent_indices_ = np.concatenate([np.arange(n), made["parent"].to_numpy()])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
+        probability, first = made["probability"].to_numpy(), 0
         self.sample_weight_ = np.ones(len(self.parent_indices_))
-        first = n
         for request in requests:
             rows = slice(first, first + request.count)
-            probability = record["probability"][rows.start - n : rows.stop - n]
-            self.sample_weight_[rows] = request.generator.weights(probability)
+            weight = request.generator.weights(torch.arange(request.count), probability[rows])
+            self.sample_weight_[n + rows.start : n + rows.stop] = weight
             first = rows.stop
-        recipes = sorted({request.name for request in requests})
-        named = {"recipe": recipes, "label": data.classes, "status": STATUSES}
-        self.provenance_ = containers.table(record, named)
-        if changes is not None:
-            self.provenance_["changes"] = changes
-        self.adapter_ = data.coding
+
+
+def with_judges(
+    generator: ClassGenerator, judge: Judge | None, jury: Deferred[Jury], seed: int
+) -> ClassRows:
+    """The generator of a class with its fitted judge and those who vote."""
+    dataset, label, config = generator.dataset, generator.label, generator.config
+    if judge is not None:
+        read = dataset.x if judge.reads_rows else dataset.features
+        fitted = judge.fit(read, dataset.y, label, generator_at(seed, JUDGE, label))
+        config = replace(config, judge=fitted)
+    if generator.recipe.redraws:
+        config = replace(config, jury=jury.value)
+    return replace(generator, config=config)
+
+
+def rows_of_pool(pool: Deferred[LabelledPool] | None, plan: ClassPlan) -> ClassRows:
+    """The rows of a class whose labels a teacher says."""
+    if pool is None or not plan.count:
+        raise ValueError(
+            "recipe Distill makes the rows that sampling_strategy asks for, and no others: let the "
+            "class grow in sampling_strategy, and fit again"
+        )
+    return pool.value.of_class(plan.label, plan.count)
+
+
+def stacked_votes(coding: Coding, seed: int, dataset: EncodedDataset) -> Jury:
+    """All models of `CommitteeClassifier`, with its weights."""
+    count = dataset.class_counts
+    return StackedVotes(fit_teacher(coding, seed, dataset, "auto"), count / count.sum())
 
 
 def warn_of_identifiers(names: list[Any]) -> None:

@@ -1,5 +1,6 @@
 """What the over- and the under-sampler share: checked rows and labels, counts, the coding."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from advaug.estimators.validation import (
     refuse_no_labels,
 )
 from advaug.models.committee import Ensemble
+from advaug.models.protocol import Array
 from advaug.sampling.domain import Coding
 from advaug.sampling.encoded_dataset import EncodedDataset, sample_of_classes
 
@@ -33,7 +35,8 @@ class CheckedData(NamedTuple):
     """A user's rows and labels, and what was learnt of them.
 
     X and y are as the user has them, `rows` as the adapter reads them. `codes` are the labels'
-    places among the classes.
+    places among the classes, `counts` the rows of each class and `numbers` those of the rows, in
+    all data, of which X may be a sample.
     """
 
     X: Any
@@ -43,16 +46,48 @@ class CheckedData(NamedTuple):
     codes: np.ndarray[Any, Any]
     seed: int
     coding: Coding
+    counts: np.ndarray[Any, Any]
+    numbers: np.ndarray[Any, Any]
 
     @property
     def class_share(self) -> np.ndarray[Any, Any]:
         """The share of each class among the rows."""
-        return np.bincount(self.codes, minlength=len(self.classes)) / len(self.codes)
+        return np.asarray(self.counts / self.counts.sum())
 
     def take(self, rows: np.ndarray[Any, Any]) -> Self:
         """Some of the rows, as the adapter reads them."""
         X, codes = containers.take(self.rows, rows), self.codes[rows]
-        return self._replace(X=X, y=self.classes[codes], rows=X, codes=codes)
+        counts = np.bincount(codes, minlength=len(self.classes))
+        some = self._replace(X=X, y=self.classes[codes], rows=X, codes=codes)
+        return some._replace(counts=counts, numbers=self.numbers[rows])
+
+
+class Sample(NamedTuple):
+    """Of what rows are a sample: how many of each class there are, and each row's number."""
+
+    counts: Mapping[Any, int]
+    numbers: Any = None
+
+    def checked(self, classes: Array, own: Array) -> tuple[Array, Array]:
+        """The counts in the order of the classes, and the numbers; `own` are the sample's counts.
+
+        ValueError where they do not fit the sample.
+        """
+        if set(self.counts) != set(classes.tolist()):
+            raise ValueError(
+                f"counts has the classes {sorted(self.counts)}, but y has {classes.tolist()}: give "
+                "the number of rows of each class of y"
+            )
+        counts = np.array([int(self.counts[label]) for label in classes.tolist()])
+        if (counts < own).any():
+            label = classes.tolist()[int(np.argmax(counts < own))]
+            raise ValueError(
+                f"counts has {self.counts[label]} rows of class {label!r}, but the sample has more"
+            )
+        numbers = np.arange(own.sum()) if self.numbers is None else np.asarray(self.numbers)
+        if numbers.shape != (own.sum(),) or numbers.dtype.kind not in "iu":
+            raise ValueError(f"numbers must be {own.sum()} whole numbers, one for each row of X")
+        return counts, numbers.astype(np.int64)
 
 
 class ResamplerMixin(SharesModels):
@@ -97,11 +132,15 @@ class ResamplerMixin(SharesModels):
         containers.refuse_other_count(X, containers.count(X), len(target))
         return X if isinstance(X, list | tuple) else checked, target, binarize_y
 
-    def _checked_data(self, X: Any, y: Any) -> CheckedData:
+    def _checked_data(self, X: Any, y: Any, sample: Sample | None = None) -> CheckedData:
         """The rows and labels, checked; `sampling_strategy_` is set."""
         X, y = containers.owned(X), containers.owned(y)
         rows, target, _ = self._check_X_y(X, y)
         classes, codes = containers.classes_of(target)
+        counts, numbers = np.bincount(codes), np.arange(len(codes))
+        if sample is not None:
+            counts, numbers = sample.checked(classes, counts)
+            target = np.repeat(classes, counts)
         self.sampling_strategy_ = checked_strategy(
             self.sampling_strategy,  # type: ignore[attr-defined]
             target,
@@ -109,7 +148,7 @@ class ResamplerMixin(SharesModels):
         )
         seed = new_seed(self.random_state)  # type: ignore[attr-defined]
         coding = learnt_coding(self.adapter, rows, self.surrogate)  # type: ignore[attr-defined]
-        return CheckedData(X, y, rows, classes, codes, seed, coding)
+        return CheckedData(X, y, rows, classes, codes, seed, coding, counts, numbers)
 
 
 def checked_strategy(strategy: Any, target: np.ndarray[Any, Any], kind: str) -> dict[Any, int]:

@@ -122,7 +122,7 @@ def soft_rows(
         As in `advaug.robust.DistilledClassifier`.
     """
     constraints = data.coding.constraints(constraints, data.rows)
-    writer = RowWriter(data.rows, data.coding, dataset, constraints)
+    writer = RowWriter.of(data.rows, data.coding, dataset, constraints)
     n = len(data.codes)
     count = default_count(n) if n_new_rows is None else n_new_rows
     recipe = data.coding.defaults().candidates()

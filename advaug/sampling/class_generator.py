@@ -8,7 +8,7 @@ that never saw its parent: one half of them is attacked, the other half votes.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +20,7 @@ from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import Space
-from advaug.core.tensor_fields import TensorFields
+from advaug.core.tensor_fields import StoredFields, TensorFields
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee
 from advaug.models.protocol import Array
@@ -170,7 +170,7 @@ class RowGroups:
         return cls(of_row, of_row.argsort(stable=True), size.cumsum(0) - size, size)
 
 
-class RowGenerator(Protocol):
+class ClassRows(Protocol):
     """New rows of one class on demand.
 
     Attributes
@@ -190,13 +190,17 @@ class RowGenerator(Protocol):
         yield from ()
         return self.rows(rows)
 
-    def weights(self, probability: Array) -> Array:
+    def weights(self, rows: Int[Tensor, " batch"], probability: Array) -> Array:
         """The sample weight of each row; by default the probability of its label."""
         return probability
 
+    def to(self, device: torch.device) -> Self:
+        """The same rows, made on another device; by default none is used."""
+        return self
+
 
 @dataclass(frozen=True)
-class ClassGenerator(RowGenerator):
+class ClassGenerator(StoredFields, ClassRows):
     """New rows of one class on demand.
 
     Parameters
@@ -226,6 +230,10 @@ class ClassGenerator(RowGenerator):
         if not is_late.all():
             parts.append((yield from self._redraw(rows[~is_late], self.models)))
         return in_order(parts)
+
+    def to(self, device: torch.device) -> Self:
+        """The same rows, made on another device."""
+        return replace(self, config=replace(self.config, device=device))
 
     def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """The rows as recipe, attack, rounding and repair make them; nothing judges them."""

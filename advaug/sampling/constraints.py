@@ -6,7 +6,7 @@ A domain with rules of its own, which can repair rows, fills `RowConstraints` by
 from collections.abc import Callable, Iterable
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -55,6 +55,10 @@ class RowConstraints(Protocol):
     def findings(self) -> list[Finding]:
         """Those of the rules that were found in the real rows; by default none."""
         return []
+
+    def take(self, rows: Array) -> Self:
+        """The same rules over some of the real rows."""
+        ...
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules, and a `RepairStatus` for each.
@@ -110,6 +114,10 @@ class CallableConstraints(RowConstraints):
         """The share of the real rows that keep each rule."""
         shares = (float(rows_that_keep(rule, self.X).mean()) for rule in self.rules)
         return dict(zip(names_of(self.rules), shares, strict=True))
+
+    def take(self, rows: Array) -> "CallableConstraints":
+        """The same rules over some of the real rows."""
+        return CallableConstraints(self.rules, containers.take(self.X, rows))
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """The rows as they are."""

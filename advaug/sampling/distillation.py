@@ -17,8 +17,8 @@ from advaug.core.row_random import generator_at
 from advaug.models.protocol import Array
 from advaug.sampling.class_generator import (
     ClassGenerator,
+    ClassRows,
     GenerationConfig,
-    RowGenerator,
     SyntheticBatch,
     in_order,
 )
@@ -71,8 +71,8 @@ class LabelledPool:
 
 
 @dataclass(frozen=True)
-class PoolRows(RowGenerator):
-    """Rows of a pool as new rows of one class."""
+class PoolRows(ClassRows):
+    """Rows of a pool as new rows of one class: as many as the pool was made for."""
 
     pool: LabelledPool
     label: int
@@ -80,6 +80,12 @@ class PoolRows(RowGenerator):
     weight: Float[Tensor, " count"]
 
     def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
+        if len(rows) and int(rows.max()) >= len(self.place):
+            raise ValueError(
+                f"row {int(rows.max())} of a class is asked for, but recipe Distill has made "
+                f"{len(self.place)} of them, whose labels depend on each other: let more rows grow "
+                "in sampling_strategy, and fit again"
+            )
         place = self.place[rows]
         batch = self.pool.batch.take(place)
         margins = self.pool.dataset.margins(self.label)[batch.parent]
@@ -87,8 +93,8 @@ class PoolRows(RowGenerator):
         record = {**batch.record, "margin_before": margins, "probability": probability}
         return replace(batch, rows=rows, record=record)
 
-    def weights(self, probability: Array) -> Array:
-        return np.asarray(self.weight.numpy())
+    def weights(self, rows: Int[Tensor, " batch"], probability: Array) -> Array:
+        return np.asarray(self.weight[rows].numpy())
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def candidate_rows(
         numbers = torch.arange(bounds[label + 1] - bounds[label])
         for rows in numbers.split(batch_size) if len(numbers) else ():
             batch, new, _ = writer.rows(generator.candidates(rows), label)
-            yield batch, writer.coding.renumber(new, bounds[label] + int(rows[0]))
+            yield batch, writer.coding.renumber(new, bounds[label] + rows.numpy())
 
 
 def label_weights(

@@ -58,10 +58,10 @@ class Coding(RowCoding, Protocol):
         """Columns that only tell rows apart, so that new rows get fresh values; by default none."""
         return []
 
-    def renumber(self, new_rows: Any, first: int) -> Any:
+    def renumber(self, new_rows: Any, numbers: np.ndarray[Any, Any]) -> Any:
         """New rows with fresh values where a cell tells rows apart; by default as they are.
 
-        first : how many new rows stand before them
+        numbers : a number for each new row, which no other new row has, from 0
         """
         return new_rows
 

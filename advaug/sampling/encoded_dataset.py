@@ -16,9 +16,10 @@ from advaug.core.neighbors import nearest
 from advaug.core.objectives import margin
 from advaug.core.row_random import generator_at
 from advaug.core.space import Space
+from advaug.core.tensor_fields import StoredFields
 from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
-from advaug.models.protocol import CrossFitted, Surrogate
+from advaug.models.protocol import Array, CrossFitted, Surrogate
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
 FEATURE_ROWS = 4096  # Rows whose features are computed at once.
@@ -40,7 +41,7 @@ def sample_of_classes(
 
 
 @dataclass(frozen=True)
-class EncodedDataset:
+class EncodedDataset(StoredFields):
     """Encoded rows and their labels, with the committee that was trained on them.
 
     Parameters
@@ -65,6 +66,11 @@ class EncodedDataset:
     @property
     def n_classes(self) -> int:
         return int(self.logits.shape[1])
+
+    @property
+    def class_counts(self) -> Array:
+        """How many of the rows are of each class."""
+        return self.y.bincount(minlength=self.n_classes).numpy()
 
     @cached_property
     def features(self) -> Float[Tensor, "kept width"]:

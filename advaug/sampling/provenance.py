@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from advaug import containers
 from advaug.sampling.class_generator import (
     MIN_CANDIDATES,
     RECORD,
-    RowGenerator,
+    ClassRows,
     SyntheticBatch,
 )
 from advaug.sampling.constraints import RepairStatus, RowConstraints
@@ -30,17 +30,16 @@ STATUSES = ("accepted", "retracted", "repaired", "reverted", "replaced", "copied
 
 @dataclass(frozen=True)
 class ClassRequest:
-    """How many rows of a class by which recipe.
+    """Rows `start` to `stop` of a class; `name` is the recipe's in the provenance."""
 
-    Parameters
-    ----------
-    name : str
-        The recipe's name in the provenance.
-    """
-
-    generator: RowGenerator
-    count: int
+    generator: ClassRows
     name: str
+    start: int
+    stop: int
+
+    @property
+    def count(self) -> int:
+        return self.stop - self.start
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,28 @@ class RowWriter:
 
     Parameters
     ----------
-    X : the user's rows
+    parents : the dataset's rows in the user's container
     coding : Coding
     dataset : EncodedDataset
-    constraints : RowConstraints
+    constraints : RowConstraints over the same rows
     """
 
-    X: Any
+    parents: Any
     coding: Coding
     dataset: EncodedDataset
     constraints: RowConstraints
 
+    @classmethod
+    def of(
+        cls, X: Any, coding: Coding, dataset: EncodedDataset, constraints: RowConstraints
+    ) -> Self:
+        """The writer of a dataset of the rows X, over which the rules are."""
+        rows = dataset.rows.numpy()
+        return cls(containers.take(X, rows), coding, dataset, constraints.take(rows))
+
     def repair(self, x: Tensor, parent: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows brought back to the rules: see `Repair`."""
-        return self.constraints.repair(x, parent, self.dataset.rows[at])
+        return self.constraints.repair(x, parent, at)
 
     def write(self, batch: SyntheticBatch, label: int, recipe: int) -> tuple[Any, dict[str, Array]]:
         """New rows and their record. `label` and `recipe` are codes."""
@@ -79,7 +86,7 @@ class RowWriter:
 
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""
-        parents = containers.take(self.X, self.dataset.rows[batch.parent].numpy())
+        parents = containers.take(self.parents, batch.parent.numpy())
         new = self.coding.decode(batch.x, self.dataset.x[batch.parent], parents)
         new, broken = self.constraints.finish(new, parents)
         return new, parents, broken
@@ -145,14 +152,14 @@ def synthetic_rows(
 
     Small classes are made side by side, so that each voter is asked once about the rows of all.
     """
-    recipes, first = sorted({request.name for request in requests}), 0
+    recipes, n_classes = sorted({request.name for request in requests}), writer.dataset.n_classes
     for parts in side_by_side(requests, batch_size, writer.dataset.x[0].numel()):
         batches = finish_all([request.generator.task(rows) for request, rows in parts])
         for (request, rows), batch in zip(parts, batches, strict=True):
             code = recipes.index(request.name)
-            new, record = writer.write(batch, request.generator.label, code)
-            yield writer.coding.renumber(new, first), record
-            first += len(rows)
+            label = request.generator.label
+            new, record = writer.write(batch, label, code)
+            yield writer.coding.renumber(new, rows.numpy() * n_classes + label), record
 
 
 def side_by_side(
@@ -161,8 +168,8 @@ def side_by_side(
     """Requests with the numbers of their rows: as many together as a batch, and memory, allow."""
     parts: list[tuple[ClassRequest, Tensor]] = []
     n_rows = n_cells = 0
-    for request in requests:
-        for rows in torch.arange(request.count).split(batch_size):
+    for request in (one for one in requests if one.count):
+        for rows in torch.arange(request.start, request.stop).split(batch_size):
             cells = width * max(len(rows), MIN_CANDIDATES)
             if parts and (n_rows + len(rows) > batch_size or n_cells + cells > MAX_CELLS):
                 yield parts

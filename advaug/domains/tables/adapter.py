@@ -475,14 +475,14 @@ class TabularCoding(Coding):
         """The names of the columns that only tell rows apart."""
         return [one.name for one in self.layout.identifiers]
 
-    def renumber(self, new_rows: Any, first: int) -> Any:
+    def renumber(self, new_rows: Any, numbers: Array) -> Any:
         """The rows with fresh identifiers."""
         if not self.layout.identifiers:
             return new_rows
         frame = self._table(new_rows)
         columns = [
             one.renumbered(
-                frame.get_column(frame.columns[self.layout.names.index(one.name)]), first
+                frame.get_column(frame.columns[self.layout.names.index(one.name)]), numbers
             )
             for one in self.layout.identifiers
         ]

@@ -58,20 +58,18 @@ class Identifier:
     limit: int = 2**63 - 1
     is_text: bool = False
 
-    def renumbered(self, column: Series, first: int) -> Series:
-        """The column of new rows with fresh numbers; `first` rows were numbered before.
+    def renumbered(self, column: Series, numbers: Array) -> Series:
+        """The column of new rows with fresh cells, the numbers after the largest one.
 
-        Where the dtype has no number left, cells stay as they are.
+        Where the dtype has no number left, a cell stays as it is.
         """
-        count = first + np.arange(1, len(column) + 1)
-        if self.last + self.step * int(count[-1] if len(count) else 0) > self.limit:
-            return column
-        numbers, rows = self.last + self.step * count, np.arange(len(column))
+        is_left = numbers < (self.limit - self.last) // self.step
+        rows, fresh = np.flatnonzero(is_left), self.last + self.step * (numbers[is_left] + 1)
         if self.is_text:
-            cells = [f"{self.prefix}{number:0{self.width}d}" for number in numbers.tolist()]
+            cells = [f"{self.prefix}{number:0{self.width}d}" for number in fresh.tolist()]
             return column.scatter(rows, in_dtype_of(column, np.array(cells, dtype=object)))
         dtype = column.to_numpy().dtype
-        return column.scatter(rows, in_dtype_of(column, numbers.astype(dtype)))
+        return column.scatter(rows, in_dtype_of(column, fresh.astype(dtype)))
 
     @property
     def words(self) -> str:

@@ -3,6 +3,7 @@
 They repair rows twice: encoded, before a judge sees them, and decoded, in the user's own dtypes.
 """
 
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +45,13 @@ class TableConstraints(RowConstraints):
         self.parents = self.rules.cells(X)
         self.codec = ColumnCodec(self.rules, layout, X, self.parents.coarse)
         self.rounds = RepairRounds(self.rules, self.codec)
+
+    def take(self, rows: Array) -> "TableConstraints":
+        """The same rules over some of the real rows."""
+        some = copy(self)
+        vars(some).pop("shares", None)  # They are shares of all rows.
+        some.parents, some.callables = self.parents.take(rows), self.callables.take(rows)
+        return some
 
     @cached_property
     def shares(self) -> dict[str, float]:

@@ -1,0 +1,231 @@
+"""Everything that new rows are made of: fitted once, then rows of every class on demand.
+
+It holds copies of the parents, at most 10 000 of each class, and needs no other row. Row i of a
+class is a function of (fit, seed, class, i) alone, so any slice, batch, order or process gives the
+same rows.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from advaug import containers
+from advaug.core.deferred import Deferred
+from advaug.core.devices import resolve
+from advaug.models.protocol import AttackedModel
+from advaug.sampling.class_generator import ClassRows
+from advaug.sampling.provenance import (
+    STATUSES,
+    Array,
+    ClassRequest,
+    RowWriter,
+    joined,
+    synthetic_rows,
+)
+
+
+@dataclass(frozen=True)
+class ClassEntry:
+    """How the rows of a class are made.
+
+    Parameters
+    ----------
+    name : str
+        The recipe's name in the provenance.
+    maker : Deferred ClassRows
+        Its judge is fitted when the first row is made.
+    """
+
+    name: str
+    maker: Deferred[ClassRows]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RowGenerator:
+    """New rows of each class on demand: the `generator_` of a fitted `AdversarialOverSampler`.
+
+    It never changes. Row i of a class depends on the fit, the class and i alone: ``rows(label, 0,
+    100)`` and ``rows(label, 100, 200)`` are the two halves of ``rows(label, 0, 200)``, in any order
+    and in any process.
+
+    Parameters
+    ----------
+    writer : RowWriter
+        The parents with their coding, and the rules that new rows keep.
+    entries : sequence of ClassEntry
+        One for each class.
+    classes : ndarray
+        The labels, sorted.
+    examples : labels
+        One of each class, in the container of y.
+    counts : dict of label -> int
+        How many rows of each class `fit_resample` makes.
+    model : AttackedModel or None
+        Your own model, which is attacked.
+    batch_size : int
+        Rows at once on the device. No row depends on it.
+    tensors : pair of torch tensors or None
+        Empty ones like X and y, where these were tensors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> generator = AdversarialOverSampler(random_state=0).fit(X, y).generator_
+    >>> whole = generator.rows(1, 0, 50)
+    >>> whole.shape
+    (50, 20)
+    >>> bool((generator.rows(1, 20, 50) == whole[20:]).all())
+    True
+    >>> X_more, y_more = generator.generate(10, labels=[0, 1])
+    >>> y_more.tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
+    """
+
+    writer: RowWriter
+    entries: Sequence[ClassEntry]
+    classes: Array
+    examples: Any
+    counts: Mapping[Any, int]
+    model: AttackedModel | None = None
+    batch_size: int = 4096
+    tensors: tuple[Any, Any] = (None, None)
+
+    def __repr__(self) -> str:
+        parents = self.writer.dataset.y.bincount(minlength=len(self.classes)).tolist()
+        pairs = zip(self.classes.tolist(), parents, strict=True)
+        own = ", ".join(f"{label!r}: {count}" for label, count in pairs)
+        return f"RowGenerator(parents={{{own}}})"
+
+    # ---------------------------------------------------------------- rows
+
+    def rows(self, label: Any, start: int, stop: int) -> Any:
+        """New rows `start` to `stop` of a class, without `stop`, in your container.
+
+        The index of a pandas frame is the rows' numbers.
+
+        Raises
+        ------
+        ValueError : there is no such class; or recipe "distill" has made fewer rows
+        """
+        return self.rows_with_provenance(label, start, stop)[0]
+
+    def provenance(self, label: Any, start: int, stop: int) -> Any:
+        """A DataFrame with a line for each of these rows, as `provenance_` of the sampler."""
+        return self.rows_with_provenance(label, start, stop)[1]
+
+    def rows_with_provenance(self, label: Any, start: int, stop: int) -> tuple[Any, Any]:
+        """Both from one computation."""
+        records: list[dict[str, Any]] = []
+        wanted = [self.request(label, start, stop)]
+        parts = self.batches(wanted, records.append)
+        rows = containers.stacked(self.writer.parents, parts, stop - start)
+        rows = containers.numbered(rows, range(start, stop))
+        return containers.given_back(rows, self.tensors[0]), self.table(records, wanted)
+
+    def labels(self, label: Any, count: int) -> Any:
+        """The label so many times, in the container of y."""
+        return self._labels(np.full(count, self.place(label)))
+
+    def weights(self, label: Any, start: int, stop: int) -> Array:
+        """The sample weights of these rows: the probability of their label, by the voters."""
+        probability = self.provenance(label, start, stop)["probability"].to_numpy()
+        maker = self.entries[self.place(label)].maker.value
+        return maker.weights(torch.arange(start, stop), probability)
+
+    def generate(
+        self, n: int, labels: Sequence[Any] | None = None, start: int | None = None
+    ) -> tuple[Any, Any]:
+        """So many new rows with their labels, as many of each class, give or take one.
+
+        Parameters
+        ----------
+        n : int
+            How many rows in all.
+        labels : list of classes, optional
+            By default the classes of which `fit_resample` makes rows, or all if there are none.
+        start : int, optional
+            The number of the first row of each class. By default rows come after those that
+            `fit_resample` makes: they are new beside its rows.
+
+        Returns
+        -------
+        X, y : in your containers, the rows of one class after those of the other
+        """
+        labels = list(labels) if labels is not None else [*self.counts] or self.classes.tolist()
+        shares = [len(part) for part in np.array_split(np.arange(n), len(labels))]
+        firsts = [self.counts.get(label, 0) if start is None else start for label in labels]
+        wanted = [
+            self.request(label, first, first + count)
+            for label, first, count in zip(labels, firsts, shares, strict=True)
+            if count
+        ]
+        rows = containers.stacked(self.writer.parents, self.batches(wanted), n)
+        rows = containers.numbered(rows, range(n))
+        places = np.repeat([self.place(label) for label in labels], shares)
+        return containers.given_back(rows, self.tensors[0]), self._labels(places)
+
+    def _labels(self, places: Array) -> Any:
+        found = containers.numbered(containers.take(self.examples, places), range(len(places)))
+        return containers.given_back(found, self.tensors[1])
+
+    # ---------------------------------------------------------------- what estimators need
+
+    def place(self, label: Any) -> int:
+        """The place of a class; ValueError if there is no such class."""
+        known = self.classes.tolist()
+        if label not in known:
+            raise ValueError(f"there is no class {label!r}: the generator knows {known}")
+        return known.index(label)
+
+    def request(self, label: Any, start: int, stop: int) -> ClassRequest:
+        """Rows of a class, to be made together with others."""
+        if not 0 <= start <= stop:
+            raise ValueError(f"rows {start} to {stop} are asked for: take 0 <= start <= stop")
+        entry = self.entries[self.place(label)]
+        return ClassRequest(entry.maker.value, entry.name, start, stop)
+
+    def batches(
+        self,
+        requests: list[ClassRequest],
+        tell: Callable[[dict[str, Any]], Any] = lambda record: None,
+    ) -> Iterator[tuple[Any, Array]]:
+        """Batches of new rows with their parents' numbers; each record is told."""
+        with nullcontext() if self.model is None else self.model.frozen():
+            for new, record in synthetic_rows(self.writer, requests, self.batch_size):
+                tell(record)
+                yield new, record["parent"]
+
+    def table(self, records: list[dict[str, Any]], requests: list[ClassRequest]) -> Any:
+        """The records of all batches as a frame."""
+        record = joined(records)
+        changes = record.pop("changes", None)
+        recipes = sorted({request.name for request in requests})
+        named = {"recipe": recipes, "label": self.classes, "status": STATUSES}
+        frame = containers.table(record, named)
+        return frame if changes is None else frame.assign(changes=changes)
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same generator on another device; "auto" is cuda where there is one."""
+        entries = [replace(one, maker=moved(one.maker, resolve(device))) for one in self.entries]
+        return replace(self, entries=entries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """On the CPU, so that a pickle from a GPU loads anywhere."""
+        return dict(vars(self.to("cpu")))
+
+
+def moved(maker: Deferred[ClassRows], device: torch.device) -> Deferred[ClassRows]:
+    """The same on another device."""
+    return Deferred(partial(on_device, maker, device))
+
+
+def on_device(maker: Deferred[ClassRows], device: torch.device) -> ClassRows:
+    return maker.value.to(device)
