@@ -19,12 +19,14 @@ from advaug.judges import ConformalJudge
 from advaug.models import Ensemble
 from advaug.recipes import Boundary, Explore, Harden, Interpolate, Match
 from advaug.registry import RECIPES
+from advaug.sampling import class_generator
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import MAX_ROWS, EncodedDataset, sample_of_classes
 from advaug.sampling.judges.protocol import FittedJudge, Verdict
 from advaug.sampling.jury import EqualVotes
 from advaug.sampling.provenance import ClassRequest, side_by_side
 from advaug.sampling.recipes import round_robin
+from advaug.sampling.student_votes import learn_votes
 from advaug.sampling.tasks import Question, finish, finish_all
 from advaug.sampling.voters import fit_voter
 
@@ -590,3 +592,61 @@ def test_rows_of_classes_made_side_by_side_are_those_of_each_class_alone():
         alone = AdversarialOverSampler(sampling_strategy={label: 40}, random_state=0)
         rows, _ = alone.fit_resample(X, y)
         np.testing.assert_allclose(rows[64:], new[first : first + len(rows) - 64], atol=1e-5)
+
+
+# ---------------------------------------------------------------- a student of the jury
+
+
+def slow_jury(pool):
+    """A committee with a voter whose answer is known: the larger the first column, the surer."""
+
+    def voter(x):
+        one = (3 * x[:, 0]).sigmoid()
+        return torch.stack([1 - one, one], 1)
+
+    return EqualVotes(voters=(voter,))
+
+
+def said_by(jury, pool, x):
+    """The jury's probability of class 1."""
+    features = pool.committee.features(x)
+    return jury(x, features, pool.committee.read(features))[:, 1]
+
+
+def test_a_student_learns_what_a_jury_says():
+    x = torch.randn(4000, 3, generator=source())
+    one = (2 * x[:, 0] - x[:, 1]).sigmoid()
+    student = learn_votes(x, torch.stack([1 - one, one], 1), source(1))
+    new = torch.randn(500, 3, generator=source(2))
+    said, right = student(new)[:, 1], (2 * new[:, 0] - new[:, 1]).sigmoid()
+    assert (said - right).abs().mean() < 0.02
+
+
+def test_a_student_that_errs_is_not_used():
+    x = torch.randn(800, 3, generator=source())
+    one = torch.rand(800, generator=source(1))  # Nothing in a row tells what the jury says.
+    assert learn_votes(x, torch.stack([1 - one, one], 1), source(2)) is None
+
+
+def test_a_student_judges_rows_from_a_number_on_in_any_batch(pool, monkeypatch):
+    monkeypatch.setattr(class_generator, "JURY_ROWS", 100)
+    monkeypatch.setattr(class_generator, "DRAWS_TAUGHT", 2000)
+    jury = slow_jury(pool)
+    whole, *_, record = grow(pool, Explore(), 150, jury=jury)
+    assert record["by_student"].tolist() == [0] * 100 + [1] * 50
+    by_student = record["probability"]
+    parts, *_ = grow(pool, Explore(), 150, jury=jury, batch_size=7)
+    assert_close(whole, parts)
+    monkeypatch.setattr(class_generator, "JURY_ROWS", 10**6)
+    alone, *_, record = grow(pool, Explore(), 150, jury=jury)
+    assert not record["by_student"].any()
+    assert torch.equal(alone[:100], whole[:100])
+    told = record["probability"][100:]
+    assert not torch.equal(by_student[100:], told)
+    assert_close(by_student[100:], said_by(jury, pool, whole[100:]), atol=0.1, rtol=0)
+
+
+def test_a_jury_without_voters_needs_no_student(pool, monkeypatch):
+    monkeypatch.setattr(class_generator, "JURY_ROWS", 10)
+    *_, record = grow(pool, Explore(), 30)
+    assert not record["by_student"].any()

@@ -179,6 +179,7 @@ COLUMNS = [
     "p_value",
     "probability",
     "move_share",
+    "by_student",
 ]
 
 

@@ -56,7 +56,7 @@ STUDENT = 21  # The stream of what is learnt once for the class.
 # The columns of a record: numbers beside each synthetic row.
 RECORD = (
     *("distance", "margin_before", "margin_after", "p_value", "probability"),
-    *("move_share", "repair"),
+    *("move_share", "repair", "by_student"),
 )
 
 # (encoded rows, encoded parents, their places in the dataset) -> repaired rows, status of each
@@ -226,10 +226,11 @@ class ClassGenerator(StoredFields, ClassRows):
         is_late = rows >= JURY_ROWS
         if not is_late.any() or (student := self.student) is None:
             return (yield from self._redraw(rows, self.models))
-        parts = [(yield from self._redraw(rows[is_late], student))]
-        if not is_late.all():
-            parts.append((yield from self._redraw(rows[~is_late], self.models)))
-        return in_order(parts)
+        late = yield from self._redraw(rows[is_late], student)
+        late.record["by_student"].fill_(1)
+        if is_late.all():
+            return late
+        return in_order([(yield from self._redraw(rows[~is_late], self.models)), late])
 
     def to(self, device: torch.device) -> Self:
         """The same rows, made on another device."""
@@ -567,6 +568,7 @@ class ClassGenerator(StoredFields, ClassRows):
         origin = torch.where(is_anchor, plan.anchor, plan.parent)
         record["distance"] = self.space.distance(x, self._encoded(origin))
         record["margin_before"] = self.margins[origin]
+        record["by_student"] = torch.zeros_like(record["probability"])
         has_one = is_anchor | (plan.second_parent == plan.parent)
         return SyntheticBatch(
             rows=rows,

@@ -99,7 +99,7 @@ class RowWriter:
         margins = self.dataset.margins(label)[batch.anchor]
         instead = {
             **dict.fromkeys(("margin_before", "margin_after"), margins),
-            **{name: torch.zeros(len(where)) for name in ("move_share", "distance")},
+            **{n: torch.zeros(len(where)) for n in ("move_share", "distance", "by_student")},
             "repair": torch.full((len(where),), float(RepairStatus.REPLACED)),
             "p_value": torch.full((len(where),), torch.nan),
             "probability": torch.ones(len(where)),
@@ -129,6 +129,7 @@ class RowWriter:
             "label": np.full(len(second), label, np.int32),
             "status": status_of(facts["move_share"], facts.pop("repair")),
             **facts,
+            "by_student": facts["by_student"] > 0,
         }
         if self.coding.lists_changes:
             record["changes"] = self.coding.changes(parents, new)
@@ -184,10 +185,11 @@ def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The records of all batches as one, column by column; empty columns where there are none."""
     if not records:
         names = ("parent", "second_parent", "recipe", "label", "status")
-        floats = [name for name in RECORD if name != "repair"]
+        floats = [name for name in RECORD if name not in ("repair", "by_student")]
         return {
             **{name: np.empty(0, int) for name in names},
             **{name: np.empty(0, np.float32) for name in floats},
+            "by_student": np.empty(0, bool),
         }
     return {
         name: [change for one in records for change in one[name]]

@@ -18,12 +18,12 @@ from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import forward, spread, squash
 from advaug.models.optimizer import Weights, fit_weights, gradients_of
 
-JURY_ROWS = 8192  # Rows of a class that the whole jury judges; a student judges those above.
-DRAWS_TAUGHT = 8192  # First draws of rows, of which the student learns what the jury says.
+JURY_ROWS = 65_536  # Rows of a class that the whole jury judges; a student judges those above.
+DRAWS_TAUGHT = 16_384  # First draws of rows, of which the student learns what the jury says.
 HELD_OUT = 4  # One draw of so many is kept to measure the student's error.
 MOST_ERROR = 0.03  # Mean error of a probability above which the jury goes on.
 MOST_WIDTH = 512  # Features of a row; of more a student learns too slowly.
-HIDDEN_WIDTH, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 64, 400, 256, 6e-3, 1e-3
+HIDDEN_WIDTH, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 96, 600, 256, 6e-3, 1e-3
 
 
 @dataclass(frozen=True, repr=False)
