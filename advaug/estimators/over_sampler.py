@@ -43,6 +43,7 @@ from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SURROGATE,
     VOTERS,
+    Voters,
     choose_surrogate,
     findings_of,
 )
@@ -50,6 +51,7 @@ from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
+from advaug.registry import AdapterName, AttackName, JudgeName, RecipeName
 from advaug.sampling.candidate_recipes import Distill
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
@@ -64,20 +66,6 @@ from advaug.sampling.recipes import Interpolate, Recipe
 from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
-
-RecipeName = Literal[
-    "auto",
-    "explore",
-    "distill",
-    "match",
-    "boundary",
-    "harden",
-    "translate",
-    "interpolate",
-    "paraphrase",
-    "recombine",
-    "bag",
-]
 
 
 @dataclass(frozen=True)
@@ -228,12 +216,12 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         *,
         sampling_strategy: Any = "auto",
         recipe: RecipeName | Recipe = "auto",
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radius: Literal["auto"] | float = "auto",
-        adapter: str | Adapter = "auto",
+        adapter: AdapterName | Adapter = "auto",
         surrogate: Any = "auto",
-        voters: Any = "auto",
-        judge: str | Judge | None = "auto",
+        voters: Literal["auto", "stacked"] | Voters | None = "auto",
+        judge: JudgeName | Judge | None = "auto",
         constraints: Any = "auto",
         batch_size: int = 4096,
         device: str | torch.device = "auto",
@@ -422,7 +410,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
         candidates = candidate_rows(writer, rows, config, count, int(self.batch_size))
-        voters = "auto" if is_stacked(self.voters) else self.voters
+        voters = "auto" if is_stacked(self.voters) else cast(Voters | None, self.voters)
         teacher = CommitteeClassifier(voters=voters).fit_encoded(data, writer.dataset)
         return LabelledPool.of(writer.dataset, candidates, teacher.encoded_probability)
 
