@@ -1,4 +1,5 @@
-# make demo: the main job.    make test: everything CI runs.    make fuzz: twenty minutes more.
+# make demo: the main job.    make test: all checks and tests.    make fuzz: twenty minutes more.
+# make package: the built package, installed elsewhere; .ci/run runs it after the tests.
 # All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test lint types contracts examples unit fuzz
+.PHONY: demo test lint types contracts examples unit fuzz package
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
@@ -53,7 +54,7 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 # More threads than cores cost more than they bring; no window opens.
-examples unit fuzz: export OMP_NUM_THREADS := 1
+examples unit fuzz package: export OMP_NUM_THREADS := 1
 examples unit fuzz: export MPLBACKEND := Agg
 
 # Each example runs in a temporary folder, which takes what it writes.
@@ -67,7 +68,11 @@ examples: $(STAMP)
 
 # One process for each core; the tests of a file stay together, since they share fixtures.
 unit: $(STAMP)
-	$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile -m "not package" $(PYTEST_ARGS)
+
+# Source distribution, wheel and editable install: what they hold, whether they work, their types.
+package: $(STAMP)
+	$(BIN)/pytest tests/test_package.py -v --durations=0
 
 # Twenty minutes of random containers, dtypes, targets and estimators, other ones at each run.
 fuzz: $(STAMP)

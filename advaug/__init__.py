@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from advaug.estimators.under_sampler import AdversarialUnderSampler
     from advaug.report.report import validity_report
     from advaug.sampling.row_generator import RowGenerator
+    from advaug.versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -27,14 +28,17 @@ __all__ = [
     "RowGenerator",
     "__version__",
     "grow",
+    "show_versions",
     "validity_report",
 ]
+
+PACKAGES = {"show_versions": "versions", "validity_report": "report"}  # All else: estimators.
 
 if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name in __all__:
-            package = "report" if name == "validity_report" else "estimators"
+            package = PACKAGES.get(name, "estimators")
             return getattr(import_module(f"advaug.{package}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -2,14 +2,18 @@
 
 This is the only module that names classes of a domain. Another package adds a name by an entry
 point in the group of its table: `advaug.attacks`, `advaug.adapters`, `advaug.recipes` and so on.
+
+A type checker knows the names that the library brings (`AttackName` and its siblings) and finds a
+misspelt one. What another package adds passes it as an object: `RECIPES["theirs"]()`.
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, Literal
+
+from advaug.core.known_names import did_you_mean
 
 
 class Registry(Mapping[str, Any]):
@@ -70,9 +74,7 @@ class Registry(Mapping[str, Any]):
 
     def unknown(self, name: Any) -> str:
         """What to say of a name that is not in the table."""
-        near = get_close_matches(str(name).lower(), self._names, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(self))}"
-        return f"{self.parameter}={name!r} is not known; {mend}"
+        return f"{self.parameter}={name!r} is not known; {did_you_mean(name, sorted(self))}"
 
 
 # Errors propose names in this order: the controls come last.
@@ -110,6 +112,38 @@ ATTACKS = Registry(
         "direction": "advaug.attacks.noise:Direction",
     },
 )
+AttackName = Literal[
+    "auto",
+    "fgsm",
+    "rfgsm",
+    "bim",
+    "pgd",
+    "mifgsm",
+    "nifgsm",
+    "apgd",
+    "deepfool",
+    "cw",
+    "ead",
+    "jsma",
+    "uap",
+    "patch",
+    "vat",
+    "square",
+    "hopskipjump",
+    "nes",
+    "spsa",
+    "crossover",
+    "leaves",
+    "autoattack",
+    "instrument",
+    "warp",
+    "greedy",
+    "hotflip",
+    "trigger",
+    "noise",
+    "uniform",
+    "direction",
+]
 
 # In the order in which they are asked whether they accept a container: sequences come before
 # tables, which would read token lists of one length.
@@ -122,6 +156,13 @@ ADAPTERS = Registry(
         "tabular": "advaug.domains.tables.adapter:TabularAdapter",
     },
 )
+AdapterName = Literal[
+    "auto",
+    "image",
+    "signal",
+    "sequence",
+    "tabular",
+]
 
 RECIPES = Registry(
     "recipe",
@@ -138,6 +179,19 @@ RECIPES = Registry(
         "bag": "advaug.domains.sequences.recipes:Bag",
     },
 )
+RecipeName = Literal[
+    "auto",
+    "interpolate",
+    "distill",
+    "harden",
+    "translate",
+    "match",
+    "boundary",
+    "explore",
+    "paraphrase",
+    "recombine",
+    "bag",
+]
 
 JUDGES = Registry(
     "judge",
@@ -148,6 +202,13 @@ JUDGES = Registry(
         "language": "advaug.domains.sequences.language_judge:LanguageJudge",
     },
 )
+JudgeName = Literal[
+    "auto",
+    "conformal",
+    "panel",
+    "bigram",
+    "language",
+]
 
 SURROGATES = Registry(
     "surrogate",
@@ -165,3 +226,7 @@ VOTERS = Registry(
         "boosting": "advaug.sampling.voters:boosting",
     },
 )
+VoterName = Literal[
+    "extra_trees",
+    "boosting",
+]

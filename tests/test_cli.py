@@ -342,9 +342,9 @@ SPOILED = {
     "class": (["--strategy", '{"yess": 30}'], "did you mean 'yes'"),
     "total": (["--strategy", '{"yes": "30"}'], "whole number"),
     "fewer": (["--strategy", '{"yes": 3}'], "greater or equal"),
-    "recipe": (["--recipe", "magic"], "invalid choice"),
+    "recipe": (["--recipe", "magic"], "'magic' is not known"),
     "seed": (["--seed", "-1"], "whole number"),
-    "unknown": (["--no-such-thing"], "unrecognized"),
+    "unknown": (["--no-such-thing"], "--no-such-thing is not known"),
 }
 
 

@@ -279,7 +279,7 @@ def test_a_trigger_is_of_the_tables_words_alone_where_it_is_asked_for():
 @pytest.mark.parametrize(
     ("attack", "told"),
     [
-        (Trigger(place="middle"), "place must be one of"),
+        (Trigger(place="middle"), "place='middle' is not known"),
         (Trigger(length=0), "length, count, n_candidates"),
     ],
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from advaug import __version__
 from advaug.cli import attack, demo, oversample, report, undersample
 from advaug.cli.files import CliError, streams
 from advaug.cli.options import Parser
@@ -19,6 +20,7 @@ from advaug.core.drawing import visible
 def parser() -> Parser:
     """All commands and options."""
     top = Parser(prog="advaug", description="Adversarial examples as new training rows.")
+    top.add_argument("--version", action="version", version=f"advaug {__version__}")
     commands = top.add_subparsers(required=True, metavar="command", parser_class=Parser)
     for command in (demo, oversample, undersample, report, attack):
         options = commands.add_parser(command.NAME, help=command.HELP)

@@ -9,13 +9,13 @@ from advaug.cli.files import (
     CliError,
     check_frozen,
     check_source,
-    meant,
     parted,
     read,
     say,
     tell_guesses,
 )
 from advaug.cli.options import Parser, add_quiet, add_repeatable, add_seed, add_source
+from advaug.core.known_names import did_you_mean
 
 OUT = ()
 NAME, HELP = "attack", "the score of a saved classifier under attack"
@@ -135,6 +135,6 @@ def columns_of(model: Any, X: Any, source: Path) -> Any:
     if lacking := [name for name in names if name not in X.columns]:
         raise CliError(
             f"{source} has no column {lacking[0]!r}, which the model was fitted on: "
-            f"{meant(lacking[0], list(X.columns))}"
+            f"{did_you_mean(lacking[0], list(X.columns))}"
         )
     return X[names]

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from advaug.core.drawing import visible
+from advaug.core.known_names import did_you_mean
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 STREAM = "-"  # standard input, or standard output
@@ -121,7 +121,7 @@ def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
     """Rows and labels; CliError if the target is not a column of two classes or more."""
     names = [str(name) for name in table.columns]
     if target not in table.columns:
-        raise CliError(f"--target {target!r} is no column: {meant(target, names)}")
+        raise CliError(f"--target {target!r} is no column: {did_you_mean(target, names)}")
     if len(names) < 2:
         raise CliError(f"{target!r} is the only column: there is nothing to learn from; add others")
     if wants_parent and PARENT in names:
@@ -147,28 +147,19 @@ def parted(table: Any, target: str, wants_parent: bool) -> tuple[Any, Any]:
     return table.drop(columns=target), y
 
 
-def meant(name: str, names: Sequence[str]) -> str:
-    """Which of the names could have been meant by one that is not among them."""
-    close = get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    more = ", ..." if len(names) > 12 else ""
-    return f"choose one of {', '.join(map(repr, names[:12]))}{more}"
-
-
 def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
     for name in frozen:
         if name == target:
             raise CliError(f"--frozen {name!r} is the target, which never moves: leave it out")
         if name not in X.columns:
-            raise CliError(f"--frozen {name!r} is no column: {meant(name, list(X.columns))}")
+            raise CliError(f"--frozen {name!r} is no column: {did_you_mean(name, list(X.columns))}")
 
 
 def check_text(X: Any, options: Any) -> None:
     """CliError if --text names no column of texts, or one with gaps, or stands beside rules."""
     name = options.text
     if name not in X.columns:
-        raise CliError(f"--text {name!r} is no column: {meant(name, list(X.columns))}")
+        raise CliError(f"--text {name!r} is no column: {did_you_mean(name, list(X.columns))}")
     if options.constraint or options.frozen:
         raise CliError("--text copies all other columns: leave out --frozen and --constraint")
     if X[name].dtype.kind in "biufmM":
@@ -190,7 +181,7 @@ def check_syntax(rules: Sequence[str], names: Sequence[str] | None = None) -> No
         try:
             for name, at in columns(parse(rule)).items():
                 if names is not None and name not in names:
-                    reason = f"there is no column {name!r}: {meant(name, names)}"
+                    reason = f"there is no column {name!r}: {did_you_mean(name, names)}"
                     raise ConstraintSyntaxError(reason, rule, at, len(name))
         except ValueError as error:
             raise refused(rule, error) from error

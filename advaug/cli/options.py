@@ -8,11 +8,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from advaug.cli.files import SUFFIXES, CliError, meant
+from advaug.cli.files import SUFFIXES, CliError
+from advaug.core.known_names import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with its errors on one line."""
+    """argparse, with its errors on one line; a misspelt word is answered with the nearest one."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, rest = super().parse_known_args(args, namespace)
+        for word in rest:
+            if word.startswith("--"):
+                known = [name[2:] for name in self._option_string_actions if name[:2] == "--"]
+                self.error(f"option {word} is not known: {did_you_mean(word[2:], known)}")
+        return found, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            mend = did_you_mean(value, map(str, action.choices))
+            raise argparse.ArgumentError(action, f"{value!r} is not known: {mend}")
 
     def error(self, message: str) -> NoReturn:
         raise CliError(f"{message} (see {self.prog} --help)")
@@ -141,8 +155,8 @@ def strategy(text: str, y: Any) -> Any:
         words = ("auto", "minority", "not minority", "not majority", "all")
         if text not in words:
             raise CliError(
-                f"--strategy {text!r} is not known: {', '.join(words)}, a ratio such as 0.5, or "
-                "totals as JSON, e.g. '{\"sick\": 900}'"
+                f"--strategy {text!r} is no ratio such as 0.5, no totals as JSON such as "
+                f"'{{\"sick\": 900}}' and no known word: {did_you_mean(text, words)}"
             )
         return text
     try:
@@ -165,7 +179,7 @@ def label_of(key: str, own: dict[str, Any]) -> Any:
             return value
         if isinstance(value, float) and key == f"{value:g}":
             return value
-    raise CliError(f"--strategy: the target has no class {key!r}: {meant(key, list(own))}")
+    raise CliError(f"--strategy: the target has no class {key!r}: {did_you_mean(key, list(own))}")
 
 
 def total_of(key: str, total: Any) -> int:

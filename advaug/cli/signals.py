@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from advaug.cli.files import PARENT, CliError, meant
+from advaug.cli.files import PARENT, CliError
+from advaug.core.known_names import did_you_mean
 
 SUFFIX = ".npz"
 Arrays = dict[str, Any]
@@ -44,7 +45,7 @@ def read(source: Path) -> Arrays:
 def parted(arrays: Arrays, target: str, wants_parent: bool) -> tuple[str, Any, Any]:
     """The rows' name, the rows and the labels; CliError with the mend if they are not there."""
     if target not in arrays:
-        raise CliError(f"--target {target!r} is no array: {meant(target, list(arrays))}")
+        raise CliError(f"--target {target!r} is no array: {did_you_mean(target, list(arrays))}")
     if wants_parent and PARENT in arrays:
         raise CliError(f"--parent: there is an array {PARENT} already: rename it")
     y = arrays[target]

@@ -6,6 +6,8 @@ Only `get_params` and `set_params`, so that the floors below the estimators need
 from dataclasses import fields
 from typing import Any, Self
 
+from advaug.core.known_names import did_you_mean
+
 AUTO = "auto"  # The value of a parameter that is left open.
 
 
@@ -26,8 +28,7 @@ class Parameters:
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
-                raise ValueError(
-                    f"{type(self).__name__} has no parameter {name!r}: it has {sorted(known)}"
-                )
+                mend = did_you_mean(name, known, "it has")
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}: {mend}")
             setattr(self, name, value)
         return self

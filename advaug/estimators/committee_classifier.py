@@ -1,7 +1,7 @@
 """The committee as a classifier of its own: nets and other families, stacked out of fold."""
 
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SURROGATE,
     VOTERS,
+    Voters,
+    check_parameters,
     check_rows,
     learnt_coding,
     new_seed,
@@ -30,6 +32,7 @@ from advaug.estimators.validation import (
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Array, ModelFamily
 from advaug.models.stacking import balanced
+from advaug.registry import AdapterName
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.stack import Stack, fit_stack
@@ -105,9 +108,9 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        voters: Any = "auto",
+        voters: Literal["auto"] | Voters | None = "auto",
         surrogate: Any = "auto",
-        adapter: str | Adapter = "auto",
+        adapter: AdapterName | Adapter = "auto",
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -136,7 +139,7 @@ class CommitteeClassifier(ClassifierMixin, BaseEstimator):
             If y has one class, or a name is not known.
         """
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         data = checked_data(self, X, y)
         if self.voters is not None and not is_auto(self.voters):
             choose_voters(self.voters)  # An unknown name is refused before any work.

@@ -44,6 +44,7 @@ from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SURROGATE,
     VOTERS,
+    Voters,
     choose_surrogate,
     findings_of,
     refuse_classes,
@@ -53,6 +54,7 @@ from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.models.stacking import balanced
+from advaug.registry import AdapterName, AttackName, JudgeName, RecipeName
 from advaug.sampling.candidate_recipes import Distill
 from advaug.sampling.class_generator import ClassGenerator, ClassRows, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
@@ -68,20 +70,6 @@ from advaug.sampling.row_generator import ClassEntry, RowGenerator
 from advaug.sampling.voters import train_voters
 
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
-
-RecipeName = Literal[
-    "auto",
-    "explore",
-    "distill",
-    "match",
-    "boundary",
-    "harden",
-    "translate",
-    "interpolate",
-    "paraphrase",
-    "recombine",
-    "bag",
-]
 
 
 @dataclass(frozen=True)
@@ -237,12 +225,12 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         *,
         sampling_strategy: Any = "auto",
         recipe: RecipeName | Recipe = "auto",
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radius: Literal["auto"] | float = "auto",
-        adapter: str | Adapter = "auto",
+        adapter: AdapterName | Adapter = "auto",
         surrogate: Any = "auto",
-        voters: Any = "auto",
-        judge: str | Judge | None = "auto",
+        voters: Literal["auto", "stacked"] | Voters | None = "auto",
+        judge: JudgeName | Judge | None = "auto",
         constraints: Any = "auto",
         batch_size: int = 4096,
         device: str | torch.device = "auto",
@@ -494,7 +482,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             attack=rows.attack, repair=writer.repair, device=resolve(self.device)
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
-        voters = "auto" if is_stacked(self.voters) else self.voters
+        voters = "auto" if is_stacked(self.voters) else cast(Voters | None, self.voters)
         coding, seed, counts = data.coding, data.seed, data.counts
         batch_size = int(self.batch_size)
 

@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from advaug.estimators.validation import check_parameters
 from advaug.models.protocol import Array
 from advaug.models.stacking import LEAST, learn_map, log_probability, mapped
 
@@ -133,7 +134,7 @@ class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         ValueError : y has one class, or unless method="prior" a class of a single row; weights for
             a pipeline with a sampler
         """
-        self._validate_params()
+        check_parameters(self)
         y = labels_of(y)
         weight = None
         if sample_weight is not None:

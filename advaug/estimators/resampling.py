@@ -17,6 +17,7 @@ from advaug.estimators.validation import (
     ROWS,
     SAMPLE,
     SharesModels,
+    check_parameters,
     check_rows,
     choose_surrogate,
     learnt_coding,
@@ -118,7 +119,7 @@ class ResamplerMixin(SharesModels):
         TypeError : a parameter is of another type than it must be
         """
         refuse_classes(self)
-        self._validate_params()  # type: ignore[attr-defined]
+        check_parameters(self)
         return self._fit_resample(X, y)  # type: ignore[attr-defined]
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> tuple[Any, Any, bool]:

@@ -33,6 +33,7 @@ from advaug.estimators.choices import choose_attack, provided, refuse_unfit
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
     SharesModels,
+    check_parameters,
     check_rows,
     choose_surrogate,
     findings_of,
@@ -47,7 +48,7 @@ from advaug.estimators.validation import (
 )
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel, Surrogate
-from advaug.registry import ATTACKS, SURROGATES
+from advaug.registry import ATTACKS, SURROGATES, AdapterName, AttackName
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Adapter, Coding
 
@@ -130,12 +131,12 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     def __init__(
         self,
         *,
-        attack: str | Attack = "fgsm",
+        attack: AttackName | Attack = "fgsm",
         radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         when: Literal["always", "fit"] = "always",
         surrogate: Any = "auto",
-        adapter: str | Adapter = "auto",
+        adapter: AdapterName | Adapter = "auto",
         constraints: Any = None,
         batch_size: int = 4096,
         device: str | torch.device = "auto",
@@ -168,7 +169,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         y : labels (n,), needed unless `surrogate` is a model of your own
         """
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         self.__dict__.pop("classes_", None)  # of an earlier fit
         X = check_rows(self, containers.owned(X), reset=True)
         coding = learnt_coding(self.adapter, X, self.surrogate)
@@ -223,7 +224,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
         ValueError if they do not fit it, or if a step would be a share of an infinite radius.
         """
-        attack = self.attack
+        attack: str | Attack = self.attack
         if is_auto(attack):
             provides = provided(coding, model)
             without = QUERY_ATTACK if "cells" in provides else EDIT_ATTACK

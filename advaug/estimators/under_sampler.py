@@ -24,6 +24,7 @@ from advaug.estimators.validation import (
     choose_surrogate,
 )
 from advaug.models.committee import Ensemble
+from advaug.registry import AdapterName
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.thinning import UNSEEN, Depth, depth_of, order_of_dropping
@@ -105,7 +106,7 @@ class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
         drop: Literal["redundant", "noisy", "both"] = "noisy",
         sharpness: float = 1.0,
         doubt: float = 0.5,
-        adapter: str | Adapter = "auto",
+        adapter: AdapterName | Adapter = "auto",
         surrogate: Any = "auto",
         batch_size: int = 4096,
         device: str | torch.device = "auto",

@@ -1,5 +1,6 @@
 """What all estimators share: checked rows, chosen settings, a clone that shares models."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -7,18 +8,24 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
 from torch import nn
 
 from advaug import containers
+from advaug.core.known_names import nearest
 from advaug.core.parameters import is_auto
 from advaug.estimators.attacked_model import is_given, own_coding
 from advaug.estimators.choices import choose, choose_adapter
 from advaug.models.committee import Committee, Ensemble
-from advaug.models.protocol import Surrogate
-from advaug.registry import SURROGATES
+from advaug.models.protocol import ModelFamily, Surrogate
+from advaug.registry import SURROGATES, VoterName
 from advaug.sampling.constraints import Finding, RowConstraints
 from advaug.sampling.domain import Adapter, Coding
 
@@ -35,6 +42,8 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
 }
 
+Voters = VoterName | ModelFamily | Sequence[VoterName | ModelFamily]
+
 
 class SharesModels:
     """scikit-learn's `clone` forgets what was fitted; a user's own model is handed on instead."""
@@ -50,6 +59,25 @@ class SharesModels:
             if hasattr(self, kept):
                 setattr(twin, kept, clone(getattr(self, kept), safe=False))
         return twin
+
+
+def check_parameters(estimator: Any) -> None:
+    """scikit-learn's check; a misspelt word is answered with the nearest one that is known."""
+    try:
+        estimator._validate_params()
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"{error}{nearest_word(estimator, str(error))}") from None
+
+
+def nearest_word(estimator: Any, error: str) -> str:
+    """What to add to an error of scikit-learn about a parameter that takes one of some words."""
+    for name, value in estimator.get_params(deep=False).items():
+        allowed = estimator._parameter_constraints.get(name, ())
+        words = [one.options for one in allowed if isinstance(one, StrOptions)]
+        near = nearest(value, set().union(*words)) if isinstance(value, str) and words else None
+        if near is not None and f"{name!r} parameter" in error:
+            return f" Did you mean {near!r}?"
+    return ""
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:

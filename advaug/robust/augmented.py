@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.estimators.committee_classifier import checked_data
-from advaug.estimators.validation import refuse_classes, refuse_unsortable
+from advaug.estimators.validation import check_parameters, refuse_classes, refuse_unsortable
 from advaug.models.protocol import Array
 from advaug.robust.gate import Lesson, choose
 from advaug.robust.nets import RandomState
@@ -230,7 +230,7 @@ class AugmentedClassifier(WrappedClassifier):
     def _fit_gate(self, X: Any, y: Any) -> Self:
         """Choose an option, and fit by it."""
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         data = checked_data(self, X, y)
         refuse_unsortable(data.classes, self.estimator)
         choice = choose(self.estimator, Lesson.of(data), self.scoring)

@@ -13,6 +13,7 @@ from torch import Tensor
 from advaug.core.problem import Attack
 from advaug.estimators.validation import refuse_one_class, target_of
 from advaug.models.protocol import Array
+from advaug.registry import AttackName
 from advaug.robust.losses import UNLABELLED, Classification, LossName
 from advaug.robust.nets import (
     AdapterParameter,
@@ -125,7 +126,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         self,
         *,
         loss: LossName = "adversarial",
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         clean_weight: float = 0.5,

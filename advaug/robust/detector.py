@@ -15,7 +15,7 @@ from advaug.estimators.attacked_model import is_given
 from advaug.estimators.choices import choose_attack, refuse_unfit
 from advaug.estimators.validation import learnt_coding, new_generator
 from advaug.models.training import Training
-from advaug.registry import ATTACKS
+from advaug.registry import ATTACKS, AttackName
 from advaug.robust.classifier import AdversarialClassifier
 from advaug.robust.net_outlier_detector import (
     DETECTOR_CONSTRAINTS,
@@ -103,7 +103,7 @@ class AdversarialDetector(NetOutlierDetector):
         self,
         *,
         surrogate: Any = "auto",
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radius: float = 0.3,
         norm: float = np.inf,
         inputs: Literal["rows", "activations"] = "rows",

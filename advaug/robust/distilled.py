@@ -26,11 +26,18 @@ from advaug.estimators.committee_classifier import (
     fit_teacher_dataset,
 )
 from advaug.estimators.resampling import CheckedData
-from advaug.estimators.validation import ORDER, check_rows, refuse_classes, refuse_unsortable
+from advaug.estimators.validation import (
+    ORDER,
+    check_parameters,
+    check_rows,
+    refuse_classes,
+    refuse_unsortable,
+)
 from advaug.models.protocol import Array
 from advaug.models.stacking import balanced
 from advaug.models.torch_model import TorchModel
 from advaug.models.training import CrossEntropyLoss, Training
+from advaug.registry import AttackName
 from advaug.robust.nets import (
     NET_CONSTRAINTS,
     AdapterParameter,
@@ -190,7 +197,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
-        attack: str | Attack | None = None,
+        attack: AttackName | Attack | None = None,
         radius: float = RADIUS,
         n_rounds: int = N_ROUNDS,
         constraints: Any = "auto",
@@ -239,7 +246,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             If y has one class, a parameter has no effect, or the module does not fit the rows.
         """
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         self._refuse_parameters_without_effect()
         training = choose_training(self.training)
         data = checked_data(self, X, y)
@@ -337,7 +344,7 @@ class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             self if is_net(self) else self.student_,
             data.rows,
             data.classes[data.codes],
-            attack=cast(str | Attack, self.attack),
+            attack=cast(AttackName | Attack, self.attack),
             radius=self.radius,
             constraints=self.constraints,
             adapter=FittedAdapter(self.adapter_),

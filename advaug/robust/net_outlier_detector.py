@@ -15,6 +15,7 @@ from advaug import containers
 from advaug.core.features import Features
 from advaug.estimators.validation import (
     SharesModels,
+    check_parameters,
     check_rows,
     reads_anything,
     refuse_classes,
@@ -85,7 +86,7 @@ class NetOutlierDetector(OutlierMixin, SharesModels, BaseEstimator):
     def _check(self, X: Any, y: Any) -> tuple[Any, Array | None, Training]:
         """Rows, labels if there are any, and the settings of the training."""
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         training = choose_training(self.training)
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
         return X, None if y is None else target_of(X, y), training

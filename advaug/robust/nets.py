@@ -24,11 +24,12 @@ from advaug.models.optimizer import Schedule, one_cycle
 from advaug.models.protocol import Array
 from advaug.models.torch_model import TorchModel, are_probabilities, output_tensor
 from advaug.models.training import Loss, SmallNet, Training
+from advaug.registry import AdapterName
 from advaug.sampling.domain import Adapter, Coding
 
 # The types of parameters that several defences have.
 TrainingParameter = Training | Literal["auto"]
-AdapterParameter = str | Adapter
+AdapterParameter = AdapterName | Adapter
 ModuleParameter = nn.Module | Literal["auto"]
 Device = str | torch.device
 RandomState = int | np.random.RandomState | None

@@ -14,8 +14,15 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.objectives import number
 from advaug.core.problem import Attack
-from advaug.estimators.validation import check_rows, new_generator, refuse_no_labels, with_budgets
+from advaug.estimators.validation import (
+    check_parameters,
+    check_rows,
+    new_generator,
+    refuse_no_labels,
+    with_budgets,
+)
 from advaug.models.protocol import Array
+from advaug.registry import AttackName
 from advaug.robust.losses import LossName, Regression
 from advaug.robust.nets import (
     AdapterParameter,
@@ -91,7 +98,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         self,
         *,
         loss: LossName = "adversarial",
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radius: float | Mapping[Any, Any] = 0.3,
         norm: float = np.inf,
         clean_weight: float = 0.5,
@@ -150,7 +157,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         X: Any,
         y: Any,
         *,
-        attack: str | Attack | None = None,
+        attack: AttackName | Attack | None = None,
         radius: float | Mapping[Any, Any] | None = None,
     ) -> Any:
         """Move rows so that the squared error rises; they are returned in their own container.
@@ -172,7 +179,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
             attack=self.attack if attack is None else attack,
             radius=self.radius if radius is None else radius,
         )
-        attacker._validate_params()
+        check_parameters(attacker)
         attacker.adapter_ = self.adapter_
         x = self.adapter_.encode(X)
         generator = new_generator(np.random.RandomState(0))

@@ -23,6 +23,7 @@ from advaug.estimators.choices import (
 )
 from advaug.estimators.validation import (
     SharesModels,
+    check_parameters,
     check_rows,
     learnt_coding,
     new_generator,
@@ -34,7 +35,7 @@ from advaug.models.optimizer import constant_rate, one_cycle
 from advaug.models.protocol import Array
 from advaug.models.torch_model import TorchModel
 from advaug.models.training import Training
-from advaug.registry import ATTACKS
+from advaug.registry import ATTACKS, AttackName
 from advaug.robust.embedding import loss_in_embedding
 from advaug.robust.losses import (
     DEFAULT_ATTACK,
@@ -77,7 +78,7 @@ class RobustNet(SharesModels, BaseEstimator):
     _task: ClassVar[Task]
     net_: NetWithCoding
     loss: LossName
-    attack: str | Attack
+    attack: AttackName | Attack
     radius: float | Mapping[Any, Any]
     norm: float
     clean_weight: float
@@ -100,7 +101,7 @@ class RobustNet(SharesModels, BaseEstimator):
             for fitted in ("net_", "classes_"):
                 self.__dict__.pop(fitted, None)
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         self._chosen_attack()  # A name that is not known is refused first.
         X = check_rows(self, containers.owned(X), reset=not hasattr(self, "net_"))
         return X, check_target(X, y)

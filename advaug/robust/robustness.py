@@ -22,6 +22,7 @@ from advaug.estimators.choices import choose_attack
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
 from advaug.models.protocol import Array
+from advaug.registry import AttackName
 from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
@@ -35,7 +36,7 @@ def adversarial_rows(
     X: Any,
     y: Any,
     *,
-    attack: str | Attack = "auto",
+    attack: AttackName | Attack = "auto",
     radius: Radius = 0.3,
     **settings: Any,
 ) -> Any:
@@ -179,7 +180,7 @@ class RobustnessDisplay:
         X: Any,
         y: Any,
         *,
-        attack: str | Attack = "auto",
+        attack: AttackName | Attack = "auto",
         radii: Sequence[float] = RADII,
         budget: Mapping[Any, Any] | None = None,
         norm: float = np.inf,
@@ -219,7 +220,7 @@ class RobustnessDisplay:
         adapter = common_adapter([*models.values(), surrogate], adapter, X)
         benchmark = AttackBenchmark(models, X, y, norm, get_scorer(scoring), adapter, random_state)
 
-        def curves(attack: str | Attack, surrogate: Any) -> dict[str, Array]:
+        def curves(attack: AttackName | Attack, surrogate: Any) -> dict[str, Array]:
             return {
                 name: np.array(
                     [
@@ -260,7 +261,7 @@ def robustness_table(
     X: Any,
     y: Any,
     *,
-    attacks: Sequence[str | Attack] = ("auto",),
+    attacks: Sequence[AttackName | Attack] = ("auto",),
     radius: Radius = 0.3,
     norm: float = np.inf,
     scoring: Scoring = "balanced_accuracy",
@@ -323,7 +324,7 @@ def robustness_table(
 class RobustScorer:
     """What `robust_accuracy_scorer` returns: scorer(estimator, X, y) -> float."""
 
-    attack: str | Attack
+    attack: AttackName | Attack
     radius: Radius
     norm: float
     scoring: Scoring
@@ -344,7 +345,7 @@ class RobustScorer:
 
 
 def robust_accuracy_scorer(
-    attack: str | Attack = "auto",
+    attack: AttackName | Attack = "auto",
     radius: Radius = 0.3,
     *,
     norm: float = np.inf,

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
 from advaug.estimators.validation import (
+    check_parameters,
     check_rows,
     refuse_classes,
     refuse_one_class,
@@ -46,7 +47,7 @@ class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _check(self, X: Any, y: Any) -> tuple[Any, Array]:
         """Rows and labels that can be learnt from."""
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=True))
         y = labels_of(X, y)
         self.classes_ = np.unique(y)

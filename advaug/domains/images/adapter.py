@@ -18,6 +18,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.box import Box
 from advaug.core.finite import refuse_not_finite
+from advaug.core.known_names import refuse_unknown
 from advaug.core.parameters import Parameters
 from advaug.core.space import Space
 from advaug.sampling.changes import Changes, farthest_cells
@@ -108,8 +109,7 @@ class ImageAdapter(Adapter, Parameters):
         )
 
     def _are_channels_last(self, shape: tuple[int, ...]) -> bool:
-        if self.channels not in ("auto", "first", "last"):
-            raise ValueError(f"channels must be 'auto', 'first' or 'last', got {self.channels!r}")
+        refuse_unknown("channels", self.channels, ("auto", "first", "last"))
         if self.channels == "auto":
             is_small = shape[-1] in COLOURS and min(shape[:2]) > shape[-1]
             return is_small and shape[0] not in COLOURS

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from advaug.core.known_names import refuse_unknown
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.ties import at_most, stable_argmax
@@ -123,8 +124,7 @@ class Trigger(Attack, Parameters):
         return insert_trigger(problem.tokens, every, problem.edits, problem.budget, at_end=at_end)
 
     def _check(self) -> None:
-        if self.place not in PLACES:
-            raise ValueError(f"place must be one of {PLACES}, got {self.place!r}")
+        refuse_unknown("place", self.place, PLACES)
         sizes = (self.length, self.count, self.n_candidates, self.beam_width, self.batch_size)
         if min(*sizes, self.max_queried_tokens) < 1 or self.n_sweeps < 0:
             raise ValueError(

@@ -5,12 +5,12 @@ A rule binds a synthetic row only where the row's parent keeps it.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from advaug import containers
+from advaug.core.known_names import did_you_mean
 from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
 from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
@@ -364,11 +364,7 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
 
 
 def no_column(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    few = ", ".join(map(repr, known[:12])) + (", ..." if len(known) > 12 else "")
-    return f"there is no column {name!r}: " + (
-        f"did you mean {close[0]!r}?" if close else f"X has {few}"
-    )
+    return f"there is no column {name!r}: {did_you_mean(name, known, 'X has')}"
 
 
 def kind_of_cells(cells: Cells, name: str) -> str:

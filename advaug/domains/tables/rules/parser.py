@@ -16,9 +16,9 @@ import math
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
+from advaug.core.known_names import did_you_mean
 from advaug.domains.tables.rules.evaluation import constant
 from advaug.domains.tables.rules.syntax_tree import (
     COMPARISONS,
@@ -309,8 +309,7 @@ class Reader:
 
     def call(self, name: str, at: int) -> Node:
         if name not in FUNCTIONS:
-            close = get_close_matches(name, FUNCTIONS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FUNCTIONS)}"
+            hint = did_you_mean(name, FUNCTIONS, "there are")
             self.fail(f"there is no function {name!r}: {hint}", at, len(name))
         self.expect("(")
         self.deeper()
