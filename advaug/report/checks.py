@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import betabinom, norm
 
 from advaug.core.drawing import shortened
-from advaug.report.evidence import Array, Evidence
+from advaug.report.evidence import FAR, Array, Evidence
 from advaug.sampling.faults import RARE
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
@@ -217,7 +217,7 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
 
 
 def of_place(evidence: Evidence) -> Iterator[Line]:
-    far = float((evidence.row_metrics["plausibility_p"] < 0.05).mean())
+    far = float((evidence.row_metrics["plausibility_p"] < FAR).mean())
     yield (
         "plausibility",
         graded(far, 0.15, 0.4),
@@ -259,8 +259,8 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         "note" if batch.forest_auc <= 0.95 else "doubt",
         f"AUC {batch.forest_auc:.2f} of a forest; energy test p = {batch.same_p:.3f}",
         "AUC 0.50 and any p for the same distribution; doubt above 0.95",
-        "how well a forest separates synthetic from real rows; good rows need not have the same "
-        "distribution as real ones",
+        "how well a forest separates synthetic from real rows, and the energy test of one "
+        "distribution; good rows need not have the same distribution as real ones",
     )
 
 

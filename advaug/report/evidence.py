@@ -16,10 +16,11 @@ from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
-from advaug.sampling.judges.panel import PanelJudge
+from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
 from advaug.sampling.voters import clipped, draw_seed
 
 Array = np.ndarray[Any, Any]
+FAR = 0.05  # A row with a smaller p-value of its distance lies far from the class.
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ class Evidence:
     traits: list[Trait]  # numbers that only such rows have
     batch: BatchEvidence | None
     dependence: Dependence | None  # None where a row has no two columns, or rows are few
+
+    @property
+    def usual_remarks(self) -> float:
+        """Share of real rows, each held out, that the report would remark upon.
+
+        By their label, their nearest row and their distance from the class.
+        """
+        usual = self.control
+        is_odd = (usual["label_p"] < LABEL_LEVEL) | (usual["plausibility_p"] < FAR)
+        return float((is_odd | (usual["hidden"] > 0)).mean())
 
     @property
     def closer(self) -> float:
