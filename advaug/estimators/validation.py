@@ -16,6 +16,7 @@ from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.estimators.attacked_model import is_given, own_coding
 from advaug.estimators.choices import choose, choose_adapter
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Surrogate
 from advaug.registry import SURROGATES
@@ -36,7 +37,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class SharesModels:
+class SharesModels(DocLinkMixin):
     """scikit-learn's `clone` forgets what was fitted; a user's own model is handed on instead."""
 
     def __sklearn_clone__(self) -> Self:

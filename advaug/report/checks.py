@@ -3,6 +3,7 @@
 Limits are stated in the line, so that a reader may disagree.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,19 @@ def verdict_of(checks: list[Check]) -> str:
     """The status of the worst check; notes count as good."""
     worst = max((STATUSES.index(check.status) for check in checks), default=0)
     return "good" if worst < 2 else STATUSES[worst]
+
+
+def tally(checks: list[Check]) -> str:
+    """How many checks have each status, the worst first: "14 checks: 2 doubts, 12 good"."""
+    counts = Counter(check.status for check in checks)
+    nouns = {"note": "notes", "doubt": "doubts"}
+    words = (
+        f"{count} {nouns.get(status, status) if count > 1 else status}"
+        for status in reversed(STATUSES)
+        for count in [counts[status]]
+        if count
+    )
+    return f"{len(checks)} checks: {', '.join(words)}"
 
 
 def percent(share: float) -> str:

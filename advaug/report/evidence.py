@@ -11,6 +11,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.features import Features
+from advaug.core.short_repr import ShortRepr
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
@@ -23,8 +24,8 @@ Array = np.ndarray[Any, Any]
 FAR = 0.05  # A row with a smaller p-value of its distance lies far from the class.
 
 
-@dataclass(frozen=True)
-class RealRows:
+@dataclass(frozen=True, repr=False)
+class RealRows(ShortRepr):
     """The real rows: all of them, and those (at most so many of a class) that models learn from."""
 
     X: Any
@@ -39,8 +40,8 @@ class RealRows:
     panel: PanelJudge
 
 
-@dataclass(frozen=True)
-class SyntheticRows:
+@dataclass(frozen=True, repr=False)
+class SyntheticRows(ShortRepr):
     """Synthetic rows of one class that are to be judged."""
 
     X: Any
@@ -64,8 +65,8 @@ class BatchEvidence:
     usual_cover: Coverage  # of real rows left out, as many as there are new ones
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(ShortRepr):
     """All of one class's synthetic rows that were judged."""
 
     label: int

@@ -4,7 +4,6 @@ The template `advaug/data/report.html.j2` holds all markup and escapes all value
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from advaug import containers
 from advaug.core.drawing import shortened, visible
-from advaug.report.checks import STATUSES, VERDICTS, Check, percent, verdict_of
+from advaug.report.checks import VERDICTS, Check, percent, tally, verdict_of
 from advaug.report.evidence import Evidence, RealRows
 from advaug.report.pictures import histogram, margins, plane
 from advaug.report.terms import TERMS, explained, place_of
@@ -69,21 +68,23 @@ def page(
     )
 
 
-def tally(checks: list[Check]) -> str:
-    """How many checks have each status, the worst first: "14 checks: 2 doubts, 12 good"."""
-    counts = Counter(check.status for check in checks)
-    nouns = {"note": "notes", "doubt": "doubts"}
-    words = (
-        f"{count} {nouns.get(status, status) if count > 1 else status}"
-        for status in reversed(STATUSES)
-        for count in [counts[status]]
-        if count
+def summary(checks: list[Check], counts: dict[Any, tuple[int, int]]) -> str:
+    """The verdict and the checks as a few lines of HTML, for a notebook."""
+    verdict = verdict_of(checks)
+    headline, _, explanation = VERDICTS[verdict].partition(": ")
+    classes = dict.fromkeys(check.label for check in checks)
+    return template("report_summary.html.j2").render(
+        verdict=verdict,
+        headline=headline,
+        explanation=explanation,
+        tally=tally(checks),
+        classes={name: [one for one in checks if one.label == name] for name in classes},
+        counts=counts,
     )
-    return f"{len(checks)} checks: {', '.join(words)}"
 
 
-def template() -> Any:
-    """The template, which escapes every value; ImportError with the mend without jinja2."""
+def template(name: str = "report.html.j2") -> Any:
+    """A template, which escapes every value; ImportError with the mend without jinja2."""
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
@@ -106,7 +107,7 @@ def template() -> Any:
         "explained": lambda text: explained(unbroken(text)),
         "place_of": place_of,
     }
-    return environment.from_string(data_file("report.html.j2"))
+    return environment.from_string(data_file(name))
 
 
 def unbroken(text: str) -> str:

@@ -20,7 +20,7 @@ from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
 from advaug.models.cross_fitted import CV, fit_cross_fitted
 from advaug.models.protocol import ModelFamily, Voter
-from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
+from advaug.report.checks import VERDICTS, Check, checks_of, tally, verdict_of
 from advaug.report.evidence import (
     FAR,
     Array,
@@ -30,7 +30,7 @@ from advaug.report.evidence import (
     gather,
     refuse_other_rows,
 )
-from advaug.report.page import page
+from advaug.report.page import page, summary
 from advaug.report.panel_voters import PANEL
 from advaug.sampling.domain import Adapter, Coding, FittedAdapter
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
@@ -39,9 +39,12 @@ MOST_REAL = 5000  # real rows of a class that models learn from
 MOST_JUDGED = 5000  # synthetic rows of a class that are judged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ValidityReport:
-    """What `validity_report` found: print it, or take `to_frame()` or `to_html(path)`.
+    """What `validity_report` found.
+
+    A notebook shows the verdict and the checks; `print` does so in a terminal. `to_html(path)`
+    writes the whole page, `to_frame()` has a line for each row.
 
     Attributes
     ----------
@@ -69,6 +72,15 @@ class ValidityReport:
     @property
     def verdict(self) -> str:
         return verdict_of(self.checks)
+
+    def __repr__(self) -> str:
+        old, made = np.sum([*self.counts.values()], axis=0).tolist()
+        words = f"{old:,} real rows, {made:,} synthetic; {tally(self.checks)}"
+        return f"<ValidityReport: {self.verdict}; {words}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and a table of the checks."""
+        return summary(self.checks, self.counts)
 
     def __str__(self) -> str:
         return "\n".join(visible(line) for line in self._lines())
