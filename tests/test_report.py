@@ -4,22 +4,29 @@ import copy
 import dataclasses
 import pickle
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE
+from matplotlib.colors import to_hex
 from scipy.stats import spearmanr
 from scipy.stats.contingency import association
 from sklearn.base import clone
 
+import advaug
 from advaug import AdversarialOverSampler, validity_report
 from advaug.adapters import TabularAdapter
 from advaug.cli import main
+from advaug.core.drawing import AXES, GREY, INK, TICKS
 from advaug.domains.tables.dependence import coefficients
 from advaug.domains.tables.tell_tale import cells_of
 from advaug.judges import PanelJudge  # torch families only: quick
+from advaug.report import ClassMapDisplay
 from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
+from advaug.report.page import five_digits
+from advaug.report.terms import explained
 
 QUICK = {"panel": PanelJudge()}
 
@@ -356,6 +363,109 @@ def test_only_none_and_all_are_written_as_such(share, words):
     assert percent(share) == words
 
 
+def test_the_page_says_of_what_when_and_with_what_it_was_made(of_sampler):
+    report = of_sampler[-1]
+    page = report.to_html(name="ward <7>")
+    facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", page))
+    assert "<title>Validity report: ward &lt;7&gt;</title>" in page
+    assert facts["Data set"] == "ward &lt;7&gt;"
+    assert facts["Real rows"] == "240 of 4 columns"
+    assert facts["Synthetic rows"] == "120, made by AdversarialOverSampler"
+    assert facts["Date"] == report.date.isoformat()
+    assert facts["Made with"] == f"advaug {advaug.__version__}, random_state=0"
+    assert facts["Class ill"] == "60 real, 120 synthetic"
+    assert "Data set" not in report.to_html()
+
+
+def test_the_headline_counts_the_checks_and_the_remarks_stand_beside_those_on_real_rows(of_sampler):
+    report = of_sampler[-1]
+    page = report.to_html()
+    counts = Counter(check.status for check in report.checks)
+    [told] = re.findall(r"(\d+) checks: ([^.]*)\.", page)
+    assert int(told[0]) == len(report.checks)
+    assert sum(map(int, re.findall(r"\d+", told[1]))) == len(report.checks)
+    assert f"{counts['good']} good" in told[1]
+    [evidence] = report.evidence
+    usual = evidence.control
+    remarked = np.mean(
+        (usual["label_p"] < 0.06) | (usual["plausibility_p"] < 0.05) | (usual["hidden"] == 1)
+    )
+    assert 0 < remarked < 1
+    assert f"{percent(remarked)} of the real rows".replace(" %", "\xa0%") in page
+    n = int((report.to_frame()["faults"] > 0).sum())
+    assert f"{n} of {len(report.to_frame())} judged rows" in page
+
+
+def test_the_largest_class_of_all_real_rows_is_the_background_of_the_map(of_sampler, monkeypatch):
+    legend = re.compile(r">((?:ill|well)[^<]*\([^<]*\))<")
+    whole = legend.findall(of_sampler[-1].to_html())
+    assert whole == ["well (180)", "ill (60)", "ill, synthetic (120)"]
+    monkeypatch.setattr("advaug.report.pictures.MOST_POINTS", 40)
+    background, rare, new = legend.findall(of_sampler[-1].to_html())
+    assert background == "well (21 of 180)"
+    assert re.fullmatch(r"ill \((2[1-9]|3\d) of 60\)", rare)  # more than of the largest class
+    assert new == "ill, synthetic (40 of 120)"
+    chance = np.random.default_rng(0)
+    display = ClassMapDisplay(
+        points=chance.normal(size=(40, 2)),
+        labels=np.repeat(["rare", "usual"], [30, 10]),  # as many rare rows as there are
+        parents=np.arange(40),
+        links=np.arange(0),
+        shares=np.ones(2),
+        counts={"rare": (30, 0), "usual": (900, 0)},
+    ).plot()
+    background = next(c for c in display.ax_.collections if to_hex(c.get_facecolor()[0]) == GREY)
+    assert background.get_label() == "usual (10 of 900)"
+
+
+def test_pictures_and_page_are_of_one_colour_in_light_and_in_dark(of_sampler):
+    page = of_sampler[-1].to_html()
+    style, pictures = (
+        page[: page.index("</style>")],
+        "".join(re.findall("<svg.*?</svg>", page, re.S)),
+    )
+    assert not {INK, TICKS, AXES, "#ffffff"} & set(
+        re.findall(r"(?:fill|stroke): (#\w{6})", pictures)
+    )
+    used = set(re.findall(r"var\((--[\w-]+)\)", page))
+    light, dark = style.split("@media (prefers-color-scheme: dark)", 1)
+    dark = dark[: dark.index("\n}")]
+    for variable in used:
+        assert f"{variable}: #" in light
+        assert f"{variable}: #" in dark
+
+
+def test_every_term_is_explained_on_hover_and_below(of_sampler):
+    page = of_sampler[-1].to_html()
+    links = re.findall(r'<a class="term" href="#([\w-]+)" title="([^"]+)">', page)
+    assert {place for place, _ in links} >= {"term-auc", "term-log-odds", "term-cramér-s-v"}
+    for place, meaning in links:
+        assert re.search(rf'id="{place}"><dt>.*</dt><dd>{re.escape(meaning)}</dd>', page)
+    assert str(explained("<AUC> of AUCs")) == f"&lt;{explained('AUC')}&gt; of AUCs"
+
+
+def test_no_line_breaks_between_a_number_and_its_percent_sign(of_sampler):
+    page = of_sampler[-1].to_html()
+    assert "\xa0%" in page
+    assert not re.search(r"\d\s*?\n?[ \n]%", page[page.index("<body>") :])
+
+
+def test_the_bar_ends_when_the_report_does_and_is_silent_by_default(real, fresh, capsys):
+    validity_report(*real, *fresh, **QUICK)
+    assert capsys.readouterr().err == ""
+    validity_report(*real, *fresh, **QUICK, verbose=1)
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "validity report: 100%" in last
+    assert "12/12" in last  # two families in five folds, the relations, one class
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(208_612.4, "208612"), (2e12, "2e+12"), (0.1234567, "0.12346"), (4.0, "4")]
+)
+def test_a_cell_that_moved_has_five_digits_and_no_power_of_ten_where_few_more_do(value, words):
+    assert five_digits(value) == words
+
+
 @pytest.mark.slow
 def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     X, y = real
@@ -376,5 +486,6 @@ def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Not fit to train on" in out
     assert "age = 30.5 is off its grid" in out
+    assert "<dd>real.csv, new.csv</dd>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert main([*command[:4], "no", "--out", files[2], "--force"]) == 2
     assert "is no column" in capsys.readouterr().err

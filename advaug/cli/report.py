@@ -1,6 +1,7 @@
 """`advaug report`: synthetic rows of any origin, judged against the real ones."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def work(options: argparse.Namespace) -> None:
         parents=parents,
         constraints=options.constraint,
         random_state=options.seed,
+        verbose=int(sys.stderr.isatty() and not options.quiet),
     )
-    found.to_html(options.out)
+    found.to_html(options.out, name=f"{options.source.name}, {options.synthetic.name}")
     say(f"{found}\n\n{options.out}", options)
 
 

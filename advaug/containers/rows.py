@@ -40,6 +40,11 @@ def kind_of_container(X: Any) -> str:
     )
 
 
+def row_shape(X: Any) -> tuple[int, ...]:
+    """The shape of a row; () of a list, whose rows may differ."""
+    return tuple(getattr(X, "shape", ())[1:])
+
+
 def owned(X: Any) -> Any:
     """X, or as an array what only knows how to become one (a tensor, an index, a categorical)."""
     known = isinstance(X, np.ndarray | list | tuple | pd.Series) or sparse.issparse(X)

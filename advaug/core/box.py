@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core import norms
+from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space, is_typical
 from advaug.core.tensor_fields import moved_fields
 
@@ -111,8 +112,8 @@ def padded(values: Sequence[Any], filler: float) -> Tensor:
     return filled
 
 
-@dataclass(frozen=True)
-class Box(Space):
+@dataclass(frozen=True, repr=False)
+class Box(ShortRepr, Space):
     """Bounds, norm and freedom of a block of numbers.
 
     Parameters

@@ -10,6 +10,8 @@ GREY = "#9a9a9a"
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 NEW = "#d55e00"
 INK = "#333333"
+TICKS = "#666666"
+AXES = "#bbbbbb"
 
 # Control characters, marks that turn the direction of text, halves of pairs: no page may hold them.
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -61,8 +63,8 @@ def dress(ax: Any, title: str) -> None:
     """The look of all displays: a bold title on the left, few lines, no frame above or right."""
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color("#bbbbbb")
-    ax.tick_params(colors="#666666", labelsize=8)
+    ax.spines[["left", "bottom"]].set_color(AXES)
+    ax.tick_params(colors=TICKS, labelsize=8)
 
 
 def record(sampler: Any, column: str) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from advaug.core.norms import per_row
 from advaug.core.objectives import Objective
 from advaug.core.row_random import RowRandom
+from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
 from advaug.core.ties import exceeds
 
@@ -18,8 +19,8 @@ Loss = Literal["odds", "margin", "divergence"]
 UNBOUNDED = 1e9  # a radius that nothing reaches, but that keeps budgets of flips
 
 
-@dataclass(frozen=True)
-class AttackProblem:
+@dataclass(frozen=True, repr=False)
+class AttackProblem(ShortRepr):
     """Rows where they start, how far they may go, what is raised there, and their random numbers.
 
     Parameters

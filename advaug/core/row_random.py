@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.short_repr import ShortRepr
+
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
 # The two factors of the 32-bit mixer, as signed numbers that wrap around.
@@ -66,8 +68,8 @@ def mix_bits(bits: Int[Tensor, "*shape"], shift: int, factor: int) -> Int[Tensor
     return bits.mul_(factor)
 
 
-@dataclass(frozen=True, eq=False)
-class RowRandom:
+@dataclass(frozen=True, eq=False, repr=False)
+class RowRandom(ShortRepr):
     """Uniform random numbers of each row of a batch.
 
     Parameters

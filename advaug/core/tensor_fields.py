@@ -6,6 +6,8 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
+from advaug.core.short_repr import ShortRepr
+
 T = TypeVar("T")
 
 
@@ -32,14 +34,6 @@ def some_rows(value: Any, rows: Tensor) -> Any:
     return value[rows] if isinstance(value, Tensor) else value
 
 
-def short(value: Any) -> str:
-    """A value in a few words: of a tensor its shape and dtype."""
-    if isinstance(value, Tensor):
-        return f"Tensor{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-    text = repr(value)
-    return text if len(text) < 200 else f"{text[:197]}..."
-
-
 def moved_fields(thing: T, device: torch.device | str) -> T:
     """A dataclass with every tensor in its fields on the device."""
     values = {one.name: moved(getattr(thing, one.name), device) for one in fields(thing)}  # type: ignore[arg-type]
@@ -61,14 +55,10 @@ class MovableFields:
         return moved_fields(self, device)
 
 
-class TensorFields(MovableFields):
+class TensorFields(ShortRepr, MovableFields):
     """Mixin for a dataclass (``repr=False``) of tensors: moved, indexed and shown as one."""
 
     def take(self, rows: Tensor) -> Self:
         """Some of the rows: every tensor is indexed, other fields stay."""
         values = {one.name: some_rows(getattr(self, one.name), rows) for one in fields(self)}  # type: ignore[arg-type]
         return replace(self, **values)  # type: ignore[type-var]
-
-    def __repr__(self) -> str:
-        parts = (f"{one.name}={short(getattr(self, one.name))}" for one in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({', '.join(parts)})"

@@ -14,6 +14,7 @@ from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.core.row_random import generator_at
 from advaug.estimators.choices import choose_voters
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.estimators.resampling import CheckedData, fit_dataset
 from advaug.estimators.validation import (
     SHARED_CONSTRAINTS,
@@ -40,7 +41,7 @@ from advaug.sampling.stack import Stack, fit_stack
 CV = 4  # Folds in which all models are trained.
 
 
-class CommitteeClassifier(ClassifierMixin, BaseEstimator):
+class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Small nets, trees, linear and other models, weighted by what they predict out of fold.
 
     Take it where you may choose the classifier. Where another one must be used, it is the teacher

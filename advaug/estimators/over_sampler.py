@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from advaug import containers
 from advaug.core.deferred import Deferred

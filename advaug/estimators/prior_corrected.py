@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.estimators.validation import check_parameters
 from advaug.models.protocol import Array
 from advaug.models.stacking import LEAST, learn_map, log_probability, mapped
@@ -36,7 +37,7 @@ from advaug.models.stacking import LEAST, learn_map, log_probability, mapped
 PULL, STACKED_PULL = 0.1, 3.0
 
 
-class PriorCorrectedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PriorCorrectedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier that was trained on resampled rows, with probabilities for the real shares.
 
     Parameters

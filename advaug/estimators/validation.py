@@ -23,6 +23,7 @@ from advaug.core.known_names import nearest
 from advaug.core.parameters import is_auto
 from advaug.estimators.attacked_model import is_given, own_coding
 from advaug.estimators.choices import choose, choose_adapter
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import ModelFamily, Surrogate
 from advaug.registry import SURROGATES, VoterName
@@ -45,7 +46,7 @@ SHARED_CONSTRAINTS: dict[str, list[Any]] = {
 Voters = VoterName | ModelFamily | Sequence[VoterName | ModelFamily]
 
 
-class SharesModels:
+class SharesModels(DocLinkMixin):
     """scikit-learn's `clone` forgets what was fitted; a user's own model is handed on instead."""
 
     def __sklearn_clone__(self) -> Self:

@@ -15,6 +15,7 @@ from torch.nn.functional import log_softmax, silu
 
 from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
+from advaug.core.short_repr import ShortRepr
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.optimizer import Weights, fit_weights, gradients_of
 from advaug.models.protocol import CrossFitted, Surrogate
@@ -141,8 +142,8 @@ def forward(
     return x
 
 
-@dataclass
-class Ensemble(Surrogate, Parameters):
+@dataclass(repr=False)
+class Ensemble(ShortRepr, Surrogate, Parameters):
     """Settings of the committee; `fit` trains it.
 
     Parameters

@@ -3,6 +3,7 @@
 Limits are stated in the line, so that a reader may disagree.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from scipy.stats import betabinom, norm
 
 from advaug.core.drawing import shortened
-from advaug.report.evidence import Array, Evidence
+from advaug.report.evidence import FAR, Array, Evidence
 from advaug.sampling.faults import RARE
 from advaug.sampling.judges.panel import LABEL_LEVEL
 
@@ -57,6 +58,19 @@ def verdict_of(checks: list[Check]) -> str:
     """The status of the worst check; notes count as good."""
     worst = max((STATUSES.index(check.status) for check in checks), default=0)
     return "good" if worst < 2 else STATUSES[worst]
+
+
+def tally(checks: list[Check]) -> str:
+    """How many checks have each status, the worst first: "14 checks: 2 doubts, 12 good"."""
+    counts = Counter(check.status for check in checks)
+    nouns = {"note": "notes", "doubt": "doubts"}
+    words = (
+        f"{count} {nouns.get(status, status) if count > 1 else status}"
+        for status in reversed(STATUSES)
+        for count in [counts[status]]
+        if count
+    )
+    return f"{len(checks)} checks: {', '.join(words)}"
 
 
 def percent(share: float) -> str:
@@ -217,7 +231,7 @@ def of_label(evidence: Evidence) -> Iterator[Line]:
 
 
 def of_place(evidence: Evidence) -> Iterator[Line]:
-    far = float((evidence.row_metrics["plausibility_p"] < 0.05).mean())
+    far = float((evidence.row_metrics["plausibility_p"] < FAR).mean())
     yield (
         "plausibility",
         graded(far, 0.15, 0.4),
@@ -259,8 +273,8 @@ def of_batch(evidence: Evidence) -> Iterator[Line]:
         "note" if batch.forest_auc <= 0.95 else "doubt",
         f"AUC {batch.forest_auc:.2f} of a forest; energy test p = {batch.same_p:.3f}",
         "AUC 0.50 and any p for the same distribution; doubt above 0.95",
-        "how well a forest separates synthetic from real rows; good rows need not have the same "
-        "distribution as real ones",
+        "how well a forest separates synthetic from real rows, and the energy test of one "
+        "distribution; good rows need not have the same distribution as real ones",
     )
 
 

@@ -27,6 +27,9 @@ class ClassMapDisplay:
         Synthetic rows whose line to the parent is drawn.
     shares : ndarray (2,)
         Share of the variance on each axis.
+    counts : dict of label -> (real rows, synthetic rows), optional
+        How many rows there are, where not all of them are drawn. The class with the most real rows
+        is the grey background; by default the rows drawn are counted.
 
     Attributes
     ----------
@@ -53,12 +56,14 @@ class ClassMapDisplay:
         parents: np.ndarray[Any, Any],
         links: np.ndarray[Any, Any],
         shares: np.ndarray[Any, Any],
+        counts: dict[Any, tuple[int, int]] | None = None,
     ) -> None:
         self.points = points
         self.labels = labels
         self.parents = parents
         self.links = links
         self.shares = shares
+        self.counts = counts
 
     @classmethod
     def from_sampler(
@@ -99,8 +104,10 @@ class ClassMapDisplay:
         ax = new_axes(ax)
         dress(ax, "Class map: new rows and their parents")
         is_new = self.parents != np.arange(len(self.parents))
-        classes, counts = np.unique(self.labels[~is_new], return_counts=True)
-        for rank, label in enumerate(classes[np.argsort(-counts)]):
+        counts = self._counts(is_new)
+        classes = sorted(counts, key=lambda label: -counts[label][0])
+        for rank, label in enumerate(classes):
+            all_real, all_new = counts[label]
             colour = COLOURS[(rank - 1) % len(COLOURS)] if rank else GREY
             own = (self.labels == label) & ~is_new
             ax.scatter(
@@ -109,7 +116,7 @@ class ClassMapDisplay:
                 color=colour,
                 alpha=0.9 if rank else 0.35,
                 linewidths=0,
-                label=f"{as_label(label)} ({own.sum()})",
+                label=f"{as_label(label)} ({of_all(own.sum(), all_real)})",
                 zorder=3 if rank else 1,
             )
             own = (self.labels == label) & is_new
@@ -121,7 +128,7 @@ class ClassMapDisplay:
                     color=NEW if len(classes) == 2 else colour,
                     alpha=0.3,
                     linewidths=0,
-                    label=f"{as_label(label)}, synthetic ({own.sum()})",
+                    label=f"{as_label(label)}, synthetic ({of_all(own.sum(), all_new)})",
                     zorder=2,
                 )
         self._link(ax)
@@ -134,6 +141,15 @@ class ClassMapDisplay:
             handle.set_alpha(1)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _counts(self, is_new: np.ndarray[Any, Any]) -> dict[Any, tuple[int, int]]:
+        """All rows of each class that is drawn, real and synthetic."""
+        drawn = {
+            label: (int((own & ~is_new).sum()), int((own & is_new).sum()))
+            for label in np.unique(self.labels)
+            for own in [self.labels == label]
+        }
+        return drawn if self.counts is None else {label: self.counts[label] for label in drawn}
 
     def _link(self, ax: Any) -> None:
         from matplotlib.collections import LineCollection
@@ -159,3 +175,8 @@ class ClassMapDisplay:
                 zorder=5,
                 linestyle="none",
             )
+
+
+def of_all(drawn: int, count: int) -> str:
+    """How many of the rows are drawn."""
+    return f"{count}" if drawn == count else f"{drawn} of {count}"

@@ -11,19 +11,21 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.features import Features
+from advaug.core.short_repr import ShortRepr
 from advaug.models.cross_fitted import CrossFittedModels
 from advaug.sampling.constraints import RowConstraints
 from advaug.sampling.domain import Coding
 from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 from advaug.sampling.judges.batch_metrics import FEWEST, MOST, Coverage, coverage, energy_test, some
-from advaug.sampling.judges.panel import PanelJudge
+from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
 from advaug.sampling.voters import clipped, draw_seed
 
 Array = np.ndarray[Any, Any]
+FAR = 0.05  # A row with a smaller p-value of its distance lies far from the class.
 
 
-@dataclass(frozen=True)
-class RealRows:
+@dataclass(frozen=True, repr=False)
+class RealRows(ShortRepr):
     """The real rows: all of them, and those (at most so many of a class) that models learn from."""
 
     X: Any
@@ -38,8 +40,8 @@ class RealRows:
     panel: PanelJudge
 
 
-@dataclass(frozen=True)
-class SyntheticRows:
+@dataclass(frozen=True, repr=False)
+class SyntheticRows(ShortRepr):
     """Synthetic rows of one class that are to be judged."""
 
     X: Any
@@ -63,8 +65,8 @@ class BatchEvidence:
     usual_cover: Coverage  # of real rows left out, as many as there are new ones
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, repr=False)
+class Evidence(ShortRepr):
     """All of one class's synthetic rows that were judged."""
 
     label: int
@@ -87,6 +89,16 @@ class Evidence:
     traits: list[Trait]  # numbers that only such rows have
     batch: BatchEvidence | None
     dependence: Dependence | None  # None where a row has no two columns, or rows are few
+
+    @property
+    def usual_remarks(self) -> float:
+        """Share of real rows, each held out, that the report would remark upon.
+
+        By their label, their nearest row and their distance from the class.
+        """
+        usual = self.control
+        is_odd = (usual["label_p"] < LABEL_LEVEL) | (usual["plausibility_p"] < FAR)
+        return float((is_odd | (usual["hidden"] > 0)).mean())
 
     @property
     def closer(self) -> float:

@@ -3,6 +3,7 @@
 The template `advaug/data/report.html.j2` holds all markup and escapes all values; here are numbers.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 from advaug import containers
 from advaug.core.drawing import shortened, visible
-from advaug.report.checks import VERDICTS, Check, percent, verdict_of
+from advaug.report.checks import VERDICTS, Check, percent, tally, verdict_of
 from advaug.report.evidence import Evidence, RealRows
 from advaug.report.pictures import histogram, margins, plane
+from advaug.report.terms import TERMS, explained, place_of
 
 MOST_COLUMNS = 12  # The page draws the histograms of at most so many columns.
 MOST_SUSPECTS = 10
@@ -22,6 +24,8 @@ MOST_MOVES = 8
 
 def page(
     *,
+    name: str,
+    facts: dict[str, str],
     real: RealRows,
     new: Any,
     classes: list[Any],
@@ -37,25 +41,50 @@ def page(
     worst = [check.name for check in checks if check.status == verdict != "good"]
     return template().render(
         style=data_file("report.css"),
+        name=name,
+        facts=facts,
         verdict=verdict,
         headline=headline,
         explanation=explanation,
         worst_checks=list(dict.fromkeys(worst)),
+        tally=tally(checks),
         counts=counts,
         decisions=decisions,
         parts=[part_of(one, classes[one.label], checks) for one in evidence],
-        plane=plane(real, evidence, classes),
+        plane=plane(real, evidence, classes, counts),
         suspects=list(suspects(real, new, frame[frame["faults"] > 0][:MOST_SUSPECTS])),
         n_suspects=int((frame["faults"] > 0).sum()),
         n_judged=len(frame),
+        usual_remarks=float(
+            np.average(
+                [one.usual_remarks for one in evidence],
+                weights=[len(one.rows) for one in evidence],
+            )
+        ),
         most_moves=MOST_MOVES,
         shares=list(shares(counts)),
         families=list(real.models.models),
+        terms=TERMS,
     )
 
 
-def template() -> Any:
-    """The template, which escapes every value; ImportError with the mend without jinja2."""
+def summary(checks: list[Check], counts: dict[Any, tuple[int, int]]) -> str:
+    """The verdict and the checks as a few lines of HTML, for a notebook."""
+    verdict = verdict_of(checks)
+    headline, _, explanation = VERDICTS[verdict].partition(": ")
+    classes = dict.fromkeys(check.label for check in checks)
+    return template("report_summary.html.j2").render(
+        verdict=verdict,
+        headline=headline,
+        explanation=explanation,
+        tally=tally(checks),
+        classes={name: [one for one in checks if one.label == name] for name in classes},
+        counts=counts,
+    )
+
+
+def template(name: str = "report.html.j2") -> Any:
+    """A template, which escapes every value; ImportError with the mend without jinja2."""
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
@@ -69,8 +98,26 @@ def template() -> Any:
         undefined=StrictUndefined,
         finalize=lambda value: value if hasattr(value, "__html__") else visible(str(value)),
     )
-    environment.filters |= {"percent": percent, "shortened": shortened, "thousands": "{:,}".format}
-    return environment.from_string(data_file("report.html.j2"))
+    environment.filters |= {
+        "percent": lambda share: unbroken(percent(share)),
+        "shortened": shortened,
+        "thousands": "{:,}".format,
+        "unbroken": unbroken,
+        "five_digits": five_digits,
+        "explained": lambda text: explained(unbroken(text)),
+        "place_of": place_of,
+    }
+    return environment.from_string(data_file(name))
+
+
+def unbroken(text: str) -> str:
+    """The text with no line break between a number and its percent sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)
+
+
+def five_digits(value: float) -> str:
+    """A float with five digits, or all before the point where there are a few more."""
+    return f"{value:.0f}" if 1e5 <= abs(value) < 1e9 else f"{value:.5g}"
 
 
 def data_file(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from advaug.core.drawing import COLOURS, INK, NEW, as_label, shortened
+from advaug.core.drawing import AXES, COLOURS, INK, NEW, TICKS, as_label, shortened
 from advaug.report.class_map import CLIP, ClassMapDisplay
 from advaug.report.evidence import Array, Evidence, places_among
 from advaug.report.margins import MarginDisplay
@@ -18,6 +18,15 @@ from advaug.sampling.faults import Drift
 MOST_POINTS = 500  # of real and of new rows on the map
 MOST_LINKS = 20
 MOST_LEVELS = 8  # of a category in a histogram
+# What changes with the page between light and dark.
+THEMED = {
+    COLOURS[0]: "var(--blue)",
+    INK: "var(--ink)",
+    TICKS: "var(--soft)",
+    AXES: "var(--axis)",
+    "#cccccc": "var(--axis)",  # matplotlib's frame of a legend
+    "#ffffff": "var(--paper)",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,16 @@ def picture(figure: Any, says: str) -> Picture:
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", drawn, count=1)
     drawn = re.sub(r'<g id="[^"]*"', "<g", drawn)  # the same in each picture, and never used
-    return Picture(drawn, says)
+    return Picture(themed(drawn), says)
+
+
+def themed(drawn: str) -> str:
+    """The picture with ink and paper in the colours of the page around it."""
+    return re.sub(
+        r"(fill|stroke): (#[0-9a-f]{6})",
+        lambda found: f"{found[1]}: {THEMED.get(found[2], found[2])}",
+        drawn,
+    )
 
 
 def margins(evidence: Evidence, name: Any) -> Picture:
@@ -71,7 +89,9 @@ def margins(evidence: Evidence, name: Any) -> Picture:
     return picture(figure, f"Histogram of the log-odds of {name} of parents and of synthetic rows")
 
 
-def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> Picture | None:
+def plane(
+    real: Any, evidence: list[Evidence], classes: list[Any], counts: dict[Any, tuple[int, int]]
+) -> Picture | None:
     """Real and new rows on two principal components, some new rows linked to their parents."""
     chance = np.random.RandomState(0)
     x = real.x.numpy().clip(-CLIP, CLIP)
@@ -96,6 +116,7 @@ def plane(real: Any, evidence: list[Evidence], classes: list[Any]) -> Picture | 
         parents=family,
         links=len(old) + linked,
         shares=plan.explained_variance_ratio_,
+        counts={str(name): count for name, count in counts.items()},
     ).plot(axes)
     return picture(figure, "Real and synthetic rows on the first two principal components")
 
@@ -132,6 +153,6 @@ def histogram(drift: Drift, name: Any) -> Picture:
         else:
             axes.locator_params(axis="x", nbins=4)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#bbbbbb")
-    axes.tick_params(colors="#444444", labelsize=8)
+    axes.spines[["left", "bottom"]].set_color(AXES)
+    axes.tick_params(colors=TICKS, labelsize=8)
     return picture(figure, f"Distribution of {drift.column} in real and synthetic rows of {name}")

@@ -3,6 +3,7 @@
 All is measured against the real rows, and every figure stands beside the same figure of real rows.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any, Self, overload
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
-from advaug import containers
+from advaug import __version__, containers
 from advaug.containers.files import beside
 from advaug.core.drawing import visible
 from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
-from advaug.models.cross_fitted import fit_cross_fitted
-from advaug.report.checks import VERDICTS, Check, checks_of, verdict_of
+from advaug.models.cross_fitted import CV, fit_cross_fitted
+from advaug.models.protocol import ModelFamily, Voter
+from advaug.report.checks import VERDICTS, Check, checks_of, tally, verdict_of
 from advaug.report.evidence import (
+    FAR,
     Array,
     Evidence,
     RealRows,
@@ -26,7 +30,7 @@ from advaug.report.evidence import (
     gather,
     refuse_other_rows,
 )
-from advaug.report.page import page
+from advaug.report.page import page, summary
 from advaug.report.panel_voters import PANEL
 from advaug.sampling.domain import Adapter, Coding, FittedAdapter
 from advaug.sampling.judges.panel import LABEL_LEVEL, PanelJudge
@@ -35,9 +39,12 @@ MOST_REAL = 5000  # real rows of a class that models learn from
 MOST_JUDGED = 5000  # synthetic rows of a class that are judged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ValidityReport:
-    """What `validity_report` found: print it, or take `to_frame()` or `to_html(path)`.
+    """What `validity_report` found.
+
+    A notebook shows the verdict and the checks; `print` does so in a terminal. `to_html(path)`
+    writes the whole page, `to_frame()` has a line for each row.
 
     Attributes
     ----------
@@ -46,6 +53,9 @@ class ValidityReport:
     counts : dict of class -> (real rows, synthetic rows)
     decisions : dict of class -> dict of what the sampler did -> rows; empty for other tools
     evidence, real : what was measured, of which class, against which rows
+    maker : str: what made the rows, as far as it is known
+    random_state : int: the seed of the report
+    date : datetime.date: when the report was made
     """
 
     real: RealRows
@@ -55,10 +65,22 @@ class ValidityReport:
     checks: list[Check]
     counts: dict[Any, tuple[int, int]]
     decisions: dict[Any, dict[str, int]] = field(default_factory=dict)
+    maker: str = ""
+    random_state: int = 0
+    date: dt.date = field(default_factory=dt.date.today)
 
     @property
     def verdict(self) -> str:
         return verdict_of(self.checks)
+
+    def __repr__(self) -> str:
+        old, made = np.sum([*self.counts.values()], axis=0).tolist()
+        words = f"{old:,} real rows, {made:,} synthetic; {tally(self.checks)}"
+        return f"<ValidityReport: {self.verdict}; {words}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict and a table of the checks."""
+        return summary(self.checks, self.counts)
 
     def __str__(self) -> str:
         return "\n".join(visible(line) for line in self._lines())
@@ -103,14 +125,28 @@ class ValidityReport:
         columns = {name: values[order] for name, values in joined.items()}
         return containers.table(columns, {})
 
-    def to_html(self, path: str | Path | None = None) -> str:
+    def to_html(self, path: str | Path | None = None, *, name: str = "") -> str:
         """One page that needs no network; written to `path` if there is one.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file to write.
+        name : str, optional
+            The data set, for the title and the head of the page.
+
+        Returns
+        -------
+        str
+            The page.
 
         Raises
         ------
         ImportError : jinja2 or matplotlib, which draws the pictures, is missing
         """
         text = page(
+            name=name,
+            facts=dict(self._facts(name)),
             real=self.real,
             new=self.new,
             classes=self.classes,
@@ -125,6 +161,16 @@ class ValidityReport:
                 part.write_text(text, encoding="utf-8")
         return text
 
+    def _facts(self, name: str) -> Iterator[tuple[str, str]]:
+        """What a reader of the page who has no part in its making wants to know."""
+        if name:
+            yield "Data set", name
+        old, made = np.sum([*self.counts.values()], axis=0).tolist()
+        yield "Real rows", f"{old:,}{shape_of(self.real.X)}"
+        yield "Synthetic rows", f"{made:,}" + (f", made by {self.maker}" if self.maker else "")
+        yield "Date", self.date.isoformat()
+        yield "Made with", f"advaug {__version__}, random_state={self.random_state}"
+
     @classmethod
     def from_rows(
         cls,
@@ -138,6 +184,7 @@ class ValidityReport:
         adapter: Adapter | Coding | None = None,
         panel: PanelJudge | None = None,
         random_state: int = 0,
+        verbose: int = 0,
     ) -> Self:
         """See `validity_report`."""
         X_real, X_synthetic, y_real, y_synthetic = (
@@ -156,15 +203,19 @@ class ValidityReport:
         if not len(y_new):
             raise ValueError("there are no synthetic rows: nothing to judge")
         generator = torch.Generator().manual_seed(random_state)
-        real = learn(X_real, codes, adapter, panel or PanelJudge(families=PANEL), generator)
-        rules = real.coding.constraints(None if is_auto(constraints) else constraints, X_real)
-        relations, evidence = real.coding.constraints(AUTO, X_real), []
-        for label in np.unique(new_codes).tolist():
-            rows = np.flatnonzero(new_codes == label)
-            some = np.sort(shuffled(rows, generator)[:MOST_JUDGED])
-            X = containers.take(X_synthetic, some)
-            made = SyntheticRows(X, label, some, len(rows), parents[some])
-            evidence.append(gather(real, made, rules, relations, generator))
+        panel, labels = panel or PanelJudge(families=PANEL), np.unique(new_codes).tolist()
+        with progress(len(panel.families) * CV + 1 + len(labels), verbose) as bar:
+            real = learn(X_real, codes, adapter, panel, generator, bar)
+            rules = real.coding.constraints(None if is_auto(constraints) else constraints, X_real)
+            relations, evidence = real.coding.constraints(AUTO, X_real), []
+            bar.update()
+            for label in labels:
+                rows = np.flatnonzero(new_codes == label)
+                some = np.sort(shuffled(rows, generator)[:MOST_JUDGED])
+                X = containers.take(X_synthetic, some)
+                made = SyntheticRows(X, label, some, len(rows), parents[some])
+                evidence.append(gather(real, made, rules, relations, generator))
+                bar.update()
         names = classes.tolist()
         return cls(
             real=real,
@@ -176,6 +227,7 @@ class ValidityReport:
                 name: (int((codes == k).sum()), int((new_codes == k).sum()))
                 for k, name in enumerate(names)
             },
+            random_state=random_state,
         )
 
     @classmethod
@@ -189,6 +241,7 @@ class ValidityReport:
         adapter: Adapter | Coding | None = None,
         panel: PanelJudge | None = None,
         random_state: int = 0,
+        verbose: int = 0,
     ) -> Self:
         """See `validity_report`; X and y are what `sampler.fit_resample` returned."""
         if not hasattr(sampler, "provenance_"):
@@ -210,8 +263,10 @@ class ValidityReport:
             adapter=sampler.adapter_ if adapter is None else adapter,
             panel=panel,
             random_state=random_state,
+            verbose=verbose,
         )
-        return replace(report, decisions=decisions(sampler.provenance_))
+        made_by = type(sampler).__name__
+        return replace(report, decisions=decisions(sampler.provenance_), maker=made_by)
 
 
 @overload
@@ -225,6 +280,7 @@ def validity_report(
     adapter: Adapter | Coding | None = None,
     panel: PanelJudge | None = None,
     random_state: int = 0,
+    verbose: int = 0,
 ) -> ValidityReport: ...
 @overload
 def validity_report(
@@ -239,6 +295,7 @@ def validity_report(
     adapter: Adapter | Coding | None = None,
     panel: PanelJudge | None = None,
     random_state: int = 0,
+    verbose: int = 0,
 ) -> ValidityReport: ...
 def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     """Judge synthetic rows of a sampler, or of any other tool.
@@ -269,6 +326,8 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     panel : `PanelJudge`, optional
         Who judges: by default nets, a forest, boosting and logistic regression, cross-fitted.
     random_state : int, default=0
+    verbose : int, default=0
+        1 shows a progress bar.
 
     Returns
     -------
@@ -322,7 +381,7 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 
 
 def learn(
-    X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator
+    X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator, bar: Any
 ) -> RealRows:
     """The coding of all real rows, and the models of at most MOST_REAL of each class."""
     if isinstance(adapter, Coding):  # as a fitted sampler has it
@@ -335,8 +394,33 @@ def learn(
     features = coding.features(coded, generator)
     x = features(coded)
     y = torch.from_numpy(codes[places])
-    models = fit_cross_fitted(panel.families, x, y, int(y.max()) + 1, generator)
+    families = {name: counted(family, bar) for name, family in panel.families.items()}
+    models = fit_cross_fitted(families, x, y, int(y.max()) + 1, generator)
     return RealRows(X, codes, coding, features, places, coded.flatten(1), x, y, models, panel)
+
+
+def progress(total: int, verbose: int) -> Any:
+    """The bar that counts what the report has fitted and judged."""
+    return tqdm(total=total, disable=not verbose, desc="validity report", unit="step")
+
+
+def counted(family: ModelFamily, bar: Any) -> ModelFamily:
+    """The family, which moves the bar with each model that it trains."""
+
+    def fit(*arguments: Any) -> Voter:
+        voter = family(*arguments)
+        bar.update()
+        return voter
+
+    return fit
+
+
+def shape_of(X: Any) -> str:
+    """How many columns the rows have, or how large each of them is, where they have a shape."""
+    sizes = containers.row_shape(X)
+    if len(sizes) == 1:
+        return f" of {sizes[0]:,} column{'s' * (sizes[0] > 1)}"
+    return f" of {' x '.join(map(str, sizes))} values" if sizes else ""
 
 
 def shuffled(rows: Array, generator: torch.Generator) -> Array:
@@ -403,7 +487,7 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         (evidence.foreign_copies, "equal to a real row of another class"),
         (p < LABEL_LEVEL, "the label is doubted"),
         (hidden, "its nearest real row is of another class"),
-        (place_p < 0.05, "far from the class"),
+        (place_p < FAR, "far from the class"),
         (evidence.copies, "a copy of a real row"),
     )
     strange = np.zeros(n, int)
@@ -427,6 +511,6 @@ def rows_of(evidence: Evidence, classes: list[Any]) -> Mapping[str, Array]:
         "out_of_range": counts[True],
         "broken": breaks,
         "strange": strange,
-        "faults": faults + (place_p < 0.05) + strange,
+        "faults": faults + (place_p < FAR) + strange,
         "reasons": np.array(["; ".join(w) for w in words], dtype=object),
     }

@@ -25,6 +25,7 @@ from advaug.estimators.committee_classifier import (
     checked_data,
     fit_teacher_dataset,
 )
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import (
     ORDER,
@@ -64,7 +65,7 @@ def is_net(self: Any) -> bool:
     return isinstance(self.estimator, str)
 
 
-class DistilledClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier that learns a teacher's probabilities, on the rows and on many new ones.
 
     A hard label says little of a row. The teacher's probabilities say more, and they can be had for

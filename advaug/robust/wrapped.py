@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
+from advaug.estimators.doc_link import DocLinkMixin
 from advaug.estimators.validation import (
     check_parameters,
     check_rows,
@@ -31,7 +32,7 @@ def labels_of(X: Any, y: Any) -> Array:
     return np.asarray(y)
 
 
-class WrappedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class WrappedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier that predicts by its `estimator_`, in the containers that this one takes."""
 
     estimator: Any

@@ -14,6 +14,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.domain import CELLS, Capabilities, RowCoding
 from advaug.core.features import Features, FlatFeatures
+from advaug.core.short_repr import ShortRepr
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import CallableConstraints, Finding, RowConstraints
 from advaug.sampling.defaults import Defaults
@@ -131,8 +132,8 @@ class Adapter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FittedAdapter(Adapter):
+@dataclass(frozen=True, repr=False)
+class FittedAdapter(ShortRepr, Adapter):
     """An adapter that has learnt already: rows seen later are measured in the same units.
 
     Parameters

@@ -20,6 +20,7 @@ from advaug.core.box import Box
 from advaug.core.finite import refuse_not_finite
 from advaug.core.known_names import refuse_unknown
 from advaug.core.parameters import Parameters
+from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
 from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
@@ -151,8 +152,8 @@ def unpacked(numbers: list[float]) -> Any:
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
-@dataclass(frozen=True)
-class ImageCoding(Coding):
+@dataclass(frozen=True, repr=False)
+class ImageCoding(ShortRepr, Coding):
     """Learnt black and white; whole-numbered pixels stay whole.
 
     `shape` is that of an image in X. Encoded images have their channels first.

@@ -22,6 +22,7 @@ from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.objectives import Logits
 from advaug.core.parameters import Parameters
+from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
 from advaug.domains.sequences.defaults import DEFAULTS
@@ -240,8 +241,8 @@ def join_rules_of(index: Mapping[Any, int], cutter: Tokenizer) -> JoinRules:
     return JoinRules(sides[:, 0], sides[:, 1], torch.tensor(spaced, dtype=torch.long))
 
 
-@dataclass(frozen=True)
-class SequenceCoding(Coding):
+@dataclass(frozen=True, repr=False)
+class SequenceCoding(ShortRepr, Coding):
     """What `SequenceAdapter` has learnt: tokens and their numbers, and the space of edits."""
 
     cutter: Tokenizer

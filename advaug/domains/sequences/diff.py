@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from advaug.core.drawing import visible
+from advaug.core.short_repr import ShortRepr
 from advaug.domains.sequences.adapter import SequenceCoding
 
 GONE, NEW, PLAIN = "\033[9;31m", "\033[1;32m", "\033[0m"
@@ -17,8 +18,8 @@ STYLE = {
 }
 
 
-@dataclass(frozen=True)
-class SequenceDiff:
+@dataclass(frozen=True, repr=False)
+class SequenceDiff(ShortRepr):
     """Pieces of a row and of the one made from it: ("same", "gone" or "new", text).
 
     Prints with marks, [-gone-] and {+new+}; notebooks show it as HTML.

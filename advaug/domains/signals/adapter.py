@@ -21,6 +21,7 @@ from advaug.core.domain import CELLS, Capabilities
 from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters
+from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
 from advaug.domains.signals.defaults import DEFAULTS
 from advaug.domains.signals.eigenbasis import Eigenbasis
@@ -179,8 +180,8 @@ class SignalAdapter(Adapter, Parameters):
         return low, high
 
 
-@dataclass(frozen=True)
-class SignalCoding(Coding):
+@dataclass(frozen=True, repr=False)
+class SignalCoding(ShortRepr, Coding):
     """What `SignalAdapter` has learnt; a value for each channel, in the signals' own units."""
 
     center: Array

@@ -12,6 +12,7 @@ import torch
 
 from advaug import containers
 from advaug.core.drawing import INK, NEW, as_label, dress, new_axes, record
+from advaug.core.short_repr import ShortRepr
 from advaug.models.committee import Committee
 from advaug.sampling.encoded_dataset import sample_of_classes
 from advaug.sampling.judges.conformal import ConformalJudge
@@ -20,8 +21,8 @@ from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
 Array = np.ndarray[Any, Any]
 
 
-@dataclass
-class VerdictDisplay:
+@dataclass(repr=False)
+class VerdictDisplay(ShortRepr):
     """Which signals of one class the judge would keep, and which test each of the others fails.
 
     Parameters

@@ -24,6 +24,7 @@ from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
+from advaug.core.short_repr import ShortRepr
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
 from advaug.domains.tables.budget import (
@@ -197,8 +198,8 @@ def floats(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
 
-@dataclass(frozen=True)
-class TabularCoding(Coding):
+@dataclass(frozen=True, repr=False)
+class TabularCoding(ShortRepr, Coding):
     """What `TabularAdapter` has learnt of a table's columns."""
 
     layout: TableLayout

@@ -12,14 +12,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.core.parameters import Parameters
+from advaug.core.short_repr import ShortRepr
 from advaug.core.ties import at_most
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 
 LEAST = 0.1  # standard deviation of a class's feature below which its band is not narrowed
 
 
-@dataclass
-class DescriptorBandJudge(Judge, Parameters):
+@dataclass(repr=False)
+class DescriptorBandJudge(ShortRepr, Judge, Parameters):
     """A judge that also rejects rows with descriptors that hardly any real row has.
 
     A row is as strange as its strangest feature, in standard deviations of the class, max over k

@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.domain import RowCoding
+from advaug.core.short_repr import ShortRepr
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(ShortRepr):
     """Which rows are accepted, and how plausible each of them is."""
 
     accepts: Bool[Tensor, " batch"]

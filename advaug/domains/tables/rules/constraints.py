@@ -11,6 +11,7 @@ import numpy as np
 
 from advaug import containers
 from advaug.core.known_names import did_you_mean
+from advaug.core.short_repr import short
 from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
 from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
@@ -153,7 +154,7 @@ class Constraints:
         return len(self.rules)
 
     def __repr__(self) -> str:
-        return f"Constraints({self.rules!r})"
+        return f"Constraints({short([*self.rules])})"
 
     @property
     def column_rules(self) -> list[Rule]:

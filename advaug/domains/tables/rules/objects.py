@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
+from advaug.core.short_repr import ShortRepr
 from advaug.domains.tables.rules.syntax_tree import literal, quoted
 
 
@@ -133,8 +134,8 @@ class Equal:
         return f"abs({difference}) <= {literal(self.tolerance)}"
 
 
-@dataclass(frozen=True)
-class OneOf:
+@dataclass(frozen=True, repr=False)
+class OneOf(ShortRepr):
     """The column holds one of the values: all numbers or dates, or all texts."""
 
     column: str
