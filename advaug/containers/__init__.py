@@ -26,7 +26,7 @@ from advaug.containers.comparison import (
     refuse_other_levels,
 )
 from advaug.containers.dtypes import mend_of
-from advaug.containers.files import read_file, read_table, write_rows, write_table
+from advaug.containers.files import read_file, read_table, write_below, write_rows, write_table
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
@@ -35,11 +35,13 @@ from advaug.containers.rows import (
     copied,
     count,
     given_back,
+    indexed_below,
     is_list_of_signals,
     is_nested_signals,
     join,
     kind_of_container,
     longer_index,
+    none_of,
     open_table,
     own_table,
     owned,
@@ -81,6 +83,7 @@ __all__ = [
     "each_column",
     "edit_columns",
     "given_back",
+    "indexed_below",
     "is_coarse",
     "is_free_text",
     "is_list_of_signals",
@@ -98,6 +101,7 @@ __all__ = [
     "mend_of",
     "mend_of_free_text",
     "missing",
+    "none_of",
     "numbers",
     "objects",
     "open_table",
@@ -122,6 +126,7 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "write_below",
     "write_rows",
     "write_table",
 ]

@@ -271,6 +271,19 @@ def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int
     return nw.concat([nw.from_native(b) for b in (X, *new)]).to_native()
 
 
+def none_of(X: Any) -> Any:
+    """No row of X, in its container, with an index that counts from 0."""
+    empty = take(X, np.empty(0, dtype=int))
+    return empty.reset_index(drop=True) if isinstance(X, pd.DataFrame | pd.Series) else empty
+
+
+def indexed_below(X: Any, rows: Any, parents: np.ndarray[Any, Any]) -> Any:
+    """New rows with the index that they have below X."""
+    if not isinstance(X, pd.DataFrame | pd.Series):
+        return rows
+    return rows.set_axis(longer_index(X.index, parents)[len(X) :], axis=0)
+
+
 def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
     """The index with a label for each new row."""
     if isinstance(index, pd.RangeIndex):

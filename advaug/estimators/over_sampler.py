@@ -45,6 +45,7 @@ from advaug.estimators.validation import (
     VOTERS,
     choose_surrogate,
     findings_of,
+    refuse_classes,
 )
 from advaug.models.committee import Ensemble
 from advaug.models.out_of_fold import OutOfFoldModel
@@ -254,8 +255,31 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self.random_state = random_state
         self.verbose = verbose
 
+    def new_rows(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """The synthetic rows and their labels alone, as `fit_resample` puts them below X and y.
+
+        It needs much less memory, since X is not copied. Parameters, errors and attributes are
+        those of `fit_resample`; the attributes list the rows of X, too.
+        """
+        refuse_classes(self)
+        self._validate_params()
+        data = self._checked_data(X, y)
+        above = containers.none_of(data.X), containers.none_of(data.y)
+        X_new, y_new, parents = self._grown(data, *above)
+        self._returned: tuple[Callable[[], Any], ...] = (nothing, nothing)
+        X_new = containers.indexed_below(data.X, X_new, parents)
+        y_new = containers.indexed_below(data.y, y_new, parents)
+        return containers.given_back(X_new, X), containers.given_back(y_new, y)
+
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
+        X_out, y_out, _ = self._grown(data, data.X, data.y)
+        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
+        self._returned = tuple(weak(rows) for rows in (X_out, y_out))
+        return X_out, y_out
+
+    def _grown(self, data: CheckedData, X_above: Any, y_above: Any) -> tuple[Any, Any, Any]:
+        """Rows and labels with new ones below them, and the parents of the new ones."""
         model = self._given(data)
         source = choose_surrogate(self.surrogate, data.coding) if model is None else model
         refuse_unfit_parts(self, data.coding, source)
@@ -278,19 +302,17 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             )
             for plan in plans
         ]
-        X_out, record = self._written(data.X, writer, requests, model)
+        X_out, record = self._written(X_above, writer, requests, model)
         example = np.unique(data.codes, return_index=True)[1][record["label"]]
         y_new = (containers.take(data.y, example), record["parent"])
-        y_out = containers.join(data.y, [y_new], len(example))
+        y_out = containers.join(y_above, [y_new], len(example))
         self._remember(record, requests, data)
         self.surrogate_ = dataset.committee if model is None else model
         self.findings_ = findings_of(constraints, data.coding)
         if len(self.provenance_):
             warn_of_identifiers(data.coding.identifiers)
         self.constraints_report_ = report_of(constraints, self.provenance_)
-        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
-        self._returned = tuple(weak(rows) for rows in (X_out, y_out))
-        return X_out, y_out
+        return X_out, y_out, record["parent"]
 
     def returned(self) -> tuple[Any, Any] | None:
         """X and y as `fit_resample` last returned them, for as long as you hold them; else None.
