@@ -12,8 +12,8 @@ import pytest
 
 from advaug import cli, validity_report
 from advaug.cli.oversample import warn_of_no_attack
-from advaug.containers.files import beside, read_file, write_rows, write_table
-from advaug.containers.spelling import parsed
+from advaug.containers.files import beside, read_file, write_below, write_rows
+from advaug.containers.spelling import parsed, widened
 from advaug.domains.tables.rules.constraints import Constraints
 
 N = 80
@@ -184,6 +184,68 @@ def test_a_file_is_written_back_in_its_own_dialect(tmp_path, capsys, name):
     assert capsys.readouterr().err == ""
 
 
+def test_a_large_file_is_read_some_rows_and_columns_at_once_like_a_small_one(tmp_path, monkeypatch):
+    random = np.random.default_rng(1)
+    numbers = np.unique((random.random(300) * 1e6).round(2))[:240]
+    columns = {
+        "number": [str(number) for number in numbers],
+        "rounded": [f"{number:.2f}" for number in numbers],
+        "large": [str(2**63 - 1 - k) for k in range(240)],
+        "huge": [str(2**63 + k) if k % 2 else str(k) for k in range(240)],
+        "euros": [f"{number:,.2f} €" for number in numbers],
+        "moment": [f"2024-01-02 03:{k // 60:02d}:{k % 60:02d}" for k in range(240)],
+        "gaps": [str(number) if number % 3 else "NA" for number in numbers.astype(int)],
+        "city": list(random.choice(["Bonn", "Rome", ""], 240)),
+        "few": [str(k) for k in random.integers(0, 9, 240)],
+        "name": [f"n{k}" for k in random.permutation(240)],
+    }
+    path = tmp_path / "in.csv"
+    pd.DataFrame(columns).to_csv(path, index=False, sep=";")
+    small, file = read_file(path)
+    monkeypatch.setattr("advaug.containers.files.LARGE", 0)
+    monkeypatch.setattr("advaug.containers.files.AT_ONCE", 50)
+    monkeypatch.setattr("advaug.containers.files.PASSES", 3)
+    monkeypatch.setattr("advaug.containers.spelling.BLOCK", 50)
+    large, blockwise = read_file(path)
+    assert large["city"].dtype == "category"
+    assert large["few"].dtype == np.int16
+    pd.testing.assert_frame_equal(widened(large), small)
+    assert blockwise.guesses == file.guesses
+    for name, column in blockwise.columns.items():
+        pd.testing.assert_series_equal(
+            column.spell(small[name]).fillna(""), file.columns[name].spell(small[name]).fillna("")
+        )
+    write_below(large[:0], tmp_path / "out.parquet", large, blockwise)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), small)
+    path.write_text(path.read_text() + "1;2;3;4;5;6;7;8;9;10;11\n")
+    with pytest.raises(ValueError, match="Expected 10 fields in line 242, saw 11"):
+        read_file(path)
+
+
+def test_reading_a_large_file_needs_little_more_memory_than_its_size(tmp_path):
+    random, n = np.random.default_rng(0), 300_000
+    numbers = {f"x{k}": random.normal(size=n) for k in range(3)}
+    texts = {"city": random.choice(["Frankfurt", "Cologne"], n), "id": np.arange(n) + 10**9}
+    path = tmp_path / "in.csv"
+    pd.DataFrame({**numbers, **texts}).to_csv(path, index=False)
+    code = (
+        "import resource, sys\n"
+        "from advaug.containers.files import read_file, read_table\n"
+        "read_table(sys.argv[2])\n"  # What is imported late is not counted.
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "start = peak()\n"
+        "read_file(sys.argv[1])\n"
+        "print(peak() - start)"
+    )
+    little = tmp_path / "little.csv"
+    little.write_text("".join(path.read_text().splitlines(keepends=True)[:100]))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(little)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 4 * path.stat().st_size  # 2.5; it was 6
+
+
 def told(capsys, *order):
     code = cli.main([str(word) for word in order])
     return code, capsys.readouterr()
@@ -286,7 +348,7 @@ def test_a_name_decides_between_tabs_and_commas(tmp_path):
     source, out = tmp_path / "in.csv", tmp_path / "out.tsv"
     source.write_text(text(",", "."))
     frame, file = read_file(source)
-    write_table(frame, out, file)
+    write_below(frame[:0], out, frame, file)
     assert out.read_text() == text("\t", ".")
     write_rows(tmp_path / "some.tsv", frame, file, np.array([3, 5]))
     lines = out.read_text().splitlines()

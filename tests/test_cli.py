@@ -230,7 +230,7 @@ def test_a_column_gets_the_dtype_that_all_its_cells_fit(tmp_path, texts, dtype):
         assert str(column.dtype) == dtype
     assert column.isna().tolist() == [text == "" for text in texts]
     frame, file = containers.read_file(path)
-    containers.write_table(frame, tmp_path / "out.csv", file)
+    containers.write_below(frame[:0], tmp_path / "out.csv", frame, file)
     assert [row["x"] for row in cells(tmp_path / "out.csv")] == texts
     if dtype not in ("float64", "text"):
         assert containers.parsed(pd.Series(texts)).spell(column).fillna("").tolist() == texts

@@ -688,3 +688,35 @@ class Detached(nn.Linear):
 def test_a_net_that_cannot_be_attacked_is_refused(net, message):
     with pytest.raises(ValueError, match=message):
         sampler(surrogate=net).fit_resample(*problem())
+
+
+def test_new_rows_are_those_that_fit_resample_puts_below_its_own():
+    X, y = frame()
+    named = X.set_axis([f"row {k}" for k in range(len(X))], axis=0)
+    containers = {
+        "frame": (X, pd.Series(y, name="y")),
+        "index of names": (named, y),
+        "later index": (X.set_axis(np.arange(len(X)) + 50, axis=0), y),
+        "array": (X.to_numpy(), y),
+        "list": (X.to_numpy().tolist(), y.tolist()),
+        "sparse": (sparse.csr_matrix(X.to_numpy()), y),
+        "polars": (pl.from_pandas(X), pl.Series(y)),
+        "tensor": (torch.tensor(X.to_numpy()), torch.tensor(y)),
+    }
+    for rows, labels in containers.values():
+        whole, X_new = sampler(), sampler()
+        joined, (new, new_labels) = whole.fit_resample(rows, labels), X_new.new_rows(rows, labels)
+        for all_of, some, own in zip(joined, (new, new_labels), (rows, labels), strict=True):
+            assert type(some) is type(own)
+            below = all_of[len(y) :]
+            if isinstance(own, pd.DataFrame | pd.Series):
+                (assert_frame_equal if isinstance(own, pd.DataFrame) else assert_series_equal)(
+                    some, below
+                )
+            elif isinstance(own, list):
+                assert some == below
+            else:
+                dense = [one.toarray() if sparse.issparse(one) else one for one in (some, below)]
+                assert_array_equal(*dense)
+        assert_array_equal(X_new.parent_indices_, whole.parent_indices_)
+        assert X_new.returned() is None

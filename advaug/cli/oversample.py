@@ -86,7 +86,7 @@ def work(options: argparse.Namespace) -> None:
     if options.constraint and options.no_constraints:
         raise CliError("--no-constraints and --constraint exclude each other: leave one out")
     check_syntax(options.constraint)
-    from advaug.containers.files import write_table
+    from advaug.containers.files import write_below
 
     table, file = read(options.source, options)
     X, y = parted(table, options.target, options.parent)
@@ -112,12 +112,11 @@ def work(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
-    X_new, y_new = resampled(sampler, X, y, options.text)
+    X_new, y_new = new_rows(sampler, X, y, options.text)
     X_new.insert(table.columns.get_loc(options.target), options.target, y_new.array)
     if options.parent:
-        X_new[PARENT] = parents(sampler)
-        X_new = X_new.astype({PARENT: "Int64"})
-    write_table(X_new, options.out, file, ruled or exact_columns(sampler))
+        X_new[PARENT] = sampler.provenance_["parent"].astype("Int64").array
+    write_below(X_new, options.out, table, file, ruled or exact_columns(sampler))
     print_summary(sampler, y, y_new, options)
 
 
@@ -142,7 +141,7 @@ def work_on_signals(options: argparse.Namespace) -> None:
     X_new, y_new = sampler.fit_resample(X, y)
     made = {name: X_new, options.target: y_new}
     signals.write(options.out, arrays, made, sampler, options.parent)
-    print_summary(sampler, y, y_new, options)
+    print_summary(sampler, y, y_new[len(y) :], options)
 
 
 def print_summary(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:
@@ -151,14 +150,14 @@ def print_summary(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace)
     warn_of_no_attack(sampler)
 
 
-def resampled(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
-    """All columns over-sampled, or one of texts, beside which the parents' cells are copied."""
+def new_rows(sampler: Any, X: Any, y: Any, text: str | None) -> tuple[Any, Any]:
+    """New rows of all columns, or new texts, beside which the parents' cells are copied."""
     if text is None:
-        return sampler.fit_resample(X, y)
+        return sampler.new_rows(X, y)
     from advaug.containers.rows import take
 
-    texts, y_new = sampler.fit_resample(X[text], y)
-    copies = take(X, sampler.parent_indices_).set_axis(texts.index, axis=0)
+    texts, y_new = sampler.new_rows(X[text], y)
+    copies = take(X, sampler.provenance_["parent"].to_numpy()).set_axis(texts.index, axis=0)
     return copies.assign(**{text: texts.array}), y_new
 
 
@@ -172,16 +171,9 @@ def exact_columns(sampler: Any) -> list[str]:
     return Constraints(found["rule"][is_equality].tolist()).names
 
 
-def parents(sampler: Any) -> Any:
-    """The parent of each synthetic row, NaN for the file's own rows."""
-    from numpy import nan, where
-
-    return where(sampler.synthetic_mask_, sampler.parent_indices_, nan)
-
-
 def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     """Rows of each class before and after; what the sampler did, and what the committee knows."""
-    before, after = Counter(y.tolist()), Counter(y_new.tolist())
+    before, new = Counter(y.tolist()), Counter(y_new.tolist())
     made = sampler.provenance_
     lines = [["class", "before", "after", "accepted", "held-out AUC"]]
     for label, _ in before.most_common():
@@ -191,13 +183,13 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
             [
                 str(label),
                 str(before[label]),
-                str(after[label]),
+                str(before[label] + new[label]),
                 f"{accepted.mean():.0%}" if len(accepted) else "",
                 "" if auc is None else f"{auc:.3f}",
             ]
         )
     text = [
-        f"{out}: {len(y)} rows as they were, {len(y_new) - len(y)} synthetic rows below them",
+        f"{out}: {len(y)} rows as they were, {len(y_new)} synthetic rows below them",
         aligned(lines),
         "accepted: share of the synthetic rows that the judge accepted as they were drawn",
     ]

@@ -26,7 +26,7 @@ from advaug.containers.comparison import (
     refuse_other_levels,
 )
 from advaug.containers.dtypes import mend_of
-from advaug.containers.files import read_file, read_table, write_rows, write_table
+from advaug.containers.files import read_file, read_table, write_below, write_rows, write_table
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
@@ -36,11 +36,13 @@ from advaug.containers.rows import (
     count,
     empty_like,
     given_back,
+    indexed_below,
     is_list_of_signals,
     is_nested_signals,
     join,
     kind_of_container,
     longer_index,
+    none_of,
     numbered,
     open_table,
     own_table,
@@ -89,6 +91,7 @@ __all__ = [
     "edit_columns",
     "empty_like",
     "given_back",
+    "indexed_below",
     "is_coarse",
     "is_float_array",
     "is_free_text",
@@ -107,6 +110,7 @@ __all__ = [
     "mend_of",
     "mend_of_free_text",
     "missing",
+    "none_of",
     "numbered",
     "numbers",
     "objects",
@@ -134,6 +138,7 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "write_below",
     "write_rows",
     "write_table",
 ]

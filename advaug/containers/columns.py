@@ -6,7 +6,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from advaug.containers.dtypes import Series, dtype_kind, is_unreadable
+from advaug.containers.dtypes import Series, dtype_kind, holds_texts, is_unreadable, shared_texts
 from advaug.containers.spelling import mend_of_texts
 
 MOST_LEVELS = 50  # A category of texts has so many levels at most,
@@ -101,6 +101,9 @@ def codes(column: Series, known: Series) -> np.ndarray[Any, Any]:
 
 def objects(column: Series) -> np.ndarray[Any, Any]:
     """The cells as Python objects, None where missing."""
+    native = column.to_native()
+    if holds_texts(native):
+        return shared_texts(native)
     values = np.array(column.to_numpy(), dtype=object)
     values[missing(column)] = None
     return values

@@ -138,6 +138,20 @@ def dtype_kind(column: Series) -> str:
     return dtype.kind if isinstance(dtype, np.dtype) else "O"
 
 
+def holds_texts(column: Any) -> bool:
+    """Whether a pandas column is of texts, or a category of texts."""
+    dtype = column.dtype if isinstance(column, pd.Series) else None
+    dtype = dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype
+    return isinstance(dtype, pd.StringDtype)
+
+
+def shared_texts(texts: pd.Series) -> np.ndarray[Any, Any]:
+    """The cells of a column of texts, None where missing; equal ones are one object in memory."""
+    places, different = pd.factorize(texts)
+    shared: np.ndarray[Any, Any] = np.array([*different, None], dtype=object)[places]
+    return shared
+
+
 def known_cells(column: Series) -> list[Any]:
     """The cells that hold something."""
     return [cell for cell in column.to_list() if not is_missing(cell)]

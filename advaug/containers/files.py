@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from advaug.containers.spelling import Parsed, as_text, parsed, speaks_for_comma
+from advaug.containers.memory import release_memory
+from advaug.containers.spelling import Parsed, as_text, parsed, speaks_for_comma, widened
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 SEPARATORS = ",;\t|"
 LOOKED_AT = 50  # lines by which a separator is recognised
 FIRST_ROWS = 10_000  # rows by which the decimal mark is recognised
-LARGE = 2**24  # bytes from which a file is read column by column
+LARGE = 2**24  # bytes from which a file is read some columns at once,
+PASSES = 16  # in so many passes at most,
+AT_ONCE = 20_000  # so many rows at once
 BLOCK = 100_000  # rows that are copied at once
 MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 INDEX_NAMES = ("", "Unnamed: 0")  # as pandas writes an index, and as it reads that again
@@ -109,7 +112,10 @@ def read_file(
         if name not in drop:
             found = parsed(texts, decimal, is_target=name == target)
             cells[name], file.columns[name] = found.cells, found._replace(cells=None)
-    frame = pd.DataFrame(cells)
+        del texts
+        if file.n_rows > BLOCK:
+            release_memory()
+    frame = pd.DataFrame(cells, copy=False)
     first = names[0] if names else None
     if first in INDEX_NAMES and first != target and first in frame and is_index(frame[first]):
         file.index = first
@@ -216,11 +222,18 @@ def text_columns(path: Path, dialect: Dialect, names: list[str]) -> Iterator[tup
         for name in names:
             yield name, texts.pop(name)
         return
-    for _ in pd.read_csv(path, header=None, chunksize=BLOCK, **dialect.reading):
-        pass  # A row with more cells than the header is refused here.
-    for place, name in enumerate(names):
-        column = pd.read_csv(path, header=None, usecols=[place], **dialect.reading)
-        yield name, column[place].iloc[1:].reset_index(drop=True)
+    for places in np.array_split(np.arange(len(names)), min(PASSES, len(names))):
+        # Only where all columns are read is a row with more cells than the header refused.
+        some = places if places[0] else None
+        reader = pd.read_csv(path, header=None, usecols=some, chunksize=AT_ONCE, **dialect.reading)
+        blocks = [block[places] for block in reader]
+        for place in places:
+            yield names[place], without_header([block.pop(place) for block in blocks])
+
+
+def without_header(parts: list[pd.Series]) -> pd.Series:
+    """The parts of a column as one, without its first cell."""
+    return pd.concat(parts).iloc[1:].reset_index(drop=True)
 
 
 def read_texts(path: Path, dialect: Dialect, nrows: int | None = None) -> pd.DataFrame:
@@ -253,28 +266,37 @@ def beside(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_table(
-    frame: pd.DataFrame,
-    path: str | Path,
-    original: TextFile | None = None,
-    exact: Collection[str] = (),
-) -> None:
-    """A frame as csv or parquet.
-
-    From csv to csv the first rows are written as they stand in the file, and the rows below are
-    spelt as it spells its own; decimals of the columns `exact` keep all their digits, since a rule
-    such as a sum does not outlive rounding.
-    """
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """A frame as csv or parquet."""
     with beside(path) as part:
         if part.name.endswith(".parquet"):
             frame.to_parquet(part)
-        elif original is None:
+        else:
             separator = "\t" if part.name.endswith((".tsv", ".tsv.gz")) else ","
             frame.to_csv(part, index=not isinstance(frame.index, pd.RangeIndex), sep=separator)
-        else:
-            dialect = dialect_for(part, original)
-            copy_rows(original, part, dialect, added=[c for c in frame if c not in original.names])
-            append(spelt_rows(frame.iloc[original.n_rows :], original, exact), part, dialect)
+
+
+def write_below(
+    new: pd.DataFrame,
+    path: str | Path,
+    table: pd.DataFrame,
+    original: TextFile | None,
+    exact: Collection[str] = (),
+) -> None:
+    """The rows of a table and new ones below them as csv or parquet.
+
+    From csv to csv the table's rows are written as they stand in the file, and the new ones are
+    spelt as it spells its own; decimals of the columns `exact` keep all their digits, since a rule
+    such as a sum does not outlive rounding.
+    """
+    if original is None or str(path).endswith(".parquet"):
+        grown = pd.concat([table, new])
+        write_table(grown if original is None else widened(grown), path)
+        return
+    with beside(path) as part:
+        dialect = dialect_for(part, original)
+        copy_rows(original, part, dialect, added=[c for c in new if c not in original.names])
+        append(spelt_rows(new, original, exact), part, dialect)
 
 
 def write_rows(
@@ -283,7 +305,7 @@ def write_rows(
     """Some rows of a csv or parquet file, from csv to csv with the texts as they stand."""
     if original is None or str(path).endswith(".parquet"):
         is_numbered = isinstance(frame.index, pd.RangeIndex)
-        kept = frame.take(rows)
+        kept = frame.take(rows) if original is None else widened(frame.take(rows))
         write_table(kept.reset_index(drop=True) if is_numbered else kept, path)
         return
     with beside(path) as part:

@@ -283,7 +283,12 @@ def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int
 
 def stacked(like: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int) -> Any:
     """The new rows of `join` alone, in the container of `like`; a pandas index counts from 0."""
-    return join(numbered(take(like, np.empty(0, dtype=int)), range(0)), batches, count)
+    return join(none_of(like), batches, count)
+
+
+def none_of(X: Any) -> Any:
+    """No row of X, in its container, with an index that counts from 0."""
+    return numbered(take(X, np.empty(0, dtype=int)), range(0))
 
 
 def numbered(rows: Any, numbers: range) -> Any:
@@ -291,6 +296,13 @@ def numbered(rows: Any, numbers: range) -> Any:
     if not isinstance(rows, pd.DataFrame | pd.Series):
         return rows
     return rows.set_axis(pd.RangeIndex(numbers.start, numbers.stop), axis=0)
+
+
+def indexed_below(X: Any, rows: Any, parents: np.ndarray[Any, Any]) -> Any:
+    """New rows with the index that they have below X."""
+    if not isinstance(X, pd.DataFrame | pd.Series):
+        return rows
+    return rows.set_axis(longer_index(X.index, parents)[len(X) :], axis=0)
 
 
 def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:

@@ -72,6 +72,10 @@ ISO = ("%Y-%m-%d", "%Y-%m", "")
 UNPADDED_DATE = r"^(?:\d[-/. ]|[^: ]*[-/. ]\d[-/., ]|[^: ]*[-/.]\d(?: |T|$)|[A-Z][a-z]+ \d,)"
 UNPADDED_HOUR = r"(?:^|[T ])\d:"
 ASKED_FIRST = 50  # texts by which most wrong guesses are refuted
+BLOCK = 100_000  # texts that are read at once: as Python objects they need much more memory
+MOST_LEVELS = 50  # so many texts are levels of a category, which a long column is stored as
+SHORT = (np.int16, np.int32)  # dtypes of long columns of whole numbers with twice the room
+MOSTLY_DIFFERENT = 0.5  # the share of different texts from which a long column is read as it stands
 
 Array = np.ndarray[Any, Any]
 Spell = Callable[[pd.Series], pd.Series]  # cells of a dtype -> their texts
@@ -97,10 +101,53 @@ def parsed(texts: pd.Series, decimal: str = "", *, is_target: bool = False) -> P
     `decimal` is the file's decimal mark where it is known. Labels of a target are read only where
     they are plain numbers or True and False.
     """
-    places, different = pd.factorize(texts)  # Each text is read once.
+    if len(texts) > BLOCK and texts.iloc[:BLOCK].nunique() > MOSTLY_DIFFERENT * BLOCK:
+        return parsed_once(texts, np.ones(len(texts), int), decimal, is_target=is_target)
+    places, different = factorized(texts)  # Each text is read once.
     counts = np.bincount(places, minlength=len(different))
-    found = parsed_once(pd.Series(different), counts, decimal, is_target=is_target)
-    return found._replace(cells=found.cells.take(places).set_axis(texts.index))
+    found = parsed_once(different, counts, decimal, is_target=is_target)
+    cells = compact(found.cells) if len(texts) > BLOCK else found.cells
+    return found._replace(cells=cells.take(places).set_axis(texts.index))
+
+
+def factorized(texts: pd.Series) -> tuple[Array, pd.Series]:
+    """The place of each text among the different ones, and these, as they come."""
+    known: dict[str, int] = {}
+    places = np.empty(len(texts), dtype=np.int32)
+    for at in range(0, len(texts), BLOCK):
+        own, different = pd.factorize(texts.iloc[at : at + BLOCK])
+        found = [known.setdefault(text, len(known)) for text in np.asarray(different, object)]
+        places[at : at + BLOCK] = np.array(found)[own]
+    return places, pd.Series(list(known), dtype=texts.dtype)
+
+
+def compact(cells: pd.Series) -> pd.Series:
+    """The different cells of a long column in a dtype that needs few bytes for each of its rows."""
+    if isinstance(cells.dtype, pd.StringDtype) and len(cells) <= MOST_LEVELS:
+        return cells.astype("category")
+    if cells.dtype == np.int64:
+        fits = [kind for kind in SHORT if cells.abs().max() <= np.iinfo(kind).max // 2]
+        return cells.astype(fits[0]) if fits else cells
+    return cells
+
+
+def widened(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame whose columns have the usual dtypes again."""
+    usual: dict[Any, Any] = {}
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):
+            usual[name] = dtype.categories.dtype
+        elif dtype in SHORT:
+            usual[name] = np.int64
+    return frame.astype(usual) if usual else frame
+
+
+def by_blocks(read: Callable[[pd.Series], pd.Series], texts: pd.Series) -> pd.Series:
+    """What `read` makes of texts, of some at once."""
+    if len(texts) <= BLOCK:
+        return read(texts)
+    starts = range(0, len(texts), BLOCK)
+    return pd.concat([read(texts.iloc[at : at + BLOCK]) for at in starts])
 
 
 def parsed_once(texts: pd.Series, counts: Array, decimal: str, *, is_target: bool) -> Parsed:
@@ -130,7 +177,7 @@ def parsed_plainly(
     texts: pd.Series, is_missing: pd.Series, kinds: tuple[Callable[[pd.Series], Any], ...]
 ) -> Parsed | None:
     """The column by the first of the kinds that fits all texts that are there."""
-    known = texts[~is_missing]
+    known = texts[~is_missing] if is_missing.any() else texts
     if not len(known):
         return Parsed(pd.Series(dtype=float).reindex(texts.index), as_text, as_text)
     for parse in kinds:
@@ -256,8 +303,10 @@ def parsed_plain_numbers(texts: pd.Series) -> Parsed | None:
 
 
 def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed | None:
-    whole = pd.to_numeric(plain)
-    if whole.dtype.kind not in "iu" or len(max(plain, key=len)) >= 21:
+    whole = by_blocks(pd.to_numeric, plain)
+    if len(plain) > BLOCK and whole.dtype.kind != "i":
+        whole = pd.to_numeric(plain)
+    if whole.dtype.kind not in "iu" or plain.str.len().max() >= 21:
         return None
     guess = guess_of_number(example, whole.iloc[0]) if example else ""
     cells = pd.Series(whole.to_numpy(), plain.index)
@@ -266,12 +315,13 @@ def whole_numbers(plain: pd.Series, style: NumberStyle, example: str) -> Parsed 
 
 
 def decimals(plain: pd.Series, style: NumberStyle, example: str) -> Parsed:
-    numbers = plain.astype(float)  # exactly as Python reads them
+    numbers = by_blocks(lambda some: some.astype(float), plain)  # exactly as Python reads them
     guess = guess_of_number(example, numbers.iloc[0]) if example else ""
     exactly = partial(spelt_by, style.spell_exactly)
     if plain.str.contains("[eE]").any():
         return Parsed(numbers, exactly, exactly, guess)
-    digits = plain.str.partition(".")[2].str.len()
+    point = plain.str.find(".")
+    digits = (plain.str.len() - point - 1).where(point >= 0, 0)
     style = replace(style, n_digits=int(digits.max()), is_fixed=digits.nunique() == 1)
     return Parsed(numbers, partial(spelt_by, style.spell), exactly, guess)
 
@@ -419,7 +469,8 @@ def moments_of(texts: pd.Series, form: str, pattern: str, first: dict[str, str])
         written = written.str.replace("Z|UTC", "+00:00", regex=True)
     whole = f"{form}{first['between']}{clock}{'.%f' if n_fraction else ''}{half}"
     whole += f"{blank}%z" if first["zone"] else ""
-    moments = pd.to_datetime(written, format=whole, errors="coerce", utc=bool(first["zone"]))
+    read = partial(pd.to_datetime, format=whole, errors="coerce", utc=bool(first["zone"]))
+    moments = by_blocks(read, written)
     if moments.isna().any():
         return None
     if not form:

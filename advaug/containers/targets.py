@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from advaug.containers.dtypes import holds_texts, shared_texts
+
 Array = np.ndarray[Any, Any]
 
 
@@ -19,7 +21,7 @@ def labels(y: Any) -> Array:
     if null.any():
         row = int(np.argwhere(null)[0, 0])
         raise ValueError(f"Input y contains NaN: no label at row {row}. Drop the rows without one")
-    if values.dtype == object and values.ndim == 1:
+    if values.dtype == object and values.ndim == 1 and not is_text(values):
         values = pd.Series(values).infer_objects().to_numpy()
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported: y holds complex numbers, write y.astype(str)")
@@ -30,10 +32,17 @@ def labels(y: Any) -> Array:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
+def is_text(values: Array) -> bool:
+    """Whether labels begin with a text: pandas would copy each of them, to read them as texts."""
+    return len(values) > 0 and isinstance(values[0], str)
+
+
 def array_of(y: Any) -> Array:
     """The cells of a target as numpy has them, without a change of their type."""
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
+    if holds_texts(y):
+        return shared_texts(y)
     if isinstance(y, list | tuple) and len({type(label) for label in y}) > 1:
         values = objects_of(list(y)) if not any(np.ndim(label) for label in y) else np.asarray(y)
         return values
@@ -58,9 +67,13 @@ def is_sortable(target: Array) -> bool:
 
 def classes_of(target: Array) -> tuple[Array, Array]:
     """The classes in order, and each label's place among them."""
-    if target.dtype != object or is_sortable(target):
+    if target.dtype.kind not in "iuO":
         classes, codes = np.unique(target, return_inverse=True)
         return classes, codes
+    if is_sortable(target):
+        places, different = pd.factorize(target.ravel())  # Then only few labels are sorted.
+        order = np.argsort(different)
+        return different[order], np.argsort(order)[places].reshape(target.shape)
     try:
         found = list(dict.fromkeys(target.tolist()))
     except TypeError as error:

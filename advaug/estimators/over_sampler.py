@@ -45,6 +45,7 @@ from advaug.estimators.validation import (
     SURROGATE,
     VOTERS,
     Voters,
+    check_parameters,
     choose_surrogate,
     findings_of,
     refuse_classes,
@@ -258,7 +259,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         `sampling_strategy` asks for.
         """
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         self._learn(self._checked_data(X, y), X, y)
         return self
 
@@ -275,26 +276,50 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             The number of each row in all data, which the provenance names.
         """
         refuse_classes(self)
-        self._validate_params()
+        check_parameters(self)
         self._learn(self._checked_data(X, y, Sample(counts, numbers)), X, y)
         return self
 
+    def new_rows(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """The synthetic rows and their labels alone, as `fit_resample` puts them below X and y.
+
+        It needs much less memory, since X is not copied. Parameters, errors and attributes are
+        those of `fit_resample`; the attributes list the rows of X, too.
+        """
+        refuse_classes(self)
+        check_parameters(self)
+        data = self._checked_data(X, y)
+        above = containers.none_of(data.X), containers.none_of(data.y)
+        X_new, y_new = self._grown(data, X, y, *above)
+        self._returned: tuple[Callable[[], Any], ...] = (nothing, nothing)
+        parents = self.provenance_["parent"].to_numpy()
+        X_new = containers.indexed_below(data.X, X_new, parents)
+        y_new = containers.indexed_below(data.y, y_new, parents)
+        return containers.given_back(X_new, X), containers.given_back(y_new, y)
+
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
+        X_out, y_out = self._grown(data, X, y, data.X, data.y)
+        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
+        self._returned = tuple(weak(rows) for rows in (X_out, y_out))
+        return X_out, y_out
+
+    def _grown(
+        self, data: CheckedData, X: Any, y: Any, X_above: Any, y_above: Any
+    ) -> tuple[Any, Any]:
+        """Rows and labels with new ones below them."""
         constraints = self._learn(data, X, y)
         generator = self.generator_
         requests = [generator.request(label, 0, count) for label, count in generator.counts.items()]
-        X_out, records = self._written(data.X, generator, requests)
+        X_out, records = self._written(X_above, generator, requests)
         self.provenance_ = generator.table(records, requests)
         example = np.unique(data.codes, return_index=True)[1][self.provenance_["label"].cat.codes]
         parent = self.provenance_["parent"].to_numpy()
-        y_out = containers.join(data.y, [(containers.take(data.y, example), parent)], len(example))
+        y_out = containers.join(y_above, [(containers.take(data.y, example), parent)], len(example))
         self._remember(requests, len(data.codes))
         if len(self.provenance_):
             warn_of_identifiers(data.coding.identifiers)
         self.constraints_report_ = report_of(constraints, self.provenance_)
-        X_out, y_out = containers.given_back(X_out, X), containers.given_back(y_out, y)
-        self._returned = tuple(weak(rows) for rows in (X_out, y_out))
         return X_out, y_out
 
     def _learn(self, data: CheckedData, X: Any, y: Any) -> RowConstraints:

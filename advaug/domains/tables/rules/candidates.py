@@ -51,21 +51,17 @@ class Table:
         self.names = [name for name in numeric if np.ptp(known(cells[name])) > 0]
         self.constant = [name for name in numeric if name not in self.names]
         self.texts = [name for name in cells.columns if name not in numeric]
-        self.x = self._stacked(cells)
+        columns = [cells[name] for name in self.names]
+        self.x = np.stack(columns, 1) if columns else np.empty((cells.n_rows, 0))
         few = np.random.default_rng(0).permutation(cells.n_rows)[:PROBES]
         self.probe = self.x[few]
         self.rounding = ROUNDING_FLOAT32 if cells.coarse else 1e-9
         self.linked: set[frozenset[str]] = set()
         self.repeated: set[int] = set()
 
-    def _stacked(self, cells: Cells) -> Array:
-        columns = [cells[name] for name in self.names]
-        return np.stack(columns, 1) if columns else np.empty((cells.n_rows, 0))
-
-    @cached_property
-    def all_x(self) -> Array:
-        """The numbers of all rows."""
-        return self._stacked(self.every)
+    def of_all_rows(self, at: int) -> Array:
+        """A column of numbers in all rows, of which no copy is made."""
+        return self.every[self.names[at]]
 
     @cached_property
     def digits(self) -> list[int | None]:

@@ -292,7 +292,7 @@ def kept_by_all(candidate: Candidate, cells: Cells) -> Expression | None:
             rule = Expression(text, parse(text))
         except ConstraintSyntaxError:  # A level with both kinds of quotes, or too many levels.
             return None
-        if rule.holds(cells).all():
+        if all(rule.holds(part).all() for part in cells.parts()):
             return rule
     return None
 
@@ -360,7 +360,7 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
             )
     coarse = [name for name in names if containers.is_coarse(series[name])]
     cells = {name: containers.cells(column) for name, column in series.items()}
-    dates = [name for name in names if series[name].to_numpy().dtype.kind == "M"]
+    dates = [name for name in names if series[name][:1].to_numpy().dtype.kind == "M"]
     return Cells(cells, len(frame), frozenset(coarse), frozenset(dates))
 
 

@@ -111,7 +111,7 @@ def shares(table: Table) -> Iterator[Candidate]:
             if at == a or table.is_linked(*pair) or at in table.repeated:
                 continue
             busy = int((np.abs(table.x[:, a] * table.x[:, at]) > 0).sum())
-            text, is_exact = multiple(table, int(at), table.quoted(a), table.all_x[:, a])
+            text, is_exact = multiple(table, int(at), table.quoted(a), table.of_all_rows(a))
             if text and busy >= table.least:
                 table.link(*pair)
                 if is_exact:
@@ -178,7 +178,7 @@ def product_of(table: Table, product: Product) -> Candidate | None:
     if (busy := int(is_busy.sum())) < table.least:
         return None
     function = FORMS.get(form, lambda *three: np.prod(three, 0))
-    guess = defined(function, *(table.all_x[:, factor] for factor in factors))
+    guess = defined(function, *(table.of_all_rows(factor) for factor in factors))
     text, is_exact = multiple(table, at, form.format(*map(table.quoted, factors)), guess)
     if not text:
         return None
@@ -236,7 +236,7 @@ def functions(table: Table) -> Iterator[Candidate]:
                 if at == a or at in table.repeated:
                     continue
                 spelt_out = text.format(table.quoted(a))
-                rule, is_exact = multiple(table, at, spelt_out, function(table.all_x[:, a]))
+                rule, is_exact = multiple(table, at, spelt_out, function(table.of_all_rows(a)))
                 if rule:
                     found.setdefault(at, []).append((len(rule), rule, is_exact))
         for at, spellings in found.items():
@@ -305,7 +305,7 @@ def multiple(table: Table, at: int, text: str, guess: Array) -> tuple[str, bool]
 
 def factor(table: Table, guess: Array, at: int, slack: Array) -> float | None:
     """The shortest k with which k * guess is the column in all rows; None if there is none."""
-    low, high, is_known = bounds(table.all_x[:, at], guess, slack, table.rounding)
+    low, high, is_known = bounds(table.of_all_rows(at), guess, slack, table.rounding)
     if not is_known or not low <= high:
         return None
     return shortest(float(low), float(high))

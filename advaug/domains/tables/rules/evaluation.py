@@ -4,7 +4,7 @@ A comparison with an undefined value (a division by zero, the root of a negative
 overflow) is neither true nor false, and a rule that is neither does not hold.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, TypeAlias
@@ -42,6 +42,7 @@ DATE_PARTS: dict[str, Callable[[Array], Array]] = {  # of days since 1970; Monda
     "weekday_of": lambda days: np.floor(days + 3) % 7,
     "hour_of": lambda days: np.floor((days - np.floor(days)) * 24 + HALF_A_SECOND),
 }
+ROWS_AT_ONCE = 100_000  # Rules are checked on so many rows, so that memory stays bounded.
 HALF_A_SECOND = 0.5 / 3600  # in hours: days are not exact
 ROUNDING = 1e-12  # Two numbers are equal up to this share of the terms of their sums.
 ROUNDING_FLOAT32 = 1e-6  # The share where a column holds its numbers in 32 bits.
@@ -68,10 +69,20 @@ class Cells:
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]
 
-    def take(self, rows: Array) -> "Cells":
+    def take(self, rows: Array | slice) -> "Cells":
         """Some of the rows."""
         some = {name: cells[rows] for name, cells in self.columns.items()}
-        return Cells(some, int(np.arange(self.n_rows)[rows].size), self.coarse, self.dates)
+        n_rows = (
+            len(range(self.n_rows)[rows])
+            if isinstance(rows, slice)
+            else int(np.arange(self.n_rows)[rows].size)
+        )
+        return Cells(some, n_rows, self.coarse, self.dates)
+
+    def parts(self) -> Iterator["Cells"]:
+        """The rows, some at once, of which no copy is made."""
+        for start in range(0, max(self.n_rows, 1), ROWS_AT_ONCE):
+            yield self.take(slice(start, start + ROWS_AT_ONCE))
 
     def missing(self, name: str) -> Array:
         """Which cells of a column are missing."""

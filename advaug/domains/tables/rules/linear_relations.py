@@ -23,8 +23,11 @@ LARGEST_DENOMINATOR = 12
 
 def linear(table: Table) -> Iterator[Candidate]:
     """c == w * a + v * b + ... + constant."""
-    spread = table.all_x.std(0)  # NaN where a cell is missing
-    columns = [at for at in table.distinct if at not in table.flags and np.isfinite(spread[at])]
+    columns = [
+        at
+        for at in table.distinct
+        if at not in table.flags and np.isfinite(table.of_all_rows(at).std())  # no cell is missing
+    ]
     x = table.x[:, columns]
     if len(x) < table.least + len(columns):
         return
@@ -61,10 +64,14 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
     if busy < table.least:
         return
     short = [shortened(weight) for weight in weights.tolist()]
-    total, terms = table.all_x[:, at], table.all_x[:, parts] * np.array([float(w) for w in short])
-    rest, size = total - terms.sum(1), np.abs(terms).sum(1) + np.abs(total)
-    exact = table.rounding * size
-    for room in (exact, slack_of(table, at, terms) + exact, EXPLAINED * size):
+    total = table.of_all_rows(at)
+    computed, size, slack = np.zeros_like(total), np.abs(total), 0.0
+    for part, weight in zip(parts, short, strict=True):  # of all rows one term at a time
+        one = table.of_all_rows(part) * float(weight)
+        computed, size = computed + one, size + np.abs(one)
+        slack = max(slack, slack_of(table, at, one))
+    rest, exact = total - computed, table.rounding * size
+    for room in (exact, slack + exact, EXPLAINED * size):
         low, high = float((rest - room).max()), float((rest + room).min())
         if low <= high:
             break
