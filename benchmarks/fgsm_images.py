@@ -3,12 +3,11 @@
 Goodfellow, Shlens, Szegedy (Explaining and harnessing adversarial examples, ICLR 2015) report for
 MNIST at radius .25: 99.9 % error of a softmax regression, 1.6 % -> 99 % for 3 against 7.
 
-    python fgsm_images.py                        # scikit-learn's digits: nothing downloads
-    python fgsm_images.py --mnist mnist.npz      # X uint8 (n, 28, 28) and y
+    python -m benchmarks.fgsm_images                        # scikit-learn's digits: no download
+    python -m benchmarks.fgsm_images --mnist mnist.npz      # X uint8 (n, 28, 28) and y
 
-The script prints errors on held-out images and draws fgsm_images.png. Pixels stay whole numbers:
-radius .25 lets them move by 63 of 255. "FGSM, floats" may use all 63.75 and so shows what the
-rounding costs.
+Pixels stay whole numbers: radius .25 lets them move by 63 of 255. "FGSM, floats" may use all 63.75
+and so shows what the rounding costs.
 """
 
 import argparse
@@ -21,7 +20,6 @@ import numpy as np
 import pandas as pd
 import sklearn
 import torch
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
@@ -91,27 +89,6 @@ def run(mnist=None, seed=0):
         yield {"net": name, "seed": seed} | sizes | errors, images, answers | {"truth": y_test}
 
 
-def draw(images, answers):
-    """Of each class a digit that the net reads right, its other answers, and FGSM's move."""
-    right = answers["clean"] == answers["truth"]
-    shown = [np.flatnonzero(right & (answers["truth"] == digit))[0] for digit in range(10)]
-    figure = Figure(figsize=(9, 4.9), layout="constrained")
-    figure.suptitle(f"A softmax regression reads digits: no pixel moves by more than {RADIUS}")
-    axes = figure.subplots(4, len(shown), subplot_kw={"xticks": [], "yticks": []})
-    for column, (row, digit) in enumerate(zip(shown, answers["truth"][shown], strict=True)):
-        for ax, kind in zip(axes[:, column], ["clean", "noise", "FGSM"], strict=False):
-            ax.imshow(images[kind][row], cmap="gray_r", vmin=0, vmax=255)
-            answer = answers[kind][row]
-            ax.set_xlabel(f"reads {answer}", color="black" if answer == digit else "red")
-        move = (images["FGSM"][row].astype(float) - images["clean"][row]) / 255
-        scale = axes[3, column].imshow(move, cmap="PuOr", vmin=-RADIUS, vmax=RADIUS)
-    for ax, name in zip(axes[:, 0], ["clean", "noise", "FGSM", "difference"], strict=True):
-        ax.set_ylabel(name)
-    bar = figure.colorbar(scale, ax=axes, location="bottom", shrink=0.4, aspect=40, pad=0.02)
-    bar.set_ticks([-RADIUS, 0, RADIUS], labels=["lighter by 0.25", "as it was", "darker by 0.25"])
-    figure.savefig("fgsm_images.png", dpi=150)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mnist", type=Path, help="npz file: X uint8 (n, 28, 28) and y")
@@ -123,7 +100,6 @@ def main():
     table = pd.DataFrame(records).drop(columns="seed").groupby("net", sort=False).mean()
     print(f"Errors in % at radius {RADIUS}, mean of {args.seeds} run(s)")
     print(table.to_string(float_format="%.4g"))
-    draw(*results[0][1:])
     if args.json:
         versions = {m.__name__: m.__version__ for m in (advaug, np, sklearn, torch)}
         about = {"data": "MNIST" if args.mnist else "digits", "radius": RADIUS}
