@@ -1,5 +1,6 @@
-# make demo: the main job.    make test: all checks and tests.    make fuzz: twenty minutes more.
-# make package: the built package, installed elsewhere; .ci/run runs it after the tests.
+# make demo: the main job.    make test: all checks and tests.    make docs: the site.
+# make package: the built package, installed elsewhere.    make ci: everything CI runs.
+# make fuzz: twenty minutes more.
 # All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
@@ -17,13 +18,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test lint types contracts examples unit fuzz package
+.PHONY: demo test ci lint types contracts examples docs pictures unit fuzz package
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
 
 # unit comes last: its summary is what one looks for.
 test: lint types contracts examples unit
+
+# The build of the site runs the examples.
+ci: lint types contracts docs package unit
 
 ifneq ($(UV),)
 # uv does not read pip's configuration.
@@ -33,10 +37,16 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(UV) venv --quiet --allow-existing --python "$(PY)" "$(VENV)"
 	$(UV) pip install --quiet --python $(BIN)/python -c $(CONSTRAINTS) -e '.[dev]'
 	touch $@
+$(STAMP)-docs: $(STAMP)
+	$(UV) pip install --quiet --python $(BIN)/python -c $(CONSTRAINTS) -e '.[docs]'
+	touch $@
 else
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+$(STAMP)-docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	touch $@
 endif
 
@@ -54,8 +64,8 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 # More threads than cores cost more than they bring; no window opens.
-examples unit fuzz package: export OMP_NUM_THREADS := 1
-examples unit fuzz: export MPLBACKEND := Agg
+examples docs unit fuzz package: export OMP_NUM_THREADS := 1
+examples docs unit fuzz: export MPLBACKEND := Agg
 
 # Each example runs in a temporary folder, which takes what it writes.
 examples: $(STAMP)
@@ -65,6 +75,20 @@ examples: $(STAMP)
 		echo "python $$example"; \
 		(cd "$$out" && $(BIN)/python "$$root/$$example") || exit 1; \
 	done
+
+# The site, in docs/build/html: a warning is an error, each example runs, nothing is downloaded.
+docs: $(STAMP)-docs
+	$(BIN)/sphinx-build -q -W -n --keep-going docs docs/build/html
+	$(BIN)/python docs/check_site.py docs/build/html
+
+# The pictures that Markdown pages show are those of the gallery.
+GALLERY := docs/generated/gallery/images/sphx_glr_
+pictures: docs
+	cp $(GALLERY)before_and_after_001.png docs/pictures/before_and_after.png
+	cp $(GALLERY)attack_families_001.png docs/pictures/attack_families.png
+	cp $(GALLERY)shared_attacks_001.png docs/pictures/shared_attacks.png
+	cp $(GALLERY)signals_002.png docs/pictures/ecg_fgsm.png
+	$(BIN)/python docs/pictures/draw_house.py
 
 # One process for each core; the tests of a file stay together, since they share fixtures.
 unit: $(STAMP)

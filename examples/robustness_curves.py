@@ -1,13 +1,12 @@
-"""What an attack leaves of a classifier's score: seven classifiers, one table.
+"""
+What an attack leaves of a classifier's score
+=============================================
 
-Nets and formulas are attacked along their gradient, trees and neighbors by queries alone (Square).
-Dashed: random noise of the same length. The radius is in robust standard deviations of each column.
-
-    python robustness_curves.py               # draws robustness_curves.png; nothing downloads
+Seven classifiers on one table. Nets and formulas are attacked along their gradient, trees and
+neighbors by queries alone. The radius is in robust standard deviations of each column.
 """
 
-import numpy as np
-from matplotlib.figure import Figure
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,39 +19,41 @@ from sklearn.svm import SVC
 from advaug.attacks import Square
 from advaug.robust import AdversarialClassifier, AugmentedClassifier, RobustnessDisplay
 
-RADII = [0, 0.1, 0.3, 0.5]
+plt.style.use("advaug.data.pictures")
 
+# %%
+# Two models learn from their own adversarial rows: a small net, and a support vector machine.
 
-def main() -> None:
-    X, y = load_breast_cancer(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    own = AugmentedClassifier(make_pipeline(StandardScaler(), SVC()), random_state=0)
-    models = {
-        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
-        "support vectors": make_pipeline(StandardScaler(), SVC()),
-        "small net": AdversarialClassifier(clean_weight=1, random_state=0),
-        "small net, robust": AdversarialClassifier(radius=0.3, random_state=0),
-    }
-    queried = {
-        "forest": RandomForestClassifier(20, random_state=0),
-        "5 neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier()),
-    }
-    for model in (own, *models.values(), *queried.values()):
-        model.fit(X_train, y_train)
-    models["support vectors, own rows"] = own.estimator_
+X, y = load_breast_cancer(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+machine = make_pipeline(StandardScaler(), SVC())
+models = {
+    "logistic regression": make_pipeline(StandardScaler(), LogisticRegression()),
+    "support vectors": machine,
+    "small net": AdversarialClassifier(clean_weight=1, random_state=0),
+    "small net, robust": AdversarialClassifier(radius=0.3, random_state=0),
+}
+queried = {
+    "forest": RandomForestClassifier(20, random_state=0),
+    "5 neighbors": make_pipeline(StandardScaler(), KNeighborsClassifier()),
+}
+for model in (*models.values(), *queried.values()):
+    model.fit(X_train, y_train)
+own = AugmentedClassifier(machine, random_state=0).fit(X_train, y_train)
+models["support vectors, own rows"] = own.estimator_
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    settings = {"radii": RADII, "scoring": "balanced_accuracy"}
-    for ax, some, attack in ((left, models, "auto"), (right, queried, Square(steps=25))):
-        curve = RobustnessDisplay.from_estimators(some, X_test, y_test, attack=attack, **settings)
-        curve.plot(ax)
-        for name, scores in curve.attacked.items():
-            print(f"{name:26s}", *np.round(scores, 3))
-    left.set_title("Along the gradient", fontsize=10, loc="left")
-    right.set_title("Queries alone", fontsize=10, loc="left")
-    figure.savefig("robustness_curves.png", dpi=150)
+# %%
+# Dashed: random noise of the same length, the control.
 
-
-if __name__ == "__main__":
-    main()
+figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+settings = {"radii": [0, 0.1, 0.3, 0.5], "scoring": "balanced_accuracy"}
+for ax, title, some, attack in (
+    (axes[0], "Along the gradient", models, "auto"),
+    (axes[1], "Queries alone", queried, Square(steps=25)),
+):
+    curve = RobustnessDisplay.from_estimators(some, X_test, y_test, attack=attack, **settings)
+    curve.plot(ax)
+    ax.set_title(title, loc="left")
+    for name, scores in curve.attacked.items():
+        print(f"{name:26s}", *(f"{score:.3f}" for score in scores))
+plt.show()

@@ -1,38 +1,46 @@
-"""Are synthetic rows still what their labels say? The report on three ways to make them.
-
-The rows belong to the thyroid table that ships: rows of advaug, plain copies, and healthy patients
-labelled as sick. The verdicts are printed; the page on advaug's rows is validity_report.html.
 """
+Are synthetic rows still what their labels say?
+===============================================
+
+The report on three ways to make rows of the rare class: rows of advaug, plain copies, and healthy
+patients who are labelled as sick.
+"""
+
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.datasets import load_thyroid_sick
 
-RULE = "if sex == 'M' then pregnant == 'f'"
-CHANCE = np.random.RandomState(0)
+# %%
+# 1000 patients, and a rule that new rows keep.
 
+random = np.random.RandomState(0)
+X, y = load_thyroid_sick()
+few = np.sort(random.permutation(len(X))[:1000])
+X, y = X.iloc[few].reset_index(drop=True), y.iloc[few].reset_index(drop=True)
+rule = "if sex == 'M' then pregnant == 'f'"
 
-def main() -> None:
-    X, y = load_thyroid_sick()
-    few = np.sort(CHANCE.permutation(len(X))[:1500])
-    X, y = X.iloc[few].reset_index(drop=True), y.iloc[few].reset_index(drop=True)
+# %%
+# Rows of advaug. The report finds the rows that the sampler has made; they must still be held.
 
-    sampler = AdversarialOverSampler(sampling_strategy=0.3, constraints=RULE, random_state=0)
-    made = sampler.fit_resample(X, y)  # the report finds these rows while they are held
-    report = validity_report(sampler)
-    print(f"advaug, {len(made[1])} rows:", report, sep="\n", end="\n\n")
-    report.to_html("validity_report.html")
+sampler = AdversarialOverSampler(sampling_strategy=0.3, constraints=rule, random_state=0)
+X_new, y_new = sampler.fit_resample(X, y)
+report = validity_report(sampler)
+print(report)
+page = Path(tempfile.mkdtemp()) / "report.html"
+report.to_html(page)  # A page to pass on, with pictures.
 
-    sick, healthy = (np.flatnonzero(y == label) for label in ("sick", "negative"))
-    copied = CHANCE.choice(sick, 300)
-    report = validity_report(X, y, X.iloc[copied], y.iloc[copied], constraints=RULE)
-    print("copies:", report, sep="\n", end="\n\n")
+# %%
+# Plain copies of sick patients.
 
-    pasted = CHANCE.choice(healthy, 300, replace=False)
-    report = validity_report(X, y, X.iloc[pasted], ["sick"] * 300, constraints=RULE)
-    print("the healthy pasted as sick:", report, sep="\n")
+copied = random.choice(np.flatnonzero(y == "sick"), 200)
+print(validity_report(X, y, X.iloc[copied], y.iloc[copied], constraints=rule))
 
+# %%
+# Healthy patients labelled as sick.
 
-if __name__ == "__main__":
-    main()
+pasted = random.choice(np.flatnonzero(y == "negative"), 200, replace=False)
+print(validity_report(X, y, X.iloc[pasted], ["sick"] * 200, constraints=rule))

@@ -1,10 +1,9 @@
 """FGSM against what Goodfellow, Shlens and Szegedy (ICLR 2015) report, on scikit-learn's digits.
 
-The nets are those of examples/fgsm_images.py, whose figures on MNIST lie in
+The nets are those of benchmarks/fgsm_images.py, whose figures on MNIST lie in
 benchmarks/results/fgsm_mnist.json.
 """
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from advaug import AdversarialTransformer
+from benchmarks import fgsm_images
 
 ROOT = Path(__file__).parents[1]
 # Errors in percent at seed 0. The tolerance holds the errors at seeds 0 to 9 too.
@@ -27,18 +27,8 @@ every_net = pytest.mark.parametrize("net", RECORDED)
 
 
 @pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location(
-        "fgsm_images", ROOT / "examples" / "fgsm_images.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def runs(example):
-    return {record["net"]: (record, images) for record, images, _ in example.run(seed=0)}
+def runs():
+    return {record["net"]: (record, images) for record, images, _ in fgsm_images.run(seed=0)}
 
 
 def published(net, errors):

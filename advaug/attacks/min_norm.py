@@ -45,8 +45,8 @@ def goals_and_gradients(
 class DeepFool(Attack, Parameters):
     """To the nearest of the linearised boundaries, again and again until one is crossed.
 
-    x <- x + (1 + overshoot) * |f| / ||grad f||_dual * steepest(grad f), f the goal of least
-    |f| / ||grad f||_dual among the objective's goals (`Margin`: one for each other class).
+    ``x <- x + (1 + overshoot) * |f| / ||grad f||_dual * steepest(grad f)``, f the goal of least
+    ``|f| / ||grad f||_dual`` among the objective's goals (`Margin`: one for each other class).
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class DeepFool(Attack, Parameters):
 class JSMA(Attack, Parameters):
     """Sparse attack: at most `columns` columns change, each to the far end of its range.
 
-    In each step the column of largest |gradient| * room goes all the way, up or down, until the
+    In each step the column of largest ``|gradient| * room`` goes all the way, up or down, until the
     objective is above 0. A saliency map of the margin: one column a step, not pairs of them.
 
     Parameters

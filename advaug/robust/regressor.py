@@ -67,7 +67,7 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
     adapter_ : `Coding`
         The fitted adapter.
     net_ : `NetWithCoding`
-        The trained net and the coding of its rows; it predicts (y - center_) / scale_.
+        The trained net and the coding of its rows; it predicts ``(y - center_) / scale_``.
     center_, scale_ : float
         Mean and standard deviation of the first call's y.
     n_iter_ : int

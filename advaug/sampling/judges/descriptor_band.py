@@ -24,7 +24,7 @@ class DescriptorBandJudge(ShortRepr, Judge, Parameters):
     """A judge that also rejects rows with descriptors that hardly any real row has.
 
     A row is as strange as its strangest feature, in standard deviations of the class, max over k
-    of |f_k - mean_k| / sd_k. Real rows are measured by the others of their class.
+    of ``|f_k - mean_k| / sd_k``. Real rows are measured by the others of their class.
 
     Parameters
     ----------
