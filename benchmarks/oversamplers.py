@@ -1,51 +1,147 @@
 """What an over-sampler costs: CPU seconds and extra memory of one `fit_resample`.
 
-Each cell runs in a process of its own, warmed up on a small table, one thread. Extra memory is the
-peak resident size during the call less the size before it, so the output itself is in it.
+Each cell runs in a process of its own, warmed up on a small set of the same kind, one thread. Extra
+memory is the peak resident size during the call less the size before it, so the output itself is
+in it. `--before FOLDER` runs advaug from a checkout of another commit too, in turns with this one.
 
-    python -m benchmarks.oversamplers [--sizes 10000 100000 500000] [--device cpu] [--out FILE]
+    python -m benchmarks.oversamplers [--cases NAME ...] [--before FOLDER] [--device cpu]
 """
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy import sparse
 
-COLUMNS, RATIO, CATEGORIES, SEED = 30, 20, 5, 0
-METHODS = ("advaug", "smote", "smotenc", "borderline", "adasyn")
-LIBRARIES = ("imbalanced-learn", "numpy", "scikit-learn", "torch")
+RATIO, SEED, WARM = 20, 0, 600
+RIVALS = {
+    "smote": "SMOTE",
+    "smotenc": "SMOTENC",
+    "borderline": "BorderlineSMOTE",
+    "adasyn": "ADASYN",
+    "random": "RandomOverSampler",
+}
+Data = tuple[Any, np.ndarray]
 
 
-def make(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """A table of normal columns; the minority (1 in 21) is shifted by one sd in five of them."""
-    rng = np.random.default_rng(SEED)
-    X = rng.normal(size=(rows, COLUMNS))
-    y = np.zeros(rows, dtype=int)
-    y[: rows // (RATIO + 1)] = 1
-    X[: rows // (RATIO + 1), :5] += 1
-    X[:, -CATEGORIES:] = np.digitize(X[:, -CATEGORIES:], [-1, 0, 1])
+def labels(rows: int) -> np.ndarray:
+    """The minority, one row in 21, comes first."""
+    return (np.arange(rows) < rows // (RATIO + 1)).astype(int)
+
+
+def numbers(rows: int, columns: int) -> Data:
+    """Normal columns; the minority is shifted by one standard deviation in five of them."""
+    y = labels(rows)
+    X = np.random.default_rng(SEED).normal(size=(rows, columns))
+    X[y == 1, :5] += 1
     return X, y
 
 
-def sampler_of(method: str, device: str) -> object:
+def mixed(rows: int, columns: int) -> Data:
+    """Half numbers, of which five have gaps, half categories of 4 to 20 levels."""
+    X, y = numbers(rows, columns)
+    rng = np.random.default_rng(SEED + 1)
+    frame = pd.DataFrame(X[:, : columns // 2]).rename(columns="n{}".format)
+    for name in frame.columns[-5:]:
+        frame.loc[rng.random(rows) < 0.1, name] = np.nan
+    for at in range(columns // 2, columns):
+        n_levels = int(rng.integers(4, 21))
+        edges = np.quantile(X[:, at], np.linspace(0, 1, n_levels + 1)[1:-1])
+        levels = np.array([f"level {k}" for k in range(n_levels)])
+        frame[f"c{at}"] = pd.Categorical(levels[np.digitize(X[:, at], edges)])
+    return frame, y
+
+
+def words(rows: int, columns: int) -> Data:
+    """A sparse matrix of `columns` words, 80 of them in a row, as TF-IDF makes it."""
+    y, rng = labels(rows), np.random.default_rng(SEED)
+    X = sparse.random(rows, columns, density=80 / columns, format="csr", random_state=rng)
+    X[y == 1, :20] = rng.random((int(y.sum()), 20))
+    return sparse.csr_matrix(X), y
+
+
+def classes(rows: int, columns: int) -> Data:
+    """Ten classes of falling size, each shifted in its own two columns."""
+    share = 0.75 ** np.arange(10)
+    y = np.repeat(np.arange(10), np.round(share / share.sum() * rows).astype(int))
+    X = np.random.default_rng(SEED).normal(size=(len(y), columns))
+    for label in range(10):
+        X[y == label, 2 * label : 2 * label + 2] += 1.5
+    return X, y
+
+
+def signals(rows: int, length: int) -> Data:
+    """Three channels of smooth noise; the minority has a bump."""
+    y, rng = labels(rows), np.random.default_rng(SEED)
+    X = rng.normal(size=(rows, 3, length)).cumsum(2) / 8 + rng.normal(size=(rows, 3, length)) / 4
+    X[y == 1, 0, length // 3 : length // 2] += 2
+    return X.astype(np.float32), y
+
+
+def texts(rows: int, words: int) -> Data:
+    """Texts of a vocabulary of 2000 words; the minority prefers fifty of them."""
+    y, rng = labels(rows), np.random.default_rng(SEED)
+    places = (rng.random((rows, words)) ** 3 * 2000).astype(int)
+    prefers = (rng.random((rows, words)) < 0.2) & (y[:, None] == 1)
+    places[prefers] = rng.integers(1000, 1050, prefers.sum())
+    return [" ".join(f"w{place}" for place in row) for row in places], y
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set of some size, and who is measured on it."""
+
+    make: Callable[[int, int], Data]
+    rows: int
+    width: int
+    rivals: tuple[str, ...] = ()
+
+
+CASES = {
+    "200 x 8": Case(numbers, 200, 8, ("smote",)),
+    "1 000 x 20": Case(numbers, 1000, 20, ("smote",)),
+    "10 000 x 30": Case(numbers, 10_000, 30, ("smote", "borderline", "adasyn")),
+    "100 000 x 30": Case(numbers, 100_000, 30, ("smote", "borderline", "adasyn")),
+    "500 000 x 30": Case(numbers, 500_000, 30, ("smote", "borderline", "adasyn")),
+    "mixed 100 000 x 30": Case(mixed, 100_000, 30, ("smotenc",)),
+    "2 000 x 500": Case(numbers, 2000, 500, ("smote",)),
+    "sparse 300 x 6 000": Case(words, 300, 6000, ("smote",)),
+    "sparse 400 x 20 000": Case(words, 400, 20_000, ("smote",)),
+    "10 classes, 20 000 x 30": Case(classes, 20_000, 30, ("smote",)),
+    "signals 2 000 x 3 x 128": Case(signals, 2000, 128),
+    "signals 10 000 x 3 x 256": Case(signals, 10_000, 256),
+    "texts 30 000 x 12 words": Case(texts, 30_000, 12),
+}
+
+
+def sampler_of(method: str, X: Any, device: str) -> Any:
     if method == "advaug":
         from advaug import AdversarialOverSampler
 
         return AdversarialOverSampler(device=device, random_state=SEED)
-    from imblearn import over_sampling as rivals
+    from imblearn import over_sampling
 
     if method == "smotenc":
-        last = range(COLUMNS - CATEGORIES, COLUMNS)
-        return rivals.SMOTENC(categorical_features=[*last], random_state=SEED)
-    name = {"smote": "SMOTE", "borderline": "BorderlineSMOTE", "adasyn": "ADASYN"}[method]
-    return getattr(rivals, name)(random_state=SEED)
+        categories = [at for at, dtype in enumerate(X.dtypes) if dtype == "category"]
+        return over_sampling.SMOTENC(categorical_features=categories, random_state=SEED)
+    return getattr(over_sampling, RIVALS[method])(random_state=SEED)
+
+
+def as_read(method: str, data: Data) -> Data:
+    """SMOTENC takes no gaps: they are filled with the column's median beforehand."""
+    X, y = data
+    if method == "smotenc":
+        X = X.fillna(X.median(numeric_only=True))
+    return X, y
 
 
 def status(field: str) -> float:
@@ -56,72 +152,113 @@ def status(field: str) -> float:
     raise LookupError(field)
 
 
-def measure(method: str, rows: int, device: str) -> dict[str, float]:
+def mib_of(X: Any) -> float:
+    """The size of rows in memory."""
+    if sparse.issparse(X):
+        parts = (X.data, X.indices, X.indptr)
+        return sum(part.nbytes for part in parts) / 2**20
+    if isinstance(X, pd.DataFrame):
+        return float(X.memory_usage(deep=True).sum()) / 2**20
+    if isinstance(X, list):
+        return sum(map(sys.getsizeof, X)) / 2**20
+    return float(X.nbytes) / 2**20
+
+
+def measure(method: str, name: str, device: str) -> dict[str, float]:
     """One cell, in this very process."""
     import torch
 
     torch.set_num_threads(1)
-    sampler_of(method, device).fit_resample(*make(3000))
-    X, y = make(rows)
+    case = CASES[name]
+    small = as_read(method, case.make(min(case.rows, WARM), case.width))
+    sampler_of(method, small[0], device).fit_resample(*small)
+    X, y = as_read(method, case.make(case.rows, case.width))
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before, start, clock = status("VmRSS"), time.process_time(), time.perf_counter()
-    X_out, y_out = sampler_of(method, device).fit_resample(X, y)
+    X_out, y_out = sampler_of(method, X, device).fit_resample(X, y)
     cell = {
         "cpu_s": time.process_time() - start,
         "wall_s": time.perf_counter() - clock,
         "extra_mib": status("VmHWM") - before,
-        "output_mib": (X_out.nbytes + y_out.nbytes) / 2**20,
+        "output_mib": mib_of(X_out) + y_out.nbytes / 2**20,
     }
     counts = np.bincount(y_out)
-    assert abs(counts[0] - counts[1]) <= 0.1 * counts[0], f"{method} left {counts}"
-    return cell | {"extra_over_output": cell["extra_mib"] / cell["output_mib"]}
+    assert counts.min() >= 0.8 * counts.max(), f"{method} left {counts}"
+    return cell
 
 
-def cell(method: str, rows: int, device: str, limit: float) -> dict[str, float | str]:
-    """The same in a fresh process; 'stopped' past the limit."""
-    module = [sys.executable, "-m", "benchmarks.oversamplers"]
-    command = [*module, "--cell", method, str(rows), "--device", device]
+def cell(method: str, name: str, device: str, folder: Path, limit: float) -> dict[str, float]:
+    """The same in a fresh process with advaug from a folder; nothing past the limit."""
+    command = [sys.executable, __file__, "--cell", method, name, "--device", device]
+    environment = os.environ | {"PYTHONPATH": str(folder.resolve())}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=limit, check=True, env=environment
+        )
     except subprocess.TimeoutExpired:
-        return {"stopped_after_s": limit}
+        return {}
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def line(row: dict) -> str:
-    if "cpu_s" not in row:
-        return f"| {row['method']} | {row['rows']} | > {row['stopped_after_s']:.0f}, stopped | | |"
-    return (
-        f"| {row['method']} | {row['rows']} | {row['cpu_s']:.2f} | {row['extra_mib']:.0f} "
-        f"| {row['extra_over_output']:.2f} |"
-    )
+def best(cells: list[dict[str, float]]) -> dict[str, float]:
+    """The cell of least CPU time: what else the machine does only adds to it."""
+    return min((one for one in cells if one), key=lambda one: one["cpu_s"], default={})
+
+
+def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """A line for each case and method."""
+    rows = []
+    for name in args.cases:
+        folders = {"advaug": Path()} | ({"before": args.before} if args.before else {})
+        cells: dict[str, list[dict[str, float]]] = {}
+        for _ in range(args.rounds):
+            for method, folder in folders.items():
+                found = cell("advaug", name, args.device, folder, args.limit)
+                cells.setdefault(method, []).append(found)
+            for method in CASES[name].rivals:
+                cells.setdefault(method, []).append(
+                    cell(method, name, args.device, Path(), args.limit)
+                )
+        fastest = {method: best(some) for method, some in cells.items()}
+        own = fastest["advaug"].get("cpu_s", np.nan)
+        for method, found in fastest.items():
+            row = {
+                "case": name,
+                "method": method,
+                "CPU s": found.get("cpu_s", np.nan),
+                "advaug / it": own / found["cpu_s"] if found else np.nan,
+                "extra MiB": found.get("extra_mib", np.nan),
+                "extra / output": found["extra_mib"] / found["output_mib"] if found else np.nan,
+            }
+            print(
+                {
+                    key: value if isinstance(value, str) else round(value, 3)
+                    for key, value in row.items()
+                },
+                flush=True,
+            )
+            rows.append(row)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 500_000])
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--cases", nargs="+", default=[*CASES], choices=CASES)
+    parser.add_argument("--before", type=Path, help="a checkout of another commit")
+    parser.add_argument("--rounds", type=int, default=2, help="the fastest of so many counts")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--limit", type=float, default=240, help="wall seconds a cell")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/oversamplers.json"))
+    parser.add_argument("--limit", type=float, default=400, help="wall seconds a cell")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/oversamplers.md"))
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.cell:
-        print(json.dumps(measure(args.cell[0], int(args.cell[1]), args.device)))
+        print(json.dumps(measure(*args.cell, args.device)))
         return
-    print("| method | rows | CPU s | extra MiB | extra / output |\n|---|---|---|---|---|")
-    rows = []
-    for size in args.sizes:
-        for method in args.methods:
-            row = {"method": method, "rows": size} | cell(method, size, args.device, args.limit)
-            print(line(row), flush=True)
-            rows.append(row)
-    machine = {"platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
-    machine |= {"threads": 1, "python": platform.python_version()}
-    machine |= {name: version(name) for name in LIBRARIES}
-    table = {"columns": COLUMNS, "imbalance_ratio": RATIO, "seed": SEED, "device": args.device}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"machine": machine, **table, "cells": rows}, indent=1) + "\n")
+    from benchmarks.tables import machine, markdown, save
+
+    table = pd.DataFrame(rows_of(args)).set_index("case")
+    head = f"One row in {RATIO + 1} is rare; fastest of {args.rounds}; device {args.device}."
+    save(f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}", args.out)
 
 
 if __name__ == "__main__":
