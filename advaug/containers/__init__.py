@@ -27,6 +27,7 @@ from advaug.containers.comparison import (
 )
 from advaug.containers.dtypes import mend_of
 from advaug.containers.files import read_file, read_table, write_rows, write_table
+from advaug.containers.packing import kind_of_packed, pack, unpack
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
@@ -94,6 +95,7 @@ __all__ = [
     "join",
     "kind_of_column",
     "kind_of_container",
+    "kind_of_packed",
     "labels",
     "levels",
     "like_row",
@@ -109,6 +111,7 @@ __all__ = [
     "other_names",
     "own_table",
     "owned",
+    "pack",
     "parsed",
     "put_cells",
     "put_numbers",
@@ -128,6 +131,7 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "unpack",
     "write_rows",
     "write_table",
 ]

@@ -56,7 +56,7 @@ from advaug.models.stacking import balanced
 from advaug.sampling.candidate_recipes import Distill
 from advaug.sampling.class_generator import ClassGenerator, ClassRows, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
-from advaug.sampling.distillation import LabelledPool, candidate_rows
+from advaug.sampling.distillation import LabelledPool, PoolRows, candidate_rows
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
@@ -566,12 +566,9 @@ def with_judges(
 
 
 def rows_of_pool(pool: Deferred[LabelledPool] | None, plan: ClassPlan) -> ClassRows:
-    """The rows of a class whose labels a teacher says."""
+    """The rows of a class whose labels a teacher says: those that the strategy asks for."""
     if pool is None or not plan.count:
-        raise ValueError(
-            "recipe Distill makes the rows that sampling_strategy asks for, and no others: let the "
-            "class grow in sampling_strategy, and fit again"
-        )
+        return PoolRows(None, plan.label, torch.empty(0, dtype=torch.long), torch.empty(0))
     return pool.value.of_class(plan.label, plan.count)
 
 
