@@ -236,7 +236,10 @@ def with_state(kind: type, state: dict[str, Any]) -> Any:
     if is_dataclass(kind) and (other := state.keys() ^ {one.name for one in fields(kind)}):
         raise ValueError(f"{kind.__name__} has other fields: {', '.join(sorted(other))}")
     made: Any = object.__new__(kind)
-    vars(made).update(state)
+    if getattr(getattr(kind, "__setstate__", None), "is_storable", False):
+        made.__setstate__(state)
+    else:
+        vars(made).update(state)
     return made
 
 
@@ -245,15 +248,25 @@ def with_state(kind: type, state: dict[str, Any]) -> Any:
 
 def save(value: Any, path: str | os.PathLike[str]) -> None:
     """Write an object to a file, whole or not at all."""
+    target, data = Path(path), dumps(value)
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def dumps(value: Any) -> bytes:
+    """An object as the bytes of a file; `NotStorable` names a part that it cannot hold."""
     packer = Packer()
     root = packer.pack(value)
     place, tensors = 0, {}
     for number, array in enumerate(packer.arrays):
         dtype = NAMES.get(array.dtype.str)
-        shape = list(array.shape) if dtype else [array.nbytes]
         tensors[str(number)] = {
             "dtype": dtype or "U8",
-            "shape": shape,
+            "shape": list(array.shape) if dtype else [array.nbytes],
             "data_offsets": [place, place + array.nbytes],
         }
         place += array.nbytes
@@ -267,22 +280,9 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     }
     header = json.dumps({"__metadata__": about, **tensors}).encode()
     header += b" " * (-len(header) % 8)
-    target = Path(path)
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            digest = hashlib.sha256()
-            for part in (struct.pack("<Q", len(header)), header, *map(data_of, packer.arrays)):
-                digest.update(part)
-                file.write(part)
-            file.write(digest.digest())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def data_of(array: np.ndarray[Any, Any]) -> bytes:
-    return array.tobytes()
+    parts = (struct.pack("<Q", len(header)), header, *(one.tobytes() for one in packer.arrays))
+    data = b"".join(parts)
+    return data + hashlib.sha256(data).digest()
 
 
 def load(path: str | os.PathLike[str], kind: type[Kind], finish: Callable[[Kind], Kind]) -> Kind:
@@ -292,7 +292,11 @@ def load(path: str | os.PathLike[str], kind: type[Kind], finish: Callable[[Kind]
     ------
     ValueError : the file is damaged, is no such file, or holds what this version does not know
     """
-    data = Path(path).read_bytes()
+    return loads(Path(path).read_bytes(), kind, finish, str(path))
+
+
+def loads(data: bytes, kind: type[Kind], finish: Callable[[Kind], Kind], path: str) -> Kind:
+    """The object in the bytes of a file, finished; errors name the path."""
     if hashlib.sha256(data[:-32]).digest() != data[-32:] or len(data) < 40:
         raise ValueError(
             f"{path} is damaged, or no file of {kind.__name__}.save: copy it again, or save it "
