@@ -84,13 +84,19 @@ def test_a_clone_and_a_pickle_make_the_same_rows(tmp_path):
         assert_array_equal(twin.fit_resample(X, y)[0], wanted)
 
 
-def test_a_fitted_sampler_keeps_what_it_has_learnt_in_a_pickle():
+def test_a_fitted_sampler_keeps_the_record_in_a_pickle_and_names_what_is_left_out():
     s = sampler()
     s.fit_resample(*problem())
     twin = pickle.loads(pickle.dumps(s))
     assert_frame_equal(twin.provenance_, s.provenance_)
-    x = torch.zeros(2, 4)
-    assert torch.equal(twin.surrogate_.logits(x), s.surrogate_.logits(x))
+    assert_frame_equal(twin.findings_, s.findings_)
+    for name in ("generator_", "surrogate_", "adapter_"):
+        assert hasattr(s, name)
+        assert not hasattr(twin, name)
+    with pytest.raises(AttributeError, match=r"store the generator by generator_.save\(path\)"):
+        _ = twin.surrogate_
+    with pytest.raises(AttributeError, match="this sampler is not fitted"):
+        _ = sampler().adapter_
 
 
 def test_parameters_are_set_by_name_down_to_the_attack():

@@ -483,8 +483,9 @@ def test_a_fitted_sampler_can_be_stored():
     texts, y = tickets()
     sampler = AdversarialOverSampler(random_state=0)
     sampler.fit_resample(texts, y)
-    again = pickle.loads(pickle.dumps(sampler))
-    assert again.adapter_.encode(texts).equal(sampler.adapter_.encode(texts))
+    again, coding = (pickle.loads(pickle.dumps(one)) for one in (sampler, sampler.adapter_))
+    assert coding.encode(texts).equal(sampler.adapter_.encode(texts))
+    assert again.provenance_["changes"].tolist() == sampler.provenance_["changes"].tolist()
 
 
 @pytest.mark.filterwarnings("ignore:too few rows")

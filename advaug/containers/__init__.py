@@ -27,6 +27,7 @@ from advaug.containers.comparison import (
 )
 from advaug.containers.dtypes import mend_of
 from advaug.containers.files import read_file, read_table, write_below, write_rows, write_table
+from advaug.containers.packing import kind_of_packed, pack, unpack
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
@@ -102,6 +103,7 @@ __all__ = [
     "join",
     "kind_of_column",
     "kind_of_container",
+    "kind_of_packed",
     "labels",
     "levels",
     "like_row",
@@ -118,6 +120,7 @@ __all__ = [
     "other_names",
     "own_table",
     "owned",
+    "pack",
     "parsed",
     "put_cells",
     "put_numbers",
@@ -138,6 +141,7 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "unpack",
     "write_below",
     "write_rows",
     "write_table",

@@ -26,6 +26,7 @@ from advaug.core.objectives import Logits
 from advaug.core.parameters import is_auto
 from advaug.core.problem import Attack
 from advaug.core.row_random import generator_at
+from advaug.core.storage import NotStorable, dumps, loads
 from advaug.estimators.agreement import warn_of_disagreement
 from advaug.estimators.attacked_model import attacked_model, is_given
 from advaug.estimators.choices import choose_judge, choose_voters, is_stacked
@@ -59,7 +60,7 @@ from advaug.registry import AdapterName, AttackName, JudgeName, RecipeName
 from advaug.sampling.candidate_recipes import Distill
 from advaug.sampling.class_generator import ClassGenerator, ClassRows, GenerationConfig
 from advaug.sampling.constraints import RowConstraints
-from advaug.sampling.distillation import LabelledPool, candidate_rows
+from advaug.sampling.distillation import LabelledPool, PoolRows, candidate_rows
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.descriptor_band import DescriptorBandJudge
@@ -70,6 +71,7 @@ from advaug.sampling.recipes import Interpolate, Recipe
 from advaug.sampling.row_generator import ClassEntry, RowGenerator
 from advaug.sampling.voters import train_voters
 
+FRAMES = ("provenance_", "findings_")
 MIN_ROWS = 6  # Rows of a class that the committee can learn from.
 
 
@@ -182,6 +184,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         Held-out AUC of the committee. Below .6 rows of the class are interpolated.
     surrogate_ : the attacked model
     adapter_ : the learnt coding of the rows
+        A copy or a pickle of the sampler has no `generator_`, `surrogate_` and `adapter_`: save
+        the generator by ``generator_.save(path)``.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
@@ -346,8 +350,6 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             batch_size=int(self.batch_size),
             tensors=(containers.empty_like(X), containers.empty_like(y)),
         )
-        self.surrogate_ = dataset.committee if model is None else model
-        self.adapter_ = data.coding
         self.findings_ = findings_of(constraints, data.coding)
         return constraints
 
@@ -360,9 +362,38 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         X, y = (hold() for hold in getattr(self, "_returned", (nothing, nothing)))
         return None if X is None or y is None else (X, y)
 
+    @property
+    def adapter_(self) -> Coding:
+        """The learnt coding of the rows."""
+        return self._generator.writer.coding
+
+    @property
+    def surrogate_(self) -> AttackedModel:
+        """The attacked model."""
+        generator = self._generator
+        return generator.writer.dataset.committee if generator.model is None else generator.model
+
+    @property
+    def _generator(self) -> RowGenerator:
+        if "generator_" not in vars(self):
+            raise AttributeError(
+                "this sampler is not fitted; or it was copied or stored, which leaves out "
+                "generator_, adapter_ and surrogate_: call fit(X, y), or store the generator by "
+                "generator_.save(path)"
+            )
+        generator: RowGenerator = self.generator_
+        return generator
+
     def __getstate__(self) -> dict[str, Any]:
+        """Without what only growing needs; frames as bytes without code, for skops."""
         state = super().__getstate__().items()
-        return {name: value for name, value in state if name != "_returned"}
+        kept = {name: value for name, value in state if name not in ("_returned", "generator_")}
+        return {name: as_bytes(kept[name]) if name in FRAMES else kept[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(
+            {name: from_bytes(value) if name in FRAMES else value for name, value in state.items()}
+        )
 
     # ---------------------------------------------------------------- choices
 
@@ -580,12 +611,9 @@ def with_judges(
 
 
 def rows_of_pool(pool: Deferred[LabelledPool] | None, plan: ClassPlan) -> ClassRows:
-    """The rows of a class whose labels a teacher says."""
+    """The rows of a class whose labels a teacher says: those that the strategy asks for."""
     if pool is None or not plan.count:
-        raise ValueError(
-            "recipe Distill makes the rows that sampling_strategy asks for, and no others: let the "
-            "class grow in sampling_strategy, and fit again"
-        )
+        return PoolRows(None, plan.label, torch.empty(0, dtype=torch.long), torch.empty(0))
     return pool.value.of_class(plan.label, plan.count)
 
 
@@ -613,6 +641,21 @@ def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:
     status = provenance["status"]
     counts = {name: int((status == name).sum()) for name in ("repaired", "reverted", "replaced")}
     return {"rules": constraints.shares, "rows": len(provenance), **counts}
+
+
+def as_bytes(frame: Any) -> Any:
+    """A frame as bytes without code; as it is where it holds objects, such as labels, of others."""
+    try:
+        return dumps({"frame": frame})
+    except NotStorable:
+        return frame
+
+
+def from_bytes(stored: Any) -> Any:
+    """What `as_bytes` was given."""
+    if not isinstance(stored, bytes):
+        return stored
+    return loads(stored, dict, dict, "the record")["frame"]
 
 
 def weak(rows: Any) -> Callable[[], Any]:

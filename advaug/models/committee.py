@@ -16,6 +16,7 @@ from torch.nn.functional import log_softmax, silu
 from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
+from advaug.core.storage import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.optimizer import Weights, fit_weights, gradients_of
 from advaug.models.protocol import CrossFitted, Surrogate
@@ -126,6 +127,7 @@ class Committee(TensorFields, CrossFitted):
         """Each member's logits."""
         return self.read(self.features(x))
 
+    @storable
     def probability(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The members' mean probability of each class."""
         return self.member_logits(x).softmax(-1).mean(0)

@@ -20,6 +20,7 @@ from torch import Tensor
 from advaug.core.domain import RowCoding
 from advaug.core.features import Features
 from advaug.core.objectives import Logits
+from advaug.core.storage import storable
 
 Array = np.ndarray[Any, Any]
 
@@ -74,6 +75,7 @@ class CrossFitted(AttackedModel, Protocol):
         """Each member's logits of encoded rows."""
         ...
 
+    @storable
     def logits(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The mean of the members' logits."""
         return self.member_logits(x).mean(0)

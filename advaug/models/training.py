@@ -6,7 +6,7 @@ The loss is a function of row numbers, so that what an attack adds to it is the 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy, silu
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
+from advaug.core.storage import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import FLAT, spread, squash
 from advaug.models.optimizer import (
@@ -103,6 +104,23 @@ class SmallNet(nn.Module):
         self.register_buffer("scale", spread(values))
         sizes = [values.shape[1], hidden_width, hidden_width, outputs]
         self.layers = nn.ModuleList(new_layer(*pair, generator) for pair in pairwise(sizes))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Numbers and features alone, so that the net is stored without the code of torch."""
+        tensors = {name: tensor.detach() for name, tensor in self.state_dict().items()}
+        return {"features": self.features, "tensors": tensors, "training": self.training}
+
+    @storable
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        nn.Module.__init__(self)
+        self.features, tensors = state["features"], state["tensors"]
+        for name in ("center", "scale"):
+            self.register_buffer(name, tensors[name])
+        weights = [tensors[name] for name in tensors if name.endswith("weight")]
+        layers = (nn.utils.skip_init(nn.Linear, *weight.shape[::-1]) for weight in weights)
+        self.layers = nn.ModuleList(layers)
+        self.load_state_dict(tensors, assign=True)
+        self.requires_grad_(True).train(state["training"])
 
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch outputs"]:
         values = self.features.to(x.device)(x.float()).to(self.center)

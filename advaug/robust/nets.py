@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.norms import draw
 from advaug.core.row_random import RowRandom
+from advaug.core.storage import NotStorable, dumps, loads
 from advaug.estimators.attacked_model import check_logits
 from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
 from advaug.models.committee import stratified_folds
@@ -51,6 +52,18 @@ class NetWithCoding:
     module: nn.Module
     coding: Coding
     reads_encoded: bool
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Bytes without code, which skops can store too; a net of yours stays an object."""
+        state = {one.name: getattr(self, one.name) for one in fields(self)}
+        try:
+            return {"stored": dumps(state)}
+        except NotStorable:
+            return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        stored = state.get("stored")
+        vars(self).update(state if stored is None else loads(stored, dict, dict, "the net"))
 
     def native(self, x: Tensor) -> Tensor:
         """Encoded rows as the net takes them."""

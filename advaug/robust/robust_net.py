@@ -93,6 +93,18 @@ class RobustNet(SharesModels, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the coding, which the net has too."""
+        state = super().__getstate__()
+        return {
+            name: one for name, one in state.items() if name != "adapter_" or "net_" not in state
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "net_" in state:
+            self.adapter_ = self.net_.coding
+
     def _check(
         self, X: Any, y: Any, check_target: Callable[[Any, Any], Array], *, is_new: bool
     ) -> tuple[Any, Array]:

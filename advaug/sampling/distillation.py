@@ -74,13 +74,13 @@ class LabelledPool:
 class PoolRows(ClassRows):
     """Rows of a pool as new rows of one class: as many as the pool was made for."""
 
-    pool: LabelledPool
+    pool: LabelledPool | None
     label: int
     place: Int[Tensor, " count"]
     weight: Float[Tensor, " count"]
 
     def rows(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
-        if len(rows) and int(rows.max()) >= len(self.place):
+        if self.pool is None or (len(rows) and int(rows.max()) >= len(self.place)):
             raise ValueError(
                 f"row {int(rows.max())} of a class is asked for, but recipe Distill has made "
                 f"{len(self.place)} of them, whose labels depend on each other: let more rows grow "

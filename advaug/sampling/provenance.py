@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.storage import storable
 from advaug.sampling.class_generator import (
     MIN_CANDIDATES,
     RECORD,
@@ -67,6 +68,7 @@ class RowWriter:
         rows = dataset.rows.numpy()
         return cls(containers.take(X, rows), coding, dataset, constraints.take(rows))
 
+    @storable
     def repair(self, x: Tensor, parent: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows brought back to the rules: see `Repair`."""
         return self.constraints.repair(x, parent, at)

@@ -5,6 +5,7 @@ class is a function of (fit, seed, class, i) alone, so any slice, batch, order o
 same rows.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import torch
 from advaug import containers
 from advaug.core.deferred import Deferred
 from advaug.core.devices import resolve
+from advaug.core.storage import NotStorable, load, save
 from advaug.models.protocol import AttackedModel
 from advaug.sampling.class_generator import ClassRows
 from advaug.sampling.provenance import (
@@ -216,6 +218,38 @@ class RowGenerator:
         """The same generator on another device; "auto" is cuda where there is one."""
         entries = [replace(one, maker=moved(one.maker, resolve(device))) for one in self.entries]
         return replace(self, entries=entries)
+
+    # ---------------------------------------------------------------- a file
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the generator to one file, which holds numbers and JSON but no code.
+
+        The judges and voters are fitted before, where no row has been made yet.
+
+        Raises
+        ------
+        TypeError : a part, such as a function of yours, cannot be stored so
+        """
+        try:
+            save(self, path)
+        except NotStorable as error:
+            raise TypeError(
+                f"a file without code cannot hold {error}: use joblib.dump(generator, path), and "
+                "load only files that you trust"
+            ) from None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str | torch.device = "auto") -> Self:
+        """The generator that was saved, on a device of this machine.
+
+        Nothing in the file is run.
+
+        Raises
+        ------
+        ValueError : the file is damaged, or is of a version that this one does not know
+        """
+        target = resolve(device)
+        return load(path, cls, lambda generator: generator.to(target))
 
     def __getstate__(self) -> dict[str, Any]:
         """On the CPU, so that a pickle from a GPU loads anywhere."""

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
+from advaug.core.storage import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
 from advaug.models.committee import stratified_folds
@@ -49,6 +50,7 @@ class FittedNGramRidge(CrossFitted, TensorFields):
         table = self.grams.tfidf(x)
         return scores_of(table, self.weights, len(self.fold_of_member)).to(x)
 
+    @storable
     def member_logits(
         self, x: Float[Tensor, "batch length"]
     ) -> Float[Tensor, "members batch classes"]:
@@ -62,6 +64,7 @@ class FittedNGramRidge(CrossFitted, TensorFields):
         mean = self.weights.reshape(len(self.weights), len(self.fold_of_member), -1).mean(1)
         return self.grams.contributions(x, self.sharpness * mean)
 
+    @storable
     def probability(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
         """Of each class, in rows of classes that are equally frequent."""
         return self.logits(x).softmax(1)

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from advaug.core.storage import storable
+
 # Blanks and a word (with its apostrophes), blanks and one other sign, or the blanks of the end.
 WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")
 BLANK = re.compile(r"\s*")
@@ -21,6 +23,7 @@ MANY = 4  # words and signs in a text without blanks that is read by the word
 Cut = Callable[[str], Sequence[str]]
 
 
+@storable
 def words(text: str) -> list[str]:
     """Words and signs, each with the white space before it.
 
@@ -38,6 +41,13 @@ def are_words(text: str) -> bool:
     return len(text.split()) > 1 or len(words(text)) >= MANY
 
 
+@storable
+def characters(text: str) -> list[str]:
+    """Its characters."""
+    return list(text)
+
+
+@storable
 def kmers(text: str, k: int) -> list[str]:
     """Pieces of k characters from the first on; the last may be shorter."""
     return [text[at : at + k] for at in range(0, len(text), k)]
@@ -51,7 +61,7 @@ def cut_named(tokens: Any, rows: Sequence[Any]) -> Cut:
     if tokens == "word":
         return words
     if tokens == "character":
-        return list
+        return characters
     if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0:
         return partial(kmers, k=tokens)
     if callable(tokens):
@@ -62,6 +72,7 @@ def cut_named(tokens: Any, rows: Sequence[Any]) -> Cut:
     )
 
 
+@storable
 def joined(cut: Cut, text: str) -> list[str]:
     """What a callable has cut; ValueError if the pieces do not join to the text."""
     pieces = [piece for piece in cut(text) if piece]

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from advaug.core.storage import storable
 from advaug.domains.tables.value_sets import FAR, FEWEST_OTHERS, MOST_ATOMS, SENTINEL_ROWS, Array
 
 # Whole numbers that are all dates or times by chance, at most so often.
@@ -115,12 +116,14 @@ class Calendar:
         )
 
 
+@storable
 def one_after_the_other(
     first: Callable[[Array], Array], second: Callable[[Array], Array], values: Array
 ) -> Array:
     return second(first(values))
 
 
+@storable
 def count_specials(
     count: Callable[[Array], Array], specials: Array, places: Array, values: Array
 ) -> Array:
@@ -131,6 +134,7 @@ def count_specials(
     return found
 
 
+@storable
 def spell_specials(
     spell: Callable[[Array], Array], specials: Array, places: Array, counts: Array
 ) -> Array:
@@ -177,6 +181,7 @@ def parts(values: Array, *sizes: int) -> Fields:
     return (values, *found)
 
 
+@storable
 def read_date(order: tuple[str, ...], values: Array) -> Array:
     """Days of dates whose fields are spelt in an order."""
     fields = dict(zip(order, parts(values, *(SIZES[name] for name in order[1:])), strict=True))
@@ -186,6 +191,7 @@ def read_date(order: tuple[str, ...], values: Array) -> Array:
     return days_of(year, fields["month"], fields["day"])
 
 
+@storable
 def spell_date(order: tuple[str, ...], days: Array) -> Array:
     fields = dict(zip(YMD, fields_of(days), strict=True))
     fields["short_year"] = fields["year"] % 100
@@ -195,6 +201,7 @@ def spell_date(order: tuple[str, ...], days: Array) -> Array:
     return spelt
 
 
+@storable
 def day_of_year(values: Array) -> Array:
     """Days of numbers such as 2024032, the 32nd day of 2024."""
     year, day = parts(values, 1000)
@@ -204,12 +211,14 @@ def day_of_year(values: Array) -> Array:
     return np.asarray((first + day - 1).clip(first, last))
 
 
+@storable
 def spelt_day_of_year(days: Array) -> Array:
     year, _, _ = fields_of(days)
     first = days_of(year, np.ones_like(year), np.ones_like(year))
     return np.asarray(year * 1000 + np.rint(days) - first + 1)
 
 
+@storable
 def year_week(values: Array) -> Array:
     """ISO weeks since 1970 of numbers such as 202405."""
     year, week = parts(values, 100)
@@ -217,6 +226,7 @@ def year_week(values: Array) -> Array:
     return np.asarray(np.ceil(first / EPOCH_WEEK) + week.clip(1, 53) - 1)
 
 
+@storable
 def spelt_year_week(weeks: Array) -> Array:
     thursday = EPOCH_WEEK * np.rint(weeks)
     year, _, _ = fields_of(thursday)
@@ -224,17 +234,20 @@ def spelt_year_week(weeks: Array) -> Array:
     return np.asarray(year * 100 + (thursday - first) // EPOCH_WEEK + 1)
 
 
+@storable
 def year_quarter(values: Array) -> Array:
     """Quarters since 1970 of numbers such as 20241."""
     year, quarter = parts(values, 10)
     return np.asarray((year.clip(FIRST_YEAR, LAST_YEAR) - 1970) * 4 + quarter.clip(1, 4) - 1)
 
 
+@storable
 def spelt_year_quarter(quarters: Array) -> Array:
     year, quarter = np.divmod(np.rint(quarters), 4)
     return np.asarray((1970 + year) * 10 + quarter + 1)
 
 
+@storable
 def read_moment(clock: str, values: Array) -> Array:
     """Hours, minutes or seconds since 1970 of a date with a time of day, such as 2024032017."""
     day, time = np.divmod(values, CLOCKS[clock].size)
@@ -242,6 +255,7 @@ def read_moment(clock: str, values: Array) -> Array:
     return np.asarray(days * CLOCKS[clock].a_day + CLOCKS[clock].count(time))
 
 
+@storable
 def spell_moment(clock: str, counts: Array) -> Array:
     day, time = np.divmod(np.rint(counts), CLOCKS[clock].a_day)
     return np.asarray(spell_date(YMD, day) * CLOCKS[clock].size + CLOCKS[clock].spell(time))
@@ -251,31 +265,37 @@ def hour_of_day(values: Array) -> Array:
     return values.clip(0, 23)
 
 
+@storable
 def year_month(values: Array) -> Array:
     return month_count(*parts(values, 100))
 
 
+@storable
 def spelt_year_month(months: Array) -> Array:
     year, month = np.divmod(np.rint(months), 12)
     return np.asarray((1970 + year) * 100 + month + 1)
 
 
+@storable
 def hour_minute(values: Array) -> Array:
     hour, minute = parts(values, 100)
     return np.asarray((hour * 60 + minute.clip(max=59)).clip(0, 24 * 60 - 1))
 
 
+@storable
 def spelt_hour_minute(minutes: Array) -> Array:
     hour, minute = np.divmod(np.rint(minutes), 60)
     return np.asarray(hour * 100 + minute)
 
 
+@storable
 def hour_minute_second(values: Array) -> Array:
     hour, minute, second = parts(values, 100, 100)
     seconds = (hour * 60 + minute.clip(max=59)) * 60 + second.clip(max=59)
     return np.asarray(seconds.clip(0, 24 * 3600 - 1))
 
 
+@storable
 def spelt_hour_minute_second(seconds: Array) -> Array:
     minutes, second = np.divmod(np.rint(seconds), 60)
     return np.asarray(spelt_hour_minute(minutes) * 100 + second)
@@ -330,27 +350,32 @@ CALENDARS = (
 )
 
 
+@storable
 def month_of(days: Array) -> Array:
     """Months since 1970."""
     year, month, _ = fields_of(days)
     return month_count(year, month)
 
 
+@storable
 def first_of_month(months: Array) -> Array:
     year, month = np.divmod(np.rint(months), 12)
     return days_of(1970 + year, month + 1, np.ones_like(months))
 
 
+@storable
 def last_of_month(months: Array) -> Array:
     return np.asarray(first_of_month(months + 1) - 1)
 
 
+@storable
 def weekday_of(days: Array) -> Array:
     """Weekdays since Monday, 29 December 1969; of the two other days of a week the one before."""
     week, day = np.divmod(days + 3, 7)
     return np.asarray(5 * week + day.clip(max=4))
 
 
+@storable
 def spelt_weekday(counts: Array) -> Array:
     week, day = np.divmod(np.rint(counts), 5)
     return np.asarray(7 * week + day - 3)
@@ -426,10 +451,12 @@ def with_specials_of(calendar: Calendar, own: Array, unique: Array) -> Calendar:
 # ---------------------------------------------------------------- columns of moments
 
 
+@storable
 def count_steps(width: float, values: Array) -> Array:
     return np.asarray(np.rint(values / width))
 
 
+@storable
 def whole_steps(width: float, counts: Array) -> Array:
     """Counts in the column's own units, exact where none is missing."""
     known = np.isfinite(counts)
