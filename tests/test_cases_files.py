@@ -37,6 +37,15 @@ READ = {  # texts -> what their column holds, by the first cells
     "dollars": (["$1,200", "$-5", "$30"], [1200, -5, 30]),
     "dollars, sign first": (["-$1.50", "$2.25", "$3.00"], [-1.5, 2.25, 3.0]),
     "euros": (["12,50 €", "3,00 €", "-1,25 €"], [12.5, 3.0, -1.25]),
+    "brackets of accountants": (["(1,234.50)", "987.25", "3.00"], [-1234.5, 987.25, 3.0]),
+    "brackets around dollars": (["($5.00)", "$7.25", "$3.50"], [-5.0, 7.25, 3.5]),
+    "minus behind": (["1.234,50-", "987,25", "3,00"], [-1234.5, 987.25, 3.0]),
+    "minus of typesetters": (["\u221213.75", "2.25", "0.10"], [-13.75, 2.25, 0.1]),
+    "plus": (["+1.5", "-2.0", "+0.5"], [1.5, -2.0, 0.5]),
+    "lakhs": (["₹12,34,567", "₹-999", "₹1,00,000"], [1234567, -999, 100000]),
+    "lakhs and decimals": (["12,34,567.50", "-1,00,000.25"], [1234567.5, -100000.25]),
+    "half a bracket": (["(5", "3", "4"], ["(5", "3", "4"]),
+    "two kinds of minus": (["(5)", "-5", "4"], ["(5)", "-5", "4"]),
     "a code of a currency": (["EUR 12", "EUR 3", "EUR 4"], [12, 3, 4]),
     "a unit": (["12.0 kg", "3.5 kg", "4.0 kg"], [12.0, 3.5, 4.0]),
     "NA": (["1", "NA", "2"], [1, None, 2]),
@@ -49,6 +58,13 @@ READ = {  # texts -> what their column holds, by the first cells
     "versions": (["1.2.3", "2.0.1", "1.0.0"], ["1.2.3", "2.0.1", "1.0.0"]),
     "German dates": (["31.12.2024", "01.02.2024"], ["2024-12-31", "2024-02-01"]),
     "two-digit years": (["1.2.24", "31.12.99"], ["2024-02-01", "1999-12-31"]),
+    "years of birth": (["01.01.60", "02.02.05"], ["1960-01-01", "2005-02-02"]),
+    "years to come": (["01.01.24", "02.02.45"], ["2024-01-01", "2045-02-02"]),
+    "without separators": (
+        ["20240131T101500", "20240201T235959"],
+        ["2024-01-31 10:15:00", "2024-02-01 23:59:59"],
+    ),
+    "weekdays by name": (["Mon, 01 Jan 2024", "Tue, 02 Jan 2024"], ["2024-01-01", "2024-01-02"]),
     "American dates": (["1/2/2024", "12/31/2024"], ["2024-01-02", "2024-12-31"]),
     "British dates": (["31/12/2024", "01/02/2024"], ["2024-12-31", "2024-02-01"]),
     "months by name": (["01-Jan-2020", "31-Dec-2021"], ["2020-01-01", "2021-12-31"]),
@@ -154,6 +170,12 @@ FILES = {  # name of the file, its bytes, options
     "a decimal mark named": ("in.csv", text().encode(), ("--decimal", ",")),
     "all quoted": ("in.csv", text(",", ".", quote='"').encode(), ()),
     "gzip": ("in.csv.gz", gzip.compress(text().encode()), ()),
+    "comments above": ("in.csv", ("# exported\n# from a tool\n" + text()).encode(), ()),
+    "a name that begins with #": ("in.csv", text(names=("#a", "b", "day", "y")).encode(), ()),
+    "a line for Excel": ("in.csv", ("sep=;\r\n" + text(end="\r\n")).encode(), ()),
+    "blanks behind separators": ("in.csv", text(",", ".").replace(",", ", ").encode(), ()),
+    "blanks": ("in.csv", text(" ", ".").encode(), ()),
+    "UTF-16 without a mark": ("in.csv", text().encode("utf-16-be"), ()),
     "no last line end": ("in.csv", text().rstrip().encode(), ()),
 }
 
@@ -177,7 +199,7 @@ def test_a_file_is_written_back_in_its_own_dialect(tmp_path, capsys, name):
     assert grown.iloc[N:, :3].notna().all(axis=None)
     encoding = file.dialect.encoding
     line = after.decode(encoding).splitlines()[-1]
-    assert line.count(file.dialect.separator) == before.decode(encoding).splitlines()[1].count(
+    assert line.count(file.dialect.separator) == before.decode(encoding).splitlines()[4].count(
         file.dialect.separator
     )
     assert line.startswith('"') == (name == "all quoted")
@@ -249,6 +271,36 @@ def test_reading_a_large_file_needs_little_more_memory_than_its_size(tmp_path):
 def told(capsys, *order):
     code = cli.main([str(word) for word in order])
     return code, capsys.readouterr()
+
+
+def test_what_stands_above_the_header_stays_when_rows_are_written_anew(tmp_path, capsys):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("# one\n# two\n" + text(",", ".").replace(",", ", "))
+    order = ("oversample", source, "--target", "y", "--out", out, "--drop", "day")
+    assert told(capsys, *order)[0] == 0
+    lines = out.read_text().splitlines()
+    assert lines[:3] == ["# one", "# two", "a, b, y"]
+    assert all(line.count(", ") == 2 and line.count(",") == 2 for line in lines[3:])
+
+
+@pytest.mark.parametrize(
+    ("content", "extra", "words"),
+    [
+        ("Sales of 2024\n" + text(), (), ("remove what stands above the header", "--sep")),
+        (text(), ("--drop", "dai"), ("--drop 'dai' is no column", "did you mean 'day'?")),
+        (text(), ("--drop", "y"), ("--drop 'y' is the target",)),
+    ],
+)
+def test_what_cannot_be_read_or_dropped_is_told_with_the_mend(
+    tmp_path, capsys, content, extra, words
+):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(content)
+    code, said = told(capsys, "oversample", source, "--target", "y", "--out", out, *extra)
+    assert code == 2
+    for word in words:
+        assert word in said.err
+    assert not out.exists()
 
 
 def test_guesses_stand_in_one_line(tmp_path, capsys):

@@ -4,6 +4,7 @@ Nothing heavy is imported before there is work to do.
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from advaug.core.known_names import did_you_mean
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 STREAM = "-"  # standard input, or standard output
+UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")  # as pandas says it
 MOST_TOLD = 8  # guesses in the line that tells them
 PARENT = "advaug_parent"  # the column of each synthetic row's parent
 
@@ -64,6 +66,8 @@ def read(source: Path, options: Any) -> tuple[Any, Any]:
     """The table, and how a text file is written; CliError with the mend if it cannot be read."""
     from advaug.containers.files import read_file
 
+    if options.target in getattr(options, "drop_columns", ()):
+        raise CliError(f"--drop {options.target!r} is the target, which is needed: leave it out")
     kind = "parquet" if source.name.endswith(".parquet") else "text with a header line"
     try:
         table, file = read_file(
@@ -74,11 +78,21 @@ def read(source: Path, options: Any) -> tuple[Any, Any]:
             drop=getattr(options, "drop_columns", ()),
             target=options.target,
         )
+    except KeyError as error:
+        name, names = error.args
+        raise CliError(f"--drop {name!r} is no column: {meant(name, names)}") from error
     except (UnicodeError, LookupError) as error:
         raise CliError(
             f"cannot read {source}: {error}: name its encoding, e.g. --encoding cp1252"
         ) from error
     except (ValueError, OSError, EOFError) as error:
+        if found := UNEVEN.search(str(error)):
+            wanted, line, n_cells = found.groups()
+            raise CliError(
+                f"cannot read {source}: line {line} has {n_cells} cells, others {wanted}: "
+                "remove what stands above the header, quote cells that hold the separator, or name "
+                "the separator with --sep"
+            ) from error
         raise CliError(f"cannot read {source}: {error}. It must be {kind}: save it anew") from error
     if not len(table):
         raise CliError(f"{source} holds no rows: check that it is the right file")

@@ -41,13 +41,18 @@ class Dialect:
     quoting: int = csv.QUOTE_MINIMAL
     decimal: str = ""
     is_guess: bool = False
+    preamble: str = ""  # lines above the header: comments, or the one that tells Excel a separator
+    has_blanks: bool = False  # A blank stands behind each separator.
 
     @property
     def reading(self) -> dict[str, Any]:
         """What pandas reads it by."""
         signed = {"utf-8": "utf-8-sig", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
         encoding = signed[self.encoding] if self.mark else self.encoding
-        return {"sep": self.separator, "encoding": encoding, "dtype": str, "na_filter": False}
+        return {
+            **{"sep": self.separator, "encoding": encoding, "dtype": str, "na_filter": False},
+            **{"skiprows": self.preamble.count("\n"), "skipinitialspace": self.has_blanks},
+        }
 
 
 @dataclass
@@ -68,6 +73,11 @@ class TextFile:
         said = []
         if self.dialect.is_guess:
             said.append(f"read as {self.dialect.encoding}, for it is not UTF-8")
+        if self.dialect.separator == " ":
+            said.append("a blank stands between cells")
+        if self.dialect.preamble:
+            n_lines = self.dialect.preamble.count("\n")
+            said.append(f"{n_lines} line{'s' * (n_lines > 1)} above the header left as they are")
         if self.dialect.decimal == ",":
             said.append("a comma stands before decimals")
         if self.index is not None:
@@ -98,10 +108,13 @@ def read_file(
     """
     path = Path(path)
     if path.name.endswith(".parquet"):
-        return read_parquet(path).drop(columns=list(drop)), None
+        table = read_parquet(path)
+        refuse_unknown(drop, list(table.columns))
+        return table.drop(columns=list(drop)), None
     dialect = dialect_of(path, separator, encoding)
     first_rows = read_texts(path, dialect, nrows=FIRST_ROWS)
     names = list(first_rows.columns)
+    refuse_unknown(drop, names)
     if not decimal and dialect.separator != ",":
         decimal = "," if any(speaks_for_comma(first_rows[name]) for name in names) else ""
     dialect = replace(dialect, decimal=decimal)
@@ -122,6 +135,13 @@ def read_file(
         start = int(frame.pop(first).iloc[0])
         frame.index = pd.RangeIndex(start, start + len(frame))
     return frame, file
+
+
+def refuse_unknown(drop: Collection[str], names: list[str]) -> None:
+    """KeyError with the name that is none of the columns', and theirs."""
+    for name in drop:
+        if name not in names:
+            raise KeyError(name, names)
 
 
 def is_index(cells: pd.Series) -> bool:
@@ -163,20 +183,60 @@ def dialect_of(path: Path, separator: str = "", encoding: str = "") -> Dialect:
     if not encoding and mark:
         encoding = MARKS[mark]
     elif not encoding:
-        is_guess = not is_utf8(path)
-        encoding = "cp1252" if is_guess else "utf-8"
+        encoding = wide_encoding_of(path) or ("utf-8" if is_utf8(path) else "cp1252")
+        is_guess = encoding != "utf-8"
     with opened(path, "rb") as file:
         file.read(len(mark))
         head = file.read(2**18).decode(encoding, errors="ignore")
     if "\x00" in head:
         raise ValueError("it holds bytes that are no text")
-    lines = head.splitlines()[:LOOKED_AT]
-    separator = separator or separator_of(lines)
+    lines = head.splitlines()[: 2 * LOOKED_AT]
+    told, n_above = lines_above(lines, separator)
+    lines, separator = lines[n_above:][:LOOKED_AT], separator or told
     quoted = re.compile(rf'"[^"]*"(?:{re.escape(separator)}"[^"]*")*')
     is_quoted = len(lines) > 1 and all(quoted.fullmatch(line) for line in lines[:2])
     quoting = csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL
-    line_end = "\r\n" if "\r\n" in head else "\n"
-    return Dialect(separator, encoding, mark, line_end, quoting, is_guess=is_guess)
+    has_blanks = bool(lines) and (
+        separator != " " and '"' not in head and all(is_spaced(line, separator) for line in lines)
+    )
+    return Dialect(
+        separator,
+        encoding,
+        mark,
+        line_end="\r\n" if "\r\n" in head else "\n",
+        quoting=quoting,
+        is_guess=is_guess,
+        preamble="".join(head.splitlines(keepends=True)[:n_above]),
+        has_blanks=has_blanks,
+    )
+
+
+def lines_above(lines: list[str], separator: str) -> tuple[str, int]:
+    """The separator, and how many lines of comments, or for Excel, stand above the header."""
+    if lines and (told := re.fullmatch(r"sep=(.)", lines[0])):
+        return told[1], 1
+    n_above = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
+    separator = separator or separator_of(lines[n_above:])
+    is_header = n_above and lines[n_above - 1].count(separator) == lines[n_above].count(separator)
+    return separator, n_above - bool(is_header)
+
+
+def is_spaced(line: str, separator: str) -> bool:
+    """Whether a blank stands behind every separator of a line, and there is one."""
+    after = line.split(separator)[1:]
+    return bool(after) and all(cell.startswith(" ") for cell in after)
+
+
+def wide_encoding_of(path: Path) -> str:
+    """UTF-16 without a byte-order mark, known by its zero bytes; "" for any other encoding."""
+    with opened(path, "rb") as file:
+        start = np.frombuffer(file.read(2**12), dtype=np.uint8)
+    if len(start) < 2:
+        return ""
+    even, odd = (float((start[first::2] == 0).mean()) for first in (0, 1))
+    if max(even, odd) < 0.5 or min(even, odd) > 0.1:
+        return ""
+    return "utf-16-le" if odd > even else "utf-16-be"
 
 
 def is_utf8(path: Path) -> bool:
@@ -212,7 +272,9 @@ def separator_of(lines: list[str]) -> str:
             return 0.0, 0
         return Counter(widths)[widths[0]] / len(widths), widths[0]
 
-    return max(SEPARATORS, key=score)
+    best = max(SEPARATORS, key=score)
+    is_blank = not score(best)[1] and score(" ")[0] == 1
+    return " " if is_blank else best
 
 
 def text_columns(path: Path, dialect: Dialect, names: list[str]) -> Iterator[tuple[str, pd.Series]]:
@@ -333,7 +395,7 @@ def copy_rows(
 ) -> None:
     """The header and the rows of a text file as they stand; byte for byte where all are kept."""
     with opened(part, "wb") as file:
-        file.write(dialect.mark)
+        file.write(dialect.mark + dialect.preamble.encode(dialect.encoding))
     if not added and not original.dropped and is_kept is None and dialect == original.dialect:
         with opened(original.path, "rb") as source, opened(part, "wb") as file:
             shutil.copyfileobj(source, file)
@@ -382,6 +444,9 @@ def spelt_rows(new: pd.DataFrame, original: TextFile, exact: Collection[str]) ->
 
 def append(rows: pd.DataFrame, part: Path, dialect: Dialect) -> None:
     """Rows of texts below those of a text file."""
+    if dialect.has_blanks:
+        behind = rows.columns[1:]
+        rows = rows.assign(**{name: " " + rows[name].fillna("").astype(str) for name in behind})
     text = rows.to_csv(
         header=False,
         index=False,

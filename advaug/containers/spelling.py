@@ -8,7 +8,8 @@ and words for a missing value.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,14 +29,22 @@ YES_AND_NO = (
 CURRENCY = r"[$€£¥₹₽₩]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|BRL|Rs\.?|R\$|kr\.?)"
 UNIT = r"[A-Za-zµ°²³%‰/]{1,5}"
 BLANKS = " \u00a0\u202f"
+MINUS = "\u2212"  # the sign of typesetters, as spreadsheets and R write it
 AFFIXED = (
-    rf"(?P<sign>[+-]?)(?P<prefix>(?:{CURRENCY})[{BLANKS}]?)?(?P<inner>[+-]?)"
-    rf"(?P<digits>[.,]?\d(?:[\d.,'{BLANKS}]*\d)?)(?P<suffix>[{BLANKS}]?(?:{CURRENCY}|{UNIT}))?"
+    rf"(?P<open>\(?)(?P<sign>[+{MINUS}-]?)(?P<prefix>(?:{CURRENCY})[{BLANKS}]?)?"
+    rf"(?P<inner>[+{MINUS}-]?)(?P<digits>[.,]?\d(?:[\d.,'{BLANKS}]*\d)?)(?P<after>-?)"
+    rf"(?P<suffix>[{BLANKS}]?(?:{CURRENCY}|{UNIT}))?(?P<close>\)?)"
 )
+SIGN_FIRST = {  # marks of negative numbers -> the call that puts a minus before the digits
+    "()": r".str.replace(r'^\((.*)\)$', r'-\1', regex=True)",
+    "-": r".str.replace(r'^(.*)-$', r'-\1', regex=True)",
+}
+SIGNS = ("open", "sign", "inner", "after", "close")
 MARKS = (  # between thousands, before decimals: the likelier first
     *(("", "."), (",", "."), ("", ","), (".", ","), (" ", ","), (" ", "."), ("'", "."), ("'", ",")),
     *(("\u00a0", ","), ("\u00a0", "."), ("\u202f", ","), ("\u202f", ".")),
 )
+LAKHS = r"(?:[1-9]\d?(?:,\d\d)*,\d{3}|0|[1-9]\d{0,2})(?:\.\d+)?"  # 12,34,567.00 of India
 CODE = r"0\d+"
 
 DAY, MONTH = r"\d{1,2}", r"[A-Z][a-z]{2}"
@@ -44,6 +53,10 @@ DATES = {  # format -> pattern
     "%Y/%m/%d": rf"\d{{4}}/{DAY}/{DAY}",
     "%Y.%m.%d": rf"\d{{4}}\.{DAY}\.{DAY}",
     "%Y-%m": r"\d{4}-\d\d",
+    "%Y%m%dT%H%M%S": r"\d{8}T\d{6}",
+    "%a, %d %b %Y": rf"{MONTH}, {DAY} {MONTH} \d{{4}}",
+    "%a %d %b %Y": rf"{MONTH} {DAY} {MONTH} \d{{4}}",
+    "%a %d.%m.%Y": rf"{MONTH} {DAY}\.{DAY}\.\d{{4}}",
     "%d.%m.%Y": rf"{DAY}\.{DAY}\.\d{{4}}",
     "%d.%m.%y": rf"{DAY}\.{DAY}\.\d\d",
     "%m/%d/%Y": rf"{DAY}/{DAY}/\d{{4}}",
@@ -250,19 +263,26 @@ def spelt_by(spell: Callable[[Any], Any], cells: pd.Series) -> pd.Series:
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a file writes the numbers of a column: 1.5, 1,5, 12,345.00, 7.5 %, -$3."""
+    """How a file writes the numbers of a column: 1.5, 1,5, 12,345.00, 7.5 %, -$3, (12.50).
+
+    `negative` has the marks of a negative number around it: before the prefix, behind it, behind
+    the digits and behind the suffix. `plus` stands before all others, if anything does.
+    """
 
     thousands: str = ""
     decimal: str = "."
     prefix: str = ""
     suffix: str = ""
-    is_sign_inside: bool = False
+    negative: tuple[str, str, str, str] = ("-", "", "", "")
+    plus: str = ""
+    has_lakhs: bool = False
     n_digits: int = 0
     is_fixed: bool = True
 
     @property
     def is_plain(self) -> bool:
-        return (self.thousands, self.decimal, self.prefix, self.suffix) == ("", ".", "", "")
+        """Whether it writes numbers as Python does."""
+        return replace(self, n_digits=0, is_fixed=True) == NumberStyle()
 
     def spell(self, number: Any) -> str:
         if isinstance(number, int | np.integer):
@@ -275,11 +295,16 @@ class NumberStyle:
         return text if self.is_plain else self._dressed(text)
 
     def _dressed(self, text: str) -> str:
-        sign, size = ("-", text[1:]) if text.startswith("-") else ("", text)
+        is_negative = text.startswith("-")
+        size = text[1:] if is_negative else text
+        if self.has_lakhs and "," in size:
+            rest, _, last = size.replace(",", "").partition(".")
+            head = re.sub(r"(?<=\d)(?=(?:\d\d)+$)", ",", rest[:-3])
+            size = f"{head},{rest[-3:]}" + (f".{last}" if last else "")
         marks = str.maketrans({",": self.thousands, ".": self.decimal})
         sized = size.translate(marks)
-        outer, inner = ("", sign) if self.is_sign_inside else (sign, "")
-        return f"{outer}{self.prefix}{inner}{sized}{self.suffix}"
+        outer, inner, after, end = self.negative if is_negative else (self.plus, "", "", "")
+        return f"{outer}{self.prefix}{inner}{sized}{after}{self.suffix}{end}"
 
 
 def parsed_numbers(texts: pd.Series, decimal: str = "") -> Parsed | None:
@@ -287,7 +312,7 @@ def parsed_numbers(texts: pd.Series, decimal: str = "") -> Parsed | None:
     if all_match(texts, INTEGER):
         return whole_numbers(texts, NumberStyle(), "")
     if decimal != "," and all_match(texts, NUMBER):
-        return decimals(texts, NumberStyle(), "")
+        return decimals(texts, NumberStyle(plus=plus_of(texts.str[:1])), "")
     found = style_of(texts, decimal) or style_of(texts, "")
     if found is None:
         return decimals(texts, NumberStyle(), "") if all_match(texts, NUMBER) else None
@@ -337,8 +362,8 @@ def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | 
         return None
     parts = texts.str.extract(f"^(?:{AFFIXED})$").fillna("")
     prefixes, suffixes = parts["prefix"].unique(), parts["suffix"].unique()
-    digits = parts["digits"]
-    if (digits == "").any() or len(prefixes) > 1 or len(suffixes) > 1:
+    digits, negative = parts["digits"], negative_of(parts)
+    if (digits == "").any() or len(prefixes) > 1 or len(suffixes) > 1 or negative is None:
         return None
     for thousands, mark in MARKS:
         if decimal and mark != decimal:
@@ -350,11 +375,38 @@ def style_of(texts: pd.Series, decimal: str) -> tuple[NumberStyle, pd.Series] | 
         if mark == "," and not thousands and not decimal and is_grouped(digits):
             continue
         sized = digits.str.replace(thousands, "", regex=False) if thousands else digits
-        signs = (parts["sign"] + parts["inner"]).str.replace("+", "", regex=False)
-        plain = signs + sized.str.replace(mark, ".", regex=False)
-        inside = bool((parts["inner"] != "").any())
-        return NumberStyle(thousands, mark, prefixes[0], suffixes[0], inside), plain
+        plain = sized.str.replace(mark, ".", regex=False)
+        plain = ("-" + plain).where(is_negative(parts), plain)
+        plus = plus_of(parts["sign"])
+        return NumberStyle(thousands, mark, prefixes[0], suffixes[0], negative, plus), plain
+    if all_match(digits, LAKHS):
+        plain = digits.str.replace(",", "", regex=False)
+        plain = ("-" + plain).where(is_negative(parts), plain)
+        return NumberStyle(",", ".", prefixes[0], suffixes[0], negative, has_lakhs=True), plain
     return None
+
+
+def is_negative(parts: pd.DataFrame) -> pd.Series:
+    """Which numbers have a minus before or behind them, or stand in brackets."""
+    marks: pd.Series = reduce(add, (parts[name] for name in SIGNS))
+    return ~marks.isin(["", "+"])
+
+
+def negative_of(parts: pd.DataFrame) -> tuple[str, str, str, str] | None:
+    """The marks of negative numbers; None where they differ, or are only half of what they are."""
+    of_negative = parts.loc[is_negative(parts), list(SIGNS)].drop_duplicates()
+    if not len(of_negative):
+        return NumberStyle.negative
+    found = dict(of_negative.iloc[0])
+    marks = found["open"] + found["sign"], found["inner"], found["after"], found["close"]
+    is_whole = "".join(marks) in ("-", MINUS, "()")
+    return marks if len(of_negative) == 1 and is_whole else None
+
+
+def plus_of(signs: pd.Series) -> str:
+    """A plus, if it stands before every number that is not negative."""
+    is_plus = signs == "+"
+    return "+" if is_plus.any() and (is_plus | signs.isin(["-", MINUS])).all() else ""
 
 
 def pattern_of(thousands: str, mark: str) -> str:
@@ -473,6 +525,8 @@ def moments_of(texts: pd.Series, form: str, pattern: str, first: dict[str, str])
     moments = by_blocks(read, written)
     if moments.isna().any():
         return None
+    if "%y" in form:
+        moments = in_one_century(moments)
     if not form:
         moments = moments - pd.Timestamp("1900-01-01") + pd.Timestamp("1970-01-01")
     style = MomentStyle(
@@ -490,6 +544,20 @@ def moments_of(texts: pd.Series, form: str, pattern: str, first: dict[str, str])
     shown = str(moments.iloc[0]).removesuffix(" 00:00:00")
     guess = "" if form in ISO else f"{texts.iloc[0]!r} is read as {shown}"
     return Parsed(moments, spell, spell, guess, "" if form in ISO else whole)
+
+
+def in_one_century(moments: pd.Series) -> pd.Series:
+    """Moments whose years have two digits, so that they span as few years as possible.
+
+    Python reads 68 as 2068 and 69 as 1969, which tears the years of birth of living people apart.
+    """
+    years = np.unique(moments.dt.year)
+    gaps = np.diff(years)
+    if not len(gaps) or gaps.max() <= 100 - (years[-1] - years[0]):
+        return moments
+    first = int(years[1 + int(gaps.argmax())])  # of the years that belong before the others
+    earlier = moments - pd.DateOffset(years=100)
+    return moments.where(moments.dt.year < first, earlier)
 
 
 def usual_zone(texts: pd.Series, zone: str) -> str:
@@ -521,6 +589,8 @@ def mend_of_texts(texts: pd.Series, column: str) -> str:
     style, _ = spelt
     extra = "".join(dict.fromkeys(style.thousands + style.prefix + style.suffix))
     call = f"{column}.str.replace(r'[{re.escape(extra)}]', '', regex=True)" if extra else column
+    call += SIGN_FIRST.get("".join(style.negative), "") if any(style.negative[2:]) else ""
+    call += f".str.replace({MINUS!r}, '-')" if MINUS in style.negative else ""
     call += f".str.replace({style.decimal!r}, '.')" if style.decimal != "." else ""
     return (
         f"its texts are numbers, such as {known.iloc[0]!r}: pass pd.to_numeric({call}, "

@@ -19,6 +19,7 @@ NEARLY = 1.5  # or, where it is rounded, so many halves of its step.
 SURE = 8  # A weight of so many standard errors is more than noise.
 MOST_TERMS = 12
 LARGEST_DENOMINATOR = 12
+LARGEST_SHORT = 10**6  # A weight with a larger denominator is one of a float's.
 
 
 def linear(table: Table) -> Iterator[Candidate]:
@@ -59,11 +60,28 @@ def needed(z: Array, target: Array) -> Array:
 
 
 def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Iterator[Candidate]:
-    """The column as a sum with short weights, if all rows keep it."""
+    """The column as a sum with short weights, or of one part with an exact one, if all rows keep it.
+
+    A column that was standardized, or scaled to 0 to 1, has no short weight.
+    """
+    found = list(sum_with(table, at, parts, [shortened(weight) for weight in weights.tolist()]))
+    if not found and len(parts) == 1:
+        found = list(sum_with(table, at, parts, [slope(table, at, parts[0])]))
+    yield from found
+
+
+def slope(table: Table, at: int, part: int) -> Fraction:
+    """How steep a column rises with another one, by the two rows that lie farthest apart."""
+    x, z = table.of_all_rows(part), table.of_all_rows(at)
+    first, last = x.argmin(), x.argmax()
+    return Fraction(float((z[last] - z[first]) / (x[last] - x[first])))
+
+
+def sum_with(table: Table, at: int, parts: list[int], short: list[Fraction]) -> Iterator[Candidate]:
+    """The column as a sum with these weights, if all rows keep it."""
     busy = int((table.x[:, at] != 0).sum())
     if busy < table.least:
         return
-    short = [shortened(weight) for weight in weights.tolist()]
     total = table.of_all_rows(at)
     computed, size, slack = np.zeros_like(total), np.abs(total), 0.0
     for part, weight in zip(parts, short, strict=True):  # of all rows one term at a time
@@ -71,13 +89,14 @@ def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Ite
         computed, size = computed + one, size + np.abs(one)
         slack = max(slack, slack_of(table, at, one))
     rest, exact = total - computed, table.rounding * size
-    for room in (exact, slack + exact, EXPLAINED * size):
+    for room in (exact, slack + exact, 2 * slack + exact, EXPLAINED * size):
         low, high = float((rest - room).max()), float((rest + room).min())
         if low <= high:
             break
     else:
         return
-    constant = shortest(low, high)
+    has_short = all(weight.denominator < LARGEST_SHORT for weight in short)
+    constant = shortest(low, high) if has_short else float(np.median(rest))
     if len(parts) == 1 and not constant:
         return  # A multiple of another column is a share.
     text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
