@@ -34,7 +34,7 @@ def main() -> None:
     sampler = AdversarialOverSampler(random_state=0)
     X_new, y_new = sampler.fit_resample(X, y)
     print({str(name): int((y_new == name).sum()) for name in np.unique(y_new)})
-    SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE).plot()
+    SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE)
     plt.savefig(args.out, dpi=80)
     own = VerdictDisplay.from_sampler(sampler, X_new, y_new)
     inside, accepted = own.is_inside.mean(), own.accepts.mean()
@@ -49,7 +49,13 @@ def main() -> None:
             radius=RADIUS, adapter=adapter, random_state=0
         ).fit_transform(X, y)
         move = (moved - X) / ECG_GAIN
-        verdicts = VerdictDisplay.from_sampler(sampler, X_new, y_new, moved[rare], "premature")
+        verdicts = VerdictDisplay.from_sampler(
+            *(sampler, X_new, y_new),
+            signals=moved[rare],
+            label="premature",
+            ax=strip,
+            name=f"{len(rare)} moved beats",
+        )
         share = verdicts.is_inside.mean()
         print(f"{name:30s} in the band {share:.0%}, roughness {roughness(move):.3f}")
         for beat, colour in ((X, "#9a9a9a"), (moved, "#d55e00")):
@@ -59,7 +65,6 @@ def main() -> None:
         over.set(title=name, ylabel="lead MLII, mV")
         added.plot(time, move[rare[0], lead], color="#d55e00", linewidth=1)
         added.set(ylabel="added, mV", xlabel="seconds", ylim=(-0.1, 0.1))
-        verdicts.plot(strip, f"{len(rare)} moved beats: rejected are orange")
     plt.savefig(args.out.with_stem(args.out.stem + "_fgsm"), dpi=80)
 
 
