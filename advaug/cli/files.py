@@ -80,7 +80,7 @@ def read(source: Path, options: Any) -> tuple[Any, Any]:
         )
     except KeyError as error:
         name, names = error.args
-        raise CliError(f"--drop {name!r} is no column: {meant(name, names)}") from error
+        raise CliError(f"--drop {name!r} is no column: {did_you_mean(name, names)}") from error
     except (UnicodeError, LookupError) as error:
         raise CliError(
             f"cannot read {source}: {error}: name its encoding, e.g. --encoding cp1252"

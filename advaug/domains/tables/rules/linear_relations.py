@@ -60,7 +60,7 @@ def needed(z: Array, target: Array) -> Array:
 
 
 def weighted_sum(table: Table, at: int, parts: list[int], weights: Array) -> Iterator[Candidate]:
-    """The column as a sum with short weights, or of one part with an exact one, if all rows keep it.
+    """The column as a sum with short weights, or of one part with an exact one, kept by all rows.
 
     A column that was standardized, or scaled to 0 to 1, has no short weight.
     """
