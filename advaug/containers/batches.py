@@ -276,6 +276,11 @@ def as_schema(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
 # ---------------------------------------------------------------- what a batch holds
 
 
+def read_cells(texts: list[str], dtype: pa.DataType) -> list[Any]:
+    """Cells of a dtype as they are spelt; ValueError for a text that spells none."""
+    return pa.array(texts, pa.string()).cast(value_type(dtype)).to_pylist()
+
+
 def label_codes(column: pa.ChunkedArray) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """The labels of a target, and for each row the place of its label; -1 where it is missing."""
     coded = column.combine_chunks().dictionary_encode()

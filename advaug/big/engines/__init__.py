@@ -4,6 +4,7 @@ An engine calls a function for each of many jobs, in any order and possibly more
 functions that are handed to it are pure, or write files that are the same at each call.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -42,6 +43,24 @@ ENGINES = {
     "ray": ("on_ray", "OnRay", "ray"),
     "dask": ("on_dask", "OnDask", "distributed"),
 }
+
+
+# What a process takes at most, of a table of usual width; see benchmarks/results/big.md.
+WORKER_BYTES = 600 * 2**20
+
+
+def workers_within(memory: int, name: str, workers: int | None) -> int | None:
+    """How many workers there may be within so many bytes; ValueError where there is no room."""
+    most = memory // WORKER_BYTES - 1  # One process is the caller.
+    if name == "local":
+        most, workers = most + 1, None
+    if most < (workers or 1):
+        needed = ((workers or 1) + (name != "local")) * WORKER_BYTES // 2**20
+        raise ValueError(
+            f"memory: {memory // 2**20} MB are too few, about {needed} MB are needed: allow more"
+            + (", or ask for fewer workers" if workers else "")
+        )
+    return None if name == "local" else workers or min(most, os.cpu_count() or 1)
 
 
 def check_engine(name: str, workers: int | None) -> None:

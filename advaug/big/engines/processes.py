@@ -16,7 +16,7 @@ from typing import Any
 
 from advaug.big.engines import Engine, Job
 
-PRELOADED = "advaug.big.scanning"  # what the server imports, so that no worker need do so
+PRELOADED = "advaug.big.growing"  # what the server imports, so that no worker need do so
 QUEUED = 2  # jobs that are handed out for each worker, beside the one that it works on
 MOST_LOSSES = 2  # So often processes may be lost one after another while no job is done.
 
