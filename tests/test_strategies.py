@@ -1,12 +1,15 @@
 """How many rows there shall be."""
 
 import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
+from imblearn.utils import check_sampling_strategy
 from sklearn.base import clone
 
 from advaug import AdversarialOverSampler, grow
+from advaug.estimators.strategies import rows_to_make
 
 
 def test_every_class_grows_to_a_multiple_of_the_largest():
@@ -28,3 +31,32 @@ def test_a_strategy_survives_clone_and_pickle():
 def test_a_factor_that_would_drop_rows_is_refused(factor):
     with pytest.raises(ValueError, match="factor must be at least 1"):
         grow(factor)
+
+
+COUNTS = [{"a": 50, "b": 20}, {"b": 30, "a": 30}, {0: 10, 1: 50, 2: 50, 3: 7}, {True: 3, False: 9}]
+WORDS = ["auto", "minority", "not minority", "not majority", "all"]
+REFUSED = ["majority", "most", 0.1, 1.5, ["a"], {"a": 3}, {"z": 90}]
+
+
+@pytest.mark.parametrize("counts", COUNTS, ids=str)
+@pytest.mark.parametrize("strategy", [*WORDS, *REFUSED, 0.9, grow(1.5), Counter], ids=str)
+def test_counts_alone_give_what_imbalanced_learn_finds_in_all_labels(strategy, counts):
+    y = np.repeat(np.array(list(counts)), list(counts.values()))
+    counts = dict(sorted(counts.items()))
+    try:
+        expected = check_sampling_strategy(strategy, y, "over-sampling")
+    except ValueError:
+        with pytest.raises(ValueError, match=r"\w"):
+            rows_to_make(strategy, counts)
+    else:
+        assert rows_to_make(strategy, counts) == expected
+
+
+def test_counts_may_be_of_more_rows_than_memory_holds():
+    counts = {"no": 10**13, "yes": 10**9}
+    assert rows_to_make("auto", counts) == {"yes": 10**13 - 10**9}
+    assert rows_to_make(0.5, counts) == {"yes": 5 * 10**12 - 10**9}
+    assert rows_to_make(grow(2), counts) == {"no": 10**13, "yes": 2 * 10**13 - 10**9}
+    X, y = np.arange(40.0)[:, None], np.repeat(["no", "yes"], [30, 10])
+    sampler = AdversarialOverSampler(random_state=0).fit_sample(X, y, counts)
+    assert sampler.sampling_strategy_ == {"yes": 10**13 - 10**9}

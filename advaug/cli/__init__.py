@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from advaug import __version__
-from advaug.cli import attack, demo, oversample, report, undersample
+from advaug.cli import attack, demo, fit, grow, oversample, report, undersample
 from advaug.cli.files import CliError, streams
 from advaug.cli.options import Parser
 from advaug.core.drawing import visible
@@ -22,7 +22,7 @@ def parser() -> Parser:
     top = Parser(prog="advaug", description="Adversarial examples as new training rows.")
     top.add_argument("--version", action="version", version=f"advaug {__version__}")
     commands = top.add_subparsers(required=True, metavar="command", parser_class=Parser)
-    for command in (demo, oversample, undersample, report, attack):
+    for command in (demo, oversample, fit, grow, undersample, report, attack):
         options = commands.add_parser(command.NAME, help=command.HELP)
         command.add_options(options)
         options.set_defaults(work=command.work, out_suffixes=command.OUT)

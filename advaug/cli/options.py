@@ -166,14 +166,14 @@ def strategy(text: str, y: Any) -> Any:
     return {label_of(key, own): total_of(key, total) for key, total in totals.items()}
 
 
-def label_of(key: str, own: dict[str, Any]) -> Any:
-    """The target's label that a JSON key spells: '1' is 1 and 1.0, 'true' is True."""
+def label_of(key: str, own: dict[str, Any], option: str = "--strategy") -> Any:
+    """The target's label that a text spells: '1' is 1 and 1.0, 'true' is True."""
     for text, value in own.items():
         if key == text or (isinstance(value, bool) and key.lower() == text.lower()):
             return value
         if isinstance(value, float) and key == f"{value:g}":
             return value
-    raise CliError(f"--strategy: the target has no class {key!r}: {did_you_mean(key, list(own))}")
+    raise CliError(f"{option}: the target has no class {key!r}: {did_you_mean(key, list(own))}")
 
 
 def total_of(key: str, total: Any) -> int:

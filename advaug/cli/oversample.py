@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from advaug.cli import signals
+from advaug.cli import folders, signals
 from advaug.cli.files import (
     PARENT,
     SUFFIXES,
@@ -37,14 +37,15 @@ from advaug.core.drawing import shortened
 from advaug.registry import RECIPES
 
 OUT = SUFFIXES
-NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, or signals to a npz"
+NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, a folder, or a npz"
 FEW = 3  # The summary names so many relations that were found,
 LONGEST_RULE = 80  # with so many characters of each.
 LONG = 100_000  # cells to be made, above which a progress bar is shown
 
 
 def add_options(parser: Parser) -> None:
-    add_files(parser, "IN", "the file to write", (*SUFFIXES, signals.SUFFIX))
+    out = "the file to write; of a folder IN the folder of new rows, in files of their own"
+    add_files(parser, "IN", out, (*SUFFIXES, signals.SUFFIX, "a folder of files"))
     growth = "grow12 for all classes with 12 times the rows of the largest; "
     add_strategy(parser, "minority", "sick", growth)
     recipes = ["auto", *RECIPES]
@@ -74,11 +75,15 @@ def add_options(parser: Parser) -> None:
         help=f"add {PARENT}: the row (from 0) that each synthetic row was made from; empty (-1 in "
         "npz) for real rows",
     )
+    folders.add_engine(parser, default=None)
     add_quiet(parser)
 
 
 def work(options: argparse.Namespace) -> None:
     """`advaug oversample`."""
+    if options.source.is_dir():
+        return work_on_folder(options)
+    folders.refuse_engine(options)
     if signals.is_signals(options.source):
         return work_on_signals(options)
     check_out(options.out, OUT, force=options.force)
@@ -142,6 +147,30 @@ def work_on_signals(options: argparse.Namespace) -> None:
     made = {name: X_new, options.target: y_new}
     signals.write(options.out, arrays, made, sampler, options.parent)
     print_summary(sampler, y, y_new[len(y) :], options)
+
+
+def work_on_folder(options: argparse.Namespace) -> None:
+    """`advaug oversample` on the files of a folder, which may be larger than memory."""
+    folders.check_options(options)
+    engine = folders.engine_of(options)
+    table = folders.check_table(options)
+    sampler = folders.sampler_of(options, table)
+    from advaug.big.oversampling import oversample
+
+    with folders.whole_parts(options.out):
+        manifest = oversample(
+            options.source,
+            options.out,
+            options.target,
+            sampler,
+            drop=options.drop_columns,
+            seed=options.seed,
+            parent=PARENT if options.parent else None,
+            verbose=not options.quiet,
+            **engine,
+        )
+    text = f"\n{options.source} is as it was: train on the files of both folders"
+    say(folders.summary(options.out, manifest) + text, options)
 
 
 def print_summary(sampler: Any, y: Any, y_new: Any, options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ PASSES = 16  # in so many passes at most,
 AT_ONCE = 20_000  # so many rows at once
 BLOCK = 100_000  # rows that are copied at once
 MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+UNFINISHED = ".part-"  # A file's name begins with it while the file is written.
 INDEX_NAMES = ("", "Unnamed: 0")  # as pandas writes an index, and as it reads that again
 
 
@@ -318,7 +320,7 @@ def beside(path: str | Path) -> Iterator[Path]:
     What fails half-way, for lack of space for instance, leaves the old file or none.
     """
     path = Path(os.path.realpath(path))
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    part = path.with_name(f"{UNFINISHED}{uuid4().hex}-{path.name}")
     try:
         yield part
         if path.exists():

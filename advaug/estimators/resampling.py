@@ -12,6 +12,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.row_random import generator_at, mix_seed
+from advaug.estimators.strategies import rows_to_make
 from advaug.estimators.validation import (
     COMMITTEE,
     ROWS,
@@ -139,14 +140,13 @@ class ResamplerMixin(SharesModels):
         rows, target, _ = self._check_X_y(X, y)
         classes, codes = containers.classes_of(target)
         counts, numbers = np.bincount(codes), np.arange(len(codes))
-        if sample is not None:
+        strategy, kind = self.sampling_strategy, self._sampling_type  # type: ignore[attr-defined]
+        if sample is None:
+            self.sampling_strategy_ = checked_strategy(strategy, target, kind)
+        else:
             counts, numbers = sample.checked(classes, counts)
-            target = np.repeat(classes, counts)
-        self.sampling_strategy_ = checked_strategy(
-            self.sampling_strategy,  # type: ignore[attr-defined]
-            target,
-            self._sampling_type,  # type: ignore[attr-defined]
-        )
+            pairs = zip(classes.tolist(), counts.tolist(), strict=True)
+            self.sampling_strategy_ = rows_to_make(strategy, dict(pairs))
         seed = new_seed(self.random_state)  # type: ignore[attr-defined]
         coding = learnt_coding(self.adapter, rows, self.surrogate)  # type: ignore[attr-defined]
         return CheckedData(X, y, rows, classes, codes, seed, coding, counts, numbers)

@@ -4,6 +4,7 @@ An adapter holds settings and learns a coding; the coding turns rows into tensor
 inherit from the protocols here. Members whose body is not "..." have a default.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,6 +34,13 @@ class Coding(RowCoding, Protocol):
         raise TypeError(
             f"radius must be a number, got {radius!r}: budgets by column are for tables"
         )
+
+    def widened(self, bounds: Mapping[Any, tuple[Any, Any]]) -> "Coding":
+        """The same coding for rows of which more is known than was seen in `fit`.
+
+        bounds : column -> its least and largest value; by default rows have no columns
+        """
+        return self
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """What the committee sees of encoded rows like `x`."""

@@ -6,7 +6,7 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -300,6 +300,14 @@ class TabularCoding(ShortRepr, Coding):
             raise TypeError(f"radius must be a number or column -> budget, got {radius!r}")
         layout = with_budgets(self.layout, budgets_of(dict(radius.items()), self.layout))
         return replace(self, layout=layout, without_budgets=self)
+
+    def widened(self, bounds: Mapping[Any, tuple[Any, Any]]) -> "TabularCoding":
+        """The coding with the bounds of a larger table of which the rows of `fit` were a part."""
+        numbers = tuple(
+            number.widened(*bounds[number.name]) if number.name in bounds else number
+            for number in self.layout.numbers
+        )
+        return replace(self, layout=replace(self.layout, numbers=numbers))
 
     @property
     def base(self) -> "TabularCoding":

@@ -81,6 +81,13 @@ class Number:
         near = self.values.nearest(values)
         return near.clip(np.fmin(parent, float(self.low)), np.fmax(parent, float(self.high)))
 
+    def widened(self, low: Any, high: Any) -> "Number":
+        """The column with the bounds of more rows; one whose numbers spell dates stays as it is."""
+        if self.calendar is not None:
+            return self
+        own = np.asarray(self.low).dtype.type
+        return replace(self, low=min(self.low, own(low)), high=max(self.high, own(high)))
+
     def moved(self, column: Series, rows: Array, shift: Array) -> Series:
         """The column with the cells at `rows` moved by `shift`, to values that it may hold."""
         if self.is_plain:

@@ -1,0 +1,218 @@
+"""A generator of rows of a table that was scanned: what a file `model.advaug` holds.
+
+It knows the table's columns and target, and needs neither its files nor any other row.
+"""
+
+import json
+from dataclasses import dataclass
+from io import BytesIO
+from os import PathLike, fspath
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import pyarrow as pa
+from sklearn.base import clone
+
+from advaug.big.scanning import Scan
+from advaug.big.summary import Label
+from advaug.containers.files import beside
+from advaug.estimators.choices import choose, choose_adapter
+from advaug.estimators.over_sampler import AdversarialOverSampler
+from advaug.estimators.sampler_parts import recipe_of
+from advaug.registry import ADAPTERS
+from advaug.sampling.domain import FittedAdapter
+from advaug.sampling.row_generator import RowGenerator
+
+# What reading a damaged file raises.
+DAMAGES = (BadZipFile, KeyError, TypeError, EOFError, NotImplementedError, pa.ArrowException)
+FORMAT, VERSION = "advaug table generator", 1
+TABLE, SCHEMA, GENERATOR = "table.json", "schema", "generator"  # what the file holds
+
+
+@dataclass(frozen=True, eq=False)
+class TableGenerator:
+    """New rows of a table, each with its label, in the table's columns and dtypes.
+
+    Parameters
+    ----------
+    generator : RowGenerator
+    schema : pyarrow.Schema
+        The table's columns, the target among them.
+    target : str
+    kind : str
+        The suffix of the files of new rows.
+    counts : dict of label -> rows of the table
+    inputs : list of dict
+        What was scanned.
+    settings : str
+        The parameters of the fit.
+    """
+
+    generator: RowGenerator
+    schema: pa.Schema
+    target: str
+    kind: str
+    counts: dict[Label, int]
+    inputs: list[dict[str, Any]]
+    settings: str
+
+    def rows(self, label: Label, start: int, stop: int, parent: str | None = None) -> pa.Table:
+        """New rows `start` to `stop` of a class, without `stop`; the same at each call.
+
+        Parameters
+        ----------
+        label : one of the labels
+        start, stop : int
+        parent : str, optional
+            The name of a column for the number of each row's parent in the scanned table.
+        """
+        rows, provenance = self.generator.rows_with_provenance(label, start, stop)
+        place = self.schema.names.index(self.target)
+        target = pa.repeat(pa.scalar(label), rows.num_rows)
+        table = rows.add_column(place, self.target, target).cast(self.schema)
+        if parent is None:
+            return table
+        return table.append_column(parent, pa.array(provenance["parent"], type=pa.int64()))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one file; nothing in it is code."""
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "target": self.target,
+            "kind": self.kind,
+            "counts": list(self.counts.items()),
+            "inputs": self.inputs,
+            "settings": self.settings,
+        }
+        with TemporaryDirectory() as folder, beside(Path(fspath(path))) as part:
+            inner = Path(folder) / GENERATOR
+            self.generator.save(inner)
+            with ZipFile(part, "w") as file:
+                # ZipInfo has a date of its own: the same generator gives the same bytes.
+                file.writestr(ZipInfo(TABLE), json.dumps(about))
+                file.writestr(ZipInfo(SCHEMA), self.schema.serialize().to_pybytes())
+                with inner.open("rb") as source, file.open(ZipInfo(GENERATOR), "w") as target:
+                    target.write(source.read())
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read what `save` wrote; ValueError for any other file.
+
+        Raises
+        ------
+        ValueError : the file is damaged, is another one, or was written by a later version
+        """
+        return cls.read(Path(fspath(path)).read_bytes(), fspath(path))
+
+    @classmethod
+    def read(cls, content: bytes, name: str = "the generator") -> Self:
+        """The generator of a file with this content; ValueError as in `load`."""
+        try:
+            with ZipFile(BytesIO(content)) as file, TemporaryDirectory() as folder:
+                about = json.loads(file.read(TABLE))
+                refuse_other_format(name, about)
+                inner = Path(folder) / GENERATOR
+                inner.write_bytes(file.read(GENERATOR))
+                return cls(
+                    RowGenerator.load(inner),
+                    pa.ipc.read_schema(pa.py_buffer(file.read(SCHEMA))),
+                    str(about["target"]),
+                    str(about["kind"]),
+                    {label: int(count) for label, count in about["counts"]},
+                    list(about["inputs"]),
+                    str(about["settings"]),
+                )
+        except DAMAGES as error:
+            raise ValueError(
+                f"cannot read {name}: {error}. It must be a file that `advaug fit` or "
+                "TableGenerator.save wrote: write it anew"
+            ) from error
+
+
+def refuse_other_format(name: str, about: Any) -> None:
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"cannot read {name}: it holds no generator of a table's rows")
+    if about.get("version") != VERSION:
+        raise ValueError(
+            f"cannot read {name}: its version is {about.get('version')!r}, this advaug reads "
+            f"{VERSION}: update advaug, or fit again"
+        )
+
+
+def fit(scan: Scan, sampler: AdversarialOverSampler | None = None) -> TableGenerator:
+    """Fit a sampler on what a scan has kept of each class.
+
+    Parameters
+    ----------
+    scan : Scan
+    sampler : AdversarialOverSampler, optional
+        Its settings; it is not changed. By default ``AdversarialOverSampler(random_state=0)``.
+        `sampling_strategy` is read with the counts of all rows.
+
+    Returns
+    -------
+    TableGenerator
+
+    Raises
+    ------
+    ValueError : the settings do not suit a table in batches; see `check_sampler`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from advaug.big import fit, scan
+    >>> random = np.random.default_rng(0)
+    >>> def frames():
+    ...     for _ in range(4):
+    ...         sick = random.random(500) < 0.1
+    ...         yield pd.DataFrame({"age": random.normal(50 + 9 * sick), "sick": sick})
+    >>> generator = fit(scan(frames(), target="sick"))
+    >>> generator.rows(True, 0, 3).column_names
+    ['age', 'sick']
+    """
+    chosen = default_sampler() if sampler is None else sampler
+    check_sampler(chosen)
+    X, y, numbers = scan.summary.sample()
+    X = X.cast(pa.schema([scan.schema.field(name) for name in X.column_names]))
+    adapter = choose_adapter(chosen.adapter, X)
+    coding = adapter.fit(adapter.check(X)).widened(scan.summary.bounds)
+    fitted = clone(chosen).set_params(adapter=FittedAdapter(coding))
+    fitted.fit_sample(X, y, scan.summary.counts, numbers)
+    return TableGenerator(
+        fitted.generator_,
+        scan.schema,
+        scan.summary.target,
+        scan.kind,
+        {label: scan.summary.counts[label] for label in scan.summary.labels},
+        scan.inputs,
+        settings_of(chosen, scan.summary.seed),
+    )
+
+
+def default_sampler() -> AdversarialOverSampler:
+    return AdversarialOverSampler(random_state=0)
+
+
+def settings_of(sampler: AdversarialOverSampler, seed: int) -> str:
+    """What decides the rows, beside the table itself."""
+    return f"{sampler!r}, seed of the scan {seed}"
+
+
+def check_sampler(sampler: Any) -> None:
+    """TypeError or ValueError for settings that do not suit a table in batches."""
+    if not isinstance(sampler, AdversarialOverSampler):
+        raise TypeError(f"sampler must be an AdversarialOverSampler, got {sampler!r}")
+    if recipe_of(sampler).relabels:
+        raise ValueError(
+            "recipe 'distill' makes all rows at once and weighs them together: choose another "
+            "recipe, or use fit_resample on a table in memory"
+        )
+    if sampler.adapter != "auto" and "columns" not in choose(ADAPTERS, sampler.adapter).provides:
+        raise ValueError(
+            f"adapter {sampler.adapter!r} reads no columns: tables in batches have columns; for "
+            "other rows use fit_resample"
+        )
