@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from advaug.big.engines import ENGINES, WORKER_BYTES, check_engine, workers_within
-from advaug.cli.files import CliError, check_parquet, check_syntax, meant
+from advaug.cli.files import CliError, check_parquet, check_syntax
 from advaug.cli.options import Parser, strategy
+from advaug.core.known_names import did_you_mean
 
 UNITS = {"MB": 2**20, "GB": 2**30, "TB": 2**40}
 
@@ -91,7 +92,7 @@ def check_table(options: Any) -> Any:
     names = [name for name in table.schema.names if name != options.target]
     for name in options.frozen:
         if name == options.target or name not in names:
-            raise CliError(f"--frozen {name!r} is no column of the rows: {meant(name, names)}")
+            raise CliError(f"--frozen {name!r} is no column of the rows: {did_you_mean(name, names)}")
     if options.constraint and options.no_constraints:
         raise CliError("--no-constraints and --constraint exclude each other: leave one out")
     check_syntax(options.constraint, names)
