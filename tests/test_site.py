@@ -30,7 +30,7 @@ def test_the_style_sheet_has_the_colours_of_the_displays():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short_and_the_gallery_names_it(example):
     text = example.read_text()
-    assert len(text.splitlines()) <= 70
+    assert len(text.splitlines()) <= 75
     assert re.match(r'"""\n.+\n=+\n\n', text), "the docstring begins with a title"
     assert f"- `{example.name}`: " in (example.parent / "README.md").read_text()
 
