@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "doc_module": ("advaug",),
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery_order.ReadmeOrder",
+    "ignore_repr_types": "str",
     "image_srcset": ["2x"],
     "parallel": 2,
     "download_all_examples": False,

@@ -94,7 +94,7 @@ def parts() -> dict[str, str]:
 @pytest.mark.parametrize("heading", parts())
 def test_the_code_of_getting_started_runs(heading, monkeypatch, capsys):
     X, y = datasets.load_thyroid_sick()
-    few = (y == "sick").to_numpy().nonzero()[0][:60].tolist() + list(range(540))
+    few = (y == "sick").to_numpy().nonzero()[0][:40].tolist() + list(range(260))
     few = sorted(set(few))
     rows = X.iloc[few].reset_index(drop=True), y.iloc[few].reset_index(drop=True)
     monkeypatch.setattr(datasets, "load_thyroid_sick", lambda: rows)
