@@ -31,6 +31,8 @@ extensions = [
 exclude_patterns = ["build"]
 default_role = "code_or_name"
 nitpicky = True
+smartquotes = False  # Parameters such as "auto" are typed as they stand.
+toc_object_entries_show_parents = "hide"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -48,6 +50,7 @@ sphinx_gallery_conf = {
     "doc_module": ("advaug",),
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery_order.ReadmeOrder",
+    "ignore_repr_types": "str",
     "image_srcset": ["2x"],
     "parallel": 2,
     "download_all_examples": False,
@@ -72,4 +75,13 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"getting-started": [], "generated/pages/whats-new": []}
+html_sidebars = {  # pages without others below them
+    page: []
+    for page in (
+        "getting-started",
+        "how-it-works",
+        "glossary",
+        "generated/pages/contributing",
+        "generated/pages/whats-new",
+    )
+}

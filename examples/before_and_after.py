@@ -46,7 +46,7 @@ for axis, (name, rows) in zip(axes[1:], new.items(), strict=True):
     known = (rows["amount"] > 0) & (rows["amount"] % 5 == 0)
     good = (rows["items"] % 1 == 0) & ((rows["amount"] == UNKNOWN) | known)
     print(f"{name}: {good.mean():.1%} of {len(rows)} new rows could be real")
-    axis.set(title=f"{len(rows)} new rows by {name}: {good.mean():.0%} could be real")
+    axis.set(title=f"{name}: {good.mean():.0%} of {len(rows)} could be real")
     axis.scatter(*X[~y].to_numpy().T, 12, "#bbbbbb")
     axis.scatter(*rows[good].to_numpy().T, 16, "C4", label="could be real")
     axis.scatter(*rows[~good].to_numpy().T, 16, "C5", marker="x", label="could not be real")

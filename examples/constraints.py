@@ -6,11 +6,14 @@ Loans whose columns depend on each other. New rows that keep the rules stand bes
 made without rules.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from advaug import AdversarialOverSampler
 from advaug.constraints import Constraints
+
+plt.style.use("advaug.data.pictures")
 
 # %%
 # A table in which every row keeps every rule. One loan in eight defaults.
@@ -54,6 +57,9 @@ broken = pd.DataFrame(index=rules)
 for name, constraints in {"without rules": None, "with rules": rules}.items():
     sampler = AdversarialOverSampler(constraints=constraints, random_state=0)
     new = sampler.fit_resample(X, y)[0].iloc[n:]
-    broken[name] = [f"{1 - Constraints(rule).check(new)[rule].mean():.1%}" for rule in rules]
-print(broken.to_string())
+    broken[name] = [1 - Constraints(rule).check(new)[rule].mean() for rule in rules]
+print(broken.to_string(float_format="{:.1%}".format))
 print({key: sampler.constraints_report_[key] for key in ("rows", "repaired", "reverted")})
+bars = (100 * broken[::-1]).plot.barh(color=["C5", "C0"], figsize=(9, 3), xlim=(0, 100))
+bars.set(title="New rows that break a rule", xlabel="% of new rows")
+plt.show()

@@ -6,6 +6,7 @@ Heart beats in a pipeline, beside rivals
 strong rival on signals.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from imblearn import FunctionSampler
@@ -18,6 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from advaug import AdversarialOverSampler
 from advaug.datasets import load_ecg_beats
+
+plt.style.use("advaug.data.pictures")
 
 # %%
 # SMOTE sees a signal as 504 columns. Time warping copies signals of the rare class on a clock that
@@ -67,3 +70,6 @@ for name, sampler in samplers.items():
         for score in scores:
             table.loc[name, f"{learner}, {score}"] = found[f"test_{score}"].mean().round(3)
 print(table.to_string())
+bars = table.T[::-1].plot.barh(figsize=(8, 4), xlim=(0.5, 1))
+bars.set(title="Five folds, 33 premature beats of 433", xlabel="mean score")
+plt.show()

@@ -8,15 +8,14 @@ numbers are protected. A rule of our own keeps every ticket a whole sentence.
 
 import random
 
+import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
-from advaug import AdversarialOverSampler, AdversarialTransformer
+from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
-from advaug.attacks import Trigger
 from advaug.report import SequenceDiff
+
+plt.style.use("advaug.data.pictures")
 
 # %%
 # 1000 tickets, of which about 100 are about security.
@@ -50,19 +49,10 @@ new = X_new[len(X) :]
 print(f"{len(new)} new tickets, {len(set(new) - set(X))} of them stand nowhere else in the data")
 for parent, text in zip(sampler.provenance_["parent"][:5], new, strict=False):
     print(f"\nparent {X[parent]}\nnew    {text}")
+plt.figure(figsize=(6, 2.8))
+plt.hist(sampler.provenance_["distance"], bins=range(20), rwidth=0.9)
+plt.title("How far new tickets are from their parents")
+plt.xlabel("edits of tokens")
+plt.ylabel("new tickets")
+plt.show()
 SequenceDiff.of(sampler.adapter_, X[parent], text)
-
-# %%
-# A trigger: a few words that hide security tickets from a model if they follow.
-
-model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(X, y)
-security = [text for text, kind in zip(X_new, y_new, strict=True) if kind == "security"]
-attack = AdversarialTransformer(
-    attack=Trigger(length=6),
-    radius=6,
-    surrogate=model,
-    adapter=SequenceAdapter(max_edit_share=0.5),
-    random_state=0,
-).fit(security)
-words = "".join(attack.adapter_.words[token] for token in attack.attack_.tokens[0])
-print(f"{words!r} behind them hides {attack.fooling_rate_:.0%} of other security tickets")

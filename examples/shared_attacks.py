@@ -49,11 +49,11 @@ for name, (attack, radius) in attacks.items():
 # %%
 # Above each digit: what the net reads.
 
-figure, grid = plt.subplots(4, 10, figsize=(8, 4), subplot_kw={"xticks": [], "yticks": []})
+figure, grid = plt.subplots(4, 10, figsize=(9, 4), subplot_kw={"xticks": [], "yticks": []})
 for panels, (name, moved) in zip(grid, images.items(), strict=True):
     answers = net(torch.tensor(moved, dtype=torch.float32)).argmax(1).numpy()
     print(f"{name:15s} error on {len(fresh)} fresh digits: {np.mean(answers != truth):.3f}")
-    panels[0].set_ylabel(name)
+    panels[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for panel, image, answer in zip(panels, moved, answers, strict=False):
         panel.imshow(image, cmap="gray_r", vmin=0, vmax=1)
         panel.set_title(answer, fontsize=8)

@@ -9,10 +9,13 @@ patients who are labelled as sick.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from advaug import AdversarialOverSampler, validity_report
 from advaug.datasets import load_thyroid_sick
+
+plt.style.use("advaug.data.pictures")
 
 # %%
 # 1000 patients, and a rule that new rows keep.
@@ -28,19 +31,34 @@ rule = "if sex == 'M' then pregnant == 'f'"
 
 sampler = AdversarialOverSampler(sampling_strategy=0.3, constraints=rule, random_state=0)
 X_new, y_new = sampler.fit_resample(X, y)
-report = validity_report(sampler)
-print(report)
+reports = {"advaug": validity_report(sampler)}
+print(reports["advaug"])
 page = Path(tempfile.mkdtemp()) / "report.html"
-report.to_html(page)  # A page to pass on, with pictures.
+reports["advaug"].to_html(page)  # A page to pass on, with pictures.
 
 # %%
 # Plain copies of sick patients.
 
 copied = random.choice(np.flatnonzero(y == "sick"), 200)
-print(validity_report(X, y, X.iloc[copied], y.iloc[copied], constraints=rule))
+reports["copies"] = validity_report(X, y, X.iloc[copied], y.iloc[copied], constraints=rule)
+print(reports["copies"])
 
 # %%
 # Healthy patients labelled as sick.
 
 pasted = random.choice(np.flatnonzero(y == "negative"), 200, replace=False)
-print(validity_report(X, y, X.iloc[pasted], ["sick"] * 200, constraints=rule))
+pasted = X.iloc[pasted]
+reports["healthy as sick"] = validity_report(X, y, pasted, ["sick"] * 200, constraints=rule)
+print(reports["healthy as sick"])
+
+# %%
+# How plausible models that have not seen a row's parent find its label.
+
+plausible = [report.to_frame()["label_p"] for report in reports.values()]
+plt.figure(figsize=(7, 3))
+plt.hist(plausible, bins=10, label=list(reports), weights=[1 / len(p) + 0 * p for p in plausible])
+plt.title("p-value of the label")
+plt.xlabel("p-value: near 0 the label is doubtful")
+plt.ylabel("share of rows")
+plt.legend()
+plt.show()

@@ -29,8 +29,12 @@ def modules() -> dict[str, tuple[str, list[str]]]:
 
 
 def targets() -> dict[str, str]:
-    """Public name -> its full name."""
-    return {name: f"{module}.{name}" for module, (_, names) in modules().items() for name in names}
+    """Public name or module -> its full name."""
+    return {
+        name: full
+        for module, (_, names) in modules().items()
+        for name, full in ((module, module), *((name, f"{module}.{name}") for name in names))
+    }
 
 
 # ---------------------------------------------------------------- pages
@@ -48,11 +52,13 @@ def titled(title: str, mark: str = "=") -> list[str]:
 
 def module_page(module: str, about: str, names: list[str]) -> str:
     """A table of the names of a module, each with the first line of its docstring."""
-    rows = [f"   {module}.{name}" for name in names]
+    rows = [f"   {name}" for name in names]
     pages = [f"   {name} <{module}.{name}>" for name in names]
     return "\n".join(
         [
             *titled(module),
+            f".. py:module:: {module}",
+            "",
             f"{about[0].upper()}{about[1:]}.",
             "",
             ".. autosummary::",
@@ -143,8 +149,9 @@ def escape_shapes(app, what, name, obj, options, lines: list[str]) -> None:
 def reference(text: str, docname: str) -> nodes.Node:
     """Code; a link if it is a public name, also with arguments behind it."""
     code = nodes.literal(text, text)
+    known = targets()
     name = re.match(r"(?:advaug\.)?(?:\w+\.)?(\w+)(?:\(.*\))?$", text.strip(), re.DOTALL)
-    target = targets().get(name[1]) if name else None
+    target = known.get(text) or (known.get(name[1]) if name else None)
     if target is None:
         return code
     code["classes"] += ["xref", "py", "py-obj"]
