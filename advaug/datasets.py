@@ -23,7 +23,14 @@ def load_thyroid_sick() -> tuple[Any, Any]:
     X : pandas DataFrame (3772, 28)
         6 numeric columns with missing cells (`age` is Int64, the others are floats), 22
         categories.
-    y : pandas Series of category (3772,), "negative" or "sick"
+    y : pandas Series of category (3772,)
+        "negative" or "sick".
+
+    See Also
+    --------
+    advaug.datasets.load_ecg_beats :
+        433 heart beats of one patient, 33 of them premature (MIT-BIH record 100, ODC-By 1.0).
+    imblearn.datasets.make_imbalance : Drops rows until the classes have the wanted numbers.
 
     Examples
     --------
@@ -47,7 +54,14 @@ def load_ecg_beats() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         Leads MLII and V5 from .25 s before the R peak to .45 s after it, `ECG_RATE` = 360 samples
         a second, as the converter gave them: (X - `ECG_ZERO`) / `ECG_GAIN` are millivolts.
         In the order of the record; no two beats share a sample.
-    y : ndarray of str (433,), "normal" or "premature" (an atrial premature beat)
+    y : ndarray of str (433,)
+        "normal" or "premature" (an atrial premature beat).
+
+    See Also
+    --------
+    advaug.datasets.load_thyroid_sick :
+        Thyroid records of 3772 patients, 231 of them sick (Quinlan, UCI, CC BY 4.0).
+    imblearn.datasets.make_imbalance : Drops rows until the classes have the wanted numbers.
 
     References
     ----------
