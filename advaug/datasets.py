@@ -115,7 +115,7 @@ def load_tickets() -> tuple[list[str], np.ndarray[Any, Any]]:
     Returns
     -------
     X : list of str (600,)
-        Such as "#10432 Again my laptop is slow and asks to log in. Thank you."
+        Each begins with the number of the ticket.
     y : ndarray of str (600,)
         "usual" or "break-in".
 

@@ -273,6 +273,18 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
         X and y are those of `fit_resample`, which is `fit` and then the rows that
         `sampling_strategy` asks for.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows in any container that an adapter takes.
+        y : array-like of shape (n_rows,)
+            The label of each row.
+
+        Returns
+        -------
+        object
+            The fitted sampler itself.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -290,6 +302,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             How many rows of it there are in all: `sampling_strategy` reads these.
         numbers : int array (rows of X,), optional
             The number of each row in all data, which the provenance names.
+
+        Returns
+        -------
+        object
+            The fitted sampler itself.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -301,6 +318,18 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
         It needs much less memory, since X is not copied. Parameters, errors and attributes are
         those of `fit_resample`; the attributes list the rows of X, too.
+
+        Parameters
+        ----------
+        X : container of rows
+            As in `fit_resample`.
+        y : array-like of shape (n_rows,)
+            As in `fit_resample`.
+
+        Returns
+        -------
+        tuple of X and y
+            The synthetic rows and their labels.
         """
         refuse_classes(self)
         check_parameters(self)
