@@ -31,6 +31,7 @@ extensions = [
 exclude_patterns = ["build"]
 default_role = "code_or_name"
 nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"(sklearn|imblearn)\..*")]  # Named in See Also.
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
