@@ -1,6 +1,6 @@
 # make demo: the main job.    make test: all checks and tests.    make docs: the site.
 # make package: the built package, installed elsewhere.    make ci: everything CI runs.
-# make fuzz: twenty minutes more.
+# make test-oldest: tests on the oldest dependencies.    make fuzz: twenty minutes more.
 # All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test ci lint types contracts examples docs pictures unit fuzz package
+.PHONY: demo test ci lint types contracts examples docs pictures unit test-oldest fuzz package
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
@@ -97,6 +97,12 @@ unit: $(STAMP)
 # Source distribution, wheel and editable install: what they hold, whether they work, their types.
 package: $(STAMP)
 	$(BIN)/pytest tests/test_package.py -v --durations=0
+
+# The examples of all docstrings and the tests of containers, on the oldest versions allowed, in an
+# environment of their own.
+OLDEST := advaug tests/test_public.py tests/test_containers.py tests/test_cases_containers.py
+test-oldest:
+	$(MAKE) unit VENV=$(VENV)-oldest CONSTRAINTS=constraints/oldest.txt PYTEST_ARGS="$(OLDEST)"
 
 # Twenty minutes of random containers, dtypes, targets and estimators, other ones at each run.
 fuzz: $(STAMP)

@@ -40,12 +40,17 @@ class CollectionOverSampler(BaseCollectionTransformer):
 
     Attributes
     ----------
-    sampler_ : the fitted over-sampler, with `provenance_` and the rest
+    sampler_ : `AdversarialOverSampler`
+        The fitted over-sampler, with `provenance_` and the rest.
 
     Raises
     ------
     ImportError
         aeon is not installed.
+
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
 
     Examples
     --------
@@ -89,12 +94,17 @@ class CollectionAugmenter(BaseCollectionTransformer):
 
     Attributes
     ----------
-    transformer_ : the fitted transformer
+    transformer_ : `AdversarialTransformer`
+        The fitted transformer.
 
     Raises
     ------
     ImportError
         aeon is not installed.
+
+    See Also
+    --------
+    advaug.AdversarialTransformer : Move rows with an adversarial attack; labels are kept.
 
     Examples
     --------

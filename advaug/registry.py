@@ -26,6 +26,10 @@ class Registry(Mapping[str, Any]):
     names : dict of name -> "module:Name"
         What the library itself brings.
 
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Takes names of attacks, adapters, recipes, judges and voters.
+
     Examples
     --------
     >>> from advaug.registry import ATTACKS
@@ -47,12 +51,26 @@ class Registry(Mapping[str, Any]):
         return {point.name: point for point in group if point.name not in self._own} | self._own
 
     def register(self, name: str, factory: Any) -> None:
-        """Add a class, or another callable that builds an object; it is asked before all others."""
+        """Add a class, or another callable that builds an object; it is asked before all others.
+
+        Parameters
+        ----------
+        name : str
+            What the parameter will take.
+        factory : callable
+            A class, or another callable that builds an object without arguments.
+        """
         others = {known: entry for known, entry in self._names.items() if known != name}
         self.__dict__["_names"] = {name: factory} | others
 
     def remove(self, name: str) -> None:
-        """Take away a name that was added by `register`."""
+        """Take away a name that was added by `register`.
+
+        Parameters
+        ----------
+        name : str
+            The added name.
+        """
         del self._names[name]
 
     def __getitem__(self, name: str) -> Any:
@@ -73,7 +91,18 @@ class Registry(Mapping[str, Any]):
         return len(self._names)
 
     def unknown(self, name: Any) -> str:
-        """What to say of a name that is not in the table."""
+        """What to say of a name that is not in the table.
+
+        Parameters
+        ----------
+        name : object
+            What was given.
+
+        Returns
+        -------
+        str
+            The text of an error, with the nearest known name.
+        """
         return f"{self.parameter}={name!r} is not known; {did_you_mean(name, sorted(self))}"
 
 

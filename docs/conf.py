@@ -33,6 +33,7 @@ default_role = "code_or_name"
 nitpicky = True
 smartquotes = False  # Parameters such as "auto" are typed as they stand.
 toc_object_entries_show_parents = "hide"
+nitpick_ignore_regex = [("py:obj", r"(sklearn|imblearn)\..*")]  # Named in See Also.
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3

@@ -47,6 +47,13 @@ class APGD(Attack, Parameters):
     random_start : bool
         Begin at a random point of the ball instead of the row itself.
 
+    See Also
+    --------
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+    advaug.attacks.AutoAttack :
+        A small ensemble of attacks without settings to tune, for a verdict on robustness.
+
     References
     ----------
     Croce, Hein. Reliable evaluation of adversarial robustness with an ensemble of diverse

@@ -61,23 +61,53 @@ def ascend(
 
     Parameters
     ----------
-    steps, step
-        How many steps, and the length of one as a share of the radius.
-    momentum
+    problem : AttackProblem
+        Seeds, objective, space and radius.
+    steps : int
+        How many steps.
+    step : float
+        The length of a step as a share of the radius.
+    momentum : float, default=0
         direction <- momentum * direction + gradient / ||gradient||_1 (Dong et al., CVPR 2018); the
         gradient itself where it is 0.
-    looks_ahead
+    looks_ahead : bool, default=False
         Take the gradient one step of the momentum ahead (Lin et al., ICLR 2020).
-    start
+    start : Tensor (batch, *shape), optional
         Where to begin; the seed itself by default.
-    stop_at
+    stop_at : float, optional
         Rows whose objective has reached this value leave the loop with the move they have.
-    gradient_of
+    gradient_of : callable, optional
         The objective and its gradient; an estimate where the model has none.
 
     Returns
     -------
-    Tensor (batch, *shape). Where the last gradient is not finite, NaN.
+    Tensor (batch, *shape)
+        The moved rows. Where the last gradient is not finite, NaN.
+
+    See Also
+    --------
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+    advaug.attacks.MIFGSM :
+        Momentum iterative FGSM: each step follows the accumulated g / ||g||_1 of all steps so far.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from advaug.attacks import AttackProblem, ascend
+    >>> from advaug.core.box import Box
+    >>> from advaug.core.objectives import Odds
+    >>> from advaug.core.row_random import RowRandom
+    >>> seed, bound = torch.tensor([[1.0, 0.5]]), torch.full((2,), 10.0)
+    >>> problem = AttackProblem(
+    ...     objective=Odds(lambda x: x, torch.tensor([0])),
+    ...     seed=seed,
+    ...     space=Box(-bound, bound),
+    ...     radius=torch.tensor([0.25]),
+    ...     random=RowRandom.of(seed=0, label=0, rows=torch.arange(1)),
+    ... )
+    >>> ascend(problem, steps=4, step=0.5)
+    tensor([[0.7500, 0.7500]])
     """
     if steps < 0 or not step > 0:
         raise ValueError(f"an attack needs steps >= 0 and step > 0, got {steps=}, {step=}")

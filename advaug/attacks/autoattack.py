@@ -35,6 +35,14 @@ class AutoAttack(Attack, Parameters):
     attacks : tuple of attacks
         In this order. The first one raises the odds, every other one the margin.
 
+    See Also
+    --------
+    advaug.attacks.APGD : PGD that halves its steps by itself.
+    advaug.attacks.Square :
+        Random search on scores: x <- x with one block at the edge of the ball, if that gains.
+    advaug.attacks.DeepFool :
+        To the nearest of the linearised boundaries, again and again until one is crossed.
+
     References
     ----------
     Croce, Hein. Reliable evaluation of adversarial robustness with an ensemble of diverse

@@ -87,6 +87,12 @@ class CarliniWagner(PenalisedLength):
     confidence : float
         The margin that counts as success.
 
+    See Also
+    --------
+    advaug.attacks.EAD : Elastic net attack: Carlini-Wagner with beta * L1 length added, by FISTA.
+    advaug.attacks.DeepFool :
+        To the nearest of the linearised boundaries, again and again until one is crossed.
+
     References
     ----------
     Carlini, Wagner. Towards evaluating the robustness of neural networks. IEEE S&P 2017.
@@ -130,6 +136,13 @@ class EAD(PenalisedLength):
         The margin that counts as success.
     beta : float
         Weight of the L1 length beside the squared L2 length.
+
+    See Also
+    --------
+    advaug.attacks.CarliniWagner :
+        Least squared length plus const * (confidence - margin)+, by Adam inside the bounds.
+    advaug.attacks.JSMA :
+        Sparse attack: at most `columns` columns change, each to the far end of its range.
 
     References
     ----------

@@ -30,6 +30,13 @@ class Crossover(Attack, Parameters):
     donors : int
         Real rows tried for each seed, the nearest that succeed.
 
+    See Also
+    --------
+    advaug.attacks.LeafSearch :
+        From cell to cell towards the seed, one threshold at a time, while the prediction holds.
+    advaug.attacks.Noise :
+        A random step of the attack's own kind and length: +-radius in every cell in norm inf.
+
     References
     ----------
     Temraz, Keane. Solving the class imbalance problem using a counterfactual method for data

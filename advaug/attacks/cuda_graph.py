@@ -27,8 +27,14 @@ class Captured(Attack, Parameters):
 
     Parameters
     ----------
-    attack : an attack whose steps never ask the host: `FGSM`, `RFGSM`, `BIM`, `PGD` (`stop_at`
-        None), `MIFGSM`, `NIFGSM`
+    attack : attack
+        One whose steps never ask the host: `FGSM`, `RFGSM`, `BIM`, `PGD` (`stop_at` None),
+        `MIFGSM`, `NIFGSM`.
+
+    See Also
+    --------
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
 
     Examples
     --------

@@ -110,6 +110,13 @@ class Preset(Attack, Parameters):
 class FGSM(Preset):
     """Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
 
+    See Also
+    --------
+    advaug.attacks.RFGSM :
+        R+FGSM: a random step first, then a gradient step with the rest of the radius.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
@@ -142,6 +149,13 @@ class RFGSM(Preset):
     noise_share : float
         Share of the radius that the random step takes, from 0 (FGSM) to below 1.
 
+    See Also
+    --------
+    advaug.attacks.FGSM :
+        Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     Tramer, Kurakin, Papernot, Goodfellow, Boneh, McDaniel. Ensemble adversarial training. ICLR
@@ -171,6 +185,13 @@ class BIM(Preset):
         Number of gradient steps.
     step : float, optional
         Length of one step as a share of the radius; 1 / steps by default.
+
+    See Also
+    --------
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+    advaug.attacks.FGSM :
+        Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
 
     References
     ----------
@@ -206,6 +227,14 @@ class PGD(Preset):
     stop_at : float, optional
         Drop a row from the loop once its objective has reached this value. With the objective
         `Margin`, 0 means: once it is misclassified.
+
+    See Also
+    --------
+    advaug.attacks.BIM :
+        Basic iterative method: PGD from the row itself, in steps that add up to the radius.
+    advaug.attacks.APGD : PGD that halves its steps by itself.
+    advaug.attacks.FGSM :
+        Fast gradient sign method: x + radius * sign(grad J(x)), or the norm's own steepest move.
 
     References
     ----------
@@ -243,6 +272,13 @@ class MIFGSM(Preset):
     momentum : float
         Decay factor of the accumulated gradient (mu).
 
+    See Also
+    --------
+    advaug.attacks.NIFGSM :
+        Nesterov iterative FGSM: MI-FGSM whose gradient is taken one momentum step ahead.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     Dong, Liao, Pang, Su, Zhu, Hu, Li. Boosting adversarial attacks with momentum. CVPR 2018.
@@ -269,8 +305,19 @@ class NIFGSM(Preset):
 
     Parameters
     ----------
-    steps, step, momentum
-        As for `MIFGSM`; the momentum is also the length of the look ahead, in steps.
+    steps : int
+        As for `MIFGSM`.
+    step : float, optional
+        As for `MIFGSM`.
+    momentum : float
+        As for `MIFGSM`; it is also the length of the look ahead, in steps.
+
+    See Also
+    --------
+    advaug.attacks.MIFGSM :
+        Momentum iterative FGSM: each step follows the accumulated g / ||g||_1 of all steps so far.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
 
     References
     ----------

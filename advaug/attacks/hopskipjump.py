@@ -37,6 +37,13 @@ class HopSkipJump(Attack, Parameters):
     probe_size : float
         Length of a random move as a share of the distance to the seed.
 
+    See Also
+    --------
+    advaug.attacks.Square :
+        Random search on scores: x <- x with one block at the edge of the ball, if that gains.
+    advaug.attacks.DeepFool :
+        To the nearest of the linearised boundaries, again and again until one is crossed.
+
     References
     ----------
     Chen, Jordan, Wainwright. HopSkipJumpAttack: a query-efficient decision-based attack. IEEE

@@ -41,6 +41,12 @@ class LeafSearch(Attack, Parameters):
     steps : int
         Crossings at most.
 
+    See Also
+    --------
+    advaug.attacks.Square :
+        Random search on scores: x <- x with one block at the edge of the ball, if that gains.
+    advaug.attacks.HopSkipJump : For models that only tell a class.
+
     References
     ----------
     Yang, Rashtchian, Wang, Chaudhuri. Robustness for non-parametric classification: a generic

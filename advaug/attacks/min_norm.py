@@ -57,6 +57,13 @@ class DeepFool(Attack, Parameters):
     candidates : int
         How many of the goals are weighed, the most advanced ones in each row.
 
+    See Also
+    --------
+    advaug.attacks.CarliniWagner :
+        Least squared length plus const * (confidence - margin)+, by Adam inside the bounds.
+    advaug.attacks.JSMA :
+        Sparse attack: at most `columns` columns change, each to the far end of its range.
+
     References
     ----------
     Moosavi-Dezfooli, Fawzi, Frossard. DeepFool: a simple and accurate method to fool deep neural
@@ -129,6 +136,12 @@ class JSMA(Attack, Parameters):
     ----------
     columns : int
         Most columns (pixels of a channel, categories) that may change in a row (L0).
+
+    See Also
+    --------
+    advaug.attacks.EAD : Elastic net attack: Carlini-Wagner with beta * L1 length added, by FISTA.
+    advaug.attacks.DeepFool :
+        To the nearest of the linearised boundaries, again and again until one is crossed.
 
     References
     ----------

@@ -32,6 +32,13 @@ def random_point(problem: AttackProblem) -> Float[Tensor, "batch *shape"]:
 class Noise(Attack, Parameters):
     """A random step of the attack's own kind and length: +-radius in every cell in norm inf.
 
+    See Also
+    --------
+    advaug.attacks.Uniform :
+        Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
+    advaug.attacks.Direction :
+        A direction that is equally likely everywhere (normal), as long as the radius in any norm.
+
     References
     ----------
     The control of Goodfellow, Shlens, Szegedy (ICLR 2015), section 6.
@@ -53,6 +60,13 @@ class Noise(Attack, Parameters):
 class Uniform(Attack, Parameters):
     """Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
 
+    See Also
+    --------
+    advaug.attacks.Noise :
+        A random step of the attack's own kind and length: +-radius in every cell in norm inf.
+    advaug.attacks.Direction :
+        A direction that is equally likely everywhere (normal), as long as the radius in any norm.
+
     References
     ----------
     The control of Goodfellow, Shlens, Szegedy (ICLR 2015), section 6.
@@ -71,6 +85,13 @@ class Uniform(Attack, Parameters):
 @dataclass
 class Direction(Attack, Parameters):
     """A direction that is equally likely everywhere (normal), as long as the radius in any norm.
+
+    See Also
+    --------
+    advaug.attacks.Noise :
+        A random step of the attack's own kind and length: +-radius in every cell in norm inf.
+    advaug.attacks.Uniform :
+        Anywhere in the ball: uniform noise in norm inf, a random direction and length in 2 and 1.
 
     References
     ----------

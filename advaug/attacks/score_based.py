@@ -62,6 +62,13 @@ class NES(Attack, Parameters):
     stop_at : float, optional
         Drop a row once its objective has reached this value (`Margin`: 0 is misclassified).
 
+    See Also
+    --------
+    advaug.attacks.SPSA :
+        Simultaneous perturbation: as NES, but every cell moves by + or - delta * radius.
+    advaug.attacks.Square :
+        Random search on scores: x <- x with one block at the edge of the ball, if that gains.
+
     References
     ----------
     Ilyas, Engstrom, Athalye, Lin. Black-box adversarial attacks with limited queries and
@@ -111,8 +118,23 @@ class SPSA(NES):
 
     Parameters
     ----------
-    steps, step, momentum, pairs, delta, stop_at
-        As for `NES`.
+    steps : int
+        As for `NES`, like all that follow.
+    step, momentum : float
+        The length of a step as a share of the radius, and the momentum.
+    pairs : int
+        Pairs of queries for each step.
+    delta : float
+        How far every cell moves in a query, as a share of the radius.
+    stop_at : float, optional
+        Drop a row once its objective has reached this value.
+
+    See Also
+    --------
+    advaug.attacks.NES :
+        Natural evolution strategies: PGD on a slope estimated from 2 * pairs queries a step.
+    advaug.attacks.Square :
+        Random search on scores: x <- x with one block at the edge of the ball, if that gains.
 
     References
     ----------

@@ -40,6 +40,13 @@ class Square(Attack, Parameters):
     stop_at : float, optional
         A row whose objective is above this value is done; None queries to the last step.
 
+    See Also
+    --------
+    advaug.attacks.NES :
+        Natural evolution strategies: PGD on a slope estimated from 2 * pairs queries a step.
+    advaug.attacks.HopSkipJump : For models that only tell a class.
+    advaug.attacks.APGD : PGD that halves its steps by itself.
+
     References
     ----------
     Andriushchenko, Croce, Flammarion, Hein. Square Attack: a query-efficient black-box

@@ -87,6 +87,13 @@ class UAP(Attack, Parameters):
     move : Tensor (*shape), optional
         A learnt move; None: learn from the rows of the call.
 
+    See Also
+    --------
+    advaug.attacks.Patch :
+        Adversarial patch: a small block of values that fools most rows wherever it is put.
+    advaug.attacks.DeepFool :
+        To the nearest of the linearised boundaries, again and again until one is crossed.
+
     References
     ----------
     Moosavi-Dezfooli, Fawzi, Fawzi, Frossard. Universal adversarial perturbations. CVPR 2017. The
@@ -184,6 +191,11 @@ class Patch(Attack, Parameters):
         Rows looked at in each step.
     patch, covers : Tensor (*shape), optional
         A learnt patch, and a table's columns that it covers; None: learn from the rows of the call.
+
+    See Also
+    --------
+    advaug.attacks.UAP :
+        Universal perturbation: one move of length `radius` that fools most rows, seen or not.
 
     References
     ----------

@@ -25,6 +25,11 @@ class VAT(Attack, Parameters):
     xi : float
         How far from the row the gradient is taken, as a share of the radius: at the row it is 0.
 
+    See Also
+    --------
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     Miyato, Maeda, Koyama, Ishii. Virtual adversarial training: a regularization method for

@@ -92,7 +92,8 @@ def check_table(options: Any) -> Any:
     names = [name for name in table.schema.names if name != options.target]
     for name in options.frozen:
         if name == options.target or name not in names:
-            raise CliError(f"--frozen {name!r} is no column of the rows: {did_you_mean(name, names)}")
+            mend = did_you_mean(name, names)
+            raise CliError(f"--frozen {name!r} is no column of the rows: {mend}")
     if options.constraint and options.no_constraints:
         raise CliError("--no-constraints and --constraint exclude each other: leave one out")
     check_syntax(options.constraint, names)

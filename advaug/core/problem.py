@@ -38,6 +38,10 @@ class AttackProblem(ShortRepr):
     reference_rows : Tensor (rows, *shape), optional
         Encoded real rows, for attacks that start from some or copy their cells.
 
+    See Also
+    --------
+    advaug.attacks.Attack : What takes a problem and returns rows that raise its objective.
+
     Examples
     --------
     >>> import torch
@@ -149,6 +153,11 @@ class Attack(Protocol):
     An attack is a dataclass that inherits from this protocol and from `Parameters`. It knows no
     label, no sign, no norm and no model: the objective and the space know them. Every member but
     the call has a default.
+
+    See Also
+    --------
+    advaug.attacks.AttackProblem :
+        Rows where they start, how far they may go, what is raised there, and their random numbers.
 
     Examples
     --------

@@ -102,8 +102,7 @@ class Space(Protocol):
         ...
 
     def column_index(self, like: Tensor) -> Tensor:
-        """(*shape) whole numbers: the user's column that each coordinate belongs to, by default
-        one of its own."""
+        """The user's column of each coordinate, as whole numbers (*shape); by default its own."""
         shape = like.shape[1:]
         return torch.arange(shape.numel(), device=like.device).view(shape)
 

@@ -61,21 +61,35 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         Where the nets are trained. "auto" is cuda where there is one.
     random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
     classes_ : ndarray (classes,)
+        The class labels.
     held_out_probability_ : ndarray (rows, classes)
         Probabilities of the rows of `fit`, by models that have not seen them.
     held_out_auc_ : dict of class -> float
         Area under the ROC curve of these probabilities, the class against the rest.
     weights_ : dict of model -> ndarray (classes,)
         The weights of each model's log-probabilities.
-    adapter_ : the learnt coding of the rows
+    stack_ : `Stack`
+        The models of all folds and their weights.
+    adapter_ : `Coding`
+        The fitted adapter, which reads and writes the rows.
     model_ : `Committee`
         The nets: pass the fitted classifier as `surrogate`, and they are attacked.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.DistilledClassifier :
+        A classifier that learns a teacher's probabilities, on the rows and on many new ones.
+    advaug.PriorCorrectedClassifier :
+        A classifier that was trained on resampled rows, with probabilities for the real shares.
 
     Notes
     -----
@@ -131,8 +145,15 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
-        y : labels (n,)
+        X : container of rows
+            Rows in any container that an adapter takes.
+        y : array-like of shape (n_rows,)
+            The label of each row.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -180,7 +201,18 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return stack.committee
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities at the class shares of `fit`, ndarray (rows, classes)."""
+        """Probabilities at the class shares of `fit`, ndarray (rows, classes).
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            The probability of each class, in the order of `classes_`.
+        """
         check_is_fitted(self)
         X = check_rows(self, containers.owned(X), reset=False)
         return self.encoded_probability(self.adapter_.encode(X))
@@ -191,7 +223,18 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return self._at_real_shares(stack.probability(x))
 
     def predict(self, X: Any) -> Array:
-        """The most probable class of each row."""
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The predicted class of each row.
+        """
         most_probable = self.predict_proba(X).argmax(1)  # It checks that there are classes.
         return np.asarray(self.classes_[most_probable])
 

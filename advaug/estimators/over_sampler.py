@@ -145,6 +145,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     device : str or torch.device, default="auto"
         "auto" is cuda where there is one.
     random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
     verbose : int, default=0
         Above 0 shows a progress bar.
 
@@ -153,10 +154,12 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     generator_ : RowGenerator
         All that was fitted: ``generator_.rows(label, start, stop)`` makes any rows of any class,
         ``generator_.generate(500)`` so many more.
-    sampling_strategy_ : dict of class -> number of new rows
+    sampling_strategy_ : dict of class -> int
+        How many new rows each class gets.
     parent_indices_ : ndarray (rows out,)
         arange(n), then the parent of each synthetic row.
     synthetic_mask_ : ndarray of bool (rows out,)
+        Which rows are new.
     sample_weight_ : ndarray (rows out,)
         1, and for synthetic rows the probability of their label by the voters; with "distill" the
         weights with which the copies of a row stand exactly for their label's probability.
@@ -182,12 +185,25 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         are. "repaired", "reverted", "replaced": how many of them have this status.
     surrogate_auc_ : dict of class -> float
         Held-out AUC of the committee. Below .6 rows of the class are interpolated.
-    surrogate_ : the attacked model
-    adapter_ : the learnt coding of the rows
+    surrogate_ : `Committee`, torch module or estimator
+        The attacked model.
+    adapter_ : `Coding`
+        The fitted adapter, which reads and writes the rows.
         A copy or a pickle of the sampler has no `generator_`, `surrogate_` and `adapter_`: save
         the generator by ``generator_.save(path)``.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.grow : Every class grows, and all end with `factor` times the rows of the largest.
+    advaug.AdversarialUnderSampler :
+        Under-sample by dropping rows that lie deep inside their class, or look mislabelled.
+    advaug.robust.DistilledClassifier :
+        A classifier that learns a teacher's probabilities, on the rows and on many new ones.
+    advaug.validity_report : Judge synthetic rows of a sampler, or of any other tool.
 
     Notes
     -----
@@ -261,6 +277,18 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
         X and y are those of `fit_resample`, which is `fit` and then the rows that
         `sampling_strategy` asks for.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows in any container that an adapter takes.
+        y : array-like of shape (n_rows,)
+            The label of each row.
+
+        Returns
+        -------
+        object
+            The fitted sampler itself.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -278,6 +306,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             How many rows of it there are in all: `sampling_strategy` reads these.
         numbers : int array (rows of X,), optional
             The number of each row in all data, which the provenance names.
+
+        Returns
+        -------
+        object
+            The fitted sampler itself.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -289,6 +322,18 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
         It needs much less memory, since X is not copied. Parameters, errors and attributes are
         those of `fit_resample`; the attributes list the rows of X, too.
+
+        Parameters
+        ----------
+        X : container of rows
+            As in `fit_resample`.
+        y : array-like of shape (n_rows,)
+            As in `fit_resample`.
+
+        Returns
+        -------
+        tuple of X and y
+            The synthetic rows and their labels.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -358,6 +403,11 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
         They are not the sampler's: it neither keeps them alive nor takes them along when it is
         copied or stored.
+
+        Returns
+        -------
+        tuple of X and y, or None
+            The rows and labels, or None where you hold them no longer.
         """
         X, y = (hold() for hold in getattr(self, "_returned", (nothing, nothing)))
         return None if X is None or y is None else (X, y)

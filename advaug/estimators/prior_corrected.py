@@ -64,15 +64,28 @@ class PriorCorrectedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin
     Attributes
     ----------
     classes_ : ndarray (classes,)
+        The class labels.
     real_share_, trained_share_ : ndarray (classes,)
         Of the y given to ``fit``, and of what the classifier was trained on: after resampling, and
         times its ``class_weight``.
-    method_ : the method that "auto" has chosen, or yours
+    method_ : str
+        The method that "auto" has chosen, or yours.
     estimators_ : list of fitted estimators
         One with "prior", one a fold with "beta", the resampled and the plain with "stacked".
-    slope_ : ndarray (classes,), or (2, classes) with "stacked": resampled, plain
+    slope_ : ndarray (classes,), or (2, classes) with "stacked"
+        What log q is multiplied by; with "stacked" those of the resampled and the plain one.
     bias_ : ndarray (classes,)
         The map from log q to log p.
+    n_features_in_ : int
+        Number of columns of X, where the estimator knows it.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X, where the estimator knows them.
+
+    See Also
+    --------
+    advaug.CommitteeClassifier :
+        Small nets, trees, linear and other models, weighted by what they predict out of fold.
+    sklearn.calibration.CalibratedClassifierCV : Calibration for the shares of the training rows.
 
     Notes
     -----
@@ -124,16 +137,24 @@ class PriorCorrectedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin
 
         Parameters
         ----------
-        X : rows as the estimator takes them
-        y : labels (n,)
+        X : container of rows
+            Rows as the estimator takes them.
+        y : array-like of shape (n_rows,)
+            The label of each row.
         sample_weight : array (n,), optional
             How many rows each row counts for, in the classifier and in the shares. A pipeline with
             a sampler takes none, since its new rows have none.
 
+        Returns
+        -------
+        object
+            The fitted estimator itself.
+
         Raises
         ------
-        ValueError : y has one class, or unless method="prior" a class of a single row; weights for
-            a pipeline with a sampler
+        ValueError
+            Y has one class, or unless method="prior" a class of a single row; weights for a
+            pipeline with a sampler.
         """
         check_parameters(self)
         y = labels_of(y)
@@ -229,7 +250,18 @@ class PriorCorrectedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin
         return found
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities at the real class shares, ndarray (rows, classes)."""
+        """Probabilities at the real class shares, ndarray (rows, classes).
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            The probability of each class, in the order of `classes_`.
+        """
         check_is_fitted(self)
         answers = [self._asked(estimator, X) for estimator in self.estimators_]
         if self.method_ == "prior":
@@ -241,7 +273,18 @@ class PriorCorrectedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin
         return np.asarray(np.mean(each, axis=0))
 
     def predict(self, X: Any) -> Array:
-        """The most probable class of each row, at the real class shares."""
+        """The most probable class of each row, at the real class shares.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The predicted class of each row.
+        """
         most = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[most])
 

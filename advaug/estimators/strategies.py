@@ -32,11 +32,17 @@ def grow(factor: float) -> Grow:
 
     Parameters
     ----------
-    factor : float, at least 1
+    factor : float
+        At least 1.
 
     Returns
     -------
-    callable for `sampling_strategy`
+    callable
+        For `sampling_strategy`.
+
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
 
     Examples
     --------

@@ -85,25 +85,45 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         to logits; or any fitted estimator or pipeline, asked in your own container (shared, never
         copied or fitted). With a model of your own y is not needed. Estimators without a formula
         (`estimators.twins`) have no gradient: take "square", "hopskipjump", "crossover" ...
-    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter, default="auto"
+        Reads the container. "auto" is the first one that accepts it.
     constraints : `Constraints`, rule or list of rules, "auto" or None, default=None
         Kept by every copy whose own row keeps them (`advaug.constraints`); a copy that cannot be
         repaired is the row itself. "auto" keeps the relations that all rows of `fit` keep. A
         repaired cell may move farther than `radius`, so nothing is kept by default; with budgets
         by column such a copy is the row itself.
     batch_size : int, default=4096
+        Rows at once on the device. No row depends on it.
     device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
     random_state : int, RandomState or None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
-    surrogate_, adapter_, classes_, n_features_in_, feature_names_in_
+    surrogate_ : `Committee`, torch module or estimator
+        The attacked model.
+    adapter_ : `Coding`
+        The fitted adapter, which reads and writes the rows.
+    classes_ : ndarray (classes,)
+        The class labels, if `fit` was given any.
     findings_ : DataFrame
         A line for each relation that "auto" has found, and for each fact of a single column: see
         `AdversarialOverSampler`.
-    attack_ : the attack, with what it has learnt
-    fooling_rate_ : of "uap", "patch" and "trigger": the share of held-out rows whose prediction
-        changes
+    attack_ : attack
+        The attack, with what it has learnt.
+    fooling_rate_ : float
+        Of "uap", "patch" and "trigger": the share of held-out rows whose prediction changes.
+    n_features_in_ : int
+        Number of columns of X in `fit`.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
+    advaug.robust.robust_accuracy_scorer :
+        A scorer for `GridSearchCV` and `cross_val_score`: the accuracy that an attack leaves.
 
     References
     ----------
@@ -165,8 +185,15 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
         Parameters
         ----------
-        X : rows in any container that the sampler takes too
-        y : labels (n,), needed unless `surrogate` is a model of your own
+        X : container of rows
+            Rows in any container that the sampler takes too.
+        y : array-like of shape (n_rows,)
+            The label of each row, needed unless `surrogate` is a model of your own.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         refuse_classes(self)
         check_parameters(self)
@@ -280,14 +307,16 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
 
         Parameters
         ----------
-        X : rows as in fit
+        X : container of rows
+            Rows as in fit.
         y : labels (n,), optional
             What the moves go against; by default the model's own predictions.
 
         Returns
         -------
-        The same container, dtypes and index (tables in lists come back as arrays). A row that
-        could not be moved equals its own.
+        container of rows
+            The moved rows: the same container, dtypes and index (tables in lists come back as
+            arrays). A row that could not be moved equals its own.
         """
         check_is_fitted(self, "adapter_")
         rows = check_rows(self, containers.owned(X), reset=False)
@@ -295,7 +324,20 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         return containers.given_back(moved, X)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit, then adversarial copies of X: against y's own labels with `when="fit"`."""
+        """Fit, then adversarial copies of X: against y's own labels with `when="fit"`.
+
+        Parameters
+        ----------
+        X : container of rows
+            As in `fit`.
+        y : array-like of shape (n_rows,)
+            As in `fit`.
+
+        Returns
+        -------
+        container of rows
+            The moved rows, as from `transform`.
+        """
         self.fit(X, y)
         rows = check_rows(self, containers.owned(X), reset=False)
         moved = self._moved(rows, y if self.when == "fit" else None)

@@ -59,17 +59,33 @@ class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
     device : str or torch.device, default="auto"
         "auto" is cuda where there is one.
     random_state : int, RandomState or None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
-    sampling_strategy_ : dict of class -> number of rows kept
-    sample_indices_ : ndarray (rows out,): which rows were kept, in their own order
-    distances_ : ndarray (n,): way to the border in the adapter's units, below 0 on the wrong side;
-        NaN in classes that nothing was dropped from
-    probabilities_ : ndarray (n,): held-out probability of the row's own class, or NaN
-    surrogate_auc_ : dict of class -> held-out AUC of the committee. Under .6 rows go by chance.
-    surrogate_, adapter_ : the committee, and the learnt coding
-    n_features_in_, feature_names_in_
+    sampling_strategy_ : dict of class -> int
+        How many rows of each class are kept.
+    sample_indices_ : ndarray (rows out,)
+        Which rows were kept, in their own order.
+    distances_ : ndarray (n,)
+        Way to the border in the adapter's units, below 0 on the wrong side; NaN in classes that
+        nothing was dropped from.
+    probabilities_ : ndarray (n,)
+        Held-out probability of the row's own class, or NaN.
+    surrogate_auc_ : dict of class -> float
+        Held-out AUC of the committee. Below .6 rows are dropped by chance.
+    surrogate_ : `Committee`
+        The committee.
+    adapter_ : `Coding`
+        The fitted adapter, which reads the rows.
+    n_features_in_ : int
+        Number of columns of X in `fit`.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
 
     Notes
     -----

@@ -66,6 +66,21 @@ class Committee(TensorFields, CrossFitted):
         What the members see of a row.
     components : Tensor (width, components) or None
         The principal components of the features that the nets see instead of all of them.
+
+    See Also
+    --------
+    advaug.models.Ensemble : Settings of the committee; `fit` trains it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> X, y = make_classification(100, weights=[0.8], random_state=0)
+    >>> sampler = AdversarialOverSampler(random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> committee = sampler.surrogate_
+    >>> len(committee.fold_of_row), len(committee.fold_of_member)
+    (100, 12)
     """
 
     weights: Weights
@@ -171,6 +186,12 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
     n_components : int, optional
         How many principal components of the features the nets see. None, the default: they see the
         features themselves. With hundreds of features nets overfit a rare class.
+
+    See Also
+    --------
+    advaug.models.Committee : Trained members of a cross-fitted committee.
+    advaug.models.Training :
+        How a net is trained: by AdamW on shuffled batches, with a one-cycle learning rate.
 
     Examples
     --------

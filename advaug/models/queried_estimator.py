@@ -44,6 +44,10 @@ class QueriedEstimator(AttackedModel):
     queries : int
         How many rows were queried in all.
 
+    See Also
+    --------
+    advaug.models.TorchModel : A user's module as the attacked model.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

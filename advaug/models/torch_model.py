@@ -159,6 +159,11 @@ class TorchModel(AttackedModel):
     layout : callable, optional
         From encoded rows to those that the module takes, where these are not `coding.native`.
 
+    See Also
+    --------
+    advaug.models.QueriedEstimator :
+        Any fitted classifier, queried by its most detailed method that agrees with `predict`.
+
     Examples
     --------
     >>> import torch

@@ -166,6 +166,10 @@ class Training(Parameters):
         Training steps on each batch. The number of epochs is divided by it, so that the cost stays
         the same. The default is 1, and 4 in free training.
 
+    See Also
+    --------
+    advaug.models.Ensemble : Settings of the committee; `fit` trains it.
+
     References
     ----------
     Loshchilov, Hutter. Decoupled weight decay regularization. ICLR 2019. Rice, Wong, Kolter.

@@ -34,11 +34,31 @@ VERDICTS = {
 class Check:
     """One line of the verdict.
 
-    label : the class
-    name : what is checked, such as "copies"
-    status : "good", "note" (for your information), "doubt" or "bad"
-    found, expected : the figure of the synthetic rows; that of real rows, and the limits
-    meaning : what the figure says
+    Parameters
+    ----------
+    label : object
+        The class.
+    name : str
+        What is checked, such as "copies".
+    status : {"good", "note", "doubt", "bad"}
+        A note is for your information.
+    found : str
+        The figure of the synthetic rows.
+    expected : str
+        That of real rows, and the limits.
+    meaning : str
+        What the figure says.
+
+    See Also
+    --------
+    advaug.report.ValidityReport : Its `checks` holds them.
+
+    Examples
+    --------
+    >>> from advaug.report import Check
+    >>> check = Check("sick", "copies", "doubt", "3 of 100", "0 of 100", "equal to real rows")
+    >>> check.status, check.found
+    ('doubt', '3 of 100')
     """
 
     label: Any

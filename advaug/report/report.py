@@ -48,14 +48,43 @@ class ValidityReport:
 
     Attributes
     ----------
-    verdict : {"good", "doubt", "bad"}: the worst of the checks
-    checks : list of `Check`, a line for each thing that can be wrong with a class's rows
-    counts : dict of class -> (real rows, synthetic rows)
-    decisions : dict of class -> dict of what the sampler did -> rows; empty for other tools
-    evidence, real : what was measured, of which class, against which rows
-    maker : str: what made the rows, as far as it is known
-    random_state : int: the seed of the report
-    date : datetime.date: when the report was made
+    verdict : {"good", "doubt", "bad"}
+        The worst of the checks.
+    checks : list of `Check`
+        A line for each thing that can be wrong with a class's rows.
+    counts : dict of class -> (int, int)
+        How many real and how many synthetic rows there are.
+    decisions : dict of class -> dict
+        What the sampler did, and with how many rows; empty for other tools.
+    evidence : list of `Evidence`
+        What was measured, of which class.
+    real : `RealRows`
+        The rows that it was measured against.
+    new : container of rows
+        The synthetic rows.
+    classes : list
+        The class labels.
+    maker : str
+        What made the rows, as far as it is known.
+    random_state : int
+        The seed of the report.
+    date : datetime.date
+        When the report was made.
+
+    See Also
+    --------
+    advaug.validity_report : Makes a report.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug.report import validity_report
+    >>> X, y = make_classification(80, 4, class_sep=2.0, random_state=0)
+    >>> report = validity_report(X, y, X[y == 0] + 1e-9, [1] * int((y == 0).sum()))
+    >>> report.verdict, report.counts
+    ('bad', {0: (40, 0), 1: (40, 40)})
+    >>> bool((report.to_frame()["hidden"] == 1).all())
+    True
     """
 
     real: RealRows
@@ -109,15 +138,15 @@ class ValidityReport:
 
         Returns
         -------
-        pandas.DataFrame (judged rows, 17), with the columns row (its place among the synthetic
-        rows), label, parent (its place among the real rows; the nearest of the class where it is
-        unknown), label_p, plausibility_p, agreement (each from 0 to 1; suspicious near 0), hidden
-        (1 if the nearest real row is of another class), novelty (distance to the nearest real row
-        of the class), density (about 1 for a real row), copy, foreign_copy (equal to a real row of
-        the class, of another class), impossible, out_of_range (numbers of such cells), broken
-        (number of broken rules and relations), strange (number of traits, such as the surprise of a
-        text, in which few real rows are so), faults (a weighted count of all that is wrong) and
-        reasons.
+        pandas.DataFrame (judged rows, 17)
+            The columns row (its place among the synthetic rows), label, parent (its place among the
+            real rows; the nearest of the class where it is unknown), label_p, plausibility_p,
+            agreement (each from 0 to 1; suspicious near 0), hidden (1 if the nearest real row is of
+            another class), novelty (distance to the nearest real row of the class), density (about
+            1 for a real row), copy, foreign_copy (equal to a real row of the class, of another
+            class), impossible, out_of_range (numbers of such cells), broken (number of broken rules
+            and relations), strange (number of traits, such as the surprise of a text, in which few
+            real rows are so), faults (a weighted count of all that is wrong) and reasons.
         """
         frames = [rows_of(evidence, self.classes) for evidence in self.evidence]
         joined = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
@@ -142,7 +171,8 @@ class ValidityReport:
 
         Raises
         ------
-        ImportError : jinja2 or matplotlib, which draws the pictures, is missing
+        ImportError
+            Jinja2 or matplotlib, which draws the pictures, is missing.
         """
         text = page(
             name=name,
@@ -309,10 +339,14 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 
     Parameters
     ----------
-    sampler : fitted AdversarialOverSampler
-    X, y : what its `fit_resample` returned, optional
-    X_real, y_real : the real rows (n_real, ...) and their labels (n_real,)
-    X_synthetic, y_synthetic : the synthetic rows (n_synthetic, ...) and their labels
+    sampler : `AdversarialOverSampler`
+        One that has made rows.
+    X, y : container of rows and array-like of shape (n_rows,), optional
+        What its `fit_resample` returned.
+    X_real, y_real : container of rows and array-like of shape (n_real,)
+        The real rows and their labels.
+    X_synthetic, y_synthetic : container of rows and array-like of shape (n_synthetic,)
+        The synthetic rows and their labels.
     parents : array of int (synthetic rows,), optional
         For each synthetic row the place of the real row it was made from, -1 if unknown. Without
         it the nearest real row of the class is taken. A sampler knows its own.
@@ -326,17 +360,26 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
     panel : `PanelJudge`, optional
         Who judges: by default nets, a forest, boosting and logistic regression, cross-fitted.
     random_state : int, default=0
+        Seed of all random numbers.
     verbose : int, default=0
         1 shows a progress bar.
 
     Returns
     -------
     ValidityReport
+        Print it, or take its `to_html` or `to_frame`.
 
     Raises
     ------
-    ValueError : rows and labels differ in number, a label or a column is not among the real ones
-    TypeError : rows or labels are missing, or there are too many
+    ValueError
+        Rows and labels differ in number, a label or a column is not among the real ones.
+    TypeError
+        Rows or labels are missing, or there are too many.
+
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
+    advaug.report.ClassMapDisplay : Draws new rows beside the real ones.
 
     Notes
     -----

@@ -85,7 +85,16 @@ class AugmentedClassifier(WrappedClassifier):
     teacher_score_ : float
         With `sampler="auto"`: see `DistilledClassifier`.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.DistilledClassifier :
+        A classifier that learns a teacher's probabilities, on the rows and on many new ones.
+    advaug.robust.AdversarialClassifier :
+        A net trained on w * L(x, y) + (1 - w) * R, where R comes from an attack on the net.
 
     Notes
     -----
@@ -169,7 +178,13 @@ class AugmentedClassifier(WrappedClassifier):
         self.random_state = random_state
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Metadata of `fit` is passed to the estimator's `fit`, if it requests it."""
+        """Metadata of `fit` is passed to the estimator's `fit`, if it requests it.
+
+        Returns
+        -------
+        MetadataRouter
+            Of scikit-learn.
+        """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=mapping)
 
@@ -178,10 +193,17 @@ class AugmentedClassifier(WrappedClassifier):
 
         Parameters
         ----------
-        X : rows in any container that the estimator and an adapter take
-        y : labels (n,)
+        X : container of rows
+            Rows in any container that the estimator and an adapter take.
+        y : array-like of shape (n_rows,)
+            The label of each row.
         **params : dict
             `sample_weight` and others, with a value for each row.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -274,7 +296,18 @@ class AugmentedClassifier(WrappedClassifier):
         return containers.take(X_new, new), np.asarray(y_new)[new], parents[new]
 
     def predict(self, X: Any) -> Array:
-        """The last round's classes; those of the chosen option with `sampler="auto"`."""
+        """The last round's classes; those of the chosen option with `sampler="auto"`.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The predicted class of each row.
+        """
         return self._query("predict", X)
 
     @available_if(has_decision)

@@ -73,6 +73,7 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
     device : str or torch.device, default="auto"
         Where the net is trained; "auto" is a GPU if there is one.
     random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
@@ -82,10 +83,21 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
         The fitted adapter.
     net_ : `NetWithCoding`
         The trained net and the coding of its rows.
+    model_ : `TorchModel`
+        The net as it is attacked.
     n_iter_ : int
         The number of epochs.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.AdversarialRegressor :
+        A net trained on w * (f(x) - y)^2 + (1 - w) * R, where R comes from an attack on the net.
+    advaug.robust.AugmentedClassifier :
+        A classifier that is fitted on more rows than it was given, where that helps.
 
     Notes
     -----
@@ -154,12 +166,18 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
+        X : container of rows
+            Rows in any container that an adapter takes.
         y : labels (n,)
             With loss="vat" the label -1 stands for none.
         sample_weight : array (n,), optional
             Of each row's part in the loss, times that of its class. Scales and levels of columns
             are learnt from all rows alike.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -180,11 +198,19 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
-        y : labels (n,)
+        X : container of rows
+            Rows in any container that an adapter takes.
+        y : array-like of shape (n_rows,)
+            The label of each row.
         classes : array (classes,), optional
             All classes. The first call needs them unless its y has every class.
         sample_weight : array (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         X, y = self._check(X, y, target_of, is_new=False)
         classes = self.classes_ if hasattr(self, "net_") else y if classes is None else classes

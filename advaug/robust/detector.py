@@ -54,8 +54,14 @@ class AdversarialDetector(NetOutlierDetector):
         attacked net.
     false_alarm_rate : float in (0, 1), default=0.05
         Share of held-out original rows that are taken for moved. It sets the threshold.
-    training, adapter, device, random_state
+    training : `Training` or "auto", default="auto"
         As in `AdversarialClassifier`.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or adapter, default="auto"
+        Reads the rows. "auto" is the first one that accepts them.
+    device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
@@ -68,7 +74,15 @@ class AdversarialDetector(NetOutlierDetector):
     offset_ : float
         Threshold on `score_samples`.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.RejectingClassifier :
+        A classifier that returns no class for rows which a detector takes for outliers.
+    advaug.robust.UnknownDetector : A network with one extra class for out-of-distribution rows.
 
     Notes
     -----
@@ -129,9 +143,15 @@ class AdversarialDetector(NetOutlierDetector):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
+        X : container of rows
+            Rows in any container that an adapter takes.
         y : labels (n,), optional
             The attack goes against them, and surrogate="auto" learns them.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         X, y, training = self._check(X, y)
         random_state = check_random_state(self.random_state)

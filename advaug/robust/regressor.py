@@ -56,11 +56,23 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
     attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         How x' is made: by raising the squared error. As in `AdversarialClassifier`, except for
         attacks that look for a boundary between classes.
-    radius, norm, clean_weight, training, adapter, device, random_state
-        As in `AdversarialClassifier`.
+    radius : float or dict, default=0.3
+        How far x' may be from x, as in `AdversarialClassifier`.
+    norm : {inf, 2, 1}, default=inf
+        The norm of the radius.
+    clean_weight : float in [0, 1], default=0.5
+        The weight w.
     module : "auto" or torch module, default="auto"
         "auto" is a small net on the adapter's encoding. A module of your own goes from rows to one
         number, and is trained on (y - mean) / standard deviation.
+    training : `Training` or "auto", default="auto"
+        As in `AdversarialClassifier`.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or adapter, default="auto"
+        Reads the rows. "auto" is the first one that accepts them.
+    device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
@@ -73,7 +85,14 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
     n_iter_ : int
         The number of epochs.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.AdversarialClassifier :
+        A net trained on w * L(x, y) + (1 - w) * R, where R comes from an attack on the net.
 
     References
     ----------
@@ -124,11 +143,18 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
-        y : numbers (n,)
+        X : container of rows
+            Rows in any container that an adapter takes.
+        y : array-like of shape (n_rows,)
+            The number of each row.
         sample_weight : array (n,), optional
             Of each row's part in the loss. Scales of the columns and of y are learnt from all rows
             alike.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
 
         Raises
         ------
@@ -142,13 +168,38 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
         """Train for one more pass over some rows (or `training.epochs`), at a constant rate.
 
         The first call's rows give the scales of the columns and of y.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+        y : array-like of shape (n_rows,)
+            The number of each row.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         X, y = self._check(X, y, check_numbers, is_new=False)
         target = self._scaled(y, is_new=not hasattr(self, "net_"))
         return self._train(X, target, 1, row_weights(sample_weight, y), is_partial=True)
 
     def predict(self, X: Any) -> Array:
-        """Numbers, ndarray (rows,)."""
+        """Numbers, ndarray (rows,).
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The predicted number of each row.
+        """
         scaled = number(query_net(self, X).double()).numpy()
         return np.asarray(scaled * self.scale_ + self.center_)
 
@@ -164,13 +215,19 @@ class AdversarialRegressor(RegressorMixin, RobustNet):
 
         Parameters
         ----------
-        X : rows as in `fit`
+        X : container of rows
+            Rows as in `fit`.
         y : numbers (n,)
             Their true numbers.
         attack : as in the constructor, or None
             None is the attack that the net was trained with.
         radius : as in the constructor, or None
             None is the radius that the net was trained with.
+
+        Returns
+        -------
+        container of rows
+            The moved rows.
         """
         check_is_fitted(self, "net_")
         X = containers.rowwise(check_rows(self, containers.owned(X), reset=False))

@@ -36,7 +36,15 @@ class RejectingClassifier(WrappedClassifier):
     classes_ : ndarray (classes,)
         The class labels.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.AdversarialDetector :
+        A small net that tells original rows (1) from rows that an attack has moved (-1).
+    advaug.robust.UnknownDetector : A network with one extra class for out-of-distribution rows.
 
     Examples
     --------
@@ -67,10 +75,17 @@ class RejectingClassifier(WrappedClassifier):
 
         Parameters
         ----------
-        X : rows in any container that both take
-        y : labels (n,)
+        X : container of rows
+            Rows in any container that both take.
+        y : array-like of shape (n_rows,)
+            The label of each row.
         sample_weight : array (n,), optional
             For the classifier.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         X, y = self._check(X, y)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -86,12 +101,34 @@ class RejectingClassifier(WrappedClassifier):
         return self
 
     def rejects(self, X: Any) -> Array:
-        """Whether the detector takes each row for an outlier, bool ndarray (rows,)."""
+        """Whether the detector takes each row for an outlier, bool ndarray (rows,).
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of bool (n_rows,)
+            Which rows the detector rejects.
+        """
         X = self._check_rows(X)
         return np.asarray(self.detector_.predict(X) == -1)
 
     def predict(self, X: Any) -> Array:
-        """The classifier's classes; `reject_label`, if it is given, for rejected rows."""
+        """The classifier's classes; `reject_label`, if it is given, for rejected rows.
+
+        Parameters
+        ----------
+        X : container of rows
+            Rows as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The predicted class of each row, or what stands for a rejected one.
+        """
         classes = self._query("predict", X)
         if self.reject_label is None:
             return classes

@@ -217,7 +217,8 @@ class RobustnessDisplay:
         Parameters
         ----------
         estimators : dict of name -> fitted classifier, or a list of them
-        X : rows in a container that all of them take
+        X : container of rows
+            Rows in a container that all of them take.
         y : labels (n,)
             The attack goes against them.
         attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
@@ -238,6 +239,7 @@ class RobustnessDisplay:
             It gives the units. "auto" is the coding of the first estimator that has its own
             (`AdversarialClassifier`, which is always attacked in it), else that of X.
         random_state : int, RandomState or None, default=0
+            Seed of all random numbers. With an int a second run gives the same results.
         ax, curve_kwargs : see `plot`
 
         Returns
@@ -337,20 +339,40 @@ def robustness_table(
 
     Parameters
     ----------
-    estimators, X, y, norm, surrogate, adapter, random_state
-        As in `RobustnessDisplay.from_estimators`.
+    estimators : dict of name -> fitted classifier, or list of them
+        As in `RobustnessDisplay.from_estimators`, like X and y.
+    X : container of rows
+        Rows that all estimators take.
+    y : array-like of shape (n_rows,)
+        The label of each row.
     attacks : sequence of names or attacks, default=("auto",)
+        What each estimator is attacked by.
     radius : float > 0, or dict or Series of column -> budget, default=0.3
         In the adapter's units, or for tables in those of the columns: see
         `AdversarialTransformer`.
+    norm : {inf, 2, 1}, default=inf
+        The norm of the radius.
     scoring : str or callable(estimator, X, y), default="balanced_accuracy"
         Under balanced accuracy a model that predicts a single class does not look robust.
+    surrogate : torch module or fitted classifier, optional
+        What is attacked instead of the estimators.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or adapter, default="auto"
+        Reads the rows. "auto" is the first one that accepts them.
+    random_state : int, RandomState or None, default=0
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Returns
     -------
     pandas.DataFrame
         A row for each estimator. Its columns are "estimator", "clean", "noise", the attacks and,
         with more than one of them, "worst": the lowest of their scores.
+
+    See Also
+    --------
+    advaug.robust.robust_accuracy_scorer :
+        A scorer for `GridSearchCV` and `cross_val_score`: the accuracy that an attack leaves.
+    advaug.robust.RobustnessDisplay :
+        Score of classifiers against the radius of an attack, beside random noise of that radius.
 
     Examples
     --------
@@ -431,6 +453,7 @@ def robust_accuracy_scorer(
         In the adapter's units, or for tables in those of the columns: see
         `AdversarialTransformer`. 0 is the score without an attack.
     norm : {inf, 2, 1}, default=inf
+        The norm of the radius.
     scoring : str or callable(estimator, X, y), default="accuracy"
         The score of the moved rows; "balanced_accuracy" where a class is rare.
     surrogate : optional
@@ -439,10 +462,17 @@ def robust_accuracy_scorer(
         It gives the units, which "auto" learns from the rows that each fold holds out. For the same
         units in all folds pass `FittedAdapter(TabularAdapter().fit(X))`.
     random_state : int, RandomState or None, default=0
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Returns
     -------
-    callable(estimator, X, y) -> float, which can be pickled
+    callable
+        From (estimator, X, y) to a float; it can be pickled.
+
+    See Also
+    --------
+    advaug.robust.robustness_table :
+        Scores of fitted classifiers on rows, on noisy rows and on attacked rows, at one radius.
 
     Examples
     --------

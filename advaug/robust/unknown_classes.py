@@ -40,8 +40,14 @@ class UnknownDetector(NetOutlierDetector):
         How many outliers are made of each row.
     false_alarm_rate : float in (0, 1), default=0.05
         Share of held-out rows of known classes that are taken for unknown. It sets the threshold.
-    training, adapter, device, random_state
+    training : `Training` or "auto", default="auto"
         As in `AdversarialClassifier`.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or adapter, default="auto"
+        Reads the rows. "auto" is the first one that accepts them.
+    device : str or torch.device, default="auto"
+        "auto" is cuda where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of all random numbers. With an int a second run gives the same results.
 
     Attributes
     ----------
@@ -52,7 +58,16 @@ class UnknownDetector(NetOutlierDetector):
     offset_ : float
         Threshold on `score_samples`.
     n_features_in_ : int
+        Number of columns of X in `fit`.
     feature_names_in_ : ndarray of str
+        Names of the columns of X in `fit`, where all of them are texts.
+
+    See Also
+    --------
+    advaug.robust.AdversarialDetector :
+        A small net that tells original rows (1) from rows that an attack has moved (-1).
+    advaug.robust.RejectingClassifier :
+        A classifier that returns no class for rows which a detector takes for outliers.
 
     Notes
     -----
@@ -108,9 +123,15 @@ class UnknownDetector(NetOutlierDetector):
 
         Parameters
         ----------
-        X : rows in any container that an adapter takes
+        X : container of rows
+            Rows in any container that an adapter takes.
         y : labels (n,), optional
             Without them all rows are of one class.
+
+        Returns
+        -------
+        object
+            The fitted estimator itself.
         """
         X, y, training = self._check(X, y)
         y = np.zeros(containers.count(X), dtype=int) if y is None else y

@@ -27,10 +27,33 @@ class Swap(Recipe, Parameters):
         Of how many nearest rows one is the second parent.
     p_swap : float in [0, 1]
         The chance of each column.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Distill :
+        Rows near the data, each copied with the labels that a teacher finds probable.
 
     References
     ----------
     Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler, grow
+    >>> from advaug.recipes import Distill, Swap
+    >>> X, y = make_classification(60, 4, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(
+    ...     sampling_strategy=grow(3.0), recipe=Distill(rows=Swap(p_swap=0.3)), voters=None, \
+random_state=0
+    ... )
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> y_new.tolist().count(0) == y_new.tolist().count(1)
+    True
     """
 
     n_neighbors: int = 16
@@ -64,11 +87,34 @@ class Distill(Recipe, Parameters):
         Copies of each row in the mean.
     rows : Recipe, optional
         Makes the rows. By default it is what suits the domain: `Swap` on tables.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Swap :
+        Rows of the class whose columns are, by chance, those of a near row of any class.
+    advaug.robust.DistilledClassifier : Soft labels for classifiers that take weights.
 
     References
     ----------
     Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006. Fakoor et al. Fast, accurate, and
     simple models for tabular data via augmented distillation. NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler, grow
+    >>> from advaug.recipes import Distill
+    >>> X, y = make_classification(60, 4, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(
+    ...     sampling_strategy=grow(3.0), recipe=Distill(n_copies=2.0), voters=None, random_state=0
+    ... )
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> y_new.tolist().count(0) == y_new.tolist().count(1)
+    True
     """
 
     n_copies: float = 2.0

@@ -147,6 +147,12 @@ class FittedAdapter(ShortRepr, Adapter):
     Parameters
     ----------
     coding : Coding
+        Of a fitted sampler or transformer, `adapter_`, or what `fit` of an adapter returns.
+
+    See Also
+    --------
+    advaug.adapters.TabularAdapter :
+        One unit of radius = one robust standard deviation of a number, or one flip of a category.
 
     Examples
     --------

@@ -169,10 +169,30 @@ class Interpolate(Recipe, Parameters):
     ----------
     n_neighbors : int
         Of how many nearest rows of the class one is the second parent.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Explore :
+        Interpolate between two rows, add noise, and accept what held-out models agree on.
 
     References
     ----------
     Chawla, Bowyer, Hall, Kegelmeyer. SMOTE: synthetic minority over-sampling technique. JAIR 2002.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Interpolate
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Interpolate(), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'interpolate': 62}
     """
 
     n_neighbors: int = 5
@@ -206,10 +226,30 @@ class Harden(Recipe, Parameters):
     ----------
     radius_share : float
         That share.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Boundary :
+        Interpolants of which half climb to small margins: rows beside the class's border.
 
     References
     ----------
     Goodfellow, Shlens, Szegedy. Explaining and harnessing adversarial examples. ICLR 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Harden
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Harden(radius_share=0.2), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'harden': 62}
     """
 
     radius_share: float = 0.25
@@ -242,10 +282,32 @@ class Translate(Recipe, Parameters):
     ----------
     radius_share : float
         How far, as a share of the distance to that row.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Match :
+        Interpolants moved to the margins that real rows of the class have, held out.
+    advaug.recipes.Harden :
+        Rows of the class moved a little against their own label, which they keep.
 
     References
     ----------
     Kim, Jeong, Shin. M2m: imbalanced classification via major-to-minor translation. CVPR 2020.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Translate
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Translate(), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'translate': 62}
     """
 
     radius_share: float = 1.0
@@ -300,6 +362,28 @@ class Match(Recipe, Parameters):
         By how many standard deviations of the class's margins the target is raised.
     p_cross_class : float in [0, 1]
         Share of the rows that start between the classes.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Explore :
+        Interpolate between two rows, add noise, and accept what held-out models agree on.
+    advaug.recipes.Boundary :
+        Interpolants of which half climb to small margins: rows beside the class's border.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Match
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Match(p_cross_class=0.0), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'match': 62}
     """
 
     margin_shift: float = 1.5
@@ -332,11 +416,33 @@ class Boundary(Recipe, Parameters):
         Standard deviation of the normal distribution whose absolute values are the target margins.
     p_cross_class : float in [0, 1]
         As in `Match`.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Match :
+        Interpolants moved to the margins that real rows of the class have, held out.
+    advaug.recipes.Harden :
+        Rows of the class moved a little against their own label, which they keep.
 
     References
     ----------
     Heo, Lee, Yun, Choi. Knowledge distillation with adversarial samples supporting decision
     boundary. AAAI 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Boundary
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Boundary(margin_std=0.5), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'boundary': 62}
     """
 
     margin_std: float = 1.0
@@ -409,6 +515,28 @@ class Explore(VotedRecipe, Parameters):
     hardness : float
         How strongly rows are preferred that the attacked model gets wrong: the acceptance is
         multiplied by (1 - its probability) ** hardness. Meant for a surrogate of your own.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Match :
+        Interpolants moved to the margins that real rows of the class have, held out.
+    advaug.recipes.Interpolate :
+        No attack: a random point between a row and one of its nearest neighbors of the class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Explore
+    >>> X, y = make_classification(100, weights=[0.8], class_sep=2.0, random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe=Explore(noise_std=0.0), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> sampler.provenance_["recipe"].value_counts().to_dict()
+    {'explore': 62}
     """
 
     max_mix: float = 1.0

@@ -74,6 +74,10 @@ class RowGenerator:
     tensors : pair of torch tensors or None
         Empty ones like X and y, where these were tensors.
 
+    See Also
+    --------
+    advaug.AdversarialOverSampler : Over-sample with synthetic rows that held-out models agree on.
+
     Examples
     --------
     >>> import numpy as np
@@ -113,18 +117,63 @@ class RowGenerator:
 
         The index of a pandas frame is the rows' numbers.
 
+        Parameters
+        ----------
+        label : object
+            The class.
+        start : int
+            Number of the first row.
+        stop : int
+            Number after that of the last row.
+
+        Returns
+        -------
+        container of rows
+            The new rows.
+
         Raises
         ------
-        ValueError : there is no such class; or recipe "distill" has made fewer rows
+        ValueError
+            There is no such class; or recipe "distill" has made fewer rows.
         """
         return self.rows_with_provenance(label, start, stop)[0]
 
     def provenance(self, label: Any, start: int, stop: int) -> Any:
-        """A DataFrame with a line for each of these rows, as `provenance_` of the sampler."""
+        """A DataFrame with a line for each of these rows, as `provenance_` of the sampler.
+
+        Parameters
+        ----------
+        label : object
+            The class.
+        start : int
+            Number of the first row.
+        stop : int
+            Number after that of the last row.
+
+        Returns
+        -------
+        DataFrame
+            A line for each row.
+        """
         return self.rows_with_provenance(label, start, stop)[1]
 
     def rows_with_provenance(self, label: Any, start: int, stop: int) -> tuple[Any, Any]:
-        """Both from one computation."""
+        """Both from one computation.
+
+        Parameters
+        ----------
+        label : object
+            The class.
+        start : int
+            Number of the first row.
+        stop : int
+            Number after that of the last row.
+
+        Returns
+        -------
+        tuple
+            The rows and the DataFrame.
+        """
         records: list[dict[str, Any]] = []
         wanted = [self.request(label, start, stop)]
         parts = self.batches(wanted, records.append)
@@ -133,11 +182,39 @@ class RowGenerator:
         return containers.given_back(rows, self.tensors[0]), self.table(records, wanted)
 
     def labels(self, label: Any, count: int) -> Any:
-        """The label so many times, in the container of y."""
+        """The label so many times, in the container of y.
+
+        Parameters
+        ----------
+        label : object
+            The class.
+        count : int
+            How many.
+
+        Returns
+        -------
+        array-like of shape (count,)
+            The labels.
+        """
         return self._labels(np.full(count, self.place(label)))
 
     def weights(self, label: Any, start: int, stop: int) -> Array:
-        """The sample weights of these rows: the probability of their label, by the voters."""
+        """The sample weights of these rows: the probability of their label, by the voters.
+
+        Parameters
+        ----------
+        label : object
+            The class.
+        start : int
+            Number of the first row.
+        stop : int
+            Number after that of the last row.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            The weight of each row.
+        """
         probability = self.provenance(label, start, stop)["probability"].to_numpy()
         maker = self.entries[self.place(label)].maker.value
         return maker.weights(torch.arange(start, stop), probability)
@@ -159,7 +236,8 @@ class RowGenerator:
 
         Returns
         -------
-        X, y : in your containers, the rows of one class after those of the other
+        tuple of X and y
+            In your containers, the rows of one class after those of the other.
         """
         labels = list(labels) if labels is not None else [*self.counts] or self.classes.tolist()
         shares = [len(part) for part in np.array_split(np.arange(n), len(labels))]
@@ -215,7 +293,18 @@ class RowGenerator:
         return frame if changes is None else frame.assign(changes=changes)
 
     def to(self, device: str | torch.device) -> Self:
-        """The same generator on another device; "auto" is cuda where there is one."""
+        """The same generator on another device; "auto" is cuda where there is one.
+
+        Parameters
+        ----------
+        device : str or torch.device
+            "auto" is cuda where there is one.
+
+        Returns
+        -------
+        RowGenerator
+            Another one.
+        """
         entries = [replace(one, maker=moved(one.maker, resolve(device))) for one in self.entries]
         return replace(self, entries=entries)
 

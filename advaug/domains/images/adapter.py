@@ -62,6 +62,12 @@ class ImageAdapter(Adapter, Parameters):
         or 4 places, and the others have more. Your own net gets channels first; if it cannot read
         them, channels last.
 
+    See Also
+    --------
+    advaug.adapters.SignalAdapter : One unit of radius = one standard deviation of a channel.
+    advaug.adapters.TabularAdapter :
+        One unit of radius = one robust standard deviation of a number, or one flip of a category.
+
     Examples
     --------
     >>> import numpy as np

@@ -77,11 +77,16 @@ class SequenceAdapter(Adapter, Parameters):
         A regular expression: what it matches in a text is one token that stays (in token lists:
         each token in which it is found).
     max_edits : int
-        Edits a row at most, and
+        Edits a row at most.
     max_edit_share : float in (0, 1]
-        of its tokens at most this share (one is always allowed).
+        Edits a row at most, as a share of its tokens; one is always allowed.
     max_tokens : int
         Tokens of a row that are looked at; a longer row keeps its end as it is.
+
+    See Also
+    --------
+    advaug.adapters.TabularAdapter :
+        One unit of radius = one robust standard deviation of a number, or one flip of a category.
 
     Examples
     --------

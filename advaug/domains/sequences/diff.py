@@ -24,6 +24,15 @@ class SequenceDiff(ShortRepr):
 
     Prints with marks, [-gone-] and {+new+}; notebooks show it as HTML.
 
+    Parameters
+    ----------
+    pieces : tuple of (str, str)
+        "same", "gone" or "new", and the text.
+
+    See Also
+    --------
+    advaug.report.SignalDisplay : A new signal beside its parent.
+
     Examples
     --------
     >>> from advaug.adapters import SequenceAdapter
@@ -41,8 +50,15 @@ class SequenceDiff(ShortRepr):
 
         Parameters
         ----------
-        coding : of a fitted sampler or transformer: `sampler.adapter_`
-        before, after : texts, or lists of tokens
+        coding : `Coding`
+            Of a fitted sampler or transformer: `sampler.adapter_`.
+        before, after : str, or list of tokens
+            The parent's sequence and the new one.
+
+        Returns
+        -------
+        SequenceDiff
+            What is kept, gone and new.
         """
         if not isinstance(coding, SequenceCoding):
             raise TypeError(
@@ -62,14 +78,26 @@ class SequenceDiff(ShortRepr):
         return "".join(marks[kind].format(text) for kind, text in self.pieces)
 
     def to_terminal(self) -> str:
-        """In the colours of a terminal: red and struck out, green and bold."""
+        """In the colours of a terminal: red and struck out, green and bold.
+
+        Returns
+        -------
+        str
+            With escape sequences.
+        """
         colour = {"same": "", "gone": GONE, "new": NEW}
         return "".join(
             f"{colour[kind]}{text}{PLAIN}" if colour[kind] else text for kind, text in self.pieces
         )
 
     def to_html(self) -> str:
-        """As HTML with the elements del and ins."""
+        """As HTML with the elements del and ins.
+
+        Returns
+        -------
+        str
+            A piece of a page.
+        """
         tag = {"gone": "del", "new": "ins"}
         return "".join(
             f"<{tag[kind]} style='{STYLE[kind]}'>{escape(text)}</{tag[kind]}>"

@@ -49,6 +49,11 @@ class BigramJudge(Judge, Parameters):
         them; with more it is a near-duplicate (resemblance, Broder. SEQUENCES 1997). 1 refuses
         none.
 
+    See Also
+    --------
+    advaug.judges.LanguageJudge :
+        Keeps sequences that read as real ones of their class do which are left out.
+
     Examples
     --------
     >>> from advaug.judges import BigramJudge

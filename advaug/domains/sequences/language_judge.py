@@ -48,6 +48,11 @@ class LanguageJudge(Judge, Parameters):
     allow_copies : bool
         Whether a row may equal a real one of its class.
 
+    See Also
+    --------
+    advaug.judges.BigramJudge :
+        Keeps sequences whose pairs of tokens, and whose length, are usual in the class.
+
     Examples
     --------
     >>> import torch

@@ -84,6 +84,10 @@ class NGramRidge(Surrogate, Parameters):
     bootstrap : bool
         Whether a member learns a bootstrap of the rows outside its fold, instead of all of them.
 
+    See Also
+    --------
+    advaug.models.Ensemble : Settings of the committee; `fit` trains it.
+
     References
     ----------
     Hoerl, Kennard. Ridge regression. Technometrics 1970. Breiman. Bagging predictors. Machine

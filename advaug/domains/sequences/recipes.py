@@ -77,6 +77,16 @@ class Paraphrase(VotedRecipe, Parameters):
         Most edits of a row; at least one is made. An attack that is named makes as many more.
     acceptance_power : float
         As in `Explore`: how strongly rows are preferred of which the voters are sure.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Recombine :
+        Sentences and clauses of two rows of the class, exchanged at their borders.
+    advaug.recipes.Bag : Blocks of two rows and random edits that the corpus knows pair by pair.
 
     Examples
     --------
@@ -125,6 +135,15 @@ class Recombine(VotedRecipe, Parameters):
         Most edits of a row after that, as in `Paraphrase`. An attack that is named makes one more.
     acceptance_power : float
         As in `Explore`: how strongly rows are preferred of which the voters are sure.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Paraphrase : Rows of the class with one or two edits: each reads like its parent.
+    advaug.recipes.Bag : Blocks of two rows and random edits that the corpus knows pair by pair.
 
     Examples
     --------
@@ -177,6 +196,27 @@ class Bag(VotedRecipe, Parameters):
     ----------
     p_cross_class, noise_std, acceptance_power : float
         As in `Explore`; `noise_std` counts edits.
+    norm : {inf, 2, 1}, default=2
+        The norm of the radius.
+    attack : attack, optional
+        How rows move where the sampler names no attack; None: not at all.
+
+    See Also
+    --------
+    advaug.recipes.Paraphrase : Rows of the class with one or two edits: each reads like its parent.
+    advaug.recipes.Recombine :
+        Sentences and clauses of two rows of the class, exchanged at their borders.
+
+    Examples
+    --------
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.recipes import Bag
+    >>> X = ["good film", "very good film", "a good plot", "so good a film"] * 6 + ["bad film"] * 8
+    >>> y = ["good"] * 24 + ["bad"] * 8
+    >>> sampler = AdversarialOverSampler(recipe=Bag(), random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> len(X_new), y_new.count("bad")
+    (48, 24)
     """
 
     requires: ClassVar[frozenset[str]] = EDITS

@@ -59,6 +59,10 @@ class SignalAdapter(Adapter, Parameters):
     bounds : (low, high) or one such pair for each channel, optional
         In the signals' own units; None: the least and the largest value of each channel.
 
+    See Also
+    --------
+    advaug.adapters.ImageAdapter : One unit of radius = black to white.
+
     Examples
     --------
     >>> import numpy as np

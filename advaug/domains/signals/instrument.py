@@ -53,6 +53,12 @@ class Instrument(ScalarSearch):
     step : float
         Length of one step as a share of the radius.
 
+    See Also
+    --------
+    advaug.attacks.Warp : Time that starts earlier or later and runs at a smoothly changing speed.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     The family of transformations: Um, Pfister, Pichler, et al. Data augmentation of wearable

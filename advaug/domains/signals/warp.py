@@ -41,6 +41,13 @@ class Warp(ScalarSearch):
     step : float
         Length of one step as a share of the radius.
 
+    See Also
+    --------
+    advaug.attacks.Instrument :
+        The recording device that fools the model most, within its tolerances.
+    advaug.attacks.PGD :
+        Projected gradient descent: x <- project(x + step * radius * steepest(grad J(x))).
+
     References
     ----------
     Um, Pfister, Pichler, et al. Data augmentation of wearable sensor data for Parkinson's disease

@@ -76,6 +76,13 @@ class TabularAdapter(Adapter, Parameters):
         codes. Identifiers are not learnt from, and new rows get fresh ones. `findings_` of the
         over-sampler lists what was found. None keeps ranges and whole numbers only.
 
+    See Also
+    --------
+    advaug.adapters.SequenceAdapter :
+        One unit of radius = one edit: a token substituted, inserted, deleted, or two swapped.
+    advaug.adapters.SignalAdapter : One unit of radius = one standard deviation of a channel.
+    advaug.adapters.ImageAdapter : One unit of radius = black to white.
+
     Examples
     --------
     >>> import pandas as pd

@@ -35,6 +35,13 @@ class ConformalJudge(Judge, Parameters):
     n_neighbors : int
         How many nearest rows.
 
+    See Also
+    --------
+    advaug.judges.PanelJudge :
+        A judge that queries other model families and compares each answer with those of real rows.
+    advaug.judges.DescriptorBandJudge :
+        A judge that also rejects rows with descriptors that hardly any real row has.
+
     Examples
     --------
     >>> from advaug.judges import ConformalJudge

@@ -37,6 +37,11 @@ class DescriptorBandJudge(ShortRepr, Judge, Parameters):
         rows is uncertain: of the rows that the default accepts 98.6 % were inside the band that
         all rows of the class show (`python -m benchmarks.signals`).
 
+    See Also
+    --------
+    advaug.judges.ConformalJudge :
+        Accept a row by the probability of its label and by its distance to the class.
+
     Examples
     --------
     >>> import torch

@@ -53,6 +53,11 @@ class PanelJudge(Judge, Parameters):
     families : dict of name -> callable
         Each trains a kind of model: (x, y, n_classes, generator) -> (rows -> probabilities).
 
+    See Also
+    --------
+    advaug.judges.ConformalJudge :
+        Accept a row by the probability of its label and by its distance to the class.
+
     Examples
     --------
     >>> import torch

@@ -40,6 +40,13 @@ class Greedy(Attack, Parameters):
     stop_at : float, optional
         A row whose objective is above this value is done; None goes on to the last edit.
 
+    See Also
+    --------
+    advaug.attacks.HotFlip :
+        White box: allowed edits ranked by the gradient at the embedding, the best re-scored.
+    advaug.attacks.Trigger :
+        Universal trigger: the same few tokens at the end (or start) of every row.
+
     References
     ----------
     Jin, Jin, Zhou, Szolovits. Is BERT really robust? A strong baseline for natural language

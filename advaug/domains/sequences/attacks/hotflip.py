@@ -39,6 +39,12 @@ class HotFlip(Attack, Parameters):
     stop_at : float, optional
         A row whose objective is above this value is done.
 
+    See Also
+    --------
+    advaug.attacks.Greedy : Black box: tokens ranked by importance, then edited one after the other.
+    advaug.attacks.Trigger :
+        Universal trigger: the same few tokens at the end (or start) of every row.
+
     References
     ----------
     Ebrahimi, Rao, Lowd, Dou. HotFlip: white-box adversarial examples for text classification.

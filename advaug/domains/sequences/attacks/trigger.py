@@ -58,6 +58,12 @@ class Trigger(Attack, Parameters):
         Learnt triggers, numbers of tokens (`adapter_.words`) as they are read; None: learn from
         the rows of the call.
 
+    See Also
+    --------
+    advaug.attacks.HotFlip :
+        White box: allowed edits ranked by the gradient at the embedding, the best re-scored.
+    advaug.attacks.Greedy : Black box: tokens ranked by importance, then edited one after the other.
+
     References
     ----------
     Wallace, Feng, Kandpal, Gardner, Singh. Universal adversarial triggers for attacking and

@@ -94,6 +94,18 @@ class Constraints:
         container to one bool a row. Columns of an array are x0, x1, ...; a name with blanks or dots
         stands in `backticks`. A date counts as the number of days since 1970.
 
+    Raises
+    ------
+    ValueError
+        A rule cannot be parsed or does not fit the columns. The error names the place and the
+        reason.
+
+    See Also
+    --------
+    advaug.constraints.Range : The column lies between two bounds.
+    advaug.constraints.Equal : The column is what an expression of others says.
+    advaug.constraints.If : Where `guard` holds, `then` holds too; both are texts or rule objects.
+
     Notes
     -----
     Two numbers are equal if they differ by at most 1e-12 of the terms of their sums (1e-6 where a
@@ -101,11 +113,6 @@ class Constraints:
     division by zero, is neither true nor false, and a rule that depends on it does not hold. A rule
     does not judge a row with a missing cell in a column that it reads (other than by ``is
     missing``): the row counts as one that keeps it.
-
-    Raises
-    ------
-    ValueError : a rule cannot be parsed or does not fit the columns. The error names the place and
-        the reason.
 
     Examples
     --------
@@ -172,13 +179,15 @@ class Constraints:
 
         Parameters
         ----------
-        X : rows in any container that the estimators take
+        X : container of rows
+            Rows in any container that the estimators take.
 
         Returns
         -------
-        dict of rule -> ndarray of bool (rows,). A row with a missing cell in a column that the
-        rule reads counts as one that keeps it. Frozen columns are not listed: only rows with a
-        parent can break them.
+        dict of rule -> ndarray of bool (rows,)
+            Which rows keep the rule. A row with a missing cell in a column that the rule reads
+            counts as one that keeps it. Frozen columns are not listed: only rows with a parent can
+            break them.
         """
         if self.column_rules and containers.is_sequences(X):
             raise ValueError(
@@ -200,7 +209,8 @@ class Constraints:
 
         Parameters
         ----------
-        X : rows in any container that the estimators take
+        X : container of rows
+            Rows in any container that the estimators take.
         kinds : of {"share", "sum", "product", "function", "extreme", "part", "linear", \
 "one_hot", "dependency", "monotone", "implication", "integer", "range"}
             b == k * a; a + b == c (or of three); k * a * b == c and k * a / b == c, of three
@@ -217,8 +227,9 @@ class Constraints:
 
         Returns
         -------
-        Constraints with `findings`: (rule, kind, support, by_chance) for each rule; the support is
-        the number of rows without a missing cell in the rule's columns in which its guard is true.
+        Constraints
+            With `findings`: (rule, kind, support, by_chance) for each rule. The support is the
+            number of rows without a missing cell in the rule's columns in which its guard is true.
 
         Notes
         -----

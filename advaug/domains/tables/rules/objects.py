@@ -16,6 +16,21 @@ from advaug.domains.tables.rules.syntax_tree import literal, quoted
 class Range:
     """low <= column <= high; None is no bound. A bound may be a date.
 
+    Parameters
+    ----------
+    column : str
+        The column's name.
+    low : float or date, optional
+        Smallest value; None: there is none.
+    high : float or date, optional
+        Largest value; None: there is none.
+
+    See Also
+    --------
+    advaug.constraints.Monotone : Each column is at least the one before it.
+    advaug.constraints.OneOf :
+        The column holds one of the values: all numbers or dates, or all texts.
+
     Examples
     --------
     >>> from advaug.constraints import Range
@@ -42,7 +57,23 @@ class Range:
 
 @dataclass(frozen=True)
 class Integer:
-    """The column holds whole numbers: column == round(column)."""
+    """The column holds whole numbers: column == round(column).
+
+    Parameters
+    ----------
+    column : str
+        The column's name.
+
+    See Also
+    --------
+    advaug.constraints.Range : The column lies between two bounds.
+
+    Examples
+    --------
+    >>> from advaug.constraints import Integer
+    >>> Integer("items").text
+    'items == round(items)'
+    """
 
     column: str
 
@@ -53,7 +84,24 @@ class Integer:
 
 @dataclass(frozen=True)
 class Monotone:
-    """columns[0] <= columns[1] <= ...: each column is at least the one before it."""
+    """columns[0] <= columns[1] <= ...: each column is at least the one before it.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns' names, two or more.
+
+    See Also
+    --------
+    advaug.constraints.Range : The column lies between two bounds.
+    advaug.constraints.Linear : The sum of weight * column, compared with a number.
+
+    Examples
+    --------
+    >>> from advaug.constraints import Monotone
+    >>> Monotone(["first", "last"]).text
+    'first <= last'
+    """
 
     columns: Sequence[str]
 
@@ -64,7 +112,24 @@ class Monotone:
 
 @dataclass(frozen=True)
 class OneHot:
-    """Every column holds 0 or 1, and exactly one of them holds 1."""
+    """Every column holds 0 or 1, and exactly one of them holds 1.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns' names, two or more.
+
+    See Also
+    --------
+    advaug.constraints.OneOf :
+        The column holds one of the values: all numbers or dates, or all texts.
+
+    Examples
+    --------
+    >>> from advaug.constraints import OneHot
+    >>> OneHot(["red", "blue"]).text
+    'red + blue == 1 and red in {0, 1} and blue in {0, 1}'
+    """
 
     columns: Sequence[str]
 
@@ -83,8 +148,15 @@ class Linear:
     Parameters
     ----------
     weights : dict of column -> weight
+        The factor of each column, by the column's name.
     operator : {"==", "<=", ">=", "<", ">"}
+        How the sum is compared with the bound.
     bound : float, default=0
+        The number on the right.
+
+    See Also
+    --------
+    advaug.constraints.Equal : The column is what an expression of others says.
 
     Examples
     --------
@@ -116,10 +188,21 @@ class Equal:
     Parameters
     ----------
     column : str
+        The column's name.
     expression : str
         Such as "a / b".
     tolerance : float, default=0
         Largest difference, in the column's unit; .005 where values are rounded to two decimals.
+
+    See Also
+    --------
+    advaug.constraints.Linear : The sum of weight * column, compared with a number.
+
+    Examples
+    --------
+    >>> from advaug.constraints import Equal
+    >>> Equal("rate", "a / b", tolerance=0.005).text
+    'abs(rate - (a / b)) <= 0.005'
     """
 
     column: str
@@ -136,7 +219,26 @@ class Equal:
 
 @dataclass(frozen=True, repr=False)
 class OneOf(ShortRepr):
-    """The column holds one of the values: all numbers or dates, or all texts."""
+    """The column holds one of the values: all numbers or dates, or all texts.
+
+    Parameters
+    ----------
+    column : str
+        The column's name.
+    values : sequence of float, date or str
+        What the column may hold.
+
+    See Also
+    --------
+    advaug.constraints.OneHot : Every column holds 0 or 1, and exactly one of them holds 1.
+    advaug.constraints.Range : The column lies between two bounds.
+
+    Examples
+    --------
+    >>> from advaug.constraints import OneOf
+    >>> OneOf("status", ["child", "adult"]).text
+    "status in {'child', 'adult'}"
+    """
 
     column: str
     values: Sequence[float | str | date]
@@ -151,6 +253,19 @@ class OneOf(ShortRepr):
 @dataclass(frozen=True)
 class If:
     """Where `guard` holds, `then` holds too; both are texts or rule objects.
+
+    Parameters
+    ----------
+    guard : str or rule object
+        The condition.
+    then : str or rule object
+        What holds where the condition does.
+
+    See Also
+    --------
+    advaug.constraints.OneOf :
+        The column holds one of the values: all numbers or dates, or all texts.
+    advaug.constraints.Range : The column lies between two bounds.
 
     Examples
     --------
@@ -172,7 +287,26 @@ class If:
 
 @dataclass(frozen=True)
 class FrozenColumns:
-    """The columns hold the parent's own cells in every new row."""
+    """The columns hold the parent's own cells in every new row.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns' names.
+
+    See Also
+    --------
+    advaug.adapters.TabularAdapter : Its `frozen` keeps columns from being read, too.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from advaug.constraints import Constraints, FrozenColumns
+    >>> X = pd.DataFrame({"id": [1, 2], "open": [1, 5], "total": [3, 4]})
+    >>> rules = Constraints([FrozenColumns(["id"]), "open <= total"])
+    >>> {rule: kept.tolist() for rule, kept in rules.check(X).items()}
+    {'open <= total': [True, False]}
+    """
 
     columns: Sequence[str]
 
