@@ -34,7 +34,7 @@ nets = {
 
 table = robustness_table(nets, X_test, y_test, radius=RADIUS / 2, attacks=["fgsm", "pgd"])
 print(table.to_string(index=False, float_format="%.3f"))
-RobustnessDisplay.from_estimators(nets, X_test, y_test, radii=[0, 0.05, 0.1, 0.15, 0.2, 0.3]).plot()
+RobustnessDisplay.from_estimators(nets, X_test, y_test, radii=[0, 0.05, 0.1, 0.15, 0.2, 0.3])
 plt.show()
 
 # %%

@@ -57,7 +57,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 attacks = {"FGSM along the cross-entropy": Textbook(), "FGSM along the log-odds": FGSM()}
 for ax, (name, attack) in zip(axes, attacks.items(), strict=True):
     RobustnessDisplay.from_estimators(
-        models, X_test, y_test, attack=attack, radii=[0, 0.05, 0.1, 0.15, 0.2]
-    ).plot(ax)
+        models, X_test, y_test, attack=attack, radii=[0, 0.05, 0.1, 0.15, 0.2], ax=ax
+    )
     ax.set_title(name, loc="left")
 plt.show()

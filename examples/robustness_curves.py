@@ -51,8 +51,9 @@ for ax, title, some, attack in (
     (axes[0], "Along the gradient", models, "auto"),
     (axes[1], "Queries alone", queried, Square(steps=25)),
 ):
-    curve = RobustnessDisplay.from_estimators(some, X_test, y_test, attack=attack, **settings)
-    curve.plot(ax)
+    curve = RobustnessDisplay.from_estimators(
+        some, X_test, y_test, attack=attack, ax=ax, **settings
+    )
     ax.set_title(title, loc="left")
     for name, scores in curve.attacked.items():
         print(f"{name:26s}", *(f"{score:.3f}" for score in scores))

@@ -23,7 +23,7 @@ X, y = load_ecg_beats()
 sampler = AdversarialOverSampler(random_state=0)
 X_new, y_new = sampler.fit_resample(X, y)
 print({str(name): int((y_new == name).sum()) for name in np.unique(y_new)})
-SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE).plot()
+SignalDisplay.from_sampler(sampler, X_new, sampling_rate=ECG_RATE)
 plt.show()
 
 # %%
@@ -38,12 +38,13 @@ for (over, added, strip), (name, band) in zip(axes.T, bands.items(), strict=True
     adapter = SignalAdapter(sampling_rate=ECG_RATE, band=band)
     attack = AdversarialTransformer(radius=0.3, adapter=adapter, random_state=0)
     moved = attack.fit_transform(X, y)
-    verdicts = VerdictDisplay.from_sampler(sampler, X_new, y_new, moved[rare], "premature")
+    verdicts = VerdictDisplay.from_sampler(
+        *(sampler, X_new, y_new), signals=moved[rare], label="premature", ax=strip
+    )
     print(f"{name:30s} inside the spectral band of its class {verdicts.is_inside.mean():.0%}")
     over.plot(time, (X[rare[0], 0] - ECG_ZERO) / ECG_GAIN, color="#9a9a9a")
     over.plot(time, (moved[rare[0], 0] - ECG_ZERO) / ECG_GAIN, color="C5")
     over.set(title=name, ylabel="lead MLII, mV")
     added.plot(time, (moved - X)[rare[0], 0] / ECG_GAIN, color="C5")
     added.set(ylabel="added, mV", xlabel="seconds", ylim=(-0.1, 0.1))
-    verdicts.plot(strip, f"{len(rare)} moved beats: rejected are orange")
 plt.show()

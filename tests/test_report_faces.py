@@ -268,14 +268,14 @@ def changes(case):
 
 
 def class_map(case):
-    display = ClassMapDisplay.from_sampler(case.sampler, *case.rows).plot()
+    display = ClassMapDisplay.from_sampler(case.sampler, *case.rows)
     assert len(display.points) == len(case.rows[1])
     assert np.isfinite(display.points).all()
     display.figure_.canvas.draw()
 
 
 def margins(case):
-    display = MarginDisplay.from_sampler(case.sampler).plot()
+    display = MarginDisplay.from_sampler(case.sampler)
     assert len(display.after) == case.sampler.synthetic_mask_.sum()
     display.figure_.canvas.draw()
 
@@ -283,20 +283,20 @@ def margins(case):
 def robustness(case):
     model = AdversarialClassifier(clean_weight=1, training=Training(epochs=4), random_state=0)
     model.fit(case.X, IS_RARE)
-    display = RobustnessDisplay.from_estimator(model, case.X, IS_RARE, radii=[0, 0.5]).plot()
+    display = RobustnessDisplay.from_estimator(model, case.X, IS_RARE, radii=[0, 0.5])
     assert display.attacked["AdversarialClassifier"][0] == model.score(case.X, IS_RARE)
     display.figure_.canvas.draw()
 
 
 def signal(case):
     X_new = case.rows[0]
-    display = SignalDisplay.from_sampler(case.sampler, X_new, row=0).plot()
+    display = SignalDisplay.from_sampler(case.sampler, X_new, row=0)
     np.testing.assert_array_equal(display.child, X_new[N])
     display.figure_.canvas.draw()
 
 
 def verdicts(case):
-    display = VerdictDisplay.from_sampler(case.sampler, *case.rows).plot()
+    display = VerdictDisplay.from_sampler(case.sampler, *case.rows)
     assert len(display.accepts) == case.sampler.synthetic_mask_.sum()
     display.figure_.canvas.draw()
 

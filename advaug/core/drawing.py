@@ -1,10 +1,13 @@
-"""What displays share: matplotlib imported late, colours for colour-blind readers too."""
+"""What displays share: matplotlib imported late, one style sheet, colours for all readers."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+STYLE = "advaug.data.pictures"  # The style sheet; the colours here are those of it.
 # Okabe and Ito, 2008: the largest class is grey, the others take these in turn.
 GREY = "#9a9a9a"
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -54,17 +57,31 @@ def pyplot() -> Any:
     return plt
 
 
-def new_axes(ax: Any) -> Any:
-    """The axes given, or new ones; ImportError with the mend if there is no matplotlib."""
-    return pyplot().subplots(layout="constrained")[1] if ax is None else ax
+@contextmanager
+def styled(ax: Any) -> Iterator[Any]:
+    """The axes given, or new ones, while the style sheet holds; ImportError with the mend."""
+    plt = None if ax is not None else pyplot()
+    from matplotlib import style
+
+    with style.context(STYLE):
+        yield ax if plt is None else plt.subplots()[1]
 
 
-def dress(ax: Any, title: str) -> None:
-    """The look of all displays: a bold title on the left, few lines, no frame above or right."""
-    ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
+def dress(ax: Any, title: str, *, x: str = "", y: str = "") -> None:
+    """Title, labels and frame by the style sheet that holds, also on axes that were made before."""
+    from matplotlib import rcParams as sheet
+
+    ax.set_title(title, loc="left", pad=12)
+    for axis, label in ((ax.xaxis, x), (ax.yaxis, y)):
+        axis.set_label_text(label, fontsize=sheet["axes.labelsize"], color=sheet["axes.labelcolor"])
+        axis.set_tick_params(color=AXES, labelcolor=TICKS, labelsize=sheet["xtick.labelsize"])
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(AXES)
-    ax.tick_params(colors=TICKS, labelsize=8)
+
+
+def titled(title: str, name: str | None) -> str:
+    """The title, with the name that the user gave."""
+    return title if name is None else f"{title}: {as_label(name)}"
 
 
 def record(sampler: Any, column: str) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state
 
 from advaug import containers
-from advaug.core.drawing import COLOURS, GREY, INK, NEW, as_label, dress, new_axes, record
+from advaug.core.drawing import COLOURS, GREY, INK, NEW, as_label, dress, record, styled, titled
 from advaug.report.evidence import refuse_other_rows
 
 CLIP = 5.0  # features beyond it would draw the axes to a few extreme cells
@@ -33,7 +33,14 @@ class ClassMapDisplay:
 
     Attributes
     ----------
-    ax_, figure_ : matplotlib axes and figure, after `plot`
+    ax_ : matplotlib Axes
+        The axes, once drawn.
+    figure_ : matplotlib Figure
+        The figure, once drawn.
+
+    See Also
+    --------
+    MarginDisplay : How sure the committee is of parents and of new rows.
 
     Examples
     --------
@@ -43,7 +50,7 @@ class ClassMapDisplay:
     >>> X, y = make_classification(200, weights=[0.9], random_state=0)
     >>> sampler = AdversarialOverSampler(random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, y)
-    >>> display = ClassMapDisplay.from_sampler(sampler, X_new, y_new)  # .plot() draws it
+    >>> display = ClassMapDisplay.from_sampler(sampler, X_new, y_new)
     >>> display.points.shape == (len(X_new), 2)
     True
     """
@@ -67,9 +74,19 @@ class ClassMapDisplay:
 
     @classmethod
     def from_sampler(
-        cls, sampler: Any, X: Any, y: Any, *, most_links: int = 25, random_state: Any = 0
+        cls,
+        sampler: Any,
+        X: Any,
+        y: Any,
+        *,
+        most_links: int = 25,
+        random_state: Any = 0,
+        ax: Any = None,
+        name: str | None = None,
+        scatter_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """From a fitted sampler and what its `fit_resample` returned.
+        """Draw the rows of a fitted sampler.
 
         Parameters
         ----------
@@ -78,6 +95,11 @@ class ClassMapDisplay:
         most_links : int, default=25
             How many synthetic rows, drawn by chance among those that moved, are linked.
         random_state : int, RandomState or None, default=0
+        ax, name, scatter_kwargs, line_kwargs : see `plot`
+
+        Returns
+        -------
+        ClassMapDisplay
         """
         moved = np.flatnonzero(record(sampler, "distance") > 0)
         refuse_other_rows(sampler, X, y)
@@ -91,18 +113,56 @@ class ClassMapDisplay:
             )
         plane = PCA(2, random_state=0).fit(coded[~sampler.synthetic_mask_])
         order = check_random_state(random_state).permutation(moved)[:most_links]
-        return cls(
+        display = cls(
             points=plane.transform(coded),
             labels=containers.labels(y),
             parents=sampler.parent_indices_,
             links=order + int((~sampler.synthetic_mask_).sum()),
             shares=plane.explained_variance_ratio_,
         )
+        return display.plot(ax, name=name, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw, on new axes unless some are given."""
-        ax = new_axes(ax)
-        dress(ax, "Class map: new rows and their parents")
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        scatter_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            None: new axes on a new figure.
+        name : str, optional
+            What the title names, such as the data set.
+        scatter_kwargs : dict, optional
+            Keywords of matplotlib's `scatter` for the synthetic rows.
+        line_kwargs : dict, optional
+            Keywords of `LineCollection` for the lines from parents to children.
+
+        Returns
+        -------
+        ClassMapDisplay
+            Itself, with `ax_` and `figure_`.
+        """
+        with styled(ax) as ax:
+            self._draw(ax, name, scatter_kwargs or {})
+            self._link(ax, line_kwargs or {})
+            legend = ax.legend(loc="best", frameon=True, framealpha=0.9, markerscale=1.6)
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw(self, ax: Any, name: str | None, style: dict[str, Any]) -> None:
+        x, y = (
+            f"principal component {k} ({share:.0%} of variance)"
+            for k, share in zip("12", self.shares, strict=True)
+        )
+        dress(ax, titled("Class map of new rows and their parents", name), x=x, y=y)
         is_new = self.parents != np.arange(len(self.parents))
         counts = self._counts(is_new)
         classes = sorted(counts, key=lambda label: -counts[label][0])
@@ -121,26 +181,16 @@ class ClassMapDisplay:
             )
             own = (self.labels == label) & is_new
             if own.any():
-                ax.scatter(
-                    *self.points[own].T,
-                    s=9,
-                    marker="D",
-                    color=NEW if len(classes) == 2 else colour,
-                    alpha=0.3,
-                    linewidths=0,
-                    label=f"{as_label(label)}, synthetic ({of_all(own.sum(), all_new)})",
-                    zorder=2,
-                )
-        self._link(ax)
-        for axis, name, share in zip((ax.xaxis, ax.yaxis), "12", self.shares, strict=True):
-            axis.set_label_text(
-                f"principal component {name} ({share:.0%} of variance)", fontsize=9, color=INK
-            )
-        legend = ax.legend(loc="best", fontsize=8, framealpha=0.9, markerscale=1.6)
-        for handle in legend.legend_handles:
-            handle.set_alpha(1)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+                look = {
+                    "s": 9,
+                    "marker": "D",
+                    "color": NEW if len(classes) == 2 else colour,
+                    "alpha": 0.3,
+                    "linewidths": 0,
+                    "label": f"{as_label(label)}, synthetic ({of_all(own.sum(), all_new)})",
+                    "zorder": 2,
+                }
+                ax.scatter(*self.points[own].T, **look | style)
 
     def _counts(self, is_new: np.ndarray[Any, Any]) -> dict[Any, tuple[int, int]]:
         """All rows of each class that is drawn, real and synthetic."""
@@ -151,13 +201,13 @@ class ClassMapDisplay:
         }
         return drawn if self.counts is None else {label: self.counts[label] for label in drawn}
 
-    def _link(self, ax: Any) -> None:
+    def _link(self, ax: Any, style: dict[str, Any]) -> None:
         from matplotlib.collections import LineCollection
 
         ends = np.stack([self.points[self.parents[self.links]], self.points[self.links]], axis=1)
-        lines = LineCollection(
-            list(ends), colors=INK, linewidths=0.7, alpha=0.7, label="parent to child (some)"
-        )
+        look: dict[str, Any] = {"colors": INK, "linewidths": 0.7, "alpha": 0.7}
+        look["label"] = "parent to child (some)"
+        lines = LineCollection(list(ends), **look | style)
         ax.add_collection(lines).set_zorder(4)
         for rows, marker, colour in (
             (self.parents[self.links], "o", "white"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 
-from advaug.core.drawing import AXES, COLOURS, INK, NEW, TICKS, as_label, shortened
+from advaug.core.drawing import AXES, COLOURS, INK, NEW, TICKS, as_label, dress, shortened, styled
 from advaug.report.class_map import CLIP, ClassMapDisplay
 from advaug.report.evidence import Array, Evidence, places_among
 from advaug.report.margins import MarginDisplay
@@ -132,27 +132,32 @@ def some_of_each(y: Array, chance: np.random.RandomState) -> Array:
 def histogram(drift: Drift, name: Any) -> Picture:
     """One column of a class: real rows filled, synthetic ones an outline (numbers) or beside."""
     figure = new_figure(2.7, 1.75)
-    axes = figure.subplots()
-    if drift.bins.dtype.kind in "OU":
-        order = np.argsort(-drift.real, kind="stable")[:MOST_LEVELS]
-        at = np.arange(len(order))
-        axes.barh(at - 0.2, drift.real[order], 0.4, color=COLOURS[0], alpha=0.45)
-        axes.barh(at + 0.2, drift.new[order], 0.4, color=NEW)
-        axes.set_yticks(at, [as_label(shortened(drift.bins[k], 14)) for k in order])
-        axes.invert_yaxis()
-    else:
-        axes.stairs(drift.real, drift.bins, fill=True, color=COLOURS[0], alpha=0.35)
-        axes.stairs(drift.new, drift.bins, color=NEW, linewidth=1.5)
-        axes.set_yticks([])
-        if drift.is_date:
-            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-            axes.xaxis_date()
-            axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
-            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
-        else:
-            axes.locator_params(axis="x", nbins=4)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(AXES)
-    axes.tick_params(colors=TICKS, labelsize=8)
+    with styled(figure.subplots()) as axes:
+        dress(axes, "")
+        draw_levels(axes, drift) if drift.bins.dtype.kind in "OU" else draw_numbers(axes, drift)
     return picture(figure, f"Distribution of {drift.column} in real and synthetic rows of {name}")
+
+
+def draw_levels(axes: Any, drift: Drift) -> None:
+    """The share of each level, real above synthetic."""
+    order = np.argsort(-drift.real, kind="stable")[:MOST_LEVELS]
+    at = np.arange(len(order))
+    axes.barh(at - 0.2, drift.real[order], 0.4, color=COLOURS[0], alpha=0.45)
+    axes.barh(at + 0.2, drift.new[order], 0.4, color=NEW)
+    axes.set_yticks(at, [as_label(shortened(drift.bins[k], 14)) for k in order])
+    axes.invert_yaxis()
+
+
+def draw_numbers(axes: Any, drift: Drift) -> None:
+    """Two histograms, one over the other."""
+    axes.stairs(drift.real, drift.bins, fill=True, color=COLOURS[0], alpha=0.35)
+    axes.stairs(drift.new, drift.bins, color=NEW, linewidth=1.5)
+    axes.set_yticks([])
+    if drift.is_date:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        axes.xaxis_date()
+        axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    else:
+        axes.locator_params(axis="x", nbins=4)

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 
 from advaug import containers
-from advaug.core.drawing import COLOURS, INK, as_label, dress, new_axes
+from advaug.core.drawing import COLOURS, INK, as_label, dress, styled
 from advaug.core.problem import Attack
 from advaug.estimators.attacked_model import own_coding
 from advaug.estimators.choices import choose_attack
@@ -138,9 +138,13 @@ class RobustnessDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes, after `plot`.
+        The axes, once drawn.
     figure_ : matplotlib Figure
-        The figure, after `plot`.
+        The figure, once drawn.
+
+    See Also
+    --------
+    robustness_table : Scores at one radius, under several attacks.
 
     Examples
     --------
@@ -149,7 +153,7 @@ class RobustnessDisplay:
     >>> from advaug.robust import RobustnessDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LogisticRegression(max_iter=500).fit(X, y)
-    >>> curve = RobustnessDisplay.from_estimator(model, X, y, radii=[0, 0.5])  # .plot() draws it
+    >>> curve = RobustnessDisplay.from_estimator(model, X, y, radii=[0, 0.5])
     >>> before, after = curve.attacked["LogisticRegression"]
     >>> bool(before > after)
     True
@@ -169,9 +173,26 @@ class RobustnessDisplay:
         self.scoring = scoring
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, **settings: Any) -> Self:
-        """The curve of one fitted classifier, with the settings of `from_estimators`."""
-        return cls.from_estimators([estimator], X, y, **settings)
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, name: str | None = None, **settings: Any
+    ) -> Self:
+        """Draw the curve of one fitted classifier.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+        X, y : rows that it was not fitted on, and their labels
+        name : str, optional
+            The label of the curve; None: the name of the classifier's class.
+        **settings
+            Those of `from_estimators`.
+
+        Returns
+        -------
+        RobustnessDisplay
+        """
+        named = [estimator] if name is None else {name: estimator}
+        return cls.from_estimators(named, X, y, **settings)
 
     @classmethod
     def from_estimators(
@@ -188,8 +209,10 @@ class RobustnessDisplay:
         surrogate: Any = None,
         adapter: AdapterParameter = "auto",
         random_state: RandomState = 0,
+        ax: Any = None,
+        curve_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """The curves of fitted classifiers, on rows that they were not fitted on.
+        """Draw the curves of fitted classifiers, on rows that they were not fitted on.
 
         Parameters
         ----------
@@ -215,6 +238,11 @@ class RobustnessDisplay:
             It gives the units. "auto" is the coding of the first estimator that has its own
             (`AdversarialClassifier`, which is always attacked in it), else that of X.
         random_state : int, RandomState or None, default=0
+        ax, curve_kwargs : see `plot`
+
+        Returns
+        -------
+        RobustnessDisplay
         """
         models = name_estimators(estimators)
         adapter = common_adapter([*models.values(), surrogate], adapter, X)
@@ -232,26 +260,62 @@ class RobustnessDisplay:
             }
 
         name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "score")
-        return cls(
+        display = cls(
             radii=np.array(radii, dtype=float),
             attacked=curves(attack, surrogate),
             noise=curves("noise", None),
             scoring=name,
         )
+        return display.plot(ax, curve_kwargs=curve_kwargs)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw, on new axes unless some are given."""
-        ax = new_axes(ax)
-        dress(ax, "What an attack leaves")
-        for k, (name, scores) in enumerate(self.attacked.items()):
-            colour = COLOURS[k % len(COLOURS)]
-            ax.plot(self.radii, scores, "o-", color=colour, markersize=4, label=as_label(name))
-            ax.plot(self.radii, self.noise[name], "--", color=colour, linewidth=1)
-        ax.plot([], [], "--", color=INK, linewidth=1, label="random noise of this radius")
-        ax.set_xlabel("radius", fontsize=9, color=INK)
-        ax.set_ylabel(as_label(self.scoring.replace("_", " ")), fontsize=9, color=INK)
-        ax.set_ylim(0, 1.02)
-        ax.legend(loc="best", fontsize=8, framealpha=0.9)
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        curve_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            None: new axes on a new figure.
+        name : str, optional
+            The label of the curve, where there is only one; None: the name of the classifier.
+        curve_kwargs : dict, optional
+            Keywords of matplotlib's `plot` for the curves.
+
+        Returns
+        -------
+        RobustnessDisplay
+            Itself, with `ax_` and `figure_`.
+
+        Raises
+        ------
+        ValueError : there are several curves, which one name cannot label
+        """
+        if name is not None and len(self.attacked) > 1:
+            raise ValueError(
+                f"name={name!r} cannot label {len(self.attacked)} curves: pass a dict of name -> "
+                "estimator to from_estimators"
+            )
+        with styled(ax) as ax:
+            dress(
+                ax,
+                "What an attack leaves",
+                x="radius (units of the adapter, or budgets)",
+                y=as_label(self.scoring.replace("_", " ")),
+            )
+            for k, (own, scores) in enumerate(self.attacked.items()):
+                colour = COLOURS[k % len(COLOURS)]
+                look = {"color": colour, "marker": "o", "markersize": 4}
+                look["label"] = as_label(own if name is None else name)
+                ax.plot(self.radii, scores, **look | (curve_kwargs or {}))
+                ax.plot(self.radii, self.noise[own], "--", color=colour, linewidth=1)
+            ax.plot([], [], "--", color=INK, linewidth=1, label="random noise of this radius")
+            ax.set_ylim(0, 1.02)
+            ax.legend(loc="best", frameon=True, framealpha=0.9)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

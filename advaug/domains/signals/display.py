@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from advaug.core.drawing import GREY, INK, NEW, as_label, dress, pyplot, record
+from advaug.core.drawing import GREY, NEW, dress, pyplot, record, styled, titled
 from advaug.domains.signals.adapter import SignalCoding
 
 MOST_CHANNELS = 4
@@ -22,10 +22,21 @@ class SignalDisplay:
         Samples a second; None: time in samples.
     verdict : str
         What the judge said, for the title.
+    unit : str
+        The unit of the values, such as "mV".
 
     Attributes
     ----------
-    axes_, figure_ : matplotlib axes (2 * channels, 2) and figure, after `plot`
+    ax_ : matplotlib Axes
+        The axes whose place is taken, once drawn.
+    axes_ : ndarray of matplotlib Axes (2 * channels, 2)
+        The axes that are drawn on.
+    figure_ : matplotlib Figure
+        The figure, once drawn.
+
+    See Also
+    --------
+    VerdictDisplay : Which signals the judge accepts.
 
     Examples
     --------
@@ -35,7 +46,7 @@ class SignalDisplay:
     >>> X = np.random.default_rng(0).normal(size=(30, 2, 20))
     >>> sampler = AdversarialOverSampler(random_state=0)
     >>> X_new, _ = sampler.fit_resample(X, np.arange(30) < 8)
-    >>> SignalDisplay.from_sampler(sampler, X_new).child.shape  # .plot() draws it
+    >>> SignalDisplay.from_sampler(sampler, X_new).child.shape
     (2, 20)
     """
 
@@ -46,25 +57,47 @@ class SignalDisplay:
         child: np.ndarray[Any, Any],
         sampling_rate: float | None = None,
         verdict: str = "",
+        unit: str = "",
     ) -> None:
         self.parent = np.atleast_2d(np.asarray(parent, np.float64))
         self.child = np.atleast_2d(np.asarray(child, np.float64))
         self.sampling_rate = sampling_rate
         self.verdict = verdict
+        self.unit = unit
 
     @classmethod
     def from_sampler(
-        cls, sampler: Any, X: Any, row: int | None = None, sampling_rate: float | None = None
+        cls,
+        sampler: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        row: int | None = None,
+        sampling_rate: float | None = None,
+        unit: str = "",
+        ax: Any = None,
+        name: str | None = None,
+        line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """From a fitted sampler and the signals that its `fit_resample` returned.
+        """Draw a signal that a fitted sampler has made.
 
         Parameters
         ----------
         sampler : fitted `AdversarialOverSampler`
         X : signals that `fit_resample` returned
+        y : their labels, optional
+            As other displays take them; the title has the sampler's own record of the label.
         row : int, optional
             Which synthetic signal, from 0; None: the one that moved by the median distance.
         sampling_rate : float, optional
+            Samples a second; None: time in samples.
+        unit : str, optional
+            The unit of the values, such as "mV".
+        ax, name, line_kwargs : see `plot`
+
+        Returns
+        -------
+        SignalDisplay
         """
         distance = record(sampler, "distance")
         if not isinstance(sampler.adapter_, SignalCoding):
@@ -78,41 +111,65 @@ class SignalDisplay:
             raise ValueError(f"row must be from 0 to {len(distance) - 1}, got {row}")
         facts = sampler.provenance_.iloc[row]
         place = len(sampler.parent_indices_) - len(distance) + row
-        return cls(
+        display = cls(
             parent=X[sampler.parent_indices_[place]],
             child=X[place],
             sampling_rate=sampling_rate,
             verdict=f"class {facts['label']}, probability {facts['probability']:.2f}, "
             f"moved by {facts['distance']:.1f} sd",
+            unit=unit,
         )
+        return display.plot(ax, name=name, line_kwargs=line_kwargs)
 
-    def plot(self) -> Self:
-        """Draw on a new figure; ImportError with the mend if there is no matplotlib."""
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Its place in its figure is divided among the channels. None: a new figure.
+        name : str, optional
+            What the title names; None: what the judge said.
+        line_kwargs : dict, optional
+            Keywords of matplotlib's `plot` for the child.
+
+        Returns
+        -------
+        SignalDisplay
+            Itself, with `ax_`, `axes_` and `figure_`.
+        """
         shown = min(len(self.parent), MOST_CHANNELS)
-        figure, axes = pyplot().subplots(
-            2 * shown,
-            2,
-            figsize=(9, 2.4 * shown + 0.8),
-            squeeze=False,
-            layout="constrained",
-            gridspec_kw={"height_ratios": [3, 1.2] * shown, "width_ratios": [3, 1.3]},
-        )
-        for channel in range(shown):
-            self._channel(channel, axes[2 * channel : 2 * channel + 2])
-        title = "A new signal and its parent"
-        figure.suptitle(f"{title}: {as_label(self.verdict)}" if self.verdict else title,
-                        x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)  # fmt: skip
-        axes[0, 0].legend(loc="upper right", fontsize=8, framealpha=0.9, ncols=2)
-        self.axes_, self.figure_ = axes, figure
+        if ax is None:
+            size = 9, 2.4 * shown + 0.8
+            ax = pyplot().figure(figsize=size, layout="constrained").add_subplot()
+        with styled(ax):
+            ax.set_axis_off()
+            grid = ax.get_subplotspec().subgridspec(
+                2 * shown, 2, height_ratios=[3, 1.2] * shown, width_ratios=[3, 1.3]
+            )
+            axes = grid.subplots(squeeze=False)
+            look = {"color": NEW, "linewidth": 1.1, "label": "child"} | (line_kwargs or {})
+            for channel in range(shown):
+                self._channel(channel, axes[2 * channel : 2 * channel + 2], look)
+            title = titled("A new signal and its parent", name or self.verdict or None)
+            axes[0, 0].set_title(f"{title}\nchannel 0", loc="left", pad=12)
+            axes[0, 0].legend(loc="upper right", frameon=True, framealpha=0.9, ncols=2)
+        self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
         return self
 
-    def _channel(self, channel: int, axes: Any) -> None:
+    def _channel(self, channel: int, axes: Any, look: dict[str, Any]) -> None:
         parent, child = self.parent[channel], self.child[channel]
         rate = self.sampling_rate or 1.0
         time = np.arange(len(parent)) / rate
         (over, spectrum), (below, unused) = axes
         over.plot(time, parent, color=GREY, linewidth=2.2, label="parent")
-        over.plot(time, child, color=NEW, linewidth=1.1, label="child")
+        over.plot(time, child, **look)
         over.sharex(below)
         over.tick_params(labelbottom=False)
         below.fill_between(time, child - parent, color=NEW, alpha=0.35, linewidth=0)
@@ -122,15 +179,12 @@ class SignalDisplay:
         span = np.ptp(parent[there]) if there.any() else 0.0
         half = max(span / 3, 1.05 * added, 1e-9)
         below.set_ylim(-half, half)
-        below.set_ylabel("added", fontsize=8, color=INK)
-        below.set_xlabel("seconds" if self.sampling_rate else "samples", fontsize=8, color=INK)
-        for values, colour, width in ((parent, GREY, 2.2), (child, NEW, 1.1)):
-            spectrum.plot(*power(values, rate), color=colour, linewidth=width)
-        spectrum.set_xlabel("Hz" if self.sampling_rate else "cycles per sample", fontsize=8)
-        for ax, title in ((over, f"channel {channel}"), (spectrum, "power, dB"), (below, "")):
-            dress(ax, title)
-            ax.title.set(fontsize=9)
-            ax.tick_params(labelsize=7)
+        spectrum.plot(*power(parent, rate), color=GREY, linewidth=2.2)
+        spectrum.plot(*power(child, rate), **look)
+        unit = f", {self.unit}" if self.unit else ""
+        dress(over, f"channel {channel}", y=f"value{unit}")
+        dress(below, "", x="seconds" if self.sampling_rate else "samples", y=f"added{unit}")
+        dress(spectrum, "power", x="Hz" if self.sampling_rate else "cycles per sample", y="dB")
         unused.set_visible(False)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from advaug import containers
-from advaug.core.drawing import INK, NEW, as_label, dress, new_axes, record
+from advaug.core.drawing import INK, NEW, dress, record, styled, titled
 from advaug.core.short_repr import ShortRepr
 from advaug.models.committee import Committee
 from advaug.sampling.encoded_dataset import sample_of_classes
@@ -35,7 +35,14 @@ class VerdictDisplay(ShortRepr):
 
     Attributes
     ----------
-    ax_, figure_ : after `plot`
+    ax_ : matplotlib Axes
+        The axes, once drawn.
+    figure_ : matplotlib Figure
+        The figure, once drawn.
+
+    See Also
+    --------
+    SignalDisplay : A new signal on its parent.
 
     Examples
     --------
@@ -45,7 +52,7 @@ class VerdictDisplay(ShortRepr):
     >>> X, y = load_ecg_beats()
     >>> sampler = AdversarialOverSampler(random_state=0)
     >>> display = VerdictDisplay.from_sampler(sampler, *sampler.fit_resample(X, y))
-    >>> bool(display.accepts.mean() > 0.9)  # .plot() draws it
+    >>> bool(display.accepts.mean() > 0.9)
     True
     """
 
@@ -61,11 +68,15 @@ class VerdictDisplay(ShortRepr):
         sampler: Any,
         X: Any,
         y: Any,
+        *,
         signals: Any = None,
         label: Any = None,
         judge: ConformalJudge | None = None,
+        ax: Any = None,
+        name: str | None = None,
+        image_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Judge signals by the committee and the real rows of a fitted sampler.
+        """Draw the verdicts on signals by the committee and the real rows of a fitted sampler.
 
         The judge is fitted again on real rows, and only the committee votes. The trees that voted
         while rows were made do not, so a few verdicts may differ from those in `provenance_`.
@@ -81,6 +92,11 @@ class VerdictDisplay(ShortRepr):
         judge : `ConformalJudge`, optional
             None: `ConformalJudge(min_probability=1 / classes)`. Its `min_probability` is the
             sampler's default; the sampler reports plausibility, but by default needs none.
+        ax, name, image_kwargs : see `plot`
+
+        Returns
+        -------
+        VerdictDisplay
 
         Raises
         ------
@@ -119,23 +135,54 @@ class VerdictDisplay(ShortRepr):
         x = committee.features(sampler.adapter_.encode(signals))
         probability = committee.read(x).softmax(-1).mean(0)[:, code]
         said = fitted.inner.verdict(x, probability)
-        return cls(
+        display = cls(
             agrees=(probability >= judge.min_probability).numpy(),
             is_plausible=(said.p_value >= judge.alpha).numpy(),
             is_inside=fitted.is_inside(x).numpy(),
             label=label,
             judge=judge,
         )
+        return display.plot(ax, name=name, image_kwargs=image_kwargs)
 
     @property
     def accepts(self) -> Array:
         """Signals that pass every test."""
         return self.agrees & self.is_plausible & self.is_inside
 
-    def plot(self, ax: Any = None, title: str = "") -> Self:
-        """A column for each signal, sorted by verdict; ImportError with the mend if there is no
-        matplotlib."""
-        ax = new_axes(ax)
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        image_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw a column for each signal, sorted by verdict.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            None: new axes on a new figure.
+        name : str, optional
+            What the title names; None: how many signals of which class.
+        image_kwargs : dict, optional
+            Keywords of matplotlib's `imshow`.
+
+        Returns
+        -------
+        VerdictDisplay
+            Itself, with `ax_` and `figure_`.
+        """
+        with styled(ax) as ax:
+            self._draw(ax, image_kwargs or {})
+            name = f"{len(self.agrees)} signals as {self.label}" if name is None else name
+            dress(ax, titled("Refused signals are orange", name))
+            ax.set_xticks([])
+            ax.spines[["left", "bottom"]].set_visible(False)
+            ax.tick_params(length=0, labelcolor=INK)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
         from matplotlib.colors import ListedColormap
 
         strips = {
@@ -146,17 +193,11 @@ class VerdictDisplay(ShortRepr):
         }
         order = np.lexsort([~passed for passed in strips.values()])
         shown = np.stack([passed[order] for passed in strips.values()])
-        colours = ListedColormap([NEW, "#dddddd"])
-        ax.imshow(shown, aspect="auto", interpolation="nearest", cmap=colours, vmin=0, vmax=1)
-        dress(ax, title or f"{len(order)} signals as {as_label(self.label)}: refused are orange")
+        look = {"aspect": "auto", "interpolation": "nearest", "vmin": 0, "vmax": 1}
+        ax.imshow(shown, **look | {"cmap": ListedColormap([NEW, "#dddddd"])} | style)
         ax.set_yticks(range(len(strips)), list(strips))
         for edge in np.arange(len(strips) - 1) + 0.5:
             ax.axhline(edge, color="white", linewidth=3)
-        ax.set_xticks([])
-        ax.spines[["left", "bottom"]].set_visible(False)
-        ax.tick_params(length=0, labelcolor=INK)
         for place, passed in enumerate(strips.values()):
             ax.annotate(f"{passed.mean():.0%}", (1.01, place), xycoords=("axes fraction", "data"),
                         va="center", fontsize=8, color=INK)  # fmt: skip
-        self.ax_, self.figure_ = ax, ax.figure
-        return self

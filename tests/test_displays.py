@@ -1,0 +1,202 @@
+"""Displays have one signature, as those of scikit-learn, and one style sheet."""
+
+import inspect
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from sklearn.linear_model import LogisticRegression
+
+from advaug import AdversarialOverSampler, report, robust
+from advaug.core import drawing
+from advaug.datasets import load_ecg_beats
+from advaug.models import Ensemble
+from advaug.robust import RobustnessDisplay
+
+mpl.use("Agg")
+
+DISPLAYS = {
+    name: value
+    for module in (report, robust)
+    for name, value in vars(module).items()
+    if name.endswith("Display")
+}
+COLOUR = "#123456"
+# Display -> what draws it, the keyword for its style, and the artists that have the style.
+DRAWN = {
+    "ClassMapDisplay": (
+        lambda case, **how: report.ClassMapDisplay.from_sampler(*case.rows, **how),
+        {"scatter_kwargs": {"color": COLOUR}},
+        lambda ax: [colour for dots in ax.collections for colour in dots.get_facecolor()],
+    ),
+    "MarginDisplay": (
+        lambda case, **how: report.MarginDisplay.from_sampler(*case.rows, **how),
+        {"hist_kwargs": {"color": COLOUR}},
+        lambda ax: [patch.get_edgecolor() for patch in ax.patches],
+    ),
+    "SignalDisplay": (
+        lambda case, **how: report.SignalDisplay.from_sampler(*case.rows, unit="mV", **how),
+        {"line_kwargs": {"color": COLOUR}},
+        lambda ax: [line.get_color() for axes in ax.figure.axes for line in axes.get_lines()],
+    ),
+    "VerdictDisplay": (
+        lambda case, **how: report.VerdictDisplay.from_sampler(*case.rows, **how),
+        {"image_kwargs": {"cmap": mpl.colors.ListedColormap([COLOUR])}},
+        lambda ax: [image.cmap(0.0) for image in ax.get_images()],
+    ),
+    "RobustnessDisplay": (
+        lambda case, **how: RobustnessDisplay.from_estimator(
+            case.model, case.points, case.labels, radii=[0, 0.5], **how
+        ),
+        {"curve_kwargs": {"color": COLOUR}},
+        lambda ax: [line.get_color() for line in ax.get_lines()],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def case():
+    X, y = load_ecg_beats()
+    X, y = X[:160, :1], y[:160]
+    sampler = AdversarialOverSampler(
+        surrogate=Ensemble(n_repeats=2, cv=2, max_iter=10), random_state=0
+    )
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    labels = (points.sum(1) > 0).astype(int)
+    return SimpleNamespace(
+        rows=(sampler, *sampler.fit_resample(X, y)),
+        points=points,
+        labels=labels,
+        model=LogisticRegression().fit(points, labels),
+    )
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+def texts(figure):
+    """All that is written on a figure."""
+    return [text.get_text() for text in figure.findobj(mpl.text.Text)]
+
+
+def test_every_display_is_in_the_table():
+    assert DISPLAYS.keys() == DRAWN.keys()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_signatures_are_those_of_scikit_learn(name):
+    display, (_, style, _) = DISPLAYS[name], DRAWN[name]
+    makers = [maker for maker in dir(display) if maker.startswith("from_")]
+    assert makers
+    for maker in makers:
+        first = list(inspect.signature(getattr(display, maker)).parameters)[:3]
+        assert first[0] in ("sampler", "estimator", "estimators")
+        assert first[1:] == ["X", "y"]
+        others = [*inspect.signature(getattr(display, maker)).parameters.values()][3:]
+        assert {one.kind for one in others} <= {
+            inspect.Parameter.KEYWORD_ONLY,
+            inspect.Parameter.VAR_KEYWORD,
+        }
+    plot = inspect.signature(display.plot).parameters
+    assert list(plot)[:3] == ["self", "ax", "name"]
+    assert plot["name"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert set(style) <= set(plot)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_display_draws_itself_on_a_figure_of_its_own_or_on_axes_that_are_given(case, name):
+    draw = DRAWN[name][0]
+    display = draw(case)
+    assert len(plt.get_fignums()) == 1
+    assert display.ax_.figure is display.figure_ is plt.gcf()
+    display.figure_.canvas.draw()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 6), layout="constrained")
+    display = draw(case, ax=right)
+    assert display.ax_ is right
+    assert display.figure_ is figure
+    figure.canvas.draw()
+    assert display.plot(left) is display
+    assert display.ax_ is left
+    assert len(plt.get_fignums()) == 2
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_name_is_written_and_a_style_is_drawn(case, name):
+    draw, style, colours = DRAWN[name]
+    display = draw(case, name="ward $7")
+    assert sum(r"ward \$7" in text for text in texts(display.figure_)) == 1
+    assert COLOUR not in {to_hex(colour) for colour in colours(display.ax_)}
+    display = draw(case, **style)
+    assert COLOUR in {to_hex(colour) for colour in colours(display.ax_)}
+
+
+@pytest.mark.parametrize("name", DRAWN.keys() - {"VerdictDisplay"})
+def test_every_axis_with_numbers_has_a_label(case, name):
+    display = DRAWN[name][0](case)
+    for ax in getattr(display, "axes_", np.array([display.ax_])).ravel():
+        if ax.get_visible() and ax.has_data():
+            assert ax.get_ylabel()
+            assert ax.get_xlabel() or not ax.xaxis.get_tick_params()["labelbottom"]
+
+
+def test_the_unit_of_a_signal_stands_on_its_axes(case):
+    display = DRAWN["SignalDisplay"][0](case)
+    assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == ["value, mV", "added, mV"]
+    assert display.axes_[0, 1].get_ylabel() == "dB"
+
+
+def test_one_name_cannot_label_several_curves(case):
+    display = RobustnessDisplay.from_estimators(
+        {"one": case.model, "two": case.model}, case.points, case.labels, radii=[0, 0.2]
+    )
+    with pytest.raises(ValueError, match="cannot label 2 curves: pass a dict"):
+        display.plot(name="all")
+
+
+# ---------------------------------------------------------------- the style sheet
+
+
+def test_the_colours_of_the_displays_are_those_of_the_style_sheet():
+    with mpl.style.context(drawing.STYLE):
+        sheet = dict(mpl.rcParams)
+    cycle = [to_hex(colour) for colour in sheet["axes.prop_cycle"].by_key()["color"]]
+    assert cycle == [*drawing.COLOURS, drawing.NEW]
+    assert to_hex(sheet["axes.labelcolor"]) == to_hex(sheet["axes.titlecolor"]) == drawing.INK
+    assert to_hex(sheet["xtick.color"]) == to_hex(sheet["ytick.color"]) == drawing.TICKS
+    assert to_hex(sheet["axes.edgecolor"]) == drawing.AXES
+
+
+def test_the_style_sheet_holds_while_a_display_draws_and_no_longer(case):
+    before = dict(mpl.rcParams)
+    display = DRAWN["MarginDisplay"][0](case)
+    assert dict(mpl.rcParams) == before
+    assert display.ax_.get_title(loc="left")
+    assert not display.ax_.spines["top"].get_visible()
+    assert display.ax_.xaxis.label.get_fontsize() == 9
+
+
+# Dichromats' views (Viénot, Brettel, Mollon 1999) as matrices on linear RGB.
+VIEWS = {
+    "all cones": np.eye(3),
+    "no red cones": [[0.1124, 0.8876, 0], [0.1124, 0.8876, 0], [0.0040, -0.0040, 1]],
+    "no green cones": [[0.2928, 0.7072, 0], [0.2928, 0.7072, 0], [-0.0223, 0.0223, 1]],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_colours_that_stand_side_by_side_can_be_told_apart(view):
+    """Real and synthetic rows, the background and the first class: far apart in linear RGB."""
+    shown = {
+        colour: np.array(VIEWS[view]) @ np.array(mpl.colors.to_rgb(colour)) ** 2.2
+        for colour in (drawing.GREY, drawing.COLOURS[0], drawing.NEW)
+    }
+    for one in shown:
+        for other in shown.keys() - {one}:
+            assert np.linalg.norm(shown[one] - shown[other]) > 0.25
