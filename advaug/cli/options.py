@@ -129,12 +129,6 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def splits(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
-
-
 def strategy(text: str, y: Any) -> Any:
     """imbalanced-learn's sampling_strategy from a word, a number or JSON totals."""
     from advaug.containers.targets import labels

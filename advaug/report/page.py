@@ -104,7 +104,7 @@ def template(name: str = "report.html.j2") -> Any:
         "thousands": "{:,}".format,
         "unbroken": unbroken,
         "five_digits": five_digits,
-        "explained": lambda text: explained(unbroken(text)),
+        "explained": lambda text: environment.filters["safe"](explained(unbroken(text))),
         "place_of": place_of,
     }
     return environment.from_string(data_file(name))

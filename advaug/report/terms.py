@@ -1,7 +1,7 @@
 """The statistical terms of the report, explained for readers who do not know them."""
 
 import re
-from typing import Any
+from html import escape
 
 TERMS = {
     "AUC": "Area under the ROC curve: how often a model ranks a row of one kind above a row of the "
@@ -34,13 +34,13 @@ def place_of(term: str) -> str:
     return "term-" + re.sub(r"\W+", "-", term.lower())
 
 
-def explained(text: str) -> Any:
-    """The text as markup: each term links to its explanation and shows it on hover."""
-    from markupsafe import Markup
-
-    link = Markup('<a class="term" href="#{}" title="{}">{}</a>')
+def explained(text: str) -> str:
+    """The text as HTML: each term links to its explanation and shows it on hover."""
     pieces = ANY.split(text)  # Every second piece is a term.
-    return Markup("").join(
-        link.format(place_of(piece), TERMS[piece], piece) if k % 2 else piece
-        for k, piece in enumerate(pieces)
+    return "".join(link(piece) if k % 2 else escape(piece) for k, piece in enumerate(pieces))
+
+
+def link(term: str) -> str:
+    return (
+        f'<a class="term" href="#{place_of(term)}" title="{escape(TERMS[term])}">{escape(term)}</a>'
     )
