@@ -276,10 +276,8 @@ class RowGenerator:
             for label, first, count in zip(labels, firsts, shares, strict=True)
             if count
         ]
-        rows = containers.stacked(self.writer.parents, self.batches(wanted), n)
-        rows = containers.numbered(rows, range(n))
         places = np.repeat([self.place(label) for label in labels], shares)
-        return containers.given_back(rows, self.tensors[0]), self._labels(places)
+        return self.made(wanted), self._labels(places)
 
     def _labels(self, places: Array) -> Any:
         found = containers.numbered(containers.take(self.examples, places), range(len(places)))
@@ -300,6 +298,12 @@ class RowGenerator:
             raise ValueError(f"rows {start} to {stop} are asked for: take 0 <= start <= stop")
         entry = self.entries[self.place(label)]
         return ClassRequest(entry.maker.value, entry.name, start, stop)
+
+    def made(self, requests: list[ClassRequest]) -> Any:
+        """The rows of several requests, one after the other, in the container of X."""
+        count = sum(request.count for request in requests)
+        rows = containers.stacked(self.writer.parents, self.batches(requests), count)
+        return containers.given_back(rows, self.tensors[0])
 
     def batches(
         self,
