@@ -1,4 +1,5 @@
 # make demo: the main job.    make test: everything CI runs.    make fuzz: twenty minutes more.
+# make test-engines: Ray and Dask, in an environment of their own.
 # All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
@@ -16,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test lint types contracts examples unit fuzz
+.PHONY: demo test lint types contracts examples unit fuzz test-engines
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
@@ -53,8 +54,8 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 # More threads than cores cost more than they bring; no window opens.
-examples unit fuzz: export OMP_NUM_THREADS := 1
-examples unit fuzz: export MPLBACKEND := Agg
+examples unit fuzz test-engines: export OMP_NUM_THREADS := 1
+examples unit fuzz test-engines: export MPLBACKEND := Agg
 
 # Each example runs in a temporary folder, which takes what it writes.
 examples: $(STAMP)
@@ -72,3 +73,10 @@ unit: $(STAMP)
 # Twenty minutes of random containers, dtypes, targets and estimators, other ones at each run.
 fuzz: $(STAMP)
 	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=long --hypothesis-show-statistics
+
+# Ray and Dask weigh 400 MB, so that they have an environment of their own.
+ENGINES_VENV ?= .venv-engines
+test-engines:
+	$(PY) -m venv $(ENGINES_VENV)
+	$(ENGINES_VENV)/bin/python -m pip install --quiet -e '.[dev,dask,ray]'
+	$(ENGINES_VENV)/bin/pytest -m engines tests/test_engines.py $(PYTEST_ARGS)
