@@ -1,6 +1,7 @@
 # make demo: the main job.    make test: all checks and tests.    make docs: the site.
 # make package: the built package, installed elsewhere.    make ci: everything CI runs.
 # make test-oldest: tests on the oldest dependencies.    make fuzz: twenty minutes more.
+# make test-engines: Ray and Dask, in an environment of their own.
 # All first create $(VENV), again whenever pyproject.toml or the constraints changed.
 
 PY ?= python3
@@ -18,7 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := test
 .NOTPARALLEL:
-.PHONY: demo test ci lint types contracts examples docs pictures unit test-oldest fuzz package
+.PHONY: demo test ci lint types contracts examples docs pictures unit fuzz
+.PHONY: package test-oldest test-engines
 
 demo: $(STAMP)
 	$(BIN)/advaug demo
@@ -64,8 +66,8 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 # More threads than cores cost more than they bring; no window opens.
-examples docs unit fuzz package: export OMP_NUM_THREADS := 1
-examples docs unit fuzz: export MPLBACKEND := Agg
+examples docs unit fuzz package test-engines: export OMP_NUM_THREADS := 1
+examples docs unit fuzz test-engines: export MPLBACKEND := Agg
 
 # Each example runs in a temporary folder, which takes what it writes.
 examples: $(STAMP)
@@ -107,3 +109,10 @@ test-oldest:
 # Twenty minutes of random containers, dtypes, targets and estimators, other ones at each run.
 fuzz: $(STAMP)
 	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=long --hypothesis-show-statistics
+
+# Ray and Dask weigh 400 MB, so that they have an environment of their own.
+ENGINES_VENV ?= .venv-engines
+test-engines:
+	$(PY) -m venv $(ENGINES_VENV)
+	$(ENGINES_VENV)/bin/python -m pip install --quiet -e '.[dev,dask,ray]'
+	$(ENGINES_VENV)/bin/pytest -m engines tests/test_engines.py $(PYTEST_ARGS)
