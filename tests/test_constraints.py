@@ -148,6 +148,7 @@ REFUSED = {  # rule -> place and reason
     "a <= 1 / (2 - 2)": (7, "division by zero"),
     "a <= 0 ** -1": (7, "not a finite number"),
     "a <= 2024-13-41": (5, "there is no date 2024-13-41"),
+    "a <= 2024-01-31 12:00": (18, "2024-01-31T12:00"),
     "a <= 1e999": (5, "too large"),
     "exp(1000) < a": (0, "not a finite number"),
     "a <= 'x'": (5, "number"),

@@ -263,6 +263,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         """
         refuse_classes(self)
         self._validate_params()
+        return self._new_rows(X, y)
+
+    def _new_rows(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
         above = containers.none_of(data.X), containers.none_of(data.y)
         X_new, y_new, parents = self._grown(data, *above)
@@ -393,7 +396,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 "needed: new rows are interpolated or repeated. Provide more rows, or exclude the "
                 "class in sampling_strategy",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return plans
 
@@ -436,7 +439,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 "against the labels of the other new rows: let all classes grow, "
                 "sampling_strategy=grow(12)",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
@@ -520,7 +523,7 @@ def warn_of_identifiers(names: list[Any]) -> None:
             "that a model could tell new rows by it. Drop the column before a model learns from "
             "the rows, or before fit_resample",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
