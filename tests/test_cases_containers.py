@@ -244,3 +244,19 @@ def test_a_net_is_asked_in_the_values_of_float_images_and_from_0_to_1_for_bytes(
         torch.testing.assert_close(
             asked, torch.tensor(wanted, dtype=asked.dtype), atol=1e-6, rtol=0
         )
+
+
+def test_rows_of_numbers_and_texts_in_lists_keep_both():
+    rows = tuple((float(a), "u" if k % 2 else "v", k % 3) for k, a in enumerate(A))
+    for X in (rows, [list(row) for row in rows]):
+        out, _ = AdversarialOverSampler(surrogate=QUICK, random_state=0).fit_resample(X, Y)
+        new = pd.DataFrame(out[N:])
+        assert set(new[1]) <= {"u", "v"}
+        assert set(new[2]) <= {0, 1, 2}
+        assert new[0].between(A.min(), A.max()).all()
+        assert new[0].nunique() > 1
+
+
+def test_complex_numbers_are_refused_in_one_line():
+    with pytest.raises(ValueError, match="pass the real and imaginary parts as columns"):
+        AdversarialOverSampler().fit_resample(np.c_[A, B] * 1j, Y)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
+from advaug import AdversarialOverSampler
 from advaug.constraints import (
     Constraints,
     Equal,
@@ -25,7 +26,9 @@ from advaug.constraints import (
     Range,
 )
 from advaug.domains.tables.rules.parser import ConstraintSyntaxError, parse
+from advaug.models import Ensemble
 
+QUICK = Ensemble(n_repeats=2, hidden_width=8, max_iter=20)
 rng = np.random.default_rng(0)
 N = 60
 X = pd.DataFrame(
@@ -145,6 +148,7 @@ REFUSED = {  # rule -> place and reason
     "a <= 1 / (2 - 2)": (7, "division by zero"),
     "a <= 0 ** -1": (7, "not a finite number"),
     "a <= 2024-13-41": (5, "there is no date 2024-13-41"),
+    "a <= 2024-01-31 12:00": (18, "2024-01-31T12:00"),
     "a <= 1e999": (5, "too large"),
     "exp(1000) < a": (0, "not a finite number"),
     "a <= 'x'": (5, "number"),
@@ -537,6 +541,52 @@ def test_weighted_sums_with_short_weights_are_found():
         "score == round(a / 4 - 0.17 * d + 40, 1)",
         "all == a + b + c + d + score",
     }
+
+
+def test_a_column_in_another_scale_is_found_with_its_own_weight():
+    draw = np.random.default_rng(13)
+    x = draw.gamma(3, 20, 300).round(2)
+    rows = pd.DataFrame({"x": x, "z": (x - x.mean()) / x.std()})
+    rows["share"] = (x - x.min()) / np.ptp(x)
+    assert {rule.split(" == ")[0] for rule in found(rows)} == {"z", "share"}
+    rows = pd.DataFrame({"x": x, "z": ((x - x.mean()) / x.std()).round(3)})
+    (rule,) = found(rows)
+    assert rule.startswith("abs(z - round(0.0")
+    assert rule.endswith(", 3)) <= 0.001")
+    rows["z"] += draw.normal(0, 0.01, 300).round(3)
+    assert found(rows) == set()
+
+
+@pytest.mark.parametrize(("n_parts", "digits"), [(3, 1), (4, 0), (5, 0)])
+def test_shares_that_sum_to_a_hundred_but_for_rounding_are_found_and_kept(n_parts, digits):
+    draw = np.random.default_rng(14)
+    names = list("abcde")[:n_parts]
+    shares = (100 * draw.dirichlet(np.arange(n_parts) + 2, 300)).round(digits)
+    rows = pd.DataFrame(shares, columns=names).assign(other=draw.uniform(0, 50, 300).round(digits))
+    (rule,) = found(rows)
+    rest = " - ".join(["100", *names[:-1]])
+    assert rule.startswith(f"abs({names[-1]} - round({rest}" + (", 1" if digits else ""))
+    shuffled = rows.apply(lambda column: draw.permutation(column))
+    assert found(shuffled) == set()
+    y = np.arange(300) % 5 == 0
+    new, _ = AdversarialOverSampler(random_state=0, surrogate=QUICK).new_rows(rows, y)
+    least, most = shares.sum(1).min(), shares.sum(1).max()
+    off = max(most - 100, 100 - least) + 1e-6
+    assert new[names].sum(axis=1).between(100 - off, 100 + off).all()
+
+
+def test_a_level_that_follows_from_a_part_of_a_date_is_found_and_kept():
+    draw = np.random.default_rng(15)
+    day = pd.Timestamp("2020-01-01") + pd.to_timedelta(draw.integers(0, 2000, 300), unit="D")
+    rows = pd.DataFrame({"day": day, "x": draw.normal(size=300), "name": day.day_name()})
+    rows["weekend"] = np.where(day.day_of_week >= 5, "yes", "no")
+    rules = {rule[:24] for rule in found(rows)}
+    assert {"(if weekday_of(day) == 4", "(if weekday_of(day) in {"} <= rules
+    y = np.arange(300) % 5 == 0
+    new, _ = AdversarialOverSampler(random_state=0, surrogate=QUICK).new_rows(rows, y)
+    assert (new["day"].dt.day_name() == new["name"]).all()
+    assert ((new["day"].dt.day_of_week >= 5) == (new["weekend"] == "yes")).all()
+    assert (new["day"].to_numpy() != rows["day"].to_numpy()[: len(new)]).any()
 
 
 def test_an_equality_that_follows_from_others_is_left_out():

@@ -48,6 +48,7 @@ from advaug.containers.rows import (
     open_table,
     own_table,
     owned,
+    refuse_complex,
     refuse_ragged,
     refuse_twice,
     row_shape,
@@ -55,6 +56,7 @@ from advaug.containers.rows import (
     stacked,
     table,
     take,
+    unmixed,
 )
 from advaug.containers.sequences import (
     is_sequences,
@@ -127,6 +129,7 @@ __all__ = [
     "put_sequences",
     "read_file",
     "read_table",
+    "refuse_complex",
     "refuse_no_numbers",
     "refuse_no_tokens",
     "refuse_other_count",
@@ -141,6 +144,7 @@ __all__ = [
     "table",
     "take",
     "ticks_a_day",
+    "unmixed",
     "unpack",
     "write_below",
     "write_rows",

@@ -151,12 +151,25 @@ def as_array(X: Any) -> np.ndarray[Any, Any]:
     """A list, sparse matrix or array as an array that torch and pandas can read."""
     if sparse.issparse(X):
         X = X.toarray()
-    X = np.asarray(X)
-    if X.dtype.kind == "c":
-        raise ValueError("Complex data not supported: pass the real and imaginary parts as columns")
+    X = np.asarray(unmixed(X))
+    refuse_complex(X)
     if X.dtype.kind == "f" and X.dtype.itemsize not in (4, 8):
         X = X.astype(np.float64)
     return X.astype(X.dtype.newbyteorder("="), copy=False)
+
+
+def refuse_complex(X: Any) -> None:
+    """ValueError for complex numbers in an array or sparse matrix."""
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise ValueError("Complex data not supported: pass the real and imaginary parts as columns")
+
+
+def unmixed(X: Any) -> Any:
+    """A list of rows of numbers and texts as an array of objects: numpy makes texts of all."""
+    if not isinstance(X, list | tuple) or not all(isinstance(row, list | tuple) for row in X):
+        return X
+    kinds = {isinstance(cell, str) for row in X for cell in row}
+    return np.array(X, dtype=object) if len(kinds) > 1 else X
 
 
 def open_table(X: Any, as_they_are: Collection[Any] = ()) -> Frame:

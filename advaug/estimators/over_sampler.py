@@ -337,6 +337,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         """
         refuse_classes(self)
         check_parameters(self)
+        return self._new_rows(X, y)
+
+    def _new_rows(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
         above = containers.none_of(data.X), containers.none_of(data.y)
         X_new, y_new = self._grown(data, X, y, *above)
@@ -682,7 +685,7 @@ def warn_of_identifiers(names: list[Any]) -> None:
             "that a model could tell new rows by it. Drop the column before a model learns from "
             "the rows, or before fit_resample",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -113,8 +113,13 @@ class TabularAdapter(Adapter, Parameters):
         """X with lists as arrays; ValueError for no rows, no columns or a repeated name."""
         if containers.kind_of_container(X) != "frame":
             containers.refuse_ragged(X)
+            containers.refuse_complex(X)
             X = check_array(
-                X, accept_sparse=True, dtype=None, ensure_all_finite=False, allow_nd=True
+                containers.unmixed(X),
+                accept_sparse=True,
+                dtype=None,
+                ensure_all_finite=False,
+                allow_nd=True,
             )
             warn_of_padding(X)
             return X

@@ -6,9 +6,10 @@ from itertools import pairwise
 import numpy as np
 
 from advaug.domains.tables.rules.candidates import MOST_LEVELS, Candidate, Level, Table
-from advaug.domains.tables.rules.evaluation import Array
+from advaug.domains.tables.rules.evaluation import DATE_PARTS, Array
 from advaug.domains.tables.rules.syntax_tree import quoted
 
+MOST_PARTS = 31  # A part of dates with more values tells no level.
 MOST_CODES = 100  # A column with more values is no code.
 
 
@@ -61,18 +62,55 @@ def dependency(table: Table, a: str, b: str, x: Array, y: Array) -> tuple[tuple[
         return of_ranges(table, a, b, guards, thens), float(len(y) * (1 - share.max()))
     if len(table.values[a]) > MOST_CODES:
         return (), 0.0
-    return of_codes(table, a, b, guards, thens), by_chance
+    levels = [table.literal(a, level) for level in table.values[a]]
+    return of_codes(table, quoted(a), levels, b, guards, thens), by_chance
 
 
-def of_codes(table: Table, a: str, b: str, guards: Array, thens: Array) -> tuple[str, ...]:
-    """(if a in {...} then b == ...) and ..."""
+def of_codes(
+    table: Table, code: str, levels: list[str], b: str, guards: Array, thens: Array
+) -> tuple[str, ...]:
+    """(if code in {...} then b == ...) and ..."""
     parts = []
     for then in np.unique(thens):
-        levels = ", ".join(table.literal(a, table.values[a][k]) for k in guards[thens == then])
+        named = ", ".join(levels[k] for k in guards[thens == then])
         value = table.literal(b, table.values[b][then])
-        guard = f"in {{{levels}}}" if (guards[thens == then].size > 1) else f"== {levels}"
-        parts.append(f"(if {quoted(a)} {guard} then {quoted(b)} == {value})")
+        guard = f"in {{{named}}}" if (guards[thens == then].size > 1) else f"== {named}"
+        parts.append(f"(if {code} {guard} then {quoted(b)} == {value})")
     return (" and ".join(parts),)
+
+
+def levels_of_dates(table: Table) -> Iterator[Candidate]:
+    """A level that follows from a part of a date, such as the name of its weekday."""
+    dates = [name for name in table.names if name in table.cells.dates]
+    for a in (name for name in dates if len(table.values[name]) > MOST_CODES):
+        for part, function in DATE_PARTS.items():
+            cells = function(table.cells[a])
+            values = np.unique(cells[~np.isnan(cells)])
+            if not 1 < len(values) <= MOST_PARTS:
+                continue
+            for b, levels in table.values.items():
+                if b == a or len(levels) > len(values) or table.is_linked(a, b):
+                    continue
+                yield from levels_of_part(table, a, b, part, np.searchsorted(values, cells), values)
+
+
+def levels_of_part(
+    table: Table, a: str, b: str, part: str, codes: Array, values: Array
+) -> Iterator[Candidate]:
+    """The candidate, if each value of the part goes with one level."""
+    x, y, n_levels = codes, codes_of(table, b), len(table.values[b])
+    known = (x < len(values)) & (y >= 0)
+    pairs = np.unique(x[known] * n_levels + y[known])
+    guards, thens = np.divmod(pairs, n_levels)
+    if len(np.unique(guards)) < len(guards) or len(np.unique(thens)) < 2:
+        return
+    share = np.bincount(y[known], minlength=n_levels) / max(known.sum(), 1)
+    by_chance = float((1 - share[y[known]]).sum())
+    if by_chance >= table.least:
+        table.link(a, b)
+        texts = [table.literal("", value) for value in values.tolist()]
+        spelt = of_codes(table, f"{part}({quoted(a)})", texts, b, guards, thens)
+        yield Candidate(spelt, by_chance)
 
 
 def of_ranges(table: Table, a: str, b: str, guards: Array, thens: Array) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from advaug.domains.tables.rules.equalities import (
     sums,
 )
 from advaug.domains.tables.rules.evaluation import Array, Cells
-from advaug.domains.tables.rules.implications import dependencies, implications
+from advaug.domains.tables.rules.implications import dependencies, implications, levels_of_dates
 from advaug.domains.tables.rules.linear_relations import linear
 from advaug.domains.tables.rules.objects import Integer, OneHot, Range
 from advaug.domains.tables.rules.syntax_tree import quoted
@@ -95,6 +95,12 @@ def is_edge(gap: Array) -> bool:
     return bool((gap == 0).mean() >= TIES or is_crowded)
 
 
+def followers(table: Table) -> Iterator[Candidate]:
+    """Levels that follow from codes, from ranges, or from parts of dates."""
+    yield from dependencies(table)
+    yield from levels_of_dates(table)
+
+
 def one_hot(table: Table) -> Iterator[Candidate]:
     """Groups of 0/1 columns of which exactly one is 1, or at most one."""
     flags = table.flags
@@ -132,7 +138,7 @@ KINDS: dict[str, Callable[[Table], Iterator[Candidate]]] = {
     "part": leading_parts,
     "linear": linear,
     "one_hot": one_hot,
-    "dependency": dependencies,
+    "dependency": followers,
     "monotone": monotone,
     "implication": implications,
     "integer": integers,

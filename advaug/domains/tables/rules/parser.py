@@ -67,6 +67,7 @@ HINTS = {  # characters that are not part of the language -> what to write inste
     "~": "write not",
     "!": "write not, or != between values",
     "^": "a power is written **",
+    ":": "it is not part of the language; a time stands behind its date and a T, 2024-01-31T12:00",
     "%": "remainders are not part of the language",
     "'": "the text is not closed",
     '"': "the text is not closed",
