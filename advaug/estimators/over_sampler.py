@@ -584,7 +584,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
                 "against the labels of the other new rows: let all classes grow, "
                 "sampling_strategy=grow(12)",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
