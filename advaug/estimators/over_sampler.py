@@ -337,9 +337,6 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         """
         refuse_classes(self)
         check_parameters(self)
-        return self._new_rows(X, y)
-
-    def _new_rows(self, X: Any, y: Any) -> tuple[Any, Any]:
         data = self._checked_data(X, y)
         above = containers.none_of(data.X), containers.none_of(data.y)
         X_new, y_new = self._grown(data, X, y, *above)
