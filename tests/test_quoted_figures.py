@@ -5,6 +5,7 @@ the text names. Rows that gather several of them, and the text itself, quote fig
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -60,8 +61,13 @@ class Figure:
         return cls(match[0], float(match[1]), digits)
 
     def is_among(self, values: list[float]) -> bool:
+        """Whether one of the sorted values, or a per cent of it, is written like this."""
         half_unit = 0.5 * 10**-self.digits + 1e-9
-        return any(abs(value / of - self.value) <= half_unit for value in values for of in (1, 100))
+        return any(
+            bisect_left(values, of * (self.value - half_unit))
+            < bisect_right(values, of * (self.value + half_unit))
+            for of in (1, 100)
+        )
 
 
 def figures(text: str) -> list[Figure]:
@@ -87,13 +93,13 @@ def lines_of(page: str) -> list[list[float]]:
             if is_row(line)
         ]
         columns = zip(*rows, strict=False)
-        found += [[value for cell in line for value in cell] for line in (*rows, *columns)]
+        found += [sorted(value for cell in line for value in cell) for line in (*rows, *columns)]
     return found
 
 
 @cache
 def numbers_of(page: str) -> list[float]:
-    return [figure.value for figure in figures((RESULTS / page).read_text())]
+    return sorted(figure.value for figure in figures((RESULTS / page).read_text()))
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,11 @@ class Quote:
         return any(all(figure.is_among(line) for figure in self.figures) for line in lines)
 
     def missing(self) -> list[str]:
-        values = [value for page in self.pages for value in numbers_of(page)]
-        return [figure.text for figure in self.figures if not figure.is_among(values)]
+        return [
+            figure.text
+            for figure in self.figures
+            if not any(figure.is_among(numbers_of(page)) for page in self.pages)
+        ]
 
 
 def quotes(text: str) -> Iterator[Quote]:
