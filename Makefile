@@ -56,6 +56,7 @@ lint: $(STAMP)
 	$(BIN)/codespell
 	$(BIN)/vulture
 	$(BIN)/deptry .
+	$(BIN)/python docs/check_docstrings.py
 
 types: $(STAMP)
 	$(BIN)/mypy
