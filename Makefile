@@ -58,6 +58,7 @@ lint: $(STAMP)
 	$(BIN)/codespell
 	$(BIN)/vulture
 	$(BIN)/deptry .
+	$(BIN)/python docs/check_docstrings.py
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -45,6 +45,7 @@ def grow_rows(
     Parameters
     ----------
     generator : TableGenerator or path of one
+        What `fit` returns, or a file to which it was saved.
     out : path
         A new folder, an empty one, or one in which these rows were begun.
     counts : dict of label -> int, optional
@@ -68,7 +69,23 @@ def grow_rows(
 
     Raises
     ------
-    ValueError : a label is not known, or the folder holds other rows
+    ValueError
+        A label is not known, or the folder holds other rows.
+
+    See Also
+    --------
+    advaug.big.fit : Fit a sampler on what a scan has kept of each class.
+    advaug.big.oversample : Write the new rows for a table in files, as the files of another folder.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> import pandas as pd
+    >>> from advaug.big import fit, grow_rows, scan
+    >>> frame = pd.DataFrame({"age": range(200), "sick": ["no"] * 180 + ["yes"] * 20})
+    >>> manifest = grow_rows(fit(scan([frame], target="sick")), mkdtemp(), {"yes": 50})
+    >>> sum(part["rows"] for part in manifest["parts"])
+    50
     """
     folder = Path(fspath(out))
     with tidied(folder), choose_engine(engine, workers) as chosen:

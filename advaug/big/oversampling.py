@@ -43,9 +43,24 @@ def oversample(
         A folder of Parquet or csv files, or one such file.
     out : path
         A new folder, an empty one, or one in which this was begun: then what is whole is kept.
-    target, drop, seed, engine, workers : as in `scan`
-    sampler : as in `fit`
-    parent, rows_per_part, verbose : as in `grow_rows`
+    target : str
+        The column of labels.
+    sampler : AdversarialOverSampler, optional
+        As in `fit`.
+    drop : collection of str
+        As in `scan`.
+    seed : int, default=0
+        As in `scan`.
+    parent : str, optional
+        As in `grow_rows`.
+    rows_per_part : int, optional
+        As in `grow_rows`.
+    engine : {"local", "processes", "ray", "dask"} or an engine, default="local"
+        Where files are read and rows are made.
+    workers : int, optional
+        By default as many as the engine chooses.
+    verbose : int, default=0
+        Above 0 shows a progress bar.
 
     Returns
     -------
@@ -54,7 +69,27 @@ def oversample(
 
     Raises
     ------
-    ValueError : as in `scan`, `fit` and `grow_rows`, where possible before the table is read
+    ValueError
+        As in `scan`, `fit` and `grow_rows`, where possible before the table is read.
+
+    See Also
+    --------
+    advaug.big.scan : Read a table of any size once, batch by batch.
+    advaug.big.fit : Fit a sampler on what a scan has kept of each class.
+    advaug.big.grow_rows : Write new rows as the files of a folder.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> import pandas as pd
+    >>> from advaug.big import oversample
+    >>> source, out = Path(mkdtemp()) / "table.parquet", Path(mkdtemp())
+    >>> frame = pd.DataFrame({"age": range(200), "sick": ["no"] * 180 + ["yes"] * 20})
+    >>> frame.to_parquet(source)
+    >>> manifest = oversample(source, out, "sick")
+    >>> len(pd.read_parquet(out))
+    160
     """
     folder = Path(fspath(out))
     sampler = default_sampler() if sampler is None else sampler

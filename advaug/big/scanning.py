@@ -44,6 +44,18 @@ class Scan:
         The suffix of its files: new rows are written in files of the same kind.
     inputs : list of dict
         name, bytes, rows and sha256 of each file; rows alone of what was no file.
+
+    See Also
+    --------
+    advaug.big.scan : Read a table of any size once, batch by batch.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from advaug.big import scan
+    >>> frame = pd.DataFrame({"age": range(200), "sick": ["no"] * 180 + ["yes"] * 20})
+    >>> scan([frame], target="sick").schema.names
+    ['age', 'sick']
     """
 
     summary: Summary
@@ -135,10 +147,16 @@ def scan(
     Returns
     -------
     Scan
+        What was found.
 
     Raises
     ------
-    ValueError : files, columns or cells cannot be used; the file, column or row is named
+    ValueError
+        Files, columns or cells cannot be used; the file, column or row is named.
+
+    See Also
+    --------
+    advaug.big.fit : Fit a sampler on what a scan has kept of each class.
 
     Examples
     --------

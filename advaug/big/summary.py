@@ -70,11 +70,26 @@ class Summary:
 
     Attributes
     ----------
-    counts : dict of label -> number of rows, exact
-    bounds : dict of column -> (least, largest value), exact
-    levels : dict of column of texts -> dict of level -> number of rows, exact; None where a column
-        has more than 1 000 levels
-    kept : dict of label -> the rows kept of the class, at most 10 000
+    counts : dict of label -> int
+        The exact number of rows of each class.
+    bounds : dict of column -> (least, largest value)
+        Exact ones.
+    levels : dict of column of texts -> dict of level -> int, or None
+        The exact number of rows of each level; None where a column has more than 1 000 levels.
+    kept : dict of label -> `Kept`
+        The rows kept of each class, at most 10 000.
+
+    See Also
+    --------
+    advaug.big.scan : Read a table of any size once, batch by batch.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from advaug.big import scan
+    >>> frame = pd.DataFrame({"age": range(200), "sick": ["no"] * 180 + ["yes"] * 20})
+    >>> scan([frame], target="sick").summary.counts
+    {'no': 180, 'yes': 20}
     """
 
     target: str

@@ -38,16 +38,33 @@ class TableGenerator:
     Parameters
     ----------
     generator : RowGenerator
+        Makes rows of the columns that are no labels.
     schema : pyarrow.Schema
         The table's columns, the target among them.
     target : str
+        The column of labels.
     kind : str
         The suffix of the files of new rows.
-    counts : dict of label -> rows of the table
+    counts : dict of label -> int
+        How many rows of the table each class has.
     inputs : list of dict
         What was scanned.
     settings : str
         The parameters of the fit.
+
+    See Also
+    --------
+    advaug.big.fit : Fit a sampler on what a scan has kept of each class.
+    advaug.big.grow_rows : Write new rows as the files of a folder.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from advaug.big import fit, scan
+    >>> frame = pd.DataFrame({"age": range(200), "sick": ["no"] * 180 + ["yes"] * 20})
+    >>> generator = fit(scan([frame], target="sick"))
+    >>> generator.rows("yes", 0, 3).to_pandas()["sick"].tolist()
+    ['yes', 'yes', 'yes']
     """
 
     generator: RowGenerator
@@ -63,10 +80,17 @@ class TableGenerator:
 
         Parameters
         ----------
-        label : one of the labels
+        label : object
+            The class.
         start, stop : int
+            Number of the first row, and number after that of the last one.
         parent : str, optional
             The name of a column for the number of each row's parent in the scanned table.
+
+        Returns
+        -------
+        pyarrow.Table
+            The new rows with their labels.
         """
         rows, provenance = self.generator.rows_with_provenance(label, start, stop)
         place = self.schema.names.index(self.target)
@@ -148,6 +172,7 @@ def fit(scan: Scan, sampler: AdversarialOverSampler | None = None) -> TableGener
     Parameters
     ----------
     scan : Scan
+        What `scan` returns.
     sampler : AdversarialOverSampler, optional
         Its settings; it is not changed. By default ``AdversarialOverSampler(random_state=0)``.
         `sampling_strategy` is read with the counts of all rows.
@@ -155,10 +180,17 @@ def fit(scan: Scan, sampler: AdversarialOverSampler | None = None) -> TableGener
     Returns
     -------
     TableGenerator
+        Makes any rows of any class.
 
     Raises
     ------
-    ValueError : the settings do not suit a table in batches; see `check_sampler`
+    ValueError
+        The settings do not suit a table in batches; see `check_sampler`.
+
+    See Also
+    --------
+    advaug.big.scan : Read a table of any size once, batch by batch.
+    advaug.big.grow_rows : Write new rows as the files of a folder.
 
     Examples
     --------

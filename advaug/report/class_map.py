@@ -20,7 +20,9 @@ class ClassMapDisplay:
     Parameters
     ----------
     points : ndarray (rows, 2)
+        Where each row lies.
     labels : ndarray (rows,)
+        The class of each row.
     parents : ndarray of int (rows,)
         The parent of each synthetic row; a real row is its own.
     links : ndarray of int
@@ -90,16 +92,21 @@ class ClassMapDisplay:
 
         Parameters
         ----------
-        sampler : fitted `AdversarialOverSampler`
-        X, y : the rows and labels that `fit_resample` returned
+        sampler : `AdversarialOverSampler`
+            One that has made rows.
+        X, y : container of rows and array-like
+            What `fit_resample` returned.
         most_links : int, default=25
             How many synthetic rows, drawn by chance among those that moved, are linked.
         random_state : int, RandomState or None, default=0
-        ax, name, scatter_kwargs, line_kwargs : see `plot`
+            Seed of all random numbers.
+        ax, name, scatter_kwargs, line_kwargs : optional
+            As in `plot`.
 
         Returns
         -------
         ClassMapDisplay
+            The display, drawn.
         """
         moved = np.flatnonzero(record(sampler, "distance") > 0)
         refuse_other_rows(sampler, X, y)

@@ -18,6 +18,7 @@ class MarginDisplay:
     Parameters
     ----------
     before, after : ndarray (synthetic rows,)
+        The margin of each row's parent, and its own.
 
     Attributes
     ----------
@@ -29,6 +30,18 @@ class MarginDisplay:
     See Also
     --------
     ClassMapDisplay : Where the rows lie.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from advaug import AdversarialOverSampler
+    >>> from advaug.report import MarginDisplay
+    >>> X, y = make_classification(200, weights=[0.9], random_state=0)
+    >>> sampler = AdversarialOverSampler(recipe="match", random_state=0)
+    >>> X_new, y_new = sampler.fit_resample(X, y)
+    >>> display = MarginDisplay.from_sampler(sampler)
+    >>> bool(display.after.mean() > 0)  # the committee agrees with the labels of the new rows
+    True
     """
 
     def __init__(self, *, before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]) -> None:
@@ -51,17 +64,20 @@ class MarginDisplay:
 
         Parameters
         ----------
-        sampler : fitted `AdversarialOverSampler`
+        sampler : `AdversarialOverSampler`
+            One that has made rows.
         X, y : the rows and labels that `fit_resample` returned, optional
             As other displays take them. The margins are the sampler's own: X and y are only checked
             to be of its rows.
         label : optional
             The class whose synthetic rows are drawn; None: all of them.
-        ax, name, hist_kwargs : see `plot`
+        ax, name, hist_kwargs : optional
+            As in `plot`.
 
         Returns
         -------
         MarginDisplay
+            The display, drawn.
         """
         before, after = record(sampler, "margin_before"), record(sampler, "margin_after")
         labels = record(sampler, "label")

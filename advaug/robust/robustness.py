@@ -180,8 +180,10 @@ class RobustnessDisplay:
 
         Parameters
         ----------
-        estimator : fitted classifier
-        X, y : rows that it was not fitted on, and their labels
+        estimator : classifier
+            A fitted one.
+        X, y : container of rows and array-like
+            Rows that it was not fitted on, and their labels.
         name : str, optional
             The label of the curve; None: the name of the classifier's class.
         **settings
@@ -190,6 +192,7 @@ class RobustnessDisplay:
         Returns
         -------
         RobustnessDisplay
+            The display, drawn.
         """
         named = [estimator] if name is None else {name: estimator}
         return cls.from_estimators(named, X, y, **settings)
@@ -217,6 +220,7 @@ class RobustnessDisplay:
         Parameters
         ----------
         estimators : dict of name -> fitted classifier, or a list of them
+            The models that are attacked.
         X : container of rows
             Rows in a container that all of them take.
         y : labels (n,)
@@ -240,11 +244,13 @@ class RobustnessDisplay:
             (`AdversarialClassifier`, which is always attacked in it), else that of X.
         random_state : int, RandomState or None, default=0
             Seed of all random numbers. With an int a second run gives the same results.
-        ax, curve_kwargs : see `plot`
+        ax, curve_kwargs : optional
+            As in `plot`.
 
         Returns
         -------
         RobustnessDisplay
+            The display, drawn.
         """
         models = name_estimators(estimators)
         adapter = common_adapter([*models.values(), surrogate], adapter, X)
@@ -295,7 +301,8 @@ class RobustnessDisplay:
 
         Raises
         ------
-        ValueError : there are several curves, which one name cannot label
+        ValueError
+            There are several curves, which one name cannot label.
         """
         if name is not None and len(self.attacked) > 1:
             raise ValueError(

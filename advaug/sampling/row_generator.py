@@ -348,9 +348,15 @@ class RowGenerator:
 
         The judges and voters are fitted before, where no row has been made yet.
 
+        Parameters
+        ----------
+        path : path-like
+            Where the file is written.
+
         Raises
         ------
-        TypeError : a part, such as a function of yours, cannot be stored so
+        TypeError
+            A part, such as a function of yours, cannot be stored so.
         """
         try:
             save(self, path)
@@ -366,9 +372,22 @@ class RowGenerator:
 
         Nothing in the file is run.
 
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        device : str or torch.device, default="auto"
+            "auto" is cuda where there is one.
+
+        Returns
+        -------
+        RowGenerator
+            The generator that was saved.
+
         Raises
         ------
-        ValueError : the file is damaged, or is of a version that this one does not know
+        ValueError
+            The file is damaged, or is of a version that this one does not know.
         """
         target = resolve(device)
         return load(path, cls, lambda generator: generator.to(target))

@@ -15,7 +15,13 @@ Job = tuple[Any, ...]
 
 @runtime_checkable
 class Engine(Protocol):
-    """Calls functions for jobs; members whose body is not "..." have a default."""
+    """Calls functions for jobs; members whose body is not "..." have a default.
+
+    See Also
+    --------
+    advaug.big.scan : Read a table of any size once, batch by batch.
+    advaug.big.grow_rows : Write new rows as the files of a folder.
+    """
 
     def map(self, function: Callable[..., Any], jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
         """The place of each job and its result, as they come; lost jobs are run again."""

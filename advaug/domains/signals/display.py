@@ -83,8 +83,10 @@ class SignalDisplay:
 
         Parameters
         ----------
-        sampler : fitted `AdversarialOverSampler`
-        X : signals that `fit_resample` returned
+        sampler : `AdversarialOverSampler`
+            One that has made rows.
+        X : array or list of signals
+            What `fit_resample` returned.
         y : their labels, optional
             As other displays take them; the title has the sampler's own record of the label.
         row : int, optional
@@ -93,11 +95,13 @@ class SignalDisplay:
             Samples a second; None: time in samples.
         unit : str, optional
             The unit of the values, such as "mV".
-        ax, name, line_kwargs : see `plot`
+        ax, name, line_kwargs : optional
+            As in `plot`.
 
         Returns
         -------
         SignalDisplay
+            The display, drawn.
         """
         distance = record(sampler, "distance")
         if not isinstance(sampler.adapter_, SignalCoding):

@@ -30,8 +30,10 @@ class VerdictDisplay(ShortRepr):
     agrees, is_plausible, is_inside : ndarray of bool (signals,)
         The committee's probability of the label is at least `judge.min_probability`, the
         plausibility p-value at least `judge.alpha`, the descriptors inside the class's band.
-    label : the class
+    label : object
+        The class.
     judge : `ConformalJudge`
+        The judge, whose limits are drawn.
 
     Attributes
     ----------
@@ -83,8 +85,10 @@ class VerdictDisplay(ShortRepr):
 
         Parameters
         ----------
-        sampler : fitted `AdversarialOverSampler` whose surrogate is its own committee
-        X, y : what `fit_resample` returned
+        sampler : `AdversarialOverSampler`
+            One that has made rows, and whose surrogate is its own committee.
+        X, y : container of rows and array-like
+            What `fit_resample` returned.
         signals : in the container of X, optional
             What is judged; None: the synthetic signals of the class.
         label : optional
@@ -92,11 +96,13 @@ class VerdictDisplay(ShortRepr):
         judge : `ConformalJudge`, optional
             None: `ConformalJudge(min_probability=1 / classes)`. Its `min_probability` is the
             sampler's default; the sampler reports plausibility, but by default needs none.
-        ax, name, image_kwargs : see `plot`
+        ax, name, image_kwargs : optional
+            As in `plot`.
 
         Returns
         -------
         VerdictDisplay
+            The display, drawn.
 
         Raises
         ------
