@@ -96,6 +96,9 @@ def fitted(name):
         "RowRandom": lambda: problem().random,
         "Verdict": lambda: Verdict(torch.ones(N), torch.ones(N)),
         "Plan": lambda: Plan(*[torch.zeros(N)] * 8),
+        "RowGenerator": lambda: (
+            advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0).fit(X, y).generator_
+        ),
         "Registry": lambda: advaug.registry.ATTACKS,
     }
     return makers.get(name)
@@ -199,6 +202,17 @@ def test_a_record_is_a_frame_that_notebooks_know():
     sampler.fit_resample(*table())
     for frame in (sampler.provenance_, sampler.findings_):
         assert "<table" in frame._repr_html_()
+
+
+def test_a_generator_is_shown_as_a_table_of_its_classes():
+    X, y = table()
+    y = np.where(y == "rare", "<rare>", y)
+    generator = advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0).fit(X, y).generator_
+    shown = generator._repr_html_()
+    cells = ("&lt;rare&gt;", "12", generator.entries[0].name, "24")
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in shown
+    assert "more classes" not in shown
+    assert repr(generator) == "RowGenerator(parents={'<rare>': 12, 'usual': 36})"
 
 
 def test_a_diff_is_shown_as_deleted_and_inserted_text():

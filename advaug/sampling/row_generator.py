@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +20,7 @@ import torch
 from advaug import containers
 from advaug.core.deferred import Deferred
 from advaug.core.devices import resolve
+from advaug.core.drawing import shortened, visible
 from advaug.core.storage import NotStorable, load, save
 from advaug.models.protocol import AttackedModel
 from advaug.sampling.class_generator import ClassRows
@@ -29,6 +32,9 @@ from advaug.sampling.provenance import (
     joined,
     synthetic_rows,
 )
+
+MOST_CLASSES = 20  # A notebook shows so many classes,
+MOST_CHARACTERS = 300  # and a repr so much of them.
 
 
 @dataclass(frozen=True)
@@ -105,10 +111,33 @@ class RowGenerator:
     tensors: tuple[Any, Any] = (None, None)
 
     def __repr__(self) -> str:
-        parents = self.writer.dataset.y.bincount(minlength=len(self.classes)).tolist()
-        pairs = zip(self.classes.tolist(), parents, strict=True)
+        pairs = zip(self.classes.tolist(), self._parents(), strict=True)
         own = ", ".join(f"{label!r}: {count}" for label, count in pairs)
-        return f"RowGenerator(parents={{{own}}})"
+        return f"RowGenerator(parents={{{shortened(own, MOST_CHARACTERS)}}})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the parents, the recipe and the first rows of each class."""
+        heads = ("class", "parents", "recipe", "rows of fit_resample")
+        pairs = zip(self.classes.tolist(), self._parents(), self.entries, strict=True)
+        lines = [
+            (label, parents, entry.name, self.counts.get(label, 0))
+            for label, parents, entry in islice(pairs, MOST_CLASSES)
+        ]
+        cells = "".join(
+            f"<tr>{''.join(f'<td>{escape(visible(str(cell)))}</td>' for cell in line)}</tr>"
+            for line in lines
+        )
+        head = "".join(f"<th>{name}</th>" for name in heads)
+        more = len(self.classes) - len(lines)
+        return (
+            f"<table><caption>RowGenerator{f', {more} more classes' if more else ''}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        )
+
+    def _parents(self) -> list[int]:
+        """How many parents each class has."""
+        parents: list[int] = self.writer.dataset.y.bincount(minlength=len(self.classes)).tolist()
+        return parents
 
     # ---------------------------------------------------------------- rows
 
