@@ -60,12 +60,18 @@ class GeneratedRows(Dataset[tuple[Any, int]]):
     Parameters
     ----------
     generator : RowGenerator
+        The `generator_` of a fitted `AdversarialOverSampler`, or one that was loaded.
     n_rows : int
         Rows of each class.
     start : int
         The number of the first row.
     transform : callable
         From rows in your container to a tensor, or to another thing that can be indexed.
+
+    See Also
+    --------
+    advaug.torch_datasets.BalancedBatches : Fresh rows in each epoch, in batches.
+    advaug.RowGenerator : The rows as they are, in your container.
 
     Examples
     --------
@@ -116,6 +122,7 @@ class BalancedBatches(IterableDataset[tuple[Any, Tensor]]):
     Parameters
     ----------
     generator : RowGenerator
+        The `generator_` of a fitted `AdversarialOverSampler`, or one that was loaded.
     batch_size : int
         Rows of a batch.
     n_batches : int
@@ -124,6 +131,11 @@ class BalancedBatches(IterableDataset[tuple[Any, Tensor]]):
         The number of the first row of each class.
     transform : callable
         From rows in your container to a tensor, or to another thing that can be indexed.
+
+    See Also
+    --------
+    advaug.torch_datasets.GeneratedRows : The same rows in each epoch, one by one.
+    advaug.RowGenerator : The rows as they are, in your container.
 
     Examples
     --------

@@ -300,7 +300,17 @@ class RowGenerator:
         return ClassRequest(entry.maker.value, entry.name, start, stop)
 
     def made(self, requests: list[ClassRequest]) -> Any:
-        """The rows of several requests, one after the other, in the container of X."""
+        """The rows of several requests, one after the other, in the container of X.
+
+        Parameters
+        ----------
+        requests : list of `ClassRequest`
+            Which rows of which classes: see `request`.
+
+        Returns
+        -------
+        container of rows
+        """
         count = sum(request.count for request in requests)
         rows = containers.stacked(self.writer.parents, self.batches(requests), count)
         return containers.given_back(rows, self.tensors[0])
