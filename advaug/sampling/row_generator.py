@@ -310,6 +310,7 @@ class RowGenerator:
         Returns
         -------
         container of rows
+            The rows of the first request, then those of the next.
         """
         count = sum(request.count for request in requests)
         rows = containers.stacked(self.writer.parents, self.batches(requests), count)
