@@ -93,7 +93,9 @@ def test_slices_join_to_the_whole_in_the_columns_and_dtypes_of_the_table(generat
     assert set(whole["y"].to_pylist()) == {"sick"}
 
 
-def test_the_parent_is_a_row_of_the_whole_table(generator):
+def test_the_parent_is_a_row_of_the_whole_table(monkeypatch):
+    monkeypatch.setattr(summary, "MOST_ROWS", 100)
+    generator = fit(scan([table_of()], "y"), sampler_of())
     rows = generator.rows("sick", 0, 100, parent="parent")
     assert rows["id"].to_pylist() == rows["parent"].to_pylist()
     labels = table_of()["y"].to_numpy()
