@@ -60,12 +60,20 @@ class GeneratedRows(Dataset[tuple[Any, int]]):
     Parameters
     ----------
     generator : RowGenerator
+        The `generator_` of a fitted `AdversarialOverSampler`.
     n_rows : int
         Rows of each class.
     start : int
         The number of the first row.
     transform : callable
         From rows in your container to a tensor, or to another thing that can be indexed.
+
+    See Also
+    --------
+    advaug.torch_datasets.BalancedBatches :
+        Batches with as many new rows of each class, give or take one: fresh ones in each epoch.
+    advaug.RowGenerator :
+        New rows of each class on demand: the `generator_` of a fitted `AdversarialOverSampler`.
 
     Examples
     --------
@@ -116,6 +124,7 @@ class BalancedBatches(IterableDataset[tuple[Any, Tensor]]):
     Parameters
     ----------
     generator : RowGenerator
+        The `generator_` of a fitted `AdversarialOverSampler`.
     batch_size : int
         Rows of a batch.
     n_batches : int
@@ -124,6 +133,13 @@ class BalancedBatches(IterableDataset[tuple[Any, Tensor]]):
         The number of the first row of each class.
     transform : callable
         From rows in your container to a tensor, or to another thing that can be indexed.
+
+    See Also
+    --------
+    advaug.torch_datasets.GeneratedRows :
+        New rows of all classes, as many of each: a map-style dataset of (row, place of its class).
+    advaug.RowGenerator :
+        New rows of each class on demand: the `generator_` of a fitted `AdversarialOverSampler`.
 
     Examples
     --------
