@@ -44,7 +44,7 @@ OF_CALLED = {
 }
 # The library itself calls these.
 INNER = {"batches", "cells", "check_kinds", "encoded_probability", "fit_encoded", "found"}
-INNER |= {"from_rows", "place", "read", "request", "table"}
+INNER |= {"from_rows", "made", "place", "read", "request", "table"}
 OTHERWISE = {
     "Attack": {"PR01"},  # A protocol has no __init__.
     "Engine": {"PR01", "EX01"},  # This one neither; docs say how an engine is named.
