@@ -74,9 +74,9 @@ def fitted(name):
         "Linear": lambda: constraints.Linear(dict.fromkeys(levels, 1.0), "<=", 3.0),
         "Monotone": lambda: constraints.Monotone(levels),
         "OneHot": lambda: constraints.OneHot(levels),
-        "OneOf": lambda: constraints.OneOf("a", list(range(900))),
+        "OneOf": lambda: constraints.OneOf("a", list(range(99))),
         "Range": lambda: constraints.Range("a", 0),
-        "Constraints": lambda: constraints.Constraints([f"b <= {k}" for k in range(900)]),
+        "Constraints": lambda: constraints.Constraints([f"b <= {k}" for k in range(60)]),
         "Check": lambda: report.Check("rare", "copies", "good", "0 %", "0 %", "a copy"),
         "ClassMapDisplay": lambda: report.ClassMapDisplay(
             points=numbers, labels=y, parents=long, links=long, shares=long
@@ -173,6 +173,16 @@ def test_a_coding_is_shown_by_its_fields(adapter, rows):
     shown = repr(adapter.fit(rows()))
     assert shown.startswith(type(adapter).__name__.replace("Adapter", "Coding(")), shown
     assert "\n" not in shown
+
+
+def test_parameters_that_differ_are_shown_to_differ():
+    """A repr of the settings tells whether rows were made in the same way (`advaug.big`)."""
+    one, other = ([f"b <= {k}" for k in range(last)] for last in (20, 21))
+    assert repr(constraints.Constraints(one)) != repr(
+        constraints.Constraints([*one[:-1], other[-1]])
+    )
+    assert repr(constraints.OneOf("a", range(50))) != repr(constraints.OneOf("a", range(51)))
+    assert repr(SMALL) != repr(Ensemble(n_repeats=2, cv=2, hidden_width=4, max_iter=6))
 
 
 # ---------------------------------------------------------------- HTML
