@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
 import advaug
-from advaug import big, constraints, report, robust
+from advaug import big, constraints, report, robust, torch_datasets
 from advaug.adapters import ImageAdapter, SequenceAdapter, SignalAdapter, TabularAdapter
 from advaug.core.box import Box
 from advaug.core.objectives import Odds
@@ -47,6 +47,11 @@ def problem():
         radius=torch.ones(N),
         random=RowRandom.of(seed=0, label=0, rows=torch.arange(N)),
     )
+
+
+def generator():
+    sampler = advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0)
+    return sampler.fit(*table()).generator_
 
 
 def fitted(name):
@@ -96,9 +101,9 @@ def fitted(name):
         "RowRandom": lambda: problem().random,
         "Verdict": lambda: Verdict(torch.ones(N), torch.ones(N)),
         "Plan": lambda: Plan(*[torch.zeros(N)] * 8),
-        "RowGenerator": lambda: (
-            advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0).fit(X, y).generator_
-        ),
+        "RowGenerator": generator,
+        "GeneratedRows": lambda: torch_datasets.GeneratedRows(generator(), 50),
+        "BalancedBatches": lambda: torch_datasets.BalancedBatches(generator(), 8, 3),
         "Scan": lambda: big.scan(iter([X.assign(y=y)]), "y"),
         "Summary": lambda: big.scan(iter([X.assign(y=y)]), "y").summary,
         "TableGenerator": lambda: big.fit(
