@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
 import advaug
-from advaug import constraints, report, robust
+from advaug import big, constraints, report, robust, torch_datasets
 from advaug.adapters import ImageAdapter, SequenceAdapter, SignalAdapter, TabularAdapter
 from advaug.core.box import Box
 from advaug.core.objectives import Odds
@@ -49,6 +49,11 @@ def problem():
     )
 
 
+def generator():
+    sampler = advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0)
+    return sampler.fit(*table()).generator_
+
+
 def fitted(name):
     """An object of a class, fitted on rows where it learns from rows."""
     X, y = table()
@@ -74,9 +79,9 @@ def fitted(name):
         "Linear": lambda: constraints.Linear(dict.fromkeys(levels, 1.0), "<=", 3.0),
         "Monotone": lambda: constraints.Monotone(levels),
         "OneHot": lambda: constraints.OneHot(levels),
-        "OneOf": lambda: constraints.OneOf("a", list(range(900))),
+        "OneOf": lambda: constraints.OneOf("a", list(range(99))),
         "Range": lambda: constraints.Range("a", 0),
-        "Constraints": lambda: constraints.Constraints([f"b <= {k}" for k in range(900)]),
+        "Constraints": lambda: constraints.Constraints([f"b <= {k}" for k in range(60)]),
         "Check": lambda: report.Check("rare", "copies", "good", "0 %", "0 %", "a copy"),
         "ClassMapDisplay": lambda: report.ClassMapDisplay(
             points=numbers, labels=y, parents=long, links=long, shares=long
@@ -96,8 +101,14 @@ def fitted(name):
         "RowRandom": lambda: problem().random,
         "Verdict": lambda: Verdict(torch.ones(N), torch.ones(N)),
         "Plan": lambda: Plan(*[torch.zeros(N)] * 8),
-        "RowGenerator": lambda: (
-            advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0).fit(X, y).generator_
+        "RowGenerator": generator,
+        "GeneratedRows": lambda: torch_datasets.GeneratedRows(generator(), 50),
+        "BalancedBatches": lambda: torch_datasets.BalancedBatches(generator(), 8, 3),
+        "Scan": lambda: big.scan(iter([X.assign(y=y)]), "y"),
+        "Summary": lambda: big.scan(iter([X.assign(y=y)]), "y").summary,
+        "TableGenerator": lambda: big.fit(
+            big.scan(iter([X.assign(y=y)]), "y"),
+            advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0),
         ),
         "Registry": lambda: advaug.registry.ATTACKS,
     }
@@ -150,10 +161,8 @@ def test_what_an_over_sampler_has_learnt_shows_itself_in_ten_lines(rows):
     sampler = advaug.AdversarialOverSampler(surrogate=SMALL, random_state=0)
     sampler.fit_resample(rows(), table()[1])
     refuse_long(sampler)
-    for value in vars(sampler).values():
-        if type(value).__module__.startswith("advaug"):
-            refuse_long(value)
-    assert {"adapter_", "surrogate_"} <= vars(sampler).keys()
+    for name in ("adapter_", "surrogate_", "generator_"):
+        refuse_long(getattr(sampler, name))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,16 @@ def test_a_coding_is_shown_by_its_fields(adapter, rows):
     shown = repr(adapter.fit(rows()))
     assert shown.startswith(type(adapter).__name__.replace("Adapter", "Coding(")), shown
     assert "\n" not in shown
+
+
+def test_parameters_that_differ_are_shown_to_differ():
+    """A repr of the settings tells whether rows were made in the same way (`advaug.big`)."""
+    one, other = ([f"b <= {k}" for k in range(last)] for last in (20, 21))
+    assert repr(constraints.Constraints(one)) != repr(
+        constraints.Constraints([*one[:-1], other[-1]])
+    )
+    assert repr(constraints.OneOf("a", range(50))) != repr(constraints.OneOf("a", range(51)))
+    assert repr(SMALL) != repr(Ensemble(n_repeats=2, cv=2, hidden_width=4, max_iter=6))
 
 
 # ---------------------------------------------------------------- HTML

@@ -28,10 +28,11 @@ from advaug.containers.batches import (
     read_piece,
     schema_of,
 )
+from advaug.core.short_repr import ShortRepr
 
 
-@dataclass(frozen=True)
-class Scan:
+@dataclass(frozen=True, repr=False)
+class Scan(ShortRepr):
     """What one pass over a table has found.
 
     Parameters

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from advaug.containers.batches import bounds_of, first_infinity, label_codes, levels_of
+from advaug.core.short_repr import ShortRepr
 
 MOST_ROWS = 10_000  # rows of a class that are kept: as many as the sampler learns from
 MOST_LEVELS = 1_000  # levels of a column that are counted; of more only that there are more
@@ -57,8 +58,8 @@ class Kept:
         return Kept(hashes[order], numbers[order], rows.take(order).combine_chunks())
 
 
-@dataclass
-class Summary:
+@dataclass(repr=False)
+class Summary(ShortRepr):
     """What is known of some rows of a table.
 
     Parameters

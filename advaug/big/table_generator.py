@@ -18,6 +18,7 @@ from sklearn.base import clone
 from advaug.big.scanning import Scan
 from advaug.big.summary import Label
 from advaug.containers.files import beside
+from advaug.core.short_repr import ShortRepr
 from advaug.estimators.choices import choose, choose_adapter
 from advaug.estimators.over_sampler import AdversarialOverSampler
 from advaug.estimators.sampler_parts import recipe_of
@@ -31,8 +32,8 @@ FORMAT, VERSION = "advaug table generator", 1
 TABLE, SCHEMA, GENERATOR = "table.json", "schema", "generator"  # what the file holds
 
 
-@dataclass(frozen=True, eq=False)
-class TableGenerator:
+@dataclass(frozen=True, eq=False, repr=False)
+class TableGenerator(ShortRepr):
     """New rows of a table, each with its label, in the table's columns and dtypes.
 
     Parameters

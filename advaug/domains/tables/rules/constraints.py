@@ -11,7 +11,6 @@ import numpy as np
 
 from advaug import containers
 from advaug.core.known_names import did_you_mean
-from advaug.core.short_repr import short
 from advaug.domains.tables.rules.candidates import Candidate
 from advaug.domains.tables.rules.evaluation import Array, Cells, has_missing, holds, is_true
 from advaug.domains.tables.rules.mining import EQUALITIES, KINDS, RELATIONS, mine
@@ -161,7 +160,7 @@ class Constraints:
         return len(self.rules)
 
     def __repr__(self) -> str:
-        return f"Constraints({short([*self.rules])})"
+        return f"Constraints({self.rules!r})"
 
     @property
     def column_rules(self) -> list[Rule]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-from advaug.core.short_repr import ShortRepr
 from advaug.domains.tables.rules.syntax_tree import literal, quoted
 
 
@@ -217,8 +216,8 @@ class Equal:
         return f"abs({difference}) <= {literal(self.tolerance)}"
 
 
-@dataclass(frozen=True, repr=False)
-class OneOf(ShortRepr):
+@dataclass(frozen=True)
+class OneOf:
     """The column holds one of the values: all numbers or dates, or all texts.
 
     Parameters
