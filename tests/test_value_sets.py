@@ -936,3 +936,18 @@ def test_multiples_that_were_cut_to_some_digits_lie_on_their_step():
     plain = np.round(draw().random(2000), 6)
     assert learn_value_set(plain).step == Step(0.0, 1.0, 1e6)
     assert learn_value_set(np.round(whole / 1000, 6)).step.width == 0.001
+
+
+def test_a_number_is_special_only_if_its_gap_is_wide_by_both_measures():
+    amounts = np.repeat(np.arange(0.0, 100.0), 3)
+    for least, is_special in ((-30.0, True), (-12.0, False)):  # of usual gaps both are many
+        learnt = learn_value_set(np.append(amounts + 100, [least + 100] * 3))
+        assert (least + 100 in learnt.atoms) == is_special
+
+
+def test_a_step_that_is_no_decimal_holds_all_values_in_a_range_of_some_steps():
+    width = np.pi / 10
+    on = np.arange(40) * width
+    np.testing.assert_allclose(learn_value_set(np.repeat(on, 2)).step.width, width)
+    assert learn_value_set(np.append(on, 30.3 * width)).step is None
+    assert learn_value_set(np.append(on, 2e5 * width)).step is None
