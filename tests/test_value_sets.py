@@ -2,6 +2,7 @@
 
 import warnings
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -15,6 +16,7 @@ from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.constraints import Constraints
 from advaug.domains.tables.calendars import CALENDARS, PATTERNS, find_calendar
+from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.value_sets import Step, ValueSet, learn_value_set
 from advaug.estimators.strategies import grow
 from advaug.models import Ensemble
@@ -951,3 +953,13 @@ def test_a_step_that_is_no_decimal_holds_all_values_in_a_range_of_some_steps():
     np.testing.assert_allclose(learn_value_set(np.repeat(on, 2)).step.width, width)
     assert learn_value_set(np.append(on, 30.3 * width)).step is None
     assert learn_value_set(np.append(on, 2e5 * width)).step is None
+
+
+def test_an_identifier_is_counted_on_as_far_as_its_dtype_holds_numbers():
+    identifier = Identifier("id", last=120, n_rows=60, limit=127)
+    for count, wanted in ((7, list(range(121, 128))), (8, [5] * 8)):
+        column = pd.Series([5] * count, dtype=np.int8, name="id")
+        fresh = identifier.renumbered(nw.from_native(column, series_only=True), 0)
+        assert fresh.to_list() == wanted
+    column = nw.from_native(pd.Series([5, 5], name="id"), series_only=True)
+    assert identifier.renumbered(column, 3).to_list() == [124, 125]
