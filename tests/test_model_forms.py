@@ -767,3 +767,14 @@ def test_a_classifier_of_skorch_is_attacked_through_its_module():
         np.testing.assert_allclose(found.numpy(), model.predict_proba(X), atol=1e-4)
         moved = mover.transform(X)
         assert (model.predict(moved) != model.predict(X)).mean() > 0.1
+
+
+def test_a_net_that_is_little_better_in_other_units_is_not_warned_of():
+    X = np.random.default_rng(2).normal(0.1, 1.0, size=(400, 2)).astype(np.float32)
+    y = (X[:, 0] > X[:, 0].mean()).astype(int)  # Standardized, the net would always be right.
+    net = nn.Linear(2, 2)
+    with torch.no_grad():
+        net.weight[:] = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+        net.bias[:] = 0.0
+    assert 0.9 < ((X[:, 0] > 0) == y).mean() < 1
+    assert warned(net, X, y) is None

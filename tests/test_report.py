@@ -491,3 +491,22 @@ def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     assert "<dd>real.csv, new.csv</dd>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert main([*command[:4], "no", "--out", files[2], "--force"]) == 2
     assert "is no column" in capsys.readouterr().err
+
+
+def test_a_column_that_gives_new_rows_away_drops_the_auc_by_what_it_adds():
+    draw = np.random.default_rng(0)
+    real, same = (pd.DataFrame(draw.normal(size=(90, 3)), columns=list("abc")) for _ in range(2))
+    coding = TabularAdapter().fit(real)
+    shifted = coding.tell_tale(real, same.assign(b=same["b"] + 99), 0)
+    assert shifted.auc == 1.0
+    assert [name for name, _ in shifted.columns] == ["b"]
+    assert 0.3 < shifted.columns[0][1] < 0.7
+    found = [coding.tell_tale(real, same, seed).auc for seed in range(4)]
+    assert min(found) == 0.5, "an AUC below a half is chance"
+
+
+def test_the_usual_worst_gap_is_the_largest_of_all_pairs():
+    draw = np.random.default_rng(1)
+    real, same = (pd.DataFrame(draw.normal(size=(200, 4)), columns=list("abcd")) for _ in range(2))
+    found = TabularAdapter().fit(real).dependence(real, same, 0)
+    assert found.usual_worst > 1.5 * found.usual_gap > 0

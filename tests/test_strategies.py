@@ -25,6 +25,7 @@ def test_every_class_grows_to_a_multiple_of_the_largest():
 def test_a_strategy_survives_clone_and_pickle():
     sampler = clone(AdversarialOverSampler(sampling_strategy=grow(2.0)))
     assert pickle.loads(pickle.dumps(sampler)).sampling_strategy([0, 0, 1]) == {0: 4, 1: 4}
+    assert grow(1.2)([0, 0, 1]) == {0: 3, 1: 3}, "2.4 rows are 3"
 
 
 @pytest.mark.parametrize("factor", [0.5, float("nan")])

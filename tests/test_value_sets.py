@@ -2,6 +2,7 @@
 
 import warnings
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -15,6 +16,7 @@ from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import TabularAdapter
 from advaug.constraints import Constraints
 from advaug.domains.tables.calendars import CALENDARS, PATTERNS, find_calendar
+from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.value_sets import Step, ValueSet, learn_value_set
 from advaug.estimators.strategies import grow
 from advaug.models import Ensemble
@@ -936,3 +938,28 @@ def test_multiples_that_were_cut_to_some_digits_lie_on_their_step():
     plain = np.round(draw().random(2000), 6)
     assert learn_value_set(plain).step == Step(0.0, 1.0, 1e6)
     assert learn_value_set(np.round(whole / 1000, 6)).step.width == 0.001
+
+
+def test_a_number_is_special_only_if_its_gap_is_wide_by_both_measures():
+    amounts = np.repeat(np.arange(0.0, 100.0), 3)
+    for least, is_special in ((-30.0, True), (-12.0, False)):  # of usual gaps both are many
+        learnt = learn_value_set(np.append(amounts + 100, [least + 100] * 3))
+        assert (least + 100 in learnt.atoms) == is_special
+
+
+def test_a_step_that_is_no_decimal_holds_all_values_in_a_range_of_some_steps():
+    width = np.pi / 10
+    on = np.arange(40) * width
+    np.testing.assert_allclose(learn_value_set(np.repeat(on, 2)).step.width, width)
+    assert learn_value_set(np.append(on, 30.3 * width)).step is None
+    assert learn_value_set(np.append(on, 2e5 * width)).step is None
+
+
+def test_an_identifier_is_counted_on_as_far_as_its_dtype_holds_numbers():
+    identifier = Identifier("id", last=120, n_rows=60, limit=127)
+    for count, wanted in ((7, list(range(121, 128))), (8, [5] * 8)):
+        column = pd.Series([5] * count, dtype=np.int8, name="id")
+        fresh = identifier.renumbered(nw.from_native(column, series_only=True), 0)
+        assert fresh.to_list() == wanted
+    column = nw.from_native(pd.Series([5, 5], name="id"), series_only=True)
+    assert identifier.renumbered(column, 3).to_list() == [124, 125]

@@ -390,8 +390,8 @@ PATTERNS = (  # of days
 
 def find_calendar(values: Array) -> Calendar | None:
     """The calendar that all whole numbers of a column are spelt by; None if there is none."""
-    if not np.array_equal(values, np.rint(values)):
-        return None
+    if not np.array_equal(values, np.rint(values)) or not np.ptp(values):
+        return None  # Of numbers with decimals, or of one number alone, nothing is said.
     calendar = best_of(CALENDARS, values)
     return calendar if calendar is None else with_pattern(calendar, values)
 

@@ -161,7 +161,8 @@ def sum_with(table: Table, at: int, parts: list[int], short: list[Fraction]) -> 
             break
     else:
         return
-    constant = shortest(low, high) if has_short else float(np.median(rest))
+    is_short = has_short or low <= 0 <= high
+    constant = shortest(low, high) if is_short else float(np.median(rest))
     if len(parts) == 1 and not constant:
         return  # A multiple of another column is a share.
     text = " + ".join(term(w, table.quoted(part)) for w, part in zip(short, parts, strict=True))
