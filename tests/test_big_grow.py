@@ -18,6 +18,7 @@ from advaug import AdversarialOverSampler
 from advaug.adapters import TabularAdapter
 from advaug.big import TableGenerator, fit, grow_rows, oversample, oversampling, scan, summary
 from advaug.big.engines.processes import Processes
+from advaug.big.table_generator import settings_of
 from advaug.containers import batches
 from advaug.models import Ensemble
 
@@ -391,3 +392,11 @@ def test_a_folder_of_other_rows_is_refused(model, grown, tmp_path):
     with pytest.raises(ValueError, match="holds other files"):
         grow_rows(model, tmp_path, {"sick": 3})
     assert files_in(folder) == before
+
+
+def test_settings_differ_however_long_they_are():
+    rules = [f"x <= {bound}" for bound in range(100, 200)]
+    long, other = (sampler_of(constraints=[*rules, last]) for last in ("x <= 9", "x <= 8"))
+    assert settings_of(long, 0) != settings_of(other, 0)
+    assert settings_of(long, 0) == settings_of(sampler_of(constraints=[*rules, "x <= 9"]), 0)
+    assert settings_of(sampler_of(verbose=1), 0) == settings_of(sampler_of(), 0)

@@ -230,9 +230,14 @@ def default_sampler() -> AdversarialOverSampler:
     return AdversarialOverSampler(random_state=0)
 
 
+WITHOUT_EFFECT = ("batch_size", "device", "verbose")  # Settings on which no row depends.
+
+
 def settings_of(sampler: AdversarialOverSampler, seed: int) -> str:
-    """What decides the rows, beside the table itself."""
-    return f"{sampler!r}, seed of the scan {seed}"
+    """What decides the rows, beside the table itself; a repr of the sampler would be cut off."""
+    settings = sampler.get_params(deep=False).items()
+    deciding = [f"{name}={value!r}" for name, value in settings if name not in WITHOUT_EFFECT]
+    return f"{', '.join(deciding)}, seed of the scan {seed}"
 
 
 def check_sampler(sampler: Any) -> None:
