@@ -24,7 +24,8 @@ from torch import nn
 
 from advaug import AdversarialOverSampler, RowGenerator, containers, grow
 from advaug.adapters import SequenceAdapter
-from advaug.core.storage import Packer, Unpacker, storable
+from advaug.core.storable import storable
+from advaug.core.storage import Packer, Unpacker
 from advaug.models import NGramRidge
 from advaug.models.plain_trees import NodeTable, PlainBoosting, PlainForest, plain_form
 from advaug.sampling.balanced_boosting import BalancedBoosting

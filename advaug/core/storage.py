@@ -38,17 +38,10 @@ DTYPES = {
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 Kind = TypeVar("Kind")
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class NotStorable(TypeError):
     """A part that a file without code cannot hold."""
-
-
-def storable(function: Function) -> Function:
-    """Mark a function or method that a stored object may name: it does nothing but compute."""
-    function.is_storable = True  # type: ignore[attr-defined]
-    return function
 
 
 def name_of(thing: Any) -> str:

@@ -16,7 +16,7 @@ from torch.nn.functional import log_softmax, silu
 from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.optimizer import Weights, fit_weights, gradients_of
 from advaug.models.protocol import CrossFitted, Surrogate

@@ -20,7 +20,7 @@ from torch import Tensor
 from advaug.core.domain import RowCoding
 from advaug.core.features import Features
 from advaug.core.objectives import Logits
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 
 Array = np.ndarray[Any, Any]
 

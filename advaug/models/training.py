@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy, silu
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.models.committee import FLAT, spread, squash
 from advaug.models.optimizer import (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.sampling.class_generator import (
     MIN_CANDIDATES,
     RECORD,

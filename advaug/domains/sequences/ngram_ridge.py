@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
 from advaug.models.committee import stratified_folds

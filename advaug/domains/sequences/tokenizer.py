@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 
 # Blanks and a word (with its apostrophes), blanks and one other sign, or the blanks of the end.
 WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.domains.tables.value_sets import FAR, FEWEST_OTHERS, MOST_ATOMS, SENTINEL_ROWS, Array
 
 # Whole numbers that are all dates or times by chance, at most so often.

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core.neighbors import nearest
-from advaug.core.storage import storable
+from advaug.core.storable import storable
 from advaug.models.committee import Ensemble
 from advaug.models.protocol import ModelFamily, Voter
 
