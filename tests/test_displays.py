@@ -137,7 +137,7 @@ def test_a_name_is_written_and_a_style_is_drawn(case, name):
     assert COLOUR in {to_hex(colour) for colour in colours(display.ax_)}
 
 
-@pytest.mark.parametrize("name", DRAWN.keys() - {"VerdictDisplay"})
+@pytest.mark.parametrize("name", sorted(DRAWN.keys() - {"VerdictDisplay"}))
 def test_every_axis_with_numbers_has_a_label(case, name):
     display = DRAWN[name][0](case)
     for ax in getattr(display, "axes_", np.array([display.ax_])).ravel():

@@ -368,7 +368,7 @@ def through(value):
     "value",
     [
         *(None, True, 7, -(2**70), "ü", 0.1, (1, [2.5, ()]), {"a": {1: (2,)}}, {3, 4}),
-        *(frozenset("ab"), slice(1, None), b"\x00\xff", np.float32(0.1), np.str_("x")),
+        *(frozenset("a"), slice(1, None), b"\x00\xff", np.float32(0.1), np.str_("x")),
         (float("inf"), -0.0),
     ],
     ids=repr,
