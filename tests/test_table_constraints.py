@@ -405,6 +405,15 @@ def test_own_rules_replace_those_that_would_be_found():
     assert list(relations(given)["rule"]) == ["total == round(quantity * price, 2)"]
 
 
+def test_own_rules_are_kept_beside_those_that_are_found():
+    X, y = invoices()
+    s = sampler(recipe="match", judge=None, constraints=["auto", "quantity <= 99"])
+    new = s.fit_resample(X, y)[0].iloc[len(X) :]
+    assert set(relations(s)["rule"]) == INVOICES
+    assert set(s.constraints_report_["rules"]) == INVOICES | {"quantity <= 99"}
+    assert answers([*INVOICES, "quantity <= 99"], new).all()
+
+
 def test_a_table_without_relations_gets_the_rows_that_it_gets_without_rules():
     draw = np.random.default_rng(0)
     X = pd.DataFrame(draw.normal(size=(300, 6)), columns=list("abcdef"))

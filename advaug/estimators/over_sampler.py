@@ -136,7 +136,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
         "auto" finds the relations that all rows of a table keep, such as a total and its parts, and
         keeps them in the new rows; `findings_` lists them. Other kinds of rows have no relations.
-        Rules of your own replace them: expressions such as ``"open <= total"``, rule objects, or
+        ``["auto", rule]`` keeps rules of your own beside them, and a list without "auto" keeps
+        these alone: expressions such as ``"open <= total"``, rule objects, or
         callables from rows (your container) to one bool a row (see `advaug.constraints`). None
         keeps nothing. A synthetic row that violates a rule which its parent keeps is repaired; if
         it cannot be repaired, a real row is copied.
@@ -415,24 +416,23 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     @property
     def adapter_(self) -> Coding:
         """The learnt coding of the rows."""
-        return self._generator.writer.coding
+        return self.generator_.writer.coding
 
     @property
     def surrogate_(self) -> AttackedModel:
         """The attacked model."""
-        generator = self._generator
+        generator = self.generator_
         return generator.writer.dataset.committee if generator.model is None else generator.model
 
-    @property
-    def _generator(self) -> RowGenerator:
-        if "generator_" not in vars(self):
+    def __getattr__(self, name: str) -> Any:
+        """An error for what is not there; it says why a stored sampler cannot grow."""
+        if name in ("generator_", "adapter_", "surrogate_"):
             raise AttributeError(
                 "this sampler is not fitted; or it was copied or stored, which leaves out "
                 "generator_, adapter_ and surrogate_: call fit(X, y), or store the generator by "
                 "generator_.save(path)"
             )
-        generator: RowGenerator = self.generator_
-        return generator
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what only growing needs; frames as bytes without code, for skops."""

@@ -101,7 +101,7 @@ class CallableConstraints(RowConstraints):
     """
 
     def __init__(self, rules: Any, X: Any, kind: str = "such rows", hint: str = "") -> None:
-        self.rules, self.X = [] if is_auto(rules) else list_of_rules(rules), X
+        self.rules, self.X = [rule for rule in list_of_rules(rules) if not is_auto(rule)], X
         others = [name_of(rule) for rule in self.rules if not callable(rule)]
         if others:
             raise ValueError(

@@ -146,12 +146,15 @@ def escape_shapes(app, what, name, obj, options, lines: list[str]) -> None:
 # ---------------------------------------------------------------- links
 
 
+METHODS = ("fit",)  # Nearly always the method of an estimator, not the function of that name.
+
+
 def reference(text: str, docname: str) -> nodes.Node:
     """Code; a link if it is a public name, also with arguments behind it."""
     code = nodes.literal(text, text)
     known = targets()
     name = re.match(r"(?:advaug\.)?(?:\w+\.)?(\w+)(?:\(.*\))?$", text.strip(), re.DOTALL)
-    target = known.get(text) or (known.get(name[1]) if name else None)
+    target = known.get(text) or (known.get(name[1]) if name and name[1] not in METHODS else None)
     if target is None:
         return code
     code["classes"] += ["xref", "py", "py-obj"]

@@ -27,19 +27,32 @@ from advaug.sampling.constraints import (
 )
 
 
+def rules_for(X: Any, rules: Any, identifiers: list[Any]) -> Constraints:
+    """The user's rules, and for "auto", alone or among them, those that all rows of X keep."""
+    listed = [rules] if is_auto(rules) else rules
+    if not isinstance(listed, list | tuple) or not any(map(is_auto, listed)):
+        return Constraints(rules)
+    found = Constraints.found(X, identifiers)
+    own = [rule for rule in listed if not is_auto(rule) and rule not in found.rules]
+    both = Constraints([*found, *own])
+    both.findings = found.findings
+    return both
+
+
 class TableConstraints(RowConstraints):
     """Rules over columns, which are repaired, and callables over rows, which are only checked.
 
     Parameters
     ----------
     rules : `Constraints`, what it takes, or "auto": what all rows of X keep
+        A list may hold "auto" beside rules of one's own.
     layout : TableLayout
     X : the real rows, which are the parents
     """
 
     def __init__(self, rules: Any, layout: TableLayout, X: Any) -> None:
         identifiers = [one.name for one in layout.identifiers]
-        self.rules = Constraints.found(X, identifiers) if is_auto(rules) else Constraints(rules)
+        self.rules = rules_for(X, rules, identifiers)
         self.layout = layout
         self.callables = CallableConstraints(self.rules.callables, X)
         self.parents = self.rules.cells(X)
