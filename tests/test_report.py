@@ -27,6 +27,7 @@ from advaug.judges import PanelJudge  # torch families only: quick
 from advaug.report import ClassMapDisplay
 from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
 from advaug.report.page import five_digits
+from advaug.report.report import decisions
 from advaug.report.terms import explained
 
 QUICK = {"panel": PanelJudge()}
@@ -225,7 +226,14 @@ def test_a_samplers_parents_and_decisions_are_taken_over(of_sampler):
     frame = report.to_frame().sort_values("row")
     np.testing.assert_array_equal(frame["parent"], made["parent"])
     assert sum(report.decisions["ill"].values()) == len(made)
-    assert report.decisions["ill"]["accepted"] == int((made["move_share"] == 1).sum())
+    assert report.decisions["ill"]["accepted"] == int((made["status"] == "accepted").sum())
+
+
+def test_decisions_are_those_of_the_provenance():
+    status = ["accepted"] * 3 + ["repaired", "reverted", "retracted", "copied", "replaced"]
+    share = [1, 1, 1, 1, 0.5, 0.25, 0, 0]
+    made = pd.DataFrame({"status": status, "move_share": share, "label": ["a"] * 8})
+    assert list(decisions(made)["a"].values()) == [3, 2, 0, 1, 2]
 
 
 def test_rows_and_labels_that_are_not_those_returned_are_named(of_sampler, real):

@@ -498,14 +498,18 @@ def parents_of(parents: Any, n: int, n_real: int) -> Array:
 
 def decisions(made: Any) -> dict[Any, dict[str, int]]:
     """What the sampler did with the rows of each class."""
-    kept, labels = made["move_share"].to_numpy(), made["label"].to_numpy()
+    kept, status = made["move_share"].to_numpy(), made["status"].astype(str).to_numpy()
+    labels = made["label"].to_numpy()
+    is_retracted = status == "retracted"
+    found = {
+        "accepted": status == "accepted",
+        "repaired to keep a rule": np.isin(status, ["repaired", "reverted"]),
+        "moved half of the way back": is_retracted & (kept == 0.5),
+        "moved three quarters of the way back": is_retracted & (kept == 0.25),
+        "copied from a real row": np.isin(status, ["copied", "replaced"]),
+    }
     return {
-        name: {
-            "accepted": int((kept[labels == name] == 1).sum()),
-            "moved half of the way back": int((kept[labels == name] == 0.5).sum()),
-            "moved three quarters of the way back": int((kept[labels == name] == 0.25).sum()),
-            "copied from a real row": int((kept[labels == name] == 0).sum()),
-        }
+        name: {words: int(rows[labels == name].sum()) for words, rows in found.items()}
         for name in dict.fromkeys(labels.tolist())
     }
 
