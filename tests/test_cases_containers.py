@@ -109,6 +109,17 @@ def test_channels_that_look_like_time_are_told_once():
     SignalAdapter().fit(RANDOM.normal(size=(20, 64, 50)))  # many channels are no fault
 
 
+@pytest.mark.parametrize("n_rows", [8, 68, 300])
+def test_an_axis_of_channels_that_is_longer_by_far_is_told_for_any_number_of_rows(n_rows):
+    X = np.random.default_rng(0).normal(size=(n_rows, 100, 6))  # no axis is smoother
+    with pytest.warns(UserWarning, match=r"100 channels of 6 samples.*X\.transpose\(0, 2, 1\)$"):
+        SignalAdapter().fit(X)
+    with pytest.warns(UserWarning, match=r"pass \[signal\.T for signal in X\]$"):
+        SignalAdapter().fit([*X[1:], X[0, :, :5]])
+    SignalAdapter().fit(X.transpose(0, 2, 1))  # A warning would be an error here.
+    SignalAdapter().fit(X[:, :40])
+
+
 def test_padded_tokens_are_told_and_counts_are_not():
     ids = np.zeros((N, 12), int)
     for k, row in enumerate(ids):

@@ -32,6 +32,7 @@ from advaug import AdversarialOverSampler, AdversarialTransformer, grow
 from advaug.adapters import FittedAdapter, TabularAdapter
 from advaug.attacks import FGSM, PGD, Attack, Square
 from advaug.attacks.ascent import ascend
+from advaug.models import TorchModel
 from advaug.models.training import Training
 from advaug.robust import (
     AdversarialClassifier,
@@ -486,3 +487,63 @@ def test_the_robust_scorer_refuses_what_it_cannot_use_before_any_fit():
         robust_accuracy_scorer("pgdd")
     with pytest.raises(ValueError, match="radius must be 0 or more, got -1"):
         robust_accuracy_scorer(radius=-1)
+
+
+# ---------------------------------------------------------------- torch modules among the models
+
+
+class Peak(nn.Module):
+    """Class "b" where the largest value of the first channel is above 1.5."""
+
+    def forward(self, x):
+        peak = x[:, 0].amax(1)
+        return torch.stack([1.5 - peak, peak - 1.5], dim=1)
+
+
+def peaks(n=40, time=32):
+    y = np.array(["a", "b"])[np.arange(n) % 2]
+    height = np.where(y == "b", 1.9, 1.1) + np.random.default_rng(0).uniform(-0.3, 0.3, n)
+    return height[:, None, None] * np.sin(np.linspace(0, 6, time))[None, None], y
+
+
+def test_a_torch_module_is_measured_like_a_classifier():
+    X, y = peaks()
+    table = robustness_table({"net": Peak()}, X, list(y), attacks=["pgd"], radius=0.5)
+    row = table.iloc[0]
+    assert row["clean"] == 1
+    assert row["noise"] > row["pgd"]
+    moved = AdversarialTransformer(attack="pgd", radius=0.5, surrogate=Peak(), random_state=0)
+    right = (moved.fit(X, y).transform(X, y)[:, 0].max(1) > 1.5) == (y == "b")
+    assert row["pgd"] == pytest.approx(np.mean([right[y == "a"].mean(), right[y == "b"].mean()]))
+    scorer = robust_accuracy_scorer("pgd", radius=0.5, scoring="balanced_accuracy")
+    assert scorer(Peak(), X, y) == row["pgd"]
+    curve = RobustnessDisplay.from_estimator(Peak(), X, y, radii=[0, 0.5])
+    assert curve.attacked["Peak"][0] == 1 > curve.attacked["Peak"][1]
+
+
+def test_scores_of_a_torch_module_may_ask_for_its_probabilities():
+    X, y = peaks()
+    table = robustness_table([Peak()], torch.from_numpy(X), y == "b", scoring="roc_auc", radius=0.5)
+    assert table["clean"][0] == 1 > table["auto"][0]
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"net": TorchModel(Peak())}, "'net': TorchModel has no predict: pass its module"),
+        ([3], "'int': int has no predict: pass a classifier or torch module"),
+        (Peak(), r"write \[net\]"),
+        (nn.Sequential(Peak()), r"write \[net\]"),
+    ],
+)
+def test_what_is_neither_classifier_nor_module_is_refused_in_one_line(models, message):
+    X, y = peaks()
+    with pytest.raises(TypeError, match=message) as told:
+        robustness_table(models, X, y)
+    assert "\n" not in str(told.value)
+
+
+def test_a_torch_module_with_other_classes_is_refused_by_its_name():
+    X, y = peaks()
+    with pytest.raises(ValueError, match=r"estimator 'net': .* 3 classes"):
+        robustness_table({"net": Peak()}, X, np.arange(len(y)) % 3)

@@ -790,7 +790,7 @@ def test_verdicts_keep_real_signals_and_refuse_noisy_ones_for_the_band():
     rough = fresh + 0.5 * np.random.default_rng(0).normal(size=fresh.shape)
     other = waves(n=200, seed=1)[0][100:150]
     seen = {
-        name: VerdictDisplay.from_sampler(sampler, *made, signals, 1)
+        name: VerdictDisplay.from_sampler(sampler, *made, signals=signals, label=1)
         for name, signals in {"fresh": fresh, "rough": rough, "other": other}.items()
     }
     assert seen["fresh"].accepts.mean() > 0.6

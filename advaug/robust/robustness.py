@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from advaug import containers
 from advaug.core.drawing import COLOURS, INK, as_label, dress, styled
@@ -22,7 +23,9 @@ from advaug.estimators.choices import choose_attack
 from advaug.estimators.transformer import AdversarialTransformer
 from advaug.estimators.validation import learnt_coding
 from advaug.models.protocol import Array
+from advaug.models.torch_model import TorchModel
 from advaug.registry import AttackName
+from advaug.robust.net_classifier import NetClassifier, is_net
 from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
 
@@ -55,16 +58,17 @@ def common_adapter(estimators: Iterable[Any], adapter: AdapterParameter, X: Any)
     """The fitted adapter in whose units all estimators are attacked."""
     own = [own_coding(estimator) for estimator in estimators] if adapter == "auto" else []
     return FittedAdapter(
-        next((one for one in own if one is not None), None) or learnt_coding(adapter, X)
+        next((one for one in own if one is not None), None)
+        or learnt_coding(adapter, containers.owned(X))
     )
 
 
 def name_estimators(estimators: Any) -> dict[str, Any]:
     """Estimators by name; those of a list by their type, with a number from the second one on."""
-    if hasattr(estimators, "predict"):
-        raise TypeError(
-            f"estimators must be a list or dict of fitted classifiers: write [{estimators!r}]"
-        )
+    is_torch = isinstance(estimators, nn.Module | TorchModel)
+    if is_torch or hasattr(estimators, "predict"):
+        shown = "net" if is_torch else repr(estimators)
+        raise TypeError(f"estimators must be a list or dict of fitted classifiers: write [{shown}]")
     if isinstance(estimators, Mapping):
         return dict(estimators)
     by_name: dict[str, Any] = {}
@@ -102,10 +106,9 @@ class AttackBenchmark:
             raise
 
     def _score(self, model: Any, attack: Any, radius: Radius, surrogate: Any) -> float:
-        if hasattr(model, "fit"):
-            check_is_fitted(model)
+        classifier = self._classifier(model)
         if isinstance(radius, Real) and not radius:
-            return float(self.scorer(model, self.X, self.y))
+            return float(self.scorer(classifier, self.X, self.y))
         attacked = model if surrogate is None else surrogate
         moved = adversarial_rows(
             attacked,
@@ -118,7 +121,18 @@ class AttackBenchmark:
             adapter=self.adapter if own_coding(attacked) is None else "auto",
             random_state=self.random_state,
         )
-        return float(self.scorer(model, moved, self.y))
+        return float(self.scorer(classifier, moved, self.y))
+
+    def _classifier(self, model: Any) -> Any:
+        """The model, or a classifier made of a torch module; TypeError for what is neither."""
+        if is_net(model):
+            return NetClassifier.of(model, self.adapter.coding, self.X, self.y)
+        if not hasattr(model, "predict"):
+            mend = "its module" if isinstance(model, TorchModel) else "a classifier or torch module"
+            raise TypeError(f"{type(model).__name__} has no predict: pass {mend}")
+        if hasattr(model, "fit"):
+            check_is_fitted(model)
+        return model
 
 
 class RobustnessDisplay:
@@ -180,7 +194,7 @@ class RobustnessDisplay:
 
         Parameters
         ----------
-        estimator : classifier
+        estimator : classifier or torch module
             A fitted one.
         X, y : container of rows and array-like
             Rows that it was not fitted on, and their labels.
@@ -219,8 +233,9 @@ class RobustnessDisplay:
 
         Parameters
         ----------
-        estimators : dict of name -> fitted classifier, or a list of them
-            The models that are attacked.
+        estimators : dict of name -> fitted classifier or torch module, or a list of them
+            The models that are attacked. The logits of a torch module stand for the sorted classes
+            of y.
         X : container of rows
             Rows in a container that all of them take.
         y : labels (n,)
@@ -346,7 +361,7 @@ def robustness_table(
 
     Parameters
     ----------
-    estimators : dict of name -> fitted classifier, or list of them
+    estimators : dict of name -> fitted classifier or torch module, or list of them
         As in `RobustnessDisplay.from_estimators`, like X and y.
     X : container of rows
         Rows that all estimators take.
@@ -428,7 +443,7 @@ class RobustScorer:
     def __call__(self, estimator: Any, X: Any, y: Any) -> float:
         """The score of a fitted classifier on rows that are moved against it."""
         own = own_coding(estimator if self.surrogate is None else self.surrogate)
-        adapter = FittedAdapter(own or learnt_coding(self.adapter, X))
+        adapter = FittedAdapter(own or learnt_coding(self.adapter, containers.owned(X)))
         scorer = get_scorer(self.scoring)
         name = type(estimator).__name__
         benchmark = AttackBenchmark(

@@ -34,6 +34,7 @@ from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
 SMOOTHER = 0.5  # Channels are time if neighbours differ by less than this share.
+LONGER = 8  # Channels are time too if they are so many times as many as the samples.
 MOST_PADDING = 8  # times the mean length
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
@@ -103,7 +104,7 @@ class SignalAdapter(Adapter, Parameters):
         self._check()
         values, is_whole = stacked(X)
         warn_of_padding(X)
-        warn_of_axes(values)
+        warn_of_axes(X, values)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -383,23 +384,34 @@ def refuse_time_first(X: Array) -> None:
         )
 
 
-def warn_of_axes(values: Array) -> None:
-    """UserWarning where the axis of channels looks like time: it is longer and far smoother."""
+def warn_of_axes(X: Any, values: Array) -> None:
+    """UserWarning where the axis of channels looks like time: longer by far, or far smoother."""
+    _, n_channels, time = values.shape
+    why = "Channels are seldom so many and so short"
+    if is_smoother_along_channels(values):
+        why = "Its values change less along the channels than along time"
+    elif n_channels < LONGER * time:
+        return
+    is_list = containers.is_list_of_signals(X)
+    mend = "[signal.T for signal in X]" if is_list else "X.transpose(0, 2, 1)"
+    warnings.warn(
+        f"X of shape {values.shape} is read as (n, channels, time): {n_channels} channels of "
+        f"{time} samples. {why}: if the second axis is time, pass {mend}",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def is_smoother_along_channels(values: Array) -> bool:
+    """Whether there are more channels than samples, and neighbouring ones are far more alike."""
     _, n_channels, time = values.shape
     if time < 2 or n_channels <= time:
-        return
+        return False
     with np.errstate(all="ignore"):
         along_channels, along_time = (
             float(np.nanmean(np.abs(np.diff(values, axis=axis)))) for axis in (1, 2)
         )
-    if along_channels < SMOOTHER * along_time:
-        warnings.warn(
-            f"X of shape {values.shape} is read as (n, channels, time): {n_channels} channels of "
-            f"{time} samples. Its values change less along the channels than along time: if the "
-            "second axis is time, pass X.transpose(0, 2, 1)",
-            UserWarning,
-            stacklevel=4,
-        )
+    return along_channels < SMOOTHER * along_time
 
 
 def warn_of_padding(X: Any) -> None:
