@@ -1,4 +1,4 @@
-"""What `make docs` builds on: pictures, the check of links, and the code of Getting started."""
+"""What `make docs` builds on: pictures, the check of links, and the code that readers copy."""
 
 import re
 import runpy
@@ -76,27 +76,50 @@ def test_the_check_finds_a_font_from_the_network(tmp_path, faults):
     assert list(faults(tmp_path)) == ["a.css loads from the network"]
 
 
-# ---------------------------------------------------------------- Getting started
+# ---------------------------------------------------------------- code that readers copy
+
+PAGES = ("constraints", "probabilities", "soft-labels", "tables", "value-sets", "when-it-helps")
+OWN_RULES = "\n## Rules of your own"  # Of constraints: these are about a table that does not ship.
+
+
+def code(text: str) -> str:
+    """All blocks of Python, as a reader copies them from top to bottom."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 
 
 def parts() -> dict[str, str]:
-    """Heading -> the code of its part, as a reader copies it from top to bottom."""
+    """Heading -> the code of its part of Getting started."""
     text = (DOCS / "getting-started.md").read_text()
     sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
     codes = {
-        heading: "\n".join(re.findall(r"```python\n(.*?)```", body, re.DOTALL))
-        for heading, body in zip(sections[::2], sections[1::2], strict=True)
+        heading: code(body) for heading, body in zip(sections[::2], sections[1::2], strict=True)
     }
     return {heading: code for heading, code in codes.items() if code}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("heading", parts())
-def test_the_code_of_getting_started_runs(heading, monkeypatch, capsys):
+@pytest.fixture
+def few_patients(monkeypatch):
+    """The table that ships, cut to 300 rows; pages load it like this."""
     X, y = datasets.load_thyroid_sick()
     few = (y == "sick").to_numpy().nonzero()[0][:40].tolist() + list(range(260))
     few = sorted(set(few))
     rows = X.iloc[few].reset_index(drop=True), y.iloc[few].reset_index(drop=True)
     monkeypatch.setattr(datasets, "load_thyroid_sick", lambda: rows)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_patients")
+@pytest.mark.parametrize("heading", parts())
+def test_the_code_of_getting_started_runs(heading, capsys):
     exec(compile(parts()[heading], heading, "exec"), {})
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_patients")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs(page):
+    text = (DOCS / f"{page}.md").read_text().partition(OWN_RULES)[0]
+    names: dict[str, object] = {}
+    exec(compile(code(text), page, "exec"), names)
+    assert {"X", "y"} <= names.keys()
