@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -411,14 +412,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, capsys, name, content, men
 
 
 @pytest.mark.parametrize("command", ["oversample", "undersample", "report"])
-def test_only_a_command_that_can_learn_from_a_text_offers_it(tmp_path, capsys, command):
+def test_only_a_command_that_can_read_a_text_offers_it(tmp_path, capsys, command):
     source = write(tmp_path / "in.csv", [{**row, "note": f"w {row['id']}"} for row in messy()])
     rows = [source, source] if command == "report" else [source]
     out = tmp_path / ("out.html" if command == "report" else "out.csv")
     assert run(command, *rows, "--target", "class", "--out", out) == 2
     error = capsys.readouterr().err
     assert "--frozen note or drop it" in error
-    assert ("--text note" in error) == (command == "oversample")
+    assert ("--text note" in error) == (command != "undersample")
 
 
 def test_a_rule_of_the_report_is_shown_with_a_caret(tmp_path, capsys):
@@ -532,6 +533,38 @@ def test_a_wrong_text_column_is_told(tmp_path, capsys, given, told):
     code = run("oversample", source, "--target", "kind", "--out", tmp_path / "o.csv", *given)
     assert code == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_report_reads_the_texts_that_oversample_has_written(tmp_path, capsys):
+    source, more = write(tmp_path / "in.csv", messages()), tmp_path / "more.csv"
+    columns = ("--target", "kind", "--text", "message")
+    assert run("oversample", source, *columns, "--out", more, "--quiet") == 0
+    assert run("report", source, more, *columns, "--out", tmp_path / "page.html") == 0
+    said = capsys.readouterr().out
+    assert "class complaint: 15 real rows, 60 synthetic\n" in said
+    assert "surprise" in said  # a trait of texts
+    assert "more.csv" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "texts", "told"),
+    [
+        (["--text", "messages"], ["late"], "did you mean 'message'"),
+        (["--text", "message", "--constraint", "id > 3"], ["late"], "leave out --frozen and"),
+        (["--text", "message"], ["late", ""], "is empty in 45 rows of "),
+        (["--text", "message"], ["3"], "holds no texts in "),
+        (["--frozen", "id", "--frozen", "message"], ["late"], "every column is --frozen"),
+    ],
+)
+def test_a_report_without_a_readable_column_is_refused(tmp_path, capsys, given, texts, told):
+    source = write(tmp_path / "in.csv", messages())
+    rows = [{**row, "message": texts[k % len(texts)]} for k, row in enumerate(messages())]
+    new = write(tmp_path / "new.csv", rows)
+    assert run("report", source, new, "--target", "kind", "--out", tmp_path / "p.html", *given) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("advaug: error: ")
+    assert told in error
+    assert ("new.csv" in error) == (texts != ["late"])
 
 
 def recordings(path, **more):
@@ -651,6 +684,18 @@ def test_a_mistake_of_an_attack_costs_one_line(tmp_path, capsys, case):
     said, code = attacked(capsys, *saved_model(tmp_path), *arguments)
     assert code == 2
     assert told in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("frozen", [(), ("--frozen", "message")])
+def test_an_attack_on_texts_says_where_they_are_attacked(tmp_path, capsys, frozen):
+    rows = pd.DataFrame(messages()).drop(columns="id").rename(columns={"kind": "y"})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(rows.message, rows.y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    said, code = attacked(capsys, tmp_path / "model.joblib", tmp_path / "rows.csv", *frozen)
+    assert code == 2
+    assert "AdversarialTransformer(attack='greedy'" in said.err
     assert said.err.count("\n") == 1
 
 

@@ -477,6 +477,14 @@ def test_a_cell_that_moved_has_five_digits_and_no_power_of_ten_where_few_more_do
 
 
 @pytest.mark.slow
+def test_rows_of_frozen_texts_alone_cannot_be_judged(real):
+    notes = pd.DataFrame({"note": [f"text {k}" for k in range(240)]})
+    with pytest.raises(ValueError, match="no column that can be learnt from"):
+        validity_report(
+            notes, real[1], notes, real[1], adapter=TabularAdapter(frozen=["note"]), **QUICK
+        )
+
+
 def test_the_command_line_writes_the_page(real, fresh, tmp_path, capsys):
     X, y = real
     X.assign(y=y).to_csv(tmp_path / "real.csv", index=False)

@@ -9,6 +9,7 @@ from advaug.cli.files import (
     CliError,
     check_frozen,
     check_source,
+    check_texts,
     parted,
     read,
     say,
@@ -19,6 +20,10 @@ from advaug.core.known_names import did_you_mean
 
 OUT = ()
 NAME, HELP = "attack", "the score of a saved classifier under attack"
+TEXTS = (  # what mends a column of free text besides --frozen
+    "; no attack of the command line reads texts: attack a model of texts in Python, with "
+    "AdversarialTransformer(attack='greedy', surrogate=model, radius=3)"
+)
 NUMBER = r"[+-]?[\d.]+(?:e[+-]?\d+)?"
 
 
@@ -61,14 +66,18 @@ def work(options: argparse.Namespace) -> None:
     X, y = parted(table, options.target, wants_parent=False)
     check_frozen(X, options.frozen, options.target)
     tell_guesses(file, options)
+    model = loaded(options.model)
+    X = columns_of(model, X, options.source)
+    check_texts(X, options.frozen, TEXTS)
+    if set(options.frozen) >= set(X.columns):
+        raise CliError(f"every column is --frozen, so that no row can move{TEXTS}")
 
     from advaug.domains.tables.adapter import TabularAdapter
     from advaug.robust.robustness import robustness_table
 
-    model = loaded(options.model)
     rows = robustness_table(
         [model],
-        columns_of(model, X, options.source),
+        X,
         y,
         attacks=options.attack or ["auto"],
         radius=radius,

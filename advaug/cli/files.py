@@ -21,6 +21,8 @@ STREAM = "-"  # standard input, or standard output
 UNEVEN = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")  # as pandas says it
 MOST_TOLD = 8  # guesses in the line that tells them
 PARENT = "advaug_parent"  # the column of each synthetic row's parent
+DROP = " or drop it"  # What mends a column of free text besides --frozen,
+TEXT_OPTION = f"{DROP}; to read it alone: --text {{}}"  # and where a command has --text.
 
 
 class CliError(Exception):
@@ -169,20 +171,23 @@ def check_frozen(X: Any, frozen: Sequence[str], target: str) -> None:
             raise CliError(f"--frozen {name!r} is no column: {did_you_mean(name, list(X.columns))}")
 
 
-def check_text(X: Any, options: Any) -> None:
+def check_text(X: Any, options: Any, source: Path) -> None:
     """CliError if --text names no column of texts, or one with gaps, or stands beside rules."""
     name = options.text
     if name not in X.columns:
-        raise CliError(f"--text {name!r} is no column: {did_you_mean(name, list(X.columns))}")
+        mend = did_you_mean(name, list(X.columns))
+        raise CliError(f"--text {name!r} is no column of {source}: {mend}")
     if options.constraint or options.frozen:
-        raise CliError("--text copies all other columns: leave out --frozen and --constraint")
+        raise CliError("--text reads no other column: leave out --frozen and --constraint")
     if X[name].dtype.kind in "biufmM":
-        raise CliError(f"--text {name!r} holds no texts but {X[name].dtype}: leave --text out")
+        raise CliError(
+            f"--text {name!r} holds no texts in {source} but {X[name].dtype}: leave --text out"
+        )
     empty = X[name].isna().to_numpy()
     if empty.any():
         raise CliError(
-            f"--text {name!r} is empty in {empty.sum()} rows (first: row {empty.argmax()}, counted "
-            "from 0): drop these rows or fill them in"
+            f"--text {name!r} is empty in {empty.sum()} rows of {source} (first: row "
+            f"{empty.argmax()}, counted from 0): drop these rows or fill them in"
         )
 
 
@@ -218,8 +223,11 @@ def check_constraints(X: Any, rules: Sequence[str]) -> list[str]:
     return Constraints(list(rules)).names
 
 
-def check_texts(X: Any, frozen: Sequence[str], *, has_text_option: bool = False) -> None:
-    """CliError, naming all columns of free text at once, and what made numbers a text."""
+def check_texts(X: Any, frozen: Sequence[str], mend: str = DROP) -> None:
+    """CliError, naming all columns of free text at once, and what made numbers a text.
+
+    `mend` is what helps besides --frozen, with the first column's name for {}.
+    """
     from advaug import containers
 
     unusable, hint = [], ""
@@ -238,9 +246,8 @@ def check_texts(X: Any, frozen: Sequence[str], *, has_text_option: bool = False)
     if unusable:
         raise CliError(
             f"free text cannot be moved: column {', '.join(map(repr, unusable))}: keep as it is "
-            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)} or drop it"
-            + (f"; to learn from it alone: --text {flag(unusable[0])}" if has_text_option else "")
-            + hint
+            f"with {' '.join(f'--frozen {flag(name)}' for name in unusable)}"
+            f"{mend.format(flag(unusable[0]))}{hint}"
         )
 
 

@@ -97,6 +97,11 @@ def encoding(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is no encoding, such as cp1252") from None
 
 
+def add_text(parser: Parser, what: str) -> None:
+    """--text, which names a column of texts that is read alone."""
+    parser.add_argument("--text", metavar="COL", help=what)
+
+
 def add_strategy(parser: Parser, one: str, example: str, growth: str = "") -> None:
     """--strategy, whose words are those of imbalanced-learn, and `growth`."""
     parser.add_argument(

@@ -10,6 +10,7 @@ from advaug.cli import folders, signals
 from advaug.cli.files import (
     PARENT,
     SUFFIXES,
+    TEXT_OPTION,
     CliError,
     check_constraints,
     check_frozen,
@@ -31,6 +32,7 @@ from advaug.cli.options import (
     add_repeatable,
     add_seed,
     add_strategy,
+    add_text,
     strategy,
 )
 from advaug.core.drawing import shortened
@@ -56,9 +58,7 @@ def add_options(parser: Parser) -> None:
         "COL",
         "copy this column (of signals: this channel) from the parent",
     )
-    parser.add_argument(
-        "--text", metavar="COL", help="learn from this column of texts alone and copy the others"
-    )
+    add_text(parser, "learn from this column of texts alone and copy the others")
     add_drop(parser)
     rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
@@ -98,9 +98,9 @@ def work(options: argparse.Namespace) -> None:
     check_frozen(X, options.frozen, options.target)
     check_syntax(options.constraint, list(X.columns))
     if options.text is None:
-        check_texts(X, options.frozen, has_text_option=True)
+        check_texts(X, options.frozen, TEXT_OPTION)
     else:
-        check_text(X, options)
+        check_text(X, options, options.source)
     wanted = strategy(options.strategy, y)
     tell_guesses(file, options)
 

@@ -25,6 +25,7 @@ from advaug.estimators.validation import (
     new_seed,
     reads_anything,
     refuse_classes,
+    refuse_empty,
     refuse_no_labels,
 )
 from advaug.models.committee import Ensemble
@@ -182,8 +183,7 @@ def fit_dataset(
     coding = data.coding
     kept = sample_of_classes(labels, mix_seed(data.seed, SAMPLE))
     x, y = coding.encode(containers.take(data.rows, kept.numpy())), labels[kept]
-    if not x[0].numel():
-        raise ValueError("X has no column that can be learnt from: all of them are frozen text")
+    refuse_empty(x)
     settings = choose_surrogate(surrogate, coding)
     ensemble = settings if isinstance(settings, Ensemble) else coding.defaults().ensemble
     generator = generator_at(data.seed, COMMITTEE)

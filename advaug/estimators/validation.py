@@ -81,6 +81,15 @@ def nearest_word(estimator: Any, error: str) -> str:
     return ""
 
 
+def refuse_empty(x: torch.Tensor) -> None:
+    """ValueError if encoded rows have no cell, so that no model can learn from them."""
+    if not x[0].numel():
+        raise ValueError(
+            "X has no column that can be learnt from: give one that is neither an identifier nor "
+            "frozen free text"
+        )
+
+
 def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X as the estimator's adapter takes it; features are counted where X has columns."""
     if isinstance(X, np.ma.MaskedArray):

@@ -18,6 +18,7 @@ from advaug.containers.files import beside
 from advaug.core.drawing import visible
 from advaug.core.parameters import AUTO, is_auto
 from advaug.estimators.choices import choose_adapter
+from advaug.estimators.validation import refuse_empty
 from advaug.models.cross_fitted import CV, fit_cross_fitted
 from advaug.models.protocol import ModelFamily, Voter
 from advaug.report.checks import VERDICTS, Check, checks_of, tally, verdict_of
@@ -434,6 +435,7 @@ def learn(
     kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
     places = np.sort(np.concatenate(kept))
     coded = coding.encode(containers.take(X, places))
+    refuse_empty(coded)
     features = coding.features(coded, generator)
     x = features(coded)
     y = torch.from_numpy(codes[places])
