@@ -24,7 +24,7 @@ plt.style.use("advaug.data.pictures")
 
 # %%
 # SMOTE sees a signal as 504 columns. Time warping copies signals of the rare class on a clock that
-# runs smoothly faster and slower.
+# runs smoothly faster and slower; it needs a boolean y, true for the rare class, and one length.
 
 
 def flattened(X):
@@ -38,13 +38,13 @@ def smote(X, y):
 
 def time_warp(X, y):
     random, place = np.random.default_rng(0), np.linspace(0, 1, X.shape[2])
-    rare = np.flatnonzero(y)
-    parents = random.choice(rare, len(y) - 2 * len(rare))
+    parents = random.choice(np.flatnonzero(y), len(y) - 2 * np.sum(y))
     bends = random.normal(0, 0.2, (len(parents), 3)) / (np.pi * np.arange(1, 4))
     clock = place + bends @ np.sin(np.pi * np.arange(1, 4)[:, None] * place)
     pairs = zip(parents, clock, strict=True)
-    new = [[np.interp(time, place, lead) for lead in X[k]] for k, time in pairs]
-    return np.concatenate([X, np.rint(new).astype(X.dtype)]), np.concatenate([y, y[parents]])
+    new = np.array([[np.interp(time, place, lead) for lead in X[k]] for k, time in pairs])
+    new = np.rint(new) if X.dtype.kind in "iu" else new  # Whole numbers stay whole.
+    return np.concatenate([X, new.astype(X.dtype)]), np.concatenate([y, y[parents]])
 
 
 # %%

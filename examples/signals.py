@@ -39,7 +39,9 @@ for (over, added, strip), (name, band) in zip(axes.T, bands.items(), strict=True
     attack = AdversarialTransformer(radius=0.3, adapter=adapter, random_state=0)
     moved = attack.fit_transform(X, y)
     verdicts = VerdictDisplay.from_sampler(
-        *(sampler, X_new, y_new),
+        sampler,
+        X_new,
+        y_new,
         signals=moved[rare],
         label="premature",
         ax=strip,
