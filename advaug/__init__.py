@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from advaug.sampling.row_generator import RowGenerator
     from advaug.versions import show_versions
 
+#: The version of this library, a str.
 __version__ = "0.1.0"
 
 __all__ = [

@@ -21,9 +21,14 @@ import numpy as np
 
 from advaug.containers.files import read_table
 
+#: Names of the columns of numbers that `load_thyroid_sick` returns; all others are categories.
 NUMBERS = ("age", "TSH", "T3", "TT4", "T4U", "FTI")
-ECG_RATE = 360.0  # samples a second
-ECG_GAIN, ECG_ZERO = 200, 1024  # steps of the converter: a millivolt, and no voltage
+#: Samples a second of `load_ecg_beats`.
+ECG_RATE = 360.0
+#: Steps of the converter for a millivolt, in `load_ecg_beats`.
+ECG_GAIN = 200
+#: The converter's step for no voltage, in `load_ecg_beats`.
+ECG_ZERO = 1024
 
 _OPENINGS = "Hello,|Since yesterday|Please help:|After the update|Again|Good morning,|For a week"
 _THINGS = "the printer|my laptop|the mail program|our file server|the new phone|the web shop"

@@ -35,7 +35,8 @@ with TemporaryDirectory() as folder:
 print(generator.rows("sick", 0, 3).iloc[:, :6].to_string())
 
 # %%
-# Train a net on a hundred balanced batches of new rows. No batch is seen twice.
+# Train a net on a hundred balanced batches of new rows. No batch is seen twice. `encoder` knows the
+# columns of this table; Getting started has one for any table.
 
 columns = encoder().fit(X)
 

@@ -22,6 +22,7 @@ plt.style.use("advaug.data.pictures")
 
 # %%
 # 400 patients for training, 24 of them sick. The tree reads an encoded table.
+# `encoder` knows the columns of this table; Getting started has one for any table.
 
 X, y = load_thyroid_sick()
 X, X_test, y, y_test = train_test_split(X, y, train_size=400, stratify=y, random_state=0)

@@ -154,27 +154,28 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
     ----------
     generator_ : RowGenerator
         All that was fitted: ``generator_.rows(label, start, stop)`` makes any rows of any class,
-        ``generator_.generate(500)`` so many more.
+        ``generator_.generate(500)`` so many more of the classes that get new rows.
     sampling_strategy_ : dict of class -> int
         How many new rows each class gets.
     parent_indices_ : ndarray (rows out,)
-        arange(n), then the parent of each synthetic row.
+        Needs `fit_resample`. arange(n), then the parent of each synthetic row.
     synthetic_mask_ : ndarray of bool (rows out,)
-        Which rows are new.
+        Needs `fit_resample`. Which rows are new.
     sample_weight_ : ndarray (rows out,)
-        1, and for synthetic rows the probability of their label by the voters; with "distill" the
-        weights with which the copies of a row stand exactly for their label's probability.
+        Needs `fit_resample`. 1, and for synthetic rows the probability of their label by the
+        voters; with "distill" the weights with which the copies of a row stand exactly for their
+        label's probability.
     provenance_ : DataFrame
-        A line for each synthetic row. parent, second_parent (-1 where there is none): row numbers
-        of X. recipe, label. status: "accepted"; "retracted" (moved back towards its anchor, a real
-        row); "copied" (no move was accepted, so the anchor was copied); "repaired" (brought back to
-        the rules); "reverted" (with the parent's cells in the columns of a rule); "replaced" (a
-        rule could not be kept, so the anchor was copied). distance: how far it moved. move_share:
-        the share of the move that was accepted. margin_before, margin_after: held-out margins of
-        the parent and of the row. probability: of its label, by the voters. p_value: how plausible
-        the judge finds it. by_student: whether a small net that has learnt what the voters say
-        judged it, as it does from row 65 536 of a class on. For sequences also changes: place of
-        the token in the parent -> (tokens before, tokens after).
+        Needs `fit_resample`. A line for each synthetic row. parent, second_parent (-1 where there
+        is none): row numbers of X. recipe, label. status: "accepted"; "retracted" (moved back
+        towards its anchor, a real row); "copied" (no move was accepted, so the anchor was copied);
+        "repaired" (brought back to the rules); "reverted" (with the parent's cells in the columns
+        of a rule); "replaced" (a rule could not be kept, so the anchor was copied). distance: how
+        far it moved. move_share: the share of the move that was accepted. margin_before,
+        margin_after: held-out margins of the parent and of the row. probability: of its label, by
+        the voters. p_value: how plausible the judge finds it. by_student: whether a small net that
+        has learnt what the voters say judged it, as it does from row 65 536 of a class on. For
+        sequences also changes: place of the token in the parent -> (tokens before, tokens after).
     findings_ : DataFrame
         A line for each relation that was found in X and is kept: rule, kind, support (how many rows
         show it), by_chance (how many rows would break it if columns were independent; the largest
@@ -182,8 +183,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         special values, dates spelt as whole numbers, codes, identifiers
         (`TabularAdapter(value_sets=None)` looks for none).
     constraints_report_ : dict
-        "rules": rule -> share of the rows of X that keep it. "rows": how many synthetic rows there
-        are. "repaired", "reverted", "replaced": how many of them have this status.
+        Needs `fit_resample`. "rules": rule -> share of the rows of X that keep it. "rows": how many
+        synthetic rows there are. "repaired", "reverted", "replaced": how many of them have this
+        status.
     surrogate_auc_ : dict of class -> float
         Held-out AUC of the committee. Below .6 rows of the class are interpolated.
     surrogate_ : `Committee`, torch module or estimator
@@ -213,7 +215,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
 
     Row i of a class depends on X, y, the parameters, the seed, the class and i alone: a larger
     request begins with the rows of a smaller one. With "distill" they also depend on the counts.
-    `fit_resample` is `fit` and then the first rows of `generator_`.
+    `fit_resample` is `fit` and then the first rows of `generator_`. `fit` alone makes no row, so it
+    sets no attribute that describes one: `parent_indices_`, `synthetic_mask_`, `sample_weight_`,
+    `provenance_` and `constraints_report_`. `new_rows` sets them as `fit_resample` does.
 
     References
     ----------

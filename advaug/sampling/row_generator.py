@@ -57,28 +57,19 @@ class ClassEntry:
 class RowGenerator:
     """New rows of each class on demand: the `generator_` of a fitted `AdversarialOverSampler`.
 
+    `fit` of the sampler makes it, or `load` reads it from a file. You never construct it yourself.
     It never changes. Row i of a class depends on the fit, the class and i alone: ``rows(label, 0,
     100)`` and ``rows(label, 100, 200)`` are the two halves of ``rows(label, 0, 200)``, in any order
     and in any process.
 
-    Parameters
+    Attributes
     ----------
-    writer : RowWriter
-        The parents with their coding, and the rules that new rows keep.
-    entries : sequence of ClassEntry
-        One for each class.
     classes : ndarray
         The labels, sorted.
-    examples : labels
-        One of each class, in the container of y.
     counts : dict of label -> int
-        How many rows of each class `fit_resample` makes.
-    model : AttackedModel or None
-        Your own model, which is attacked.
+        How many rows of each class `fit_resample` makes; `generate` makes rows of these classes.
     batch_size : int
         Rows at once on the device. No row depends on it.
-    tensors : pair of torch tensors or None
-        Empty ones like X and y, where these were tensors.
 
     See Also
     --------
@@ -101,14 +92,14 @@ class RowGenerator:
     [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
     """
 
-    writer: RowWriter
-    entries: Sequence[ClassEntry]
+    writer: RowWriter  # the parents with their coding, and the rules that new rows keep
+    entries: Sequence[ClassEntry]  # one for each class
     classes: Array
-    examples: Any
+    examples: Any  # a label of each class, in the container of y
     counts: Mapping[Any, int]
-    model: AttackedModel | None = None
+    model: AttackedModel | None = None  # the user's own, which is attacked
     batch_size: int = 4096
-    tensors: tuple[Any, Any] = (None, None)
+    tensors: tuple[Any, Any] = (None, None)  # empty ones like X and y, where these were tensors
 
     def __repr__(self) -> str:
         pairs = zip(self.classes.tolist(), self._parents(), strict=True)

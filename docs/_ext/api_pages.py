@@ -11,6 +11,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst import roles
 from sphinx.addnodes import pending_xref
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms import SphinxTransform
 
 DOCS = Path(__file__).parents[1]
@@ -143,6 +144,13 @@ def escape_shapes(app, what, name, obj, options, lines: list[str]) -> None:
     lines[:] = [outside_code.sub(lambda found: found[1] or r"\*", line) for line in lines]
 
 
+def describe_data(app, what, name, obj, options, lines: list[str]) -> None:
+    """The comment above a value, where the table of a module would show the words of its type."""
+    module, _, own = name.rpartition(".")
+    if what == "data":
+        lines[:] = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", own), lines)
+
+
 # ---------------------------------------------------------------- links
 
 
@@ -183,5 +191,6 @@ def setup(app) -> dict[str, bool]:
     app.add_transform(LinkedNames)
     app.connect("builder-inited", write_pages)
     app.connect("source-read", append_toctree)
+    app.connect("autodoc-process-docstring", describe_data)
     app.connect("autodoc-process-docstring", escape_shapes)
     return {"parallel_read_safe": True}
