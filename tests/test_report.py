@@ -6,6 +6,7 @@ import html
 import pickle
 import re
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from advaug.domains.tables.tell_tale import cells_of
 from advaug.judges import PanelJudge  # torch families only: quick
 from advaug.report import ClassMapDisplay
 from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
+from advaug.report.evidence import repeated
 from advaug.report.page import five_digits
 from advaug.report.report import decisions
 from advaug.report.terms import explained
@@ -207,6 +209,29 @@ def test_swapped_labels_are_called_bad_and_copies_are_doubted(real):
     assert (
         statuses(validity_report(X, y, again, ["ill"] * len(again), **QUICK))["copies"] == "doubt"
     )
+
+
+def test_rows_that_equal_each_other_are_doubted_unless_real_ones_do_so_too(real, fresh):
+    X, labels = fresh
+    few = X.iloc[np.arange(len(X)) % 30].reset_index(drop=True)
+    found = [statuses(validity_report(*real, new, labels, **QUICK)) for new in (X, few)]
+    assert [status["repeats"] for status in found] == ["good", "doubt"]
+
+    chance = np.random.RandomState(0)
+    cells = pd.DataFrame({"a": chance.choice(["u", "v"], 240), "b": chance.choice(["u", "v"], 240)})
+    report = validity_report(cells, real[1], cells[:40], ["ill"] * 40, **QUICK)
+    [line] = (check for check in report.checks if check.name == "repeats")
+    assert line.status == "good"
+    assert line.found.startswith("4 different rows of 40; ")
+
+
+def test_the_share_of_repeated_rows_is_that_of_all_draws():
+    rows, n_drawn = [0, 0, 0, 1, 1, 2], 3
+    draws = [Counter(draw) for draw in combinations(rows, n_drawn)]
+    shares = [sum(n for n in draw.values() if n > 1) / n_drawn for draw in draws]
+    assert repeated(np.array([3, 2, 1]), n_drawn) == pytest.approx(np.mean(shares))
+    assert repeated(np.array([1]), 1) == 0
+    assert repeated(np.array([4]), 4) == 1
 
 
 def _labels(n):

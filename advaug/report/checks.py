@@ -21,6 +21,7 @@ MOST_RELATIONS = 3  # A line names so many of the relations that are broken most
 MOST_PAIRS = 3  # and so many pairs of columns,
 LONGEST_RULE = 80  # with so many characters of each.
 PAIR_GAP = 0.3  # Two columns whose dependence is so much farther off raise a doubt.
+MOST_REPEATS = 0.5  # A share of repeated rows so much larger than that of real rows raises a doubt.
 TELL_TALE_AUC = 0.95  # A forest that tells rows apart so well raises a doubt.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
 VERDICTS = {
@@ -109,6 +110,7 @@ def checks_of(evidence: Evidence, name: Any) -> list[Check]:
         *of_rules(evidence),
         *of_relations(evidence),
         *of_copies(evidence),
+        *of_repeats(evidence),
         *of_label(evidence),
         *of_place(evidence),
         *of_traits(evidence),
@@ -205,6 +207,19 @@ def of_copies(evidence: Evidence) -> Iterator[Line]:
         f"{percent(foreign)} are equal to a real row of another class",
         f"{percent(usual_foreign)} of real rows; doubt above that, bad above 1 point more",
         "the same row has two labels: one of them is wrong",
+    )
+
+
+def of_repeats(evidence: Evidence) -> Iterator[Line]:
+    found = evidence.repeats
+    yield (
+        "repeats",
+        graded(found.share - found.usual, MOST_REPEATS, 1),
+        f"{found.distinct} different rows of {len(evidence.rows)}; of {found.drawn} random ones "
+        f"{percent(found.share)} equal another one",
+        f"{percent(found.usual)} of {found.drawn} real rows; doubt above "
+        f"{100 * MOST_REPEATS:.0f} points more",
+        "rows that equal other new rows add no information: they only give one row more weight",
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import hypergeom
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
@@ -65,6 +66,20 @@ class BatchEvidence:
     usual_cover: Coverage  # of real rows left out, as many as there are new ones
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """How often rows equal each other: as many synthetic rows of a class as real ones.
+
+    distinct : how many of the synthetic rows differ; drawn : how many rows are compared
+    share, usual : expected share of them that equal another one, synthetic and real
+    """
+
+    distinct: int
+    drawn: int
+    share: float
+    usual: float
+
+
 @dataclass(frozen=True, repr=False)
 class Evidence(ShortRepr):
     """All of one class's synthetic rows that were judged."""
@@ -81,6 +96,7 @@ class Evidence(ShortRepr):
     copies: Array  # identical to a real row of the class
     foreign_copies: Array  # identical to a real row of another class
     usual_copies: tuple[float, float]  # the same of real rows
+    repeats: Repeats
     faults: list[Fault] | None  # None where a row has no columns
     broken: dict[str, Array]  # the user's rules -> which rows break them though the parent does not
     unreal: dict[str, Array]  # relations that all real rows keep -> which rows break them
@@ -140,6 +156,7 @@ def gather(
         before=fitted.log_odds(real.x[ancestor], ancestor).numpy(),
         after=row_metrics["agreement"].double().logit(1e-6).numpy(),
         **copies(real, coded.flatten(1), label),
+        repeats=repeats_among(real.coded[real.y == label], coded.flatten(1)),
         faults=faults,
         broken=constraints.broken(new, parents),
         unreal=relations.broken(new, parents),
@@ -181,6 +198,24 @@ def copies(real: RealRows, coded: Tensor, label: int) -> dict[str, Any]:
             float(np.isin(keys[own], keys[~own]).mean()),
         ),
     }
+
+
+def repeats_among(real: Tensor, new: Tensor) -> Repeats:
+    """The synthetic rows of a class that equal each other, beside the real ones."""
+    usual, found = (np.unique(bytes_of(x), return_counts=True)[1] for x in (real, new))
+    drawn = min(len(real), len(new))
+    return Repeats(len(found), drawn, repeated(found, drawn), repeated(usual, drawn))
+
+
+def repeated(counts: Array, n_drawn: int) -> float:
+    """Expected share of `n_drawn` random rows that equal another one of them.
+
+    `counts` has the number of rows of each value. A row of a value that c of n rows have is alone
+    if none of the c - 1 others is among the n_drawn - 1 others that are drawn.
+    """
+    n, several = counts.sum(), counts[counts > 1]
+    is_alone = hypergeom.pmf(0, n - 1, several - 1, n_drawn - 1)
+    return float(several / n @ (1 - is_alone))
 
 
 def bytes_of(x: Tensor) -> Array:
