@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
 from sklearn.feature_extraction.text import CountVectorizer
@@ -18,12 +19,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug.estimators.committee_classifier import checked_data
-from advaug.robust import AugmentedClassifier, gate, robustness_table
-from advaug.robust.soft_labels import Student
+from advaug.robust import AugmentedClassifier, DistilledClassifier, gate, robustness_table
+from advaug.robust.soft_labels import Student, weight_parameter
 
 TREE = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
 
@@ -293,6 +294,22 @@ def test_a_stored_classifier_holds_no_teacher(distilled):
 def test_what_has_no_effect_is_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         AugmentedClassifier(**{"estimator": LogisticRegression()} | settings).fit(*problem(40))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AugmentedClassifier(make_pipeline(StandardScaler(), LinearSVC()), sampler="auto"),
+        DistilledClassifier(make_pipeline(StandardScaler(), LinearSVC())),
+        DistilledClassifier(LogisticRegression(), teacher=LinearSVC()),
+    ],
+)
+def test_the_last_step_of_a_pipeline_is_what_calibration_should_wrap(model):
+    with pytest.raises(ValueError, match="predict_proba") as raised:
+        model.fit(*problem(40))
+    assert "wrap the last step" in str(raised.value)
+    inside = make_pipeline(StandardScaler(), CalibratedClassifierCV(LinearSVC()))
+    assert weight_parameter(inside) == "calibratedclassifiercv__sample_weight"
 
 
 def test_weights_are_refused():

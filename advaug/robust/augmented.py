@@ -25,6 +25,7 @@ from advaug.models.protocol import Array
 from advaug.robust.gate import Lesson, choose
 from advaug.robust.nets import RandomState
 from advaug.robust.robustness import adversarial_rows
+from advaug.robust.soft_labels import refuse_no_probability
 from advaug.robust.wrapped import WrappedClassifier, estimator_has
 
 N_ROUNDS = 2
@@ -240,11 +241,7 @@ class AugmentedClassifier(WrappedClassifier):
                 f"n_rounds has no effect with sampler='auto', which has no rounds: leave "
                 f"n_rounds={N_ROUNDS}"
             )
-        if not hasattr(self.estimator, "predict_proba"):
-            raise ValueError(
-                f"sampler='auto' needs predict_proba, which {type(self.estimator).__name__} has "
-                "not: wrap it in CalibratedClassifierCV"
-            )
+        refuse_no_probability("sampler='auto'", self.estimator)
         given = [name for name, value in params.items() if value is not None]
         if given:
             raise ValueError(f"sampler='auto' weighs the rows itself: fit takes no {given[0]}")

@@ -53,7 +53,7 @@ from advaug.robust.nets import (
     train_net,
 )
 from advaug.robust.robustness import adversarial_rows
-from advaug.robust.soft_labels import BALANCE, SoftRows, soft_rows
+from advaug.robust.soft_labels import BALANCE, SoftRows, refuse_no_probability, soft_rows
 from advaug.sampling.domain import FittedAdapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 
@@ -273,6 +273,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
             If y has one class, a parameter has no effect, or the module does not fit the rows.
         """
         refuse_classes(self)
+        for name in ("estimator", "teacher"):
+            refuse_no_probability(name, getattr(self, name))
         check_parameters(self)
         self._refuse_parameters_without_effect()
         training = choose_training(self.training)

@@ -189,6 +189,17 @@ class Student(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[most_probable])
 
 
+def refuse_no_probability(what: str, estimator: Any) -> None:
+    """ValueError where a classifier has no `predict_proba`."""
+    if hasattr(estimator, "fit") and not hasattr(estimator, "predict_proba"):
+        raise ValueError(
+            f"{what} needs predict_proba, which {type(estimator).__name__} has not: wrap it in "
+            "CalibratedClassifierCV; in a pipeline wrap the last step, e.g. make_pipeline("
+            "TfidfVectorizer(), CalibratedClassifierCV(LinearSVC())), since around a whole "
+            "pipeline it drops the weights"
+        )
+
+
 def weight_parameter(estimator: Any) -> str | None:
     """The name under which `fit` takes sample weights; None where it takes none."""
     if not hasattr(estimator, "steps"):
