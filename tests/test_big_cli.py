@@ -104,13 +104,13 @@ MISTAKES = [
     ("fit", ["--drop", "z"], "drop: 'z' is no column"),
     ("fit", ["--constraint", "z > 0"], "there is no column 'z'"),
     ("fit", ["--constraint", "x > 0", "--no-constraints"], "exclude each other"),
-    ("fit", ["--engine", "spark"], "invalid choice: 'spark'"),
+    ("fit", ["--engine", "spark"], "'spark' is not known"),
     ("fit", ["--workers", "2"], "leave out workers"),
     ("fit", ["--workers", "0"], "'0' is no whole number from 1 on"),
     ("fit", ["--memory", "much"], "'much' is no size"),
     ("fit", ["--memory", "100MB"], "memory: 100 MB are too few"),
     ("fit", ["--engine", "processes", "--workers", "9", "--memory", "2GB"], "fewer workers"),
-    ("fit", ["--strategy", "most"], "--strategy 'most' is not known"),
+    ("fit", ["--strategy", "most"], "--strategy 'most' is no ratio"),
     ("fit", ["--strategy", '{"x": 3}'], "--strategy"),
     ("fit", ["--recipe", "distill"], "'distill' makes all rows at once"),
     ("oversample", ["--text", "s"], "--text is for a file"),
@@ -170,12 +170,19 @@ def test_mistakes_on_folders_need_no_torch(table, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def heed_interrupts():
+    """A process that was started in the background of a shell ignores them, as do its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("engine", ["local", "processes"])
 def test_ctrl_c_leaves_whole_parts_and_the_same_command_goes_on(model, tmp_path, engine):
     out = tmp_path / "new"
     grow = [model, "--label", 2, "--count", 200_000, "--out", out, "--engine", engine]
     command = [sys.executable, "-m", "advaug", "grow", *map(str, grow)]
-    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, start_new_session=True, stderr=subprocess.PIPE, preexec_fn=heed_interrupts
+    )
     while process.poll() is None and not [*out.glob("class*")]:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -3,8 +3,6 @@
 from dataclasses import fields
 from typing import Any
 
-from torch import Tensor
-
 from advaug.core.drawing import shortened
 
 MOST_CHARACTERS = 80  # of the value of one field
@@ -12,10 +10,10 @@ MOST_CHARACTERS = 80  # of the value of one field
 
 def short(value: Any) -> str:
     """A value in a few words: of a tensor, an array or a frame its shape."""
-    if isinstance(value, Tensor):
-        return f"Tensor{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     if hasattr(value, "shape") and hasattr(value, "__len__"):
-        return f"{type(value).__name__}{tuple(value.shape)}"
+        dtype = str(getattr(value, "dtype", ""))  # Asked so, since torch may not be imported.
+        of = f" {dtype.removeprefix('torch.')}" if dtype.startswith("torch.") else ""
+        return f"{type(value).__name__}{tuple(value.shape)}{of}"
     if isinstance(value, tuple | list) and len(value) > 3:
         rest = f", ... {len(value)} in all"
         shown = shortened(", ".join(map(short, value[:2])), MOST_CHARACTERS - len(rest))
