@@ -330,5 +330,5 @@ def test_labels_of_a_teacher_are_made_for_the_counts_alone():
     assert len(sampler.generator_.rows("b", 0, 30)) == 30
     with pytest.raises(ValueError, match="row 30 of a class is asked for"):
         sampler.generator_.rows("b", 20, 31)
-    with pytest.raises(ValueError, match="Distill makes the rows that sampling_strategy asks for"):
+    with pytest.raises(ValueError, match="recipe Distill has made 0 of them"):
         sampler.generator_.rows("a", 0, 1)
