@@ -928,21 +928,6 @@ def test_a_number_in_a_gap_goes_to_the_nearer_end():
     assert values.nearest(np.array([-1.0, 3.0, 8.0, 12.0])).tolist() == [-1, 0, 10, 12]
 
 
-def test_multiples_that_were_cut_to_some_digits_lie_on_their_step():
-    whole = draw().integers(-200, 1300, 2000)
-    for divisor in (3, 7, 9, 18):
-        cut = np.where(
-            whole % 2, np.round(whole / divisor, 6), np.trunc(whole / divisor * 1e6) / 1e6
-        )
-        found = learn_value_set(cut)
-        assert found.step is not None
-        np.testing.assert_allclose(found.step.width, 1 / divisor, rtol=1e-5)
-        assert set(found.nearest(cut + 0.2 / divisor)) <= set(cut)
-    plain = np.round(draw().random(2000), 6)
-    assert learn_value_set(plain).step == Step(0.0, 1.0, 1e6)
-    assert learn_value_set(np.round(whole / 1000, 6)).step.width == 0.001
-
-
 def test_a_number_is_special_only_if_its_gap_is_wide_by_both_measures():
     amounts = np.repeat(np.arange(0.0, 100.0), 3)
     for least, is_special in ((-30.0, True), (-12.0, False)):  # of usual gaps both are many

@@ -19,9 +19,6 @@ MOST_UNITS = 1e5  # A step that is no decimal number is looked for in ranges of 
 # A value may miss its step by so many parts of itself: what sums of decimals and dtypes lose.
 NOISE, NOISE_FLOAT32, NOISE_FLOAT16 = 4e-12, 6.1e-8, 5e-4
 BY_CHANCE = 1e-6  # Values that are no multiples of a decimal step are near to some so often.
-CUT_DIGITS = 5  # Numbers with so many decimals may be multiples of a ninth, say, that were cut
-CUT = 4e-7  # to this part of themselves,
-COARSE = 100  # if the step is so many times what was cut off.
 MOST_NOISE = 0.02  # Scaled numbers miss their step by at most so much of it.
 
 MOST_LEVELS = 500  # Columns with more distinct values have no levels.
@@ -229,19 +226,8 @@ def find_step(unique: Array) -> Step | None:
             if np.log((2 * slack).clip(max=1)).sum() > np.log(BY_CHANCE) or slack.max() > 0.25:
                 break
             if (np.abs(scaled - np.rint(scaled)) <= slack).all():
-                step = decimal_step(np.rint(scaled), digits)
-                return (digits >= CUT_DIGITS and cut_step(unique, step.width)) or step
-    return equal_step(unique, noises_of(unique)[-1] * float(np.abs(unique).max())) or cut_step(
-        unique, CUT * float(np.abs(unique).max())
-    )
-
-
-def cut_step(unique: Array, last_digit: float) -> Step | None:
-    """A step such as a ninth, of numbers that were cut to some digits: 0.111111, 0.222222."""
-    slack = max(4 * last_digit, CUT * float(np.abs(unique).max()))
-    at = np.flatnonzero(np.diff(unique) > slack)  # Others are one number, cut in two ways.
-    step = equal_step(unique[np.append(at, len(unique) - 1)], slack)
-    return None if step is None or step.width < COARSE * slack else step
+                return decimal_step(np.rint(scaled), digits)
+    return equal_step(unique, noises_of(unique)[-1] * float(np.abs(unique).max()))
 
 
 def noises_of(unique: Array) -> list[float]:
