@@ -3,7 +3,8 @@
 It generates a table of 12 columns of float32 and a target in 8 Parquet files, scans it, fits, and
 grows rows of its rare class with each engine, each in a process of its own. CPU seconds are of all
 processes that were started, the dead included; memory is the largest sum over them, in which
-shared pages count once. Linux only.
+shared pages count once. Linux only. Ray's workers are not counted: their daemon lets them end
+unwaited for, so that a figure for Ray is too small.
 
     python -m benchmarks.big [--rows 2000000] [--new 200000] [--engines local,processes]
                              [--folder FOLDER] [--out benchmarks/results]
@@ -188,6 +189,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.work:
         return work(*options.work[:3], int(options.work[3]))
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder, runs = Path(place) / "table", {}
         counts = generate(folder, options.rows)

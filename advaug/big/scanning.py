@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from advaug.big.engines import Engine, choose_engine
 from advaug.big.summary import Summary
@@ -28,6 +28,7 @@ from advaug.containers.batches import (
     read_piece,
     schema_of,
 )
+from advaug.core.known_names import did_you_mean
 from advaug.core.short_repr import ShortRepr
 
 
@@ -100,11 +101,11 @@ class TableFiles:
 
 def used_columns(schema: pa.Schema, target: str, drop: Collection[str]) -> pa.Schema:
     """The columns without those to be dropped; ValueError for names that are not there."""
-    names = ", ".join(map(repr, schema.names[:12])) + (", ..." if len(schema) > 12 else "")
     if target not in schema.names:
-        raise ValueError(f"target {target!r} is no column: choose one of {names}")
+        raise ValueError(f"target {target!r} is no column: {did_you_mean(target, schema.names)}")
     if unknown := [name for name in drop if name not in schema.names]:
-        raise ValueError(f"drop: {unknown[0]!r} is no column: choose of {names}")
+        mend = did_you_mean(unknown[0], schema.names)
+        raise ValueError(f"drop: {unknown[0]!r} is no column: {mend}")
     if target in drop:
         raise ValueError(f"drop: {target!r} is the target: leave it out")
     used = pa.schema([field for field in schema if field.name not in drop])

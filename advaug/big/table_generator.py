@@ -29,6 +29,7 @@ from advaug.sampling.row_generator import RowGenerator
 # What reading a damaged file raises.
 DAMAGES = (BadZipFile, KeyError, TypeError, EOFError, NotImplementedError, pa.ArrowException)
 FORMAT, VERSION = "advaug table generator", 1
+WITHOUT_EFFECT = ("batch_size", "device", "verbose")  # Settings on which no row depends.
 TABLE, SCHEMA, GENERATOR = "table.json", "schema", "generator"  # what the file holds
 
 
@@ -228,9 +229,6 @@ def fit(scan: Scan, sampler: AdversarialOverSampler | None = None) -> TableGener
 
 def default_sampler() -> AdversarialOverSampler:
     return AdversarialOverSampler(random_state=0)
-
-
-WITHOUT_EFFECT = ("batch_size", "device", "verbose")  # Settings on which no row depends.
 
 
 def settings_of(sampler: AdversarialOverSampler, seed: int) -> str:

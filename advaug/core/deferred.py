@@ -25,8 +25,9 @@ class Deferred(Generic[T]):
     @property
     def value(self) -> T:
         """The value; the function and all that it holds are forgotten."""
-        if self._compute is not None:
-            self._value, self._compute = self._compute(), None
+        compute = self._compute  # Another thread may forget it in between; both get equal values.
+        if compute is not None:
+            self._value, self._compute = compute(), None
         return self._value
 
     def __getstate__(self) -> dict[str, Any]:

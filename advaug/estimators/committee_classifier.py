@@ -275,12 +275,8 @@ def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
     classes, codes = containers.classes_of(target)
     refuse_one_class(classes)
     coding = learnt_coding(estimator._adapter, rows)
-    seed, counts, numbers = (
-        new_seed(estimator.random_state),
-        np.bincount(codes),
-        np.arange(len(codes)),
-    )
-    return CheckedData(X, y, rows, classes, codes, seed, coding, counts, numbers)
+    seed, counts = new_seed(estimator.random_state), np.bincount(codes)
+    return CheckedData(X, y, rows, classes, codes, seed, coding, counts, np.arange(len(codes)))
 
 
 def auc_of(score: Array, is_own: Array) -> float:

@@ -139,7 +139,7 @@ class Models:
 class ModelsWithStudent(Models):
     """A student votes in place of committee and jury."""
 
-    student: StudentVotes | None = None
+    student: StudentVotes = field(kw_only=True)
 
     def vote(
         self,
@@ -149,7 +149,6 @@ class ModelsWithStudent(Models):
         least: Float[Tensor, " batch"],
     ) -> Task[tuple[Int[Tensor, " some"], Tensor, Tensor]]:
         yield from ()
-        assert self.student is not None
         probabilities = self.student(features)
         places = (~exceeds(least, probabilities[:, label])).nonzero()[:, 0]
         return places, self.committee.read(features[places]).mean(0), probabilities[places]

@@ -196,8 +196,7 @@ class RowGenerator:
         """
         records: list[dict[str, Any]] = []
         wanted = [self.request(label, start, stop)]
-        parts = self.batches(wanted, records.append)
-        rows = containers.stacked(self.writer.parents, parts, stop - start)
+        rows = self._stacked(wanted, records.append)
         rows = containers.numbered(rows, range(start, stop))
         return containers.given_back(rows, self.tensors[0]), self.table(records, wanted)
 
@@ -303,14 +302,15 @@ class RowGenerator:
         container of rows
             The rows of the first request, then those of the next.
         """
+        return containers.given_back(self._stacked(requests, lambda record: None), self.tensors[0])
+
+    def _stacked(self, requests: list[ClassRequest], tell: Callable[[dict[str, Any]], Any]) -> Any:
+        """The rows of several requests as containers hold them; each record is told."""
         count = sum(request.count for request in requests)
-        rows = containers.stacked(self.writer.parents, self.batches(requests), count)
-        return containers.given_back(rows, self.tensors[0])
+        return containers.stacked(self.writer.parents, self.batches(requests, tell), count)
 
     def batches(
-        self,
-        requests: list[ClassRequest],
-        tell: Callable[[dict[str, Any]], Any] = lambda record: None,
+        self, requests: list[ClassRequest], tell: Callable[[dict[str, Any]], Any]
     ) -> Iterator[tuple[Any, Array]]:
         """Batches of new rows with their parents' numbers; each record is told."""
         with nullcontext() if self.model is None else self.model.frozen():
