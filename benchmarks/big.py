@@ -2,9 +2,10 @@
 
 It generates a table of 12 columns of float32 and a target in 8 Parquet files, scans it, fits, and
 grows rows of its rare class with each engine, each in a process of its own. CPU seconds are of all
-processes that were started, the dead included; memory is the largest sum over them, in which
-shared pages count once. Linux only. Ray's workers are not counted: their daemon lets them end
-unwaited for, so that a figure for Ray is too small.
+processes that were started, the dead included. Ray's daemon lets its workers end unwaited for, so
+that the kernel forgets what they took: the last reading of each, five times a second, counts where
+that is more. Memory is the largest sum over all processes, in which shared pages count once. Linux
+only.
 
     python -m benchmarks.big [--rows 2000000] [--new 200000] [--engines local,processes]
                              [--folder FOLDER] [--out benchmarks/results]
@@ -96,11 +97,10 @@ def peak_mb() -> float:
 def measured(folder: Path, out: Path, engine: str, n_new: int) -> dict[str, Any]:
     """What a run has printed, with the CPU seconds and the memory of all its processes."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    begun, done, peak = time.monotonic(), Event(), [0.0]
+    begun, watch = time.monotonic(), Watch(os.getpid())
     command = [sys.executable, "-m", "benchmarks.big", "--work", str(folder), str(out), engine]
     with tempfile.TemporaryFile() as told:
         run = subprocess.Popen([*command, str(n_new)], stdout=told)
-        watch = Thread(target=watch_memory, args=(os.getpid(), done, peak))
         watch.start()
         total, status = 0.0, 0
         while True:
@@ -110,20 +110,34 @@ def measured(folder: Path, out: Path, engine: str, n_new: int) -> dict[str, Any]
                 break
             total += usage.ru_utime + usage.ru_stime
             status = ended if pid == run.pid else status
-        done.set()
-        watch.join()
+        watch.stop()
         run.returncode = status
         told.seek(0)
         if status:
             raise RuntimeError(f"the run on {engine} ended with {status}")
         figures = json.loads(told.read())
-    return figures | {"cpu_s": total, "tree_mb": peak[0], "wall_s": time.monotonic() - begun}
+    cpu, wall = max(total, sum(watch.cpu_s.values())), time.monotonic() - begun
+    return figures | {"cpu_s": cpu, "tree_mb": watch.peak_mb, "wall_s": wall}
 
 
-def watch_memory(root: int, done: Event, peak: list[float]) -> None:
-    """The largest sum of the memory of all descendants, read five times a second."""
-    while not done.wait(0.2):
-        peak[0] = max(peak[0], sum(map(memory_of, descendants(root))) / MB)
+class Watch(Thread):
+    """Reads five times a second what all descendants of a process take."""
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root, self.done = root, Event()
+        self.peak_mb = 0.0
+        self.cpu_s: dict[int, float] = {}
+
+    def run(self) -> None:
+        while not self.done.wait(0.2):
+            pids = descendants(self.root)
+            self.peak_mb = max(self.peak_mb, sum(map(memory_of, pids)) / MB)
+            self.cpu_s |= {pid: cpu for pid in pids if (cpu := cpu_of(pid)) is not None}
+
+    def stop(self) -> None:
+        self.done.set()
+        self.join()
 
 
 def descendants(root: int) -> list[int]:
@@ -146,6 +160,15 @@ def memory_of(pid: int) -> int:
     except OSError:
         return 0
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def cpu_of(pid: int) -> float | None:
+    """CPU seconds of a process, None if it has ended."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return None
+    return sum(map(int, told[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def engine_table(runs: dict[str, dict[str, Any]], n_new: int) -> pd.DataFrame:
