@@ -12,6 +12,7 @@ import pytest
 
 from advaug import cli
 from advaug.cli.files import PARENT
+from advaug.datasets import load_tickets
 
 
 def frame_of(n=400):
@@ -96,6 +97,26 @@ def test_a_strategy_counts_the_rows_of_the_whole_table(table, tmp_path, strategy
     assert classes(tmp_path / "new") == expected[strategy]
 
 
+def test_texts_of_a_folder_grow_without_the_other_columns(tmp_path):
+    X, y = load_tickets()
+    (tmp_path / "texts").mkdir()
+    frame = pd.DataFrame({"number": range(len(X)), "text": X, "kind": y})
+    for k in range(3):
+        frame[k::3].to_parquet(tmp_path / "texts" / f"part{k}.parquet")
+    given = ("--target", "kind", "--text", "text", "--quiet")
+    assert run("oversample", tmp_path / "texts", *given, "--out", tmp_path / "new") == 0
+    assert run("fit", tmp_path / "texts", *given, "--out", tmp_path / "m.advaug") == 0
+    command = ("grow", tmp_path / "m.advaug", "--count", 30, "--label", "break-in", "--quiet")
+    assert run(*command, "--out", tmp_path / "few") == 0
+    new = pd.read_parquet(tmp_path / "new", dtype_backend="pyarrow")
+    few = pd.read_parquet(tmp_path / "few", dtype_backend="pyarrow")
+    assert list(new) == ["text", "kind"]
+    assert set(new["kind"]) == {"break-in"}
+    assert len(new) == (y == "usual").sum() - (y == "break-in").sum()
+    assert few.equals(new[:30])
+    assert not set(new["text"]) & set(X)
+
+
 MISTAKES = [
     ("fit", ["--target", "cod"], "target 'cod' is no column"),
     ("fit", ["--out", "m.csv"], "end its name in .advaug"),
@@ -113,7 +134,9 @@ MISTAKES = [
     ("fit", ["--strategy", "most"], "--strategy 'most' is no ratio"),
     ("fit", ["--strategy", '{"x": 3}'], "--strategy"),
     ("fit", ["--recipe", "distill"], "'distill' makes all rows at once"),
-    ("oversample", ["--text", "s"], "--text is for a file"),
+    ("oversample", ["--text", "t"], "--text 't' is no column"),
+    ("fit", ["--text", "x"], "reads one column of texts beside the target 'code', got 'x'"),
+    ("fit", ["--text", "s", "--frozen", "x"], "leave out --frozen and --constraint"),
     ("oversample", ["--sep", ";"], "--sep is for a file"),
     ("oversample", ["--force"], "--force is for a file"),
     ("oversample", ["--out", "-"], "name a folder for them"),

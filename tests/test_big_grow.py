@@ -20,6 +20,7 @@ from advaug.big import TableGenerator, fit, grow_rows, oversample, oversampling,
 from advaug.big.engines.processes import Processes
 from advaug.big.table_generator import settings_of
 from advaug.containers import batches
+from advaug.datasets import load_tickets
 from advaug.models import Ensemble
 
 N_ROWS = 900
@@ -135,7 +136,7 @@ def test_a_generator_is_stored_to_the_same_bytes(generator, model, tmp_path):
 
 def test_a_damaged_file_is_refused_in_clear_words(model):
     content, rng = model.read_bytes(), np.random.default_rng(0)
-    for _ in range(300):
+    for _ in range(1000):
         damaged = bytearray(content)
         place = int(rng.integers(len(content)))
         if rng.random() < 0.3:
@@ -355,7 +356,8 @@ def test_a_folder_that_is_not_for_new_rows_is_refused_before_the_scan(tmp_path, 
     ("sampler", "error", "message"),
     [
         (sampler_of(recipe="distill"), ValueError, "'distill' makes all rows at once"),
-        (AdversarialOverSampler(adapter="signal"), ValueError, "reads no columns"),
+        (AdversarialOverSampler(adapter="signal"), ValueError, "reads no columns and no texts"),
+        (AdversarialOverSampler(adapter="sequence"), ValueError, "drop the others"),
         (TabularAdapter(), TypeError, "must be an AdversarialOverSampler"),
     ],
 )
@@ -366,6 +368,20 @@ def test_settings_that_do_not_suit_are_refused_before_the_scan(
     monkeypatch.setattr(oversampling, "scan_files", None)
     with pytest.raises(error, match=message):
         oversample(source, tmp_path / "new", "y", sampler)
+
+
+def test_texts_grow_as_in_memory_and_a_gap_is_named(tmp_path):
+    X, y = load_tickets()
+    sampler = AdversarialOverSampler(adapter="sequence", random_state=0)
+    frames = [pd.DataFrame({"text": X[k : k + 200], "y": y[k : k + 200]}) for k in (0, 200, 400)]
+    fit(scan(frames, "y"), sampler).save(tmp_path / "model.advaug")
+    rows = TableGenerator.load(tmp_path / "model.advaug").rows("break-in", 5, 9)
+    assert rows.column_names == ["text", "y"]
+    in_memory = sampler.fit(X, y).generator_.rows("break-in", 5, 9)
+    assert rows["text"].to_pylist() == in_memory
+    frames[1].loc[7, "text"] = None
+    with pytest.raises(ValueError, match="column 'text' has no text in row 207"):
+        fit(scan(frames, "y"), sampler)
 
 
 @pytest.mark.parametrize(

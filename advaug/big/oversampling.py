@@ -93,8 +93,8 @@ def oversample(
     """
     folder = Path(fspath(out))
     sampler = default_sampler() if sampler is None else sampler
-    check_sampler(sampler)
     table = TableFiles.at(source, target, drop)
+    check_sampler(sampler, table.schema, target)
     refuse_own_folder(folder, table)
     with choose_engine(engine, workers) as chosen:
         inputs = table.inputs(chosen)

@@ -96,6 +96,8 @@ class TableGenerator(ShortRepr):
         """
         rows, provenance = self.generator.rows_with_provenance(label, start, stop)
         place = self.schema.names.index(self.target)
+        if not isinstance(rows, pa.Table):
+            rows = pa.table({self.schema.names[1 - place]: rows})
         target = pa.repeat(pa.scalar(label), rows.num_rows)
         table = rows.add_column(place, self.target, target).cast(self.schema)
         if parent is None:
@@ -209,9 +211,10 @@ def fit(scan: Scan, sampler: AdversarialOverSampler | None = None) -> TableGener
     ['age', 'sick']
     """
     chosen = default_sampler() if sampler is None else sampler
-    check_sampler(chosen)
-    X, y, numbers = scan.summary.sample()
-    X = X.cast(pa.schema([scan.schema.field(name) for name in X.column_names]))
+    check_sampler(chosen, scan.schema, scan.summary.target)
+    sample, y, numbers = scan.summary.sample()
+    sample = sample.cast(pa.schema([scan.schema.field(name) for name in sample.column_names]))
+    X = sample if has_columns(chosen) else texts_of(sample, numbers)
     adapter = choose_adapter(chosen.adapter, X)
     coding = adapter.fit(adapter.check(X)).widened(scan.summary.bounds)
     fitted = clone(chosen).set_params(adapter=FittedAdapter(coding))
@@ -238,7 +241,7 @@ def settings_of(sampler: AdversarialOverSampler, seed: int) -> str:
     return f"{', '.join(deciding)}, seed of the scan {seed}"
 
 
-def check_sampler(sampler: Any) -> None:
+def check_sampler(sampler: Any, schema: pa.Schema, target: str) -> None:
     """TypeError or ValueError for settings that do not suit a table in batches."""
     if not isinstance(sampler, AdversarialOverSampler):
         raise TypeError(f"sampler must be an AdversarialOverSampler, got {sampler!r}")
@@ -247,8 +250,37 @@ def check_sampler(sampler: Any) -> None:
             "recipe 'distill' makes all rows at once and weighs them together: choose another "
             "recipe, or use fit_resample on a table in memory"
         )
-    if sampler.adapter != "auto" and "columns" not in choose(ADAPTERS, sampler.adapter).provides:
+    if has_columns(sampler):
+        return
+    if not choose(ADAPTERS, sampler.adapter).accepts(["a text"]):
         raise ValueError(
-            f"adapter {sampler.adapter!r} reads no columns: tables in batches have columns; for "
-            "other rows use fit_resample"
+            f"adapter {sampler.adapter!r} reads no columns and no texts: for other rows use "
+            "fit_resample"
         )
+    others = [field for field in schema if field.name != target]
+    if len(others) > 1 or not is_text(others[0].type):
+        names = ", ".join(repr(field.name) for field in others)
+        raise ValueError(
+            f"adapter {sampler.adapter!r} reads one column of texts beside the target {target!r}, "
+            f"got {names}: drop the others"
+        )
+
+
+def has_columns(sampler: AdversarialOverSampler) -> bool:
+    """Whether a row of the sampler is all cells of a row, and not one text."""
+    return sampler.adapter == "auto" or "columns" in choose(ADAPTERS, sampler.adapter).provides
+
+
+def is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def texts_of(sample: pa.Table, numbers: Any) -> list[str]:
+    """The texts of a table's only column; ValueError names a row without one."""
+    texts = sample.column(0).to_pylist()
+    if None in texts:
+        raise ValueError(
+            f"column {sample.column_names[0]!r} has no text in row {numbers[texts.index(None)]} "
+            "(counted from 0 over all files): drop such rows or fill them in"
+        )
+    return texts

@@ -13,6 +13,7 @@ from advaug.cli.options import (
     add_repeatable,
     add_seed,
     add_strategy,
+    add_text,
 )
 from advaug.registry import RECIPES
 
@@ -31,6 +32,7 @@ def add_options(parser: Parser) -> None:
     recipes = ["auto", *RECIPES]
     parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
     add_repeatable(parser, "--frozen", "COL", "copy this column from the parent")
+    add_text(parser, "learn from this column of texts alone and drop the others")
     add_drop(parser)
     rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
@@ -49,7 +51,7 @@ def work(options: argparse.Namespace) -> None:
     from advaug.big.scanning import scan
     from advaug.big.table_generator import check_sampler, fit
 
-    check_sampler(sampler)
+    check_sampler(sampler, table.schema, options.target)
     found = scan(
         options.source,
         options.target,

@@ -66,7 +66,7 @@ def engine_of(options: Any) -> dict[str, Any]:
 
 def check_options(options: Any) -> None:
     """CliError where an option of a file is given with a folder."""
-    for name in ("text", "sep", "decimal", "encoding", "force"):
+    for name in ("sep", "decimal", "encoding", "force"):
         if getattr(options, name):
             raise CliError(f"--{name} is for a file: leave it out, or pass one file")
     if options.is_streamed:
@@ -89,6 +89,8 @@ def check_table(options: Any) -> Any:
     from advaug.big.scanning import TableFiles
 
     table = TableFiles.at(options.source, options.target, options.drop_columns)
+    if options.text is not None:
+        return text_alone(options, table)
     names = [name for name in table.schema.names if name != options.target]
     for name in options.frozen:
         if name == options.target or name not in names:
@@ -100,16 +102,30 @@ def check_table(options: Any) -> Any:
     return table
 
 
+def text_alone(options: Any, table: Any) -> Any:
+    """The table with its column of texts and the target; the others are dropped."""
+    names = [name for name in table.schema.names if name != options.target]
+    if options.text not in names:
+        mend = did_you_mean(options.text, names)
+        raise CliError(f"--text {options.text!r} is no column of {options.source}: {mend}")
+    if options.constraint or options.frozen:
+        raise CliError("--text reads no other column: leave out --frozen and --constraint")
+    others = [name for name in names if name != options.text]
+    options.drop_columns = [*options.drop_columns, *others]
+    return type(table).at(options.source, options.target, options.drop_columns)
+
+
 def sampler_of(options: Any, table: Any) -> Any:
     """The sampler that the options describe."""
     wanted = strategy(options.strategy, labels_of(options, table))
+    from advaug.domains.sequences.adapter import SequenceAdapter
     from advaug.domains.tables.adapter import TabularAdapter
     from advaug.estimators.over_sampler import AdversarialOverSampler
 
     return AdversarialOverSampler(
         sampling_strategy=wanted,
         recipe=options.recipe,
-        adapter=TabularAdapter(frozen=options.frozen),
+        adapter=SequenceAdapter() if options.text else TabularAdapter(frozen=options.frozen),
         constraints=None if options.no_constraints else options.constraint or "auto",
         random_state=options.seed,
     )

@@ -58,7 +58,9 @@ def add_options(parser: Parser) -> None:
         "COL",
         "copy this column (of signals: this channel) from the parent",
     )
-    add_text(parser, "learn from this column of texts alone and copy the others")
+    add_text(
+        parser, "learn from this column of texts alone and copy the others (of a folder: drop them)"
+    )
     add_drop(parser)
     rules = "such as 'open <= total': a new row keeps it if its parent does"
     add_repeatable(parser, "--constraint", "RULE", rules)
