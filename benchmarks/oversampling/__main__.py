@@ -8,7 +8,17 @@ import shlex
 import sys
 from pathlib import Path
 
-from benchmarks.oversampling import cells, curves, data, methods, report, samplers, scores, shifts
+from benchmarks.oversampling import (
+    cells,
+    curves,
+    data,
+    harder,
+    methods,
+    report,
+    samplers,
+    scores,
+    shifts,
+)
 from benchmarks.oversampling.domains import DOMAINS
 
 RIVALS = (
@@ -33,6 +43,7 @@ SEQUENCE_RIVALS = "nothing,class_weights,random,edits,markov,smote"
 OURS_ELSEWHERE = "advaug:auto,advaug:auto:attack=noise"
 METHODS |= {
     "signals": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
+    "signals_hard": f"{SIGNAL_RIVALS},advaug:auto,distilled,teacher,stack",
     "signals_multiclass": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
     "instruments": "nothing,random,smote,jitter,time_warp,instrument,advaug_instrument,"
     "advaug_instrument_searched",
@@ -51,6 +62,7 @@ SUBJECTS = {
     "undersample": "those of `balance`, the large class cut to the rare one's size",
     "scale": "tables of 6000 rows and more, training folds whole",
     "signals": "signals, rare rows thinned to a tenth of the training fold",
+    "signals_hard": "noisier signals and sets of aeon, whose MultiRocket and Hydra learn too",
     "signals_multiclass": "signals of several classes as they are, macro scores",
     "instruments": "the same learners asked about signals of other instruments",
     "sequences": "texts and events, rare rows thinned to a twentieth of the training fold",
@@ -102,6 +114,8 @@ def arguments() -> argparse.Namespace:
 def domain_of(table: str) -> str:
     """What kind of rows a table of results is about."""
     known = {"signals": "signal", "sequences": "sequence", "instruments": "instrument"}
+    if table == "signals_hard":
+        return "hard signal"
     return known.get(table.split("_")[0], "tabular")
 
 
@@ -118,6 +132,8 @@ def sets_of(args: argparse.Namespace) -> list[str]:
         names = args.sets
     elif args.table == "curves":
         names = curves.choose(args.data, args.split, args.folds)
+    elif args.table == "signals_hard":
+        names = [*harder.SETS]
     elif args.table == "instruments":
         names = shifts.choose(args.data, args.split, args.variants)
     else:

@@ -34,6 +34,7 @@ from benchmarks.oversampling.methods import (
     totals_of,
 )
 from benchmarks.oversampling.samplers import Fold
+from benchmarks.oversampling.signal_teachers import stack
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ def answers(
     def answer(learner: str) -> Answer:
         if method == "committee":
             p = committee_probability(rows, X_test)
+        elif method == "stack":
+            p = stack(rows, X_test)
         else:
             p = DOMAINS[domain].probabilities(learner, rows, grown.matrix, grown.y, matrix, weights)
         return Answer(p, p)

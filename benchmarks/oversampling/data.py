@@ -19,6 +19,8 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from benchmarks.oversampling import harder
+
 BIG = 6000  # rows from which a set belongs to the table `scale`
 LEAST_IMBALANCE = 1.5  # below it there is nothing to balance
 RAREST = 20  # rows that a class must have to stand against the rest
@@ -119,20 +121,22 @@ def halves(
 def load(folder: Path, name: str, task: str = "binary", domain: str = "tabular") -> Table:
     """Read one set; ValueError if there is none of this name."""
     read = reader(folder)
-    stem = name.removesuffix(VS_REST)
-    if stem not in set(read.manifest(domain=domain)["name"]):
+    own, *changes = name.split(harder.MARK)
+    stem = own.removesuffix(VS_REST)
+    if stem not in {*read.manifest(domain=domain)["name"], *harder.SHIPPED}:
         raise ValueError(
             f"--sets: there is no {domain} set {name!r} in {folder}: see its manifest.csv"
         )
-    X, y, info = read.load(stem)
+    X, y, info = harder.shipped(stem) if stem in harder.SHIPPED else read.load(stem)
     X, y, groups = PREPARE[domain](X, np.asarray(y, dtype=str), info)
+    X = harder.noisy(X, changes)
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     if task != "binary":
         kept = (counts >= FEWEST)[codes]
         codes = np.unique(codes[kept], return_inverse=True)[1]
         groups = groups[kept] if groups is not None else None
         return Table(name, info["base"], take(X, np.flatnonzero(kept)), codes, groups)
-    if name.endswith(VS_REST):
+    if own.endswith(VS_REST):
         rare = classes[counts >= RAREST][counts[counts >= RAREST].argmin()]
     else:
         rare = info.get("positive_label", info["minority_label"])

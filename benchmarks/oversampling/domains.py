@@ -106,7 +106,7 @@ DOMAINS = {
     ),
     "signal": Domain(
         rivals=signals.RIVALS,
-        learners=(*signal_learners.LEARNERS,),
+        learners=signal_learners.QUICK,
         probabilities=signal_learners.probabilities,
         model_of=partial(
             trained_later, signal_learners.probabilities, signal_learners.TAKES_NO_WEIGHTS
@@ -132,6 +132,11 @@ DOMAINS = {
         shelf="sequence",
     ),
 }
+DOMAINS["hard signal"] = replace(
+    DOMAINS["signal"],
+    learners=(*signal_learners.LEARNERS,),
+    files=("harder.py", "signal_teachers.py", *DOMAINS["signal"].files),
+)
 DOMAINS["instrument"] = replace(
     DOMAINS["signal"],
     rivals=signals.RIVALS

@@ -1,7 +1,7 @@
 """From a method's name to the training rows it makes of a fold, with its class counts asserted.
 
-Names: nothing, class_weights, committee, a rival, advaug:<recipe>[:name=value ...] where the values
-go to the sampler (attack=noise is the control: random moves of equal length),
+Names: nothing, class_weights, committee, stack (of signals), a rival, advaug:<recipe>[:name=value
+...] where the values go to the sampler (attack=noise is the control: random moves of equal length),
 advaug_own:<learner>[:hardness=strength], advaug_under:<drop>[:name=value ...], or one of
 distillation.py. A sampler's name may end in @<strategy>, which then holds instead of the table's.
 """
@@ -59,8 +59,14 @@ ROOMS = (
 )
 # What students of a teacher pass through.
 TEACHING = (*ROOMS, "robust/distilled.py", "robust/soft_labels.py")
-CLASSIFIERS = ("committee", "teacher")  # no learner is fitted
-KEEPS_ROWS = ("nothing", "class_weights", "committee", *TAUGHT)  # the same under every strategy
+CLASSIFIERS = ("committee", "teacher", "stack")  # no learner is fitted
+KEEPS_ROWS = (
+    "nothing",
+    "class_weights",
+    "committee",
+    "stack",
+    *TAUGHT,
+)  # the same under every strategy
 ALIASES = {"copies": "random@distilled"}
 # Where no row is "in danger", or where rows are not of the kind it takes: SMOTE instead.
 MAY_GIVE_UP = ("borderline", "svm_smote", "adasyn", "esmote")
@@ -192,7 +198,7 @@ def code_of(method: str, domain: str = "tabular") -> str:
     if method in TAUGHT:
         files.append(HERE / "distillation.py")
         library = library_files(TEACHING)
-    elif method.startswith("advaug") or method == "committee":
+    elif method.startswith("advaug") or method in ("committee", "stack"):
         library = library_files(ROOMS if own else PASSED)
     elif method in THINNERS:
         files.append(HERE / "thinners.py")

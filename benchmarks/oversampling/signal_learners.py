@@ -4,7 +4,7 @@ Unequal lengths: warping compares rows as long as they are, the convolutions str
 the training fold's median length, the features are taken over each row's own points.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import numpy as np
@@ -20,6 +20,7 @@ from benchmarks.oversampling.signals import lengths_of
 MOST_POINTS = 100  # that warping looks at: longer rows are shortened
 BAND = 0.1  # of the length, where all rows are equally long (Sakoe, Chiba 1978)
 CELLS = 20_000  # pairs of rows warped at once: they stay in the cache
+Learner = Callable[..., np.ndarray]  # (seed, X, y, X_test, weights) -> (test rows, classes)
 LOOKS = 12  # dilations and channel mixes of the convolutions
 BANDS = 8  # of the spectrum
 
@@ -108,8 +109,15 @@ def convolution_features(
 def convolutions(
     seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
 ) -> np.ndarray:
-    """A ridge on the convolutions' features; its decision passed through a sigmoid."""
+    """A ridge on the convolutions' features."""
     features, asked = convolution_features(X, X_test, np.random.default_rng(seed))
+    return ridge(features, y, asked, weights)
+
+
+def ridge(
+    features: np.ndarray, y: np.ndarray, asked: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """Probabilities by a ridge, whose decision is passed through a sigmoid."""
     model = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-1, 4, 10)))
     model.fit(features, y, ridgeclassifiercv__sample_weight=weights)
     decision = model.decision_function(asked)
@@ -155,7 +163,32 @@ def forest(
     return model.fit(features, y, sample_weight=weights).predict_proba(asked)
 
 
-LEARNERS = {"1-nn dtw": nearest_neighbour, "convolutions": convolutions, "forest": forest}
+def multirocket_hydra(
+    seed: int, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """A ridge on the features of MultiRocket and Hydra, both of aeon (Tan, Dempster, Bergmeir,
+    Webb. DMKD 2022; Dempster, Schmidt, Webb. DMKD 2023)."""
+    from aeon.transformations.collection.convolution_based import HydraTransformer, MultiRocket
+
+    points = max(int(np.median(lengths_of(X))), 10)
+    X, X_test = (stretched(x, np.full(len(x), points)) for x in (X, X_test))
+    parts: list[list[np.ndarray]] = [[], []]
+    for transformer in (MultiRocket(random_state=seed), HydraTransformer(random_state=seed)):
+        transformer.fit(X, y)
+        for part, rows in zip(parts, (X, X_test), strict=True):
+            part.append(np.asarray(transformer.transform(rows), float))
+    features, asked = (np.concatenate(part, axis=1) for part in parts)
+    is_used = features.std(0) > 1e-8
+    return ridge(features[:, is_used], y, asked[:, is_used], weights)
+
+
+LEARNERS: dict[str, Learner] = {
+    "1-nn dtw": nearest_neighbour,
+    "convolutions": convolutions,
+    "forest": forest,
+    "multirocket hydra": multirocket_hydra,
+}
+QUICK = ("1-nn dtw", "convolutions", "forest")  # those that need no other package
 TAKES_NO_WEIGHTS = ("1-nn dtw",)
 
 
