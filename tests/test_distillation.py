@@ -180,9 +180,12 @@ P = np.array([[0.9, 0.1], [0.5, 0.5], [0.999, 0.001], [0.8, 0.2]])
 
 
 def test_classes_of_equal_weight_have_equal_weight():
-    weight = label_weights(P, P.mean(0))
+    one = np.ones(len(P))
+    weight = label_weights(P, P.mean(0), one)
     assert_allclose(weight.sum(0), [2, 2])
-    assert_allclose(label_weights(P, np.ones(2)), P)
+    assert_allclose(label_weights(P, np.ones(2), one), P)
+    each = np.arange(1.0, len(P) + 1)
+    assert_allclose(label_weights(P, np.ones(2), each), P * each[:, None])
 
 
 def test_each_likely_label_of_a_row_is_a_copy_with_its_weight():

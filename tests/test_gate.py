@@ -312,10 +312,10 @@ def test_the_last_step_of_a_pipeline_is_what_calibration_should_wrap(model):
     assert weight_parameter(inside) == "calibratedclassifiercv__sample_weight"
 
 
-def test_weights_are_refused():
+def test_nothing_but_weights_is_passed_on():
     X, y = problem(40)
-    with pytest.raises(ValueError, match="takes no sample_weight"):
-        augmented(LogisticRegression()).fit(X, y, sample_weight=np.ones(40))
+    with pytest.raises(ValueError, match="nothing but sample_weight on: fit takes no groups"):
+        augmented(LogisticRegression()).fit(X, y, groups=np.ones(40))
     assert not hasattr(augmented(LogisticRegression()), "decision_function")
 
 

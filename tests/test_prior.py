@@ -5,21 +5,30 @@ import pytest
 from imblearn import FunctionSampler
 from imblearn.combine import SMOTEENN
 from imblearn.ensemble import BalancedBaggingClassifier
-from imblearn.over_sampling import RandomOverSampler
+from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
+from joblib import parallel_backend
 from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_classification
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    StratifiedShuffleSplit,
+    cross_validate,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline as sklearn_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from advaug import PriorCorrectedClassifier
+from advaug import AdversarialOverSampler, PriorCorrectedClassifier
 from advaug.estimators.prior_corrected import learn_map, mapped
 
 
@@ -258,7 +267,7 @@ def test_a_class_that_the_sampler_drops_has_probability_0():
     np.testing.assert_allclose(p.sum(1), 1)
 
 
-def test_weights_reach_the_last_step_and_are_refused_where_rows_are_made():
+def test_weights_reach_the_last_step_and_are_refused_where_new_rows_have_no_parent():
     X, y = data(300)
     weight = np.random.default_rng(0).random(len(y)) + 0.5
     for method in ("beta", "prior"):
@@ -266,8 +275,117 @@ def test_weights_reach_the_last_step_and_are_refused_where_rows_are_made():
         model = PriorCorrectedClassifier(scaled, method=method).fit(X, y, sample_weight=weight)
         plain = PriorCorrectedClassifier(scaled, method=method).fit(X, y)
         assert not np.allclose(model.predict_proba(X), plain.predict_proba(X))
-    grown = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
-    with pytest.raises(
-        ValueError, match=r"fit_resample.*sample_weight\[sampler\.parent_indices_\]"
-    ):
+    grown = make_pipeline(SMOTE(random_state=0), LogisticRegression())
+    with pytest.raises(ValueError, match=r"cannot pass SMOTE, .* take AdversarialOverSampler"):
         PriorCorrectedClassifier(grown).fit(X, y, sample_weight=weight)
+
+
+class Recorded(LogisticRegression):
+    """Logistic regression that keeps the weights that it was fitted with."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.given_ = sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler])
+def test_a_resampled_row_has_the_weight_of_its_row(sampler):
+    X, y = data(300)
+    weight = np.random.default_rng(0).random(len(y)) + 0.5
+    pipe = make_pipeline(StandardScaler(), make_pipeline(sampler(random_state=0), Recorded()))
+    model = PriorCorrectedClassifier(pipe, method="prior").fit(X, y, weight)
+    alone = sampler(random_state=0)
+    y_new = alone.fit_resample(X, y)[1]
+    given = model.estimators_[0][-1][-1].given_
+    np.testing.assert_array_equal(given, weight[alone.sample_indices_])
+    shares = np.bincount(y_new, given) / given.sum()
+    np.testing.assert_allclose(model.trained_share_, shares)
+    np.testing.assert_allclose(model.real_share_, np.bincount(y, weight) / weight.sum())
+
+
+@pytest.mark.slow
+def test_the_probability_of_a_new_rows_label_multiplies_its_parents_weight():
+    X, y = data(200)
+    weight = np.random.default_rng(0).random(len(y)) + 0.5
+    ours = AdversarialOverSampler(random_state=0)
+    model = PriorCorrectedClassifier(make_pipeline(ours, Recorded()), method="prior")
+    fitted = model.fit(X, y, weight).estimators_[0]
+    expected = weight[fitted[0].parent_indices_] * fitted[0].sample_weight_
+    np.testing.assert_array_equal(fitted[-1].given_, expected)
+    assert (fitted[0].sample_weight_ < 1).any()
+
+
+def test_stacked_weights_count_in_both_models_and_in_the_map():
+    X, y = data()
+    weight = np.where(y == 1, 4.0, 1.0)
+    pipe = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
+    model = PriorCorrectedClassifier(pipe).fit(X, y, weight)
+    share = weight[y == 1].sum() / weight.sum()
+    found = np.average(model.predict_proba(X)[:, 1], weights=weight)
+    assert found == pytest.approx(share, abs=0.03)
+
+
+def test_a_splitter_gets_the_groups_and_splits_may_leave_rows_out():
+    X, y = data(300)
+    groups = np.arange(300) // 3
+
+    class Grouped(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            seen.append(groups)
+            yield from super().split(X, y, groups)
+
+    seen = []
+    model = PriorCorrectedClassifier(LogisticRegression(), cv=Grouped(4)).fit(X, y, groups=groups)
+    assert len(model.estimators_) == 4
+    assert (seen[0] == groups).all()
+    one = list(StratifiedShuffleSplit(1, test_size=0.2, random_state=0).split(X, y))
+    alone = PriorCorrectedClassifier(LogisticRegression(), cv=one).fit(X, y)
+    ((seen, held),) = one
+    q = LogisticRegression().fit(X[seen], y[seen]).predict_proba(X[held])
+    start = np.array([np.ones(2), np.log(alone.real_share_) - np.log(alone.trained_share_)])
+    slope, bias = learn_map(np.log(q)[None], y[held], start, 0.1)
+    np.testing.assert_allclose(alone.slope_, slope[0], rtol=1e-3)
+    np.testing.assert_allclose(alone.bias_, bias, rtol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["beta", "stacked"])
+def test_folds_side_by_side_give_the_same(method):
+    X, y = data(300)
+    pipe = make_pipeline(RandomOverSampler(random_state=0), LogisticRegression())
+    with parallel_backend("threading"):
+        one, two = (
+            PriorCorrectedClassifier(pipe, method=method, n_jobs=n_jobs).fit(X, y)
+            for n_jobs in (1, 2)
+        )
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.mark.usefixtures("routing")
+def test_weights_and_groups_are_routed_through_pipelines_and_cross_validation():
+    X, y = data(300)
+    groups, weight = np.arange(300) // 3, np.where(y == 1, 4.0, 1.0)
+    inner = Recorded().set_fit_request(sample_weight=True)
+    asks = PriorCorrectedClassifier(inner, cv=GroupKFold(3)).set_fit_request(sample_weight=True)
+    asks.set_score_request(sample_weight=True)
+    pipe = sklearn_pipeline(StandardScaler().set_fit_request(sample_weight=False), asks)
+    params = {"sample_weight": weight, "groups": groups}
+    found = cross_validate(
+        pipe, X, y, params=params, cv=GroupKFold(2), return_estimator=True, return_indices=True
+    )
+    for fitted, rows in zip(found["estimator"], found["indices"]["train"], strict=True):
+        model = fitted[-1]
+        share = np.bincount(y[rows], weight[rows])
+        np.testing.assert_allclose(model.real_share_, share / share.sum())
+        assert {*model.estimators_[0].given_.tolist()} == {1.0, 4.0}
+    silent = PriorCorrectedClassifier(Recorded().set_fit_request(sample_weight=False), cv=3)
+    silent.set_fit_request(sample_weight=True).fit(X, y, sample_weight=weight)
+    assert silent.estimators_[0].given_ is None
+    assert silent.trained_share_[1] < silent.real_share_[1]
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        PriorCorrectedClassifier(Recorded(), cv=3).fit(X, y, sample_weight=weight)

@@ -23,6 +23,7 @@ from advaug.estimators.validation import (
     Voters,
     check_parameters,
     check_rows,
+    checked_weights,
     learnt_coding,
     new_seed,
     reads_anything,
@@ -33,6 +34,7 @@ from advaug.estimators.validation import (
 from advaug.models.committee import Committee, Ensemble
 from advaug.models.protocol import Array, ModelFamily
 from advaug.models.stacking import balanced
+from advaug.models.weighting import takes_weights
 from advaug.registry import AdapterName
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.encoded_dataset import EncodedDataset
@@ -53,7 +55,8 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         The families beside the nets. "auto" is extra trees, boosting, logistic regression, a
         support vector machine and nearest rows, for sequences also a linear model on n-grams. A
         callable takes (features, labels, n_classes, torch.Generator) and returns a function from
-        features to probabilities. None leaves the nets alone.
+        features to probabilities; with a further parameter `sample_weight` it gets the weights of
+        the rows, if there are any. None leaves the nets alone.
     surrogate : "auto" or `Ensemble`, default="auto"
         The settings of the nets.
     adapter : {"auto", "tabular", "image", "signal", "sequence"} or an adapter, default="auto"
@@ -96,6 +99,12 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
     Probabilities are those of the class shares in y. No model is trained again on all rows: a new
     row is predicted by the models of all folds. Of a class with more than 10 000 rows a random
     sample is learnt.
+
+    A row of weight 2 counts as the row twice, in each model, in the weights of the models and in
+    the class shares. Nets draw their rows in proportion to the weights. A family that takes no
+    weights (nearest rows, a callable without `sample_weight`) is trained on as many rows drawn in
+    proportion to them. A row of weight 0 is not learnt; nothing is as if it was not there, but for
+    its line in `held_out_probability_`.
 
     References
     ----------
@@ -140,7 +149,7 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train all models, and learn their weights.
 
         Parameters
@@ -149,6 +158,8 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
             Rows in any container that an adapter takes.
         y : array-like of shape (n_rows,)
             The label of each row.
+        sample_weight : array-like of shape (n_rows,), optional
+            How many rows each row counts for.
 
         Returns
         -------
@@ -158,23 +169,25 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y has one class, or a name is not known.
+            If y has one class, a class has no row with a weight above 0, or a name is not known.
         """
         refuse_classes(self)
         check_parameters(self)
-        data = checked_data(self, X, y)
+        data = checked_data(self, X, y, sample_weight)
         if self.voters is not None and not is_auto(self.voters):
             choose_voters(self.voters)  # An unknown name is refused before any work.
         return self.fit_encoded(data, fit_teacher_dataset(data, self.surrogate, self.device))
 
     def fit_encoded(self, data: CheckedData, dataset: EncodedDataset) -> Self:
         """The same on rows that are encoded already, with the nets that were trained on them."""
-        self.stack_ = fit_teacher(data.coding, data.seed, dataset, self.voters)
+        weight = data.weights(dataset.rows)
+        self.stack_ = fit_teacher(data.coding, data.seed, dataset, self.voters, weight)
         self.adapter_, self.classes_ = data.coding, data.classes
-        self._share_factor = data.counts / dataset.class_counts
+        learnt = np.bincount(dataset.y, None if weight is None else weight)
+        self._share_factor = data.counts / learnt
         self.held_out_probability_ = self._held_out(data, dataset)
         self.held_out_auc_ = {
-            value: auc_of(self.held_out_probability_[:, label], data.codes == label)
+            value: auc_of(self.held_out_probability_[:, label], data.codes == label, data.weight)
             for label, value in enumerate(data.classes.tolist())
         }
         self.weights_ = dict(zip(self.stack_.names, self.stack_.slope, strict=True))
@@ -239,14 +252,20 @@ class CommitteeClassifier(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[most_probable])
 
 
-def fit_teacher(coding: Coding, seed: int, dataset: EncodedDataset, voters: Any) -> Stack:
-    """The nets of a dataset and models of other families, stacked out of fold."""
+def fit_teacher(
+    coding: Coding, seed: int, dataset: EncodedDataset, voters: Any, weight: Tensor | None = None
+) -> Stack:
+    """The nets of a dataset and models of other families, stacked out of fold.
+
+    With weights a model of the domain that does not take them is left out.
+    """
     row_models = tuple(
-        dataset.train(settings, generator_at(seed, SURROGATE))
+        dataset.train(settings, generator_at(seed, SURROGATE), weight)
         for settings in coding.defaults().row_surrogates
+        if weight is None or takes_weights(settings.fit)
     )
     families = families_of(voters, coding)
-    return fit_stack(dataset, families, row_models, generator_at(seed, VOTERS))
+    return fit_stack(dataset, families, row_models, generator_at(seed, VOTERS), weight)
 
 
 def families_of(voters: Any, coding: Coding) -> dict[str, ModelFamily]:
@@ -267,18 +286,27 @@ def fit_teacher_dataset(
     return fit_dataset(data, surrogate, device, norm=2.0)
 
 
-def checked_data(estimator: Any, X: Any, y: Any) -> CheckedData:
-    """A classifier's rows and labels, checked; ValueError if they are of one class."""
+def checked_data(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> CheckedData:
+    """A classifier's rows, labels and weights, checked; ValueError if they are of one class.
+
+    The coding is learnt from the rows whose weight is not 0.
+    """
     X = containers.owned(X)
     rows = containers.rowwise(check_rows(estimator, X, reset=True))
     target = np.asarray(target_of(rows, y))
     classes, codes = containers.classes_of(target)
     refuse_one_class(classes)
-    coding = learnt_coding(estimator._adapter, rows)
-    seed, counts = new_seed(estimator.random_state), np.bincount(codes)
-    return CheckedData(X, y, rows, classes, codes, seed, coding, counts, np.arange(len(codes)))
+    weight, learnt = checked_weights(sample_weight, codes, classes), rows
+    if weight is not None and (weight == 1).all():
+        weight = None
+    if weight is not None and not weight.all():
+        learnt = containers.take(rows, np.flatnonzero(weight))
+    coding = learnt_coding(estimator._adapter, learnt)
+    seed, counts = new_seed(estimator.random_state), np.bincount(codes, weight)
+    numbers = np.arange(len(codes))
+    return CheckedData(X, y, rows, classes, codes, seed, coding, counts, numbers, weight)
 
 
-def auc_of(score: Array, is_own: Array) -> float:
+def auc_of(score: Array, is_own: Array, weight: Array | None = None) -> float:
     """Area under the ROC curve."""
-    return float(roc_auc_score(is_own, score))
+    return float(roc_auc_score(is_own, score, sample_weight=weight))

@@ -39,7 +39,7 @@ class CheckedData(NamedTuple):
 
     X and y are as the user has them, `rows` as the adapter reads them. `codes` are the labels'
     places among the classes, `counts` the rows of each class and `numbers` those of the rows, in
-    all data, of which X may be a sample.
+    all data, of which X may be a sample. Where rows have weights, `counts` are sums of them.
     """
 
     X: Any
@@ -51,6 +51,7 @@ class CheckedData(NamedTuple):
     coding: Coding
     counts: np.ndarray[Any, Any]
     numbers: np.ndarray[Any, Any]
+    weight: np.ndarray[Any, Any] | None = None
 
     @property
     def class_share(self) -> np.ndarray[Any, Any]:
@@ -60,9 +61,21 @@ class CheckedData(NamedTuple):
     def take(self, rows: np.ndarray[Any, Any]) -> Self:
         """Some of the rows, as the adapter reads them."""
         X, codes = containers.take(self.rows, rows), self.codes[rows]
-        counts = np.bincount(codes, minlength=len(self.classes))
+        weight = None if self.weight is None else self.weight[rows]
+        counts = np.bincount(codes, weight, minlength=len(self.classes))
         some = self._replace(X=X, y=self.classes[codes], rows=X, codes=codes)
-        return some._replace(counts=counts, numbers=self.numbers[rows])
+        return some._replace(counts=counts, numbers=self.numbers[rows], weight=weight)
+
+    @property
+    def with_weight(self) -> np.ndarray[Any, Any]:
+        """The places of the rows whose weight is not 0."""
+        return np.arange(len(self.codes)) if self.weight is None else np.flatnonzero(self.weight)
+
+    def weights(self, rows: Tensor) -> Tensor | None:
+        """The weights of some of the rows; None if all of them are 1."""
+        if self.weight is None or (self.weight[rows.numpy()] == 1).all():
+            return None
+        return torch.from_numpy(self.weight)[rows]
 
 
 class Sample(NamedTuple):
@@ -180,13 +193,14 @@ def fit_dataset(
 ) -> EncodedDataset:
     """At most 10 000 encoded rows of each class, and the committee that is trained on them."""
     labels: Tensor = torch.from_numpy(data.codes)
-    coding = data.coding
-    kept = sample_of_classes(labels, mix_seed(data.seed, SAMPLE))
+    coding, known = data.coding, torch.from_numpy(data.with_weight)
+    kept = known[sample_of_classes(labels[known], mix_seed(data.seed, SAMPLE))]
     x, y = coding.encode(containers.take(data.rows, kept.numpy())), labels[kept]
     refuse_empty(x)
     settings = choose_surrogate(surrogate, coding)
     ensemble = settings if isinstance(settings, Ensemble) else coding.defaults().ensemble
     generator = generator_at(data.seed, COMMITTEE)
     features, x_there = coding.features(x, generator), x.to(resolve(device))
-    committee = ensemble.fit(x_there, y, len(data.classes), generator, features).to("cpu")
+    n_classes, weight = len(data.classes), data.weights(kept)
+    committee = ensemble.fit(x_there, y, n_classes, generator, features, weight).to("cpu")
     return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))

@@ -15,7 +15,12 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    column_or_1d,
+)
 from torch import nn
 
 from advaug import containers
@@ -155,6 +160,22 @@ def target_of(X: Any, y: Any) -> Any:
         check_classification_targets(target)
     containers.refuse_other_count(X, containers.count(X), len(target))
     return target
+
+
+def checked_weights(
+    sample_weight: Any, codes: np.ndarray[Any, Any], classes: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any] | None:
+    """A weight of at least 0 for each row; ValueError if all rows of a class have 0."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(_check_sample_weight(sample_weight, codes, ensure_non_negative=True))
+    of_class = np.bincount(codes, weight)
+    if not of_class.all():
+        lost = classes.tolist()[of_class.argmin()]
+        raise ValueError(
+            f"no row of class {lost!r} has a sample_weight above 0: leave its rows out"
+        )
+    return weight.astype(np.float64)
 
 
 def learnt_coding(adapter: str | Adapter, X: Any, surrogate: Any = "auto") -> Coding:

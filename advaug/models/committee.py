@@ -223,8 +223,12 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         n_classes: int,
         generator: torch.Generator,
         features: Features = FLAT,
+        sample_weight: Float[Tensor, " rows"] | None = None,
     ) -> Committee:
-        """Train the members on x's device; y is on the CPU, where `generator` draws everything."""
+        """Train the members on x's device; y is on the CPU, where `generator` draws everything.
+
+        A row with a weight is drawn in proportion to it among the rows of its class.
+        """
         if self.cv < 2:
             raise ValueError(f"cv must be at least 2, got cv={self.cv}")
         features = features.to(x.device)
@@ -244,7 +248,7 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         committee = replace(
             committee, weights=self._initial(committee, inputs, n_classes, generator)
         )
-        self._train(committee, inputs, y, n_classes, generator)
+        self._train(committee, inputs, y, n_classes, generator, sample_weight)
         weights = tuple(weight.detach() for weight in committee.weights)
         return replace(committee, weights=weights)
 
@@ -269,10 +273,11 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         y: Tensor,
         n_classes: int,
         generator: torch.Generator,
+        sample_weight: Tensor | None,
     ) -> None:
         """Train the committee's weights in place."""
         folds = committee.fold_of_row, committee.fold_of_member
-        rows = balanced_rows(y, *folds, self.max_iter, self.batch_size, generator)
+        rows = balanced_rows(y, *folds, self.max_iter, self.batch_size, generator, sample_weight)
         targets, rows = y[rows].to(inputs.device), rows.to(inputs.device)
         share = self.label_smoothing
         soft = (1 - share) * torch.eye(n_classes).to(inputs) + share / n_classes
@@ -315,6 +320,7 @@ def balanced_rows(
     max_iter: int,
     batch_size: int,
     generator: torch.Generator,
+    sample_weight: Float[Tensor, " rows"] | None = None,
 ) -> Int[Tensor, "steps members batch"]:
     """Rows to train on: equally many of each class, none of a member's own fold."""
     classes = y.unique()
@@ -326,8 +332,23 @@ def balanced_rows(
         pools = [pool for pool in pools if len(pool)] or [torch.arange(len(y))]
         for k, pool in enumerate(pools):
             slots = drawn[:, member, k :: len(pools)]
-            slots.copy_(pool[torch.randint(len(pool), slots.shape, generator=generator)])
+            of_pool = None if sample_weight is None else sample_weight[pool]
+            slots.copy_(pool[places_in_pool(len(pool), of_pool, slots.shape, generator)])
     return drawn
+
+
+def places_in_pool(
+    count: int,
+    weight: Float[Tensor, " pool"] | None,
+    shape: torch.Size,
+    generator: torch.Generator,
+) -> Int[Tensor, "*shape"]:
+    """Random places among `count` ones, all equally probable or in proportion to their weights."""
+    if weight is None:
+        return torch.randint(count, shape, generator=generator)
+    heights = weight.double().cumsum(0)
+    at = torch.rand(shape, generator=generator, dtype=torch.float64) * heights[-1]
+    return torch.searchsorted(heights, at, right=True).clamp_max(count - 1)
 
 
 def held_out_logits(

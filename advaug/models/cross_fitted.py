@@ -13,6 +13,7 @@ from torch import Tensor
 
 from advaug.models.committee import stratified_folds
 from advaug.models.protocol import ModelFamily, Voter
+from advaug.models.weighting import fit_family
 
 CV = 5
 
@@ -45,12 +46,23 @@ def fit_cross_fitted(
     n_classes: int,
     generator: torch.Generator,
     fold: Int[Tensor, " rows"] | None = None,
+    weight: Float[Tensor, " rows"] | None = None,
 ) -> CrossFittedModels:
     """Train every family on the rows, once for each fold; by default there are CV of them."""
     fold = stratified_folds(y, CV, generator) if fold is None else fold
     known = [(fold != one).nonzero()[:, 0] for one in range(int(fold.max()) + 1)]
     models = {
-        name: tuple(family(x[rows], y[rows], n_classes, generator) for rows in known)
+        name: tuple(
+            fit_family(
+                family,
+                x[rows],
+                y[rows],
+                n_classes,
+                generator,
+                None if weight is None else weight[rows],
+            )
+            for rows in known
+        )
         for name, family in families.items()
     }
     return CrossFittedModels(models, fold)

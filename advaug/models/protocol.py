@@ -124,7 +124,9 @@ Voter = Callable[[Tensor], Tensor]  # rows (batch, width) -> probabilities (batc
 class ModelFamily(Protocol):
     """A kind of model that votes on labels: it is trained on rows, each class weighted equally.
 
-    A voter of an oversampler and a family of a `PanelJudge` are both made by one.
+    A voter of an oversampler and a family of a `PanelJudge` are both made by one. Where rows have
+    weights, a family with a parameter `sample_weight` gets them by this name; any other one is
+    trained on rows drawn in proportion to their weights (`advaug.models.weighting`).
     """
 
     def __call__(

@@ -59,15 +59,21 @@ class CrossEntropyLoss(TensorFields, Loss):
         The rows as the net takes them.
     target : Tensor
         Class codes (rows,) or probabilities (rows, classes).
+    weight : Tensor (rows,), optional
+        Of each row's part in the loss, with a mean of 1. By default all are equal.
     """
 
     net: nn.Module
     x: Tensor
     target: Tensor
+    weight: Float[Tensor, " rows"] | None = None
 
     def __call__(self, rows: Tensor) -> Tensor:
         rows = rows.to(self.x.device)
-        return cross_entropy(two_class_logits(self.net(self.x[rows])), self.target[rows])
+        logits, target = two_class_logits(self.net(self.x[rows])), self.target[rows]
+        if self.weight is None:
+            return cross_entropy(logits, target)
+        return (self.weight[rows] * cross_entropy(logits, target, reduction="none")).mean()
 
 
 class SmallNet(nn.Module):

@@ -121,7 +121,9 @@ class AugmentedClassifier(WrappedClassifier):
     five tables.
 
     `sample_weight`, or anything else that `fit` is given with a value for each row, is passed to
-    the estimator; an adversarial row has the value of its parent. `sampler="auto"` takes none.
+    the estimator; an adversarial row has the value of its parent. With `sampler="auto"` the gate
+    takes `sample_weight` alone: teacher, new rows and scores are weighted, too, and an estimator
+    that takes no weights is fitted on rows drawn in proportion to them.
 
     References
     ----------
@@ -213,7 +215,7 @@ class AugmentedClassifier(WrappedClassifier):
         """
         self._refuse_parameters_without_effect(params)
         if is_auto(self.sampler):
-            return self._fit_gate(X, y)
+            return self._fit_gate(X, y, params.get("sample_weight"))
         X, y = self._check(X, y)
         if _routing_enabled():
             params = process_routing(self, "fit", **params).estimator.fit
@@ -243,14 +245,16 @@ class AugmentedClassifier(WrappedClassifier):
             )
         refuse_no_probability("sampler='auto'", self.estimator)
         given = [name for name, value in params.items() if value is not None]
-        if given:
-            raise ValueError(f"sampler='auto' weighs the rows itself: fit takes no {given[0]}")
+        if others := [name for name in given if name != "sample_weight"]:
+            raise ValueError(
+                f"sampler='auto' passes nothing but sample_weight on: fit takes no {others[0]}"
+            )
 
-    def _fit_gate(self, X: Any, y: Any) -> Self:
+    def _fit_gate(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Choose an option, and fit by it."""
         refuse_classes(self)
         check_parameters(self)
-        data = checked_data(self, X, y)
+        data = checked_data(self, X, y, sample_weight)
         refuse_unsortable(data.classes, self.estimator)
         choice = choose(self.estimator, Lesson.of(data), self.scoring)
         self.classes_, self.report_ = data.classes, choice.report

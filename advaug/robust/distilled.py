@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -26,6 +26,7 @@ from advaug.estimators.committee_classifier import (
     fit_teacher_dataset,
 )
 from advaug.estimators.doc_link import DocLinkMixin
+from advaug.estimators.prior_corrected import probability_of
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import (
     ORDER,
@@ -53,7 +54,13 @@ from advaug.robust.nets import (
     train_net,
 )
 from advaug.robust.robustness import adversarial_rows
-from advaug.robust.soft_labels import BALANCE, SoftRows, refuse_no_probability, soft_rows
+from advaug.robust.soft_labels import (
+    BALANCE,
+    SoftRows,
+    fit_by_weight,
+    refuse_no_probability,
+    soft_rows,
+)
 from advaug.sampling.domain import FittedAdapter
 from advaug.sampling.encoded_dataset import EncodedDataset
 
@@ -165,6 +172,10 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
     Put a search of the student's parameters around this classifier, not inside it: copies of a row
     would stand on both sides of an inner split.
 
+    With `sample_weight` the teacher and the student learn weighted rows, and a new row has the
+    weight of its parent. A teacher or a student whose `fit` takes no `sample_weight` learns rows
+    drawn in proportion to their weights. A row of weight 0 is as if it was not there.
+
     References
     ----------
     Bucila, Caruana, Niculescu-Mizil. Model compression. KDD 2006. Fakoor et al. Fast, accurate, and
@@ -252,7 +263,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         state = super().__getstate__().items()
         return {name: value for name, value in state if name != "teacher_"}
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the teacher, make new rows and fit the student.
 
         Parameters
@@ -261,6 +272,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
             Rows in any container that the student, the teacher and an adapter take.
         y : array-like of shape (n_rows,)
             The label of each row.
+        sample_weight : array-like of shape (n_rows,), optional
+            How many rows each row counts for.
 
         Returns
         -------
@@ -270,7 +283,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         Raises
         ------
         ValueError
-            If y has one class, a parameter has no effect, or the module does not fit the rows.
+            If y has one class, a class has no weight, a parameter has no effect, or the module does
+            not fit the rows.
         """
         refuse_classes(self)
         for name in ("estimator", "teacher"):
@@ -278,7 +292,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         check_parameters(self)
         self._refuse_parameters_without_effect()
         training = choose_training(self.training)
-        data = checked_data(self, X, y)
+        data = checked_data(self, X, y, sample_weight)
+        data = data.take(data.with_weight) if data.weight is not None else data
         for model in (self.estimator, self.teacher):
             if not isinstance(model, str):
                 refuse_unsortable(data.classes, model)
@@ -341,21 +356,30 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
                     f"class {rare!r} has a single row, which the teacher cannot predict without "
                     "having seen it: give it more rows, or take teacher='auto'"
                 )
-            self.teacher_ = clone(self.teacher).fit(data.rows, labels)
+            self.teacher_ = self._fitted_teacher(data, np.arange(len(labels)))
+            held_out = np.empty((len(labels), len(data.classes)))
             split = StratifiedKFold(folds, shuffle=True, random_state=data.seed % 2**31)
-            held_out = cross_val_predict(
-                clone(self.teacher), data.rows, labels, cv=split, method="predict_proba"
-            )
-        each = [auc_of(held_out[:, k], data.codes == k) for k in range(len(data.classes))]
+            for seen, held in split.split(labels, labels):
+                fitted = self._fitted_teacher(data, seen)
+                rows = containers.take(data.rows, held)
+                held_out[held] = probability_of(fitted, rows, data.classes)
+        classes = range(len(data.classes))
+        each = [auc_of(held_out[:, k], data.codes == k, data.weight) for k in classes]
         self.teacher_score_ = float(np.mean(each))
         return np.array(held_out, dtype=float)
+
+    def _fitted_teacher(self, data: CheckedData, rows: Array) -> Any:
+        """A clone of the teacher, fitted on some of the rows."""
+        weight = None if data.weight is None else data.weight[rows]
+        X, labels = containers.take(data.rows, rows), data.classes[data.codes[rows]]
+        return fit_by_weight(self.teacher, X, labels, weight, data.seed)
 
     def _query(self, rows: Any) -> Array:
         """The teacher's probabilities."""
         if is_auto(self.teacher):
             teacher: CommitteeClassifier = self.teacher_
             return teacher.encoded_probability(self.adapter_.encode(rows))
-        return np.asarray(self.teacher_.predict_proba(rows))
+        return probability_of(self.teacher_, rows, self.classes_)
 
     # ---------------------------------------------------------------- the student
 
@@ -393,7 +417,11 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         probability = balanced(soft.probability, soft.share**self.balance)
         generator, target = generator_at(data.seed, ORDER), torch.from_numpy(probability)
         net = new_net(self.module, self.adapter_, x, len(soft.classes), training, generator)
-        loss = CrossEntropyLoss(net.module, net.native(x), target.float())
+        weight = torch.from_numpy(soft.weight / soft.weight.mean()).float()
+        is_equal = bool((weight == 1).all())
+        loss = CrossEntropyLoss(
+            net.module, net.native(x), target.float(), None if is_equal else weight
+        )
         strata = target.argmax(1)
         self.n_iter_ = train_net(net, loss, strata, training, self.device, generator)
         # softmax(z / T) = p is learnt as softmax(z') = p with z = T z', which does not depend on T.

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer, make_scorer
 
 from advaug import containers
@@ -22,7 +22,14 @@ from advaug.estimators.over_sampler import MIN_ROWS, AdversarialOverSampler
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import MIN_AUC
 from advaug.models.protocol import Array
-from advaug.robust.soft_labels import BALANCE, SoftRows, Student, soft_rows
+from advaug.robust.soft_labels import (
+    BALANCE,
+    SoftRows,
+    Student,
+    drawn_by_weight,
+    fit_by_weight,
+    soft_rows,
+)
 from advaug.sampling.encoded_dataset import EncodedDataset
 
 OPTIONS = ("nothing", "softened", "distilled", "over-sampled")
@@ -64,6 +71,7 @@ class Lesson:
     @classmethod
     def of(cls, data: CheckedData) -> Self:
         """Rows with a teacher that is fitted on them; it says held-out probabilities."""
+        data = data if data.weight is None else data.take(data.with_weight)
         dataset = fit_teacher_dataset(data, "auto", "auto")
         teacher = CommitteeClassifier().fit_encoded(data, dataset)
         return cls(data, dataset, teacher, teacher.held_out_probability_)
@@ -123,27 +131,34 @@ class Lesson:
         return soft_rows(self.data, self.dataset, self.probability, self.query)
 
     @cached_property
-    def over_sampled(self) -> tuple[Any, Array]:
-        """Rows and labels of the over-sampler."""
+    def over_sampled(self) -> tuple[Any, Array, Array | None]:
+        """Rows and labels of the over-sampler, and the weights of their parents."""
         data = self.data
         sampler = AdversarialOverSampler(random_state=data.seed)
         X, y = sampler.fit_resample(data.rows, data.classes[data.codes])
-        return X, y
+        return X, y, None if data.weight is None else data.weight[sampler.parent_indices_]
 
     def fit(self, estimator: Any, option: str) -> tuple[Any, int]:
         """A clone of the estimator, fitted by the option, and on how many rows."""
         data = self.data
         if option == "nothing":
             y = data.classes[data.codes]
-            return clone(estimator).fit(data.rows, y), len(y)
+            return fit_by_weight(estimator, data.rows, y, data.weight, data.seed), len(y)
         if option == "over-sampled":
-            X, y = self.over_sampled
-            fitted = clone(estimator).fit(X, y)
-            student = Student(fitted, data.classes, data.class_share, len(y))
+            X, y, weight = self.over_sampled
+            fitted = fit_by_weight(estimator, X, y, weight, data.seed)
+            factor = data.class_share / self._heights(y, weight)
+            student = Student(fitted, data.classes, factor, len(y))
         else:
             soft = self.softened if option == "softened" else self.distilled
             student = soft.fit(estimator, np.random.RandomState(data.seed), BALANCE)
         return student, student.n_rows
+
+    def _heights(self, y: Array, weight: Array | None) -> Array:
+        """The weight of each class among over-sampled rows; 1 without weights: they are equal."""
+        if weight is None:
+            return np.ones(len(self.data.classes))
+        return np.bincount(np.searchsorted(self.data.classes, y), weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,19 +264,24 @@ def scores(
 ) -> tuple[Float[Array, " options"], Float[Array, " options"]]:
     """The score of each option, and the standard error of its gain over the first (bootstrap).
 
-    Answers of all folds are scored at once: a fold holds few rows of a rare class.
+    Answers of all folds are scored at once: a fold holds few rows of a rare class. Weighted rows
+    are drawn in proportion to their weights, since a scorer may take none.
     """
+
+    n, random = len(data.codes), np.random.RandomState(data.seed)
+    weight = np.ones(n) if data.weight is None else data.weight
 
     def score(rows: Array) -> list[float]:
         X, y = containers.take(data.rows, rows), data.classes[data.codes[rows]]
         return [scorer(answer.take(rows), X, y) for answer in answers]
 
-    random, order = np.random.RandomState(data.seed), np.argsort(data.codes, kind="stable")
-    classes = np.split(order, np.bincount(data.codes).cumsum()[:-1])
+    every = drawn_by_weight(weight, random)
+    order = every[np.argsort(data.codes[every], kind="stable")]
+    classes = np.split(order, np.bincount(data.codes[every]).cumsum()[:-1])
     drawn = [
         np.concatenate([random.choice(rows, len(rows)) for rows in classes])
         for _ in range(N_RESAMPLES)
     ]
     resampled = np.array([score(rows) for rows in drawn])
     error = (resampled - resampled[:, :1]).std(axis=0, ddof=1)
-    return np.array(score(np.arange(len(data.codes)))), error
+    return np.array(score(every)), error

@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
+from advaug.estimators.prior_corrected import probability_of
 from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
 from advaug.models.stacking import balanced
+from advaug.models.weighting import rows_by_weight
 from advaug.sampling.class_generator import GenerationConfig
 from advaug.sampling.distillation import (
     LabelledCopies,
@@ -43,6 +46,8 @@ class SoftRows:
         The real row that each row was made from; near rows have the same parent.
     classes, share : ndarray (classes,)
         The labels, and their shares among the real rows.
+    weight : ndarray (rows,)
+        How many rows each row counts for; a new row counts as its parent.
     """
 
     rows: Any
@@ -50,6 +55,7 @@ class SoftRows:
     parents: Array
     classes: Array
     share: Float[Array, " classes"]
+    weight: Float[Array, " rows"]
 
     def fit(
         self, estimator: Any, random: np.random.RandomState, balance: float = BALANCE
@@ -57,7 +63,8 @@ class SoftRows:
         """A clone of the estimator, fitted on the rows.
 
         It gets a weighted copy of each row for each label; where it takes no weights, each row has
-        one label. Classes weigh as much as their shares to the power 1 - `balance`.
+        one label, and rows are drawn in proportion to their weights. Classes weigh as much as their
+        shares to the power 1 - `balance`.
         """
         parameter = weight_parameter(estimator)
         copies = self.copies(random, balance, is_weighted=parameter is not None)
@@ -77,6 +84,7 @@ class SoftRows:
             rows=containers.join(self.rows, [(moved, parents)], n),
             probability=np.concatenate([self.probability, self.probability[:n]]),
             parents=np.concatenate([self.parents, parents]),
+            weight=np.concatenate([self.weight, self.weight[:n]]),
         )
 
     def copies(
@@ -88,12 +96,23 @@ class SoftRows:
         """
         factor = self.share**balance
         if is_weighted:
-            copies = weighted_copies(label_weights(self.probability, factor))
+            copies = weighted_copies(label_weights(self.probability, factor, self.weight))
         else:
-            order = self.parents.argsort(kind="stable")
-            copies = one_label_each(balanced(self.probability, factor), order)
+            place = drawn_by_weight(self.weight, random)
+            order = self.parents[place].argsort(kind="stable")
+            copies = one_label_each(balanced(self.probability[place], factor), order)
+            copies = replace(copies, place=place)
         order = random.permutation(len(copies.place))
         return LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
+
+
+def drawn_by_weight(weight: Float[Array, " rows"], random: np.random.RandomState) -> Array:
+    """As many rows as there are, in their order, each as often as its weight says; see
+    `rows_by_weight`. Rows of equal weights are themselves, and nothing is drawn."""
+    if (weight == weight[0]).all():
+        return np.arange(len(weight))
+    generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+    return rows_by_weight(torch.from_numpy(weight), generator).numpy()
 
 
 def soft_rows(
@@ -124,6 +143,7 @@ def soft_rows(
     constraints = data.coding.constraints(constraints, data.rows)
     writer = RowWriter.of(data.rows, data.coding, dataset, constraints)
     n = len(data.codes)
+    weight = np.ones(n) if data.weight is None else data.weight
     count = default_count(n) if n_new_rows is None else n_new_rows
     recipe = data.coding.defaults().candidates()
     config = GenerationConfig(attack=recipe.attack, repair=writer.repair)
@@ -131,12 +151,14 @@ def soft_rows(
     new = [(rows, dataset.rows[batch.parent].numpy()) for batch, rows in candidates]
     softened = softening * held_out
     softened[np.arange(n), data.codes] += 1 - softening
+    parents = np.concatenate([np.arange(n), *(parents for _, parents in new)])
     return SoftRows(
         rows=containers.join(data.rows, new, count),
         probability=np.concatenate([softened, *(query(rows) for rows, _ in new)]),
-        parents=np.concatenate([np.arange(n), *(parents for _, parents in new)]),
+        parents=parents,
         classes=data.classes,
         share=data.class_share,
+        weight=weight[parents],
     )
 
 
@@ -178,15 +200,24 @@ class Student(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> Float[Array, "rows classes"]:
         """Probabilities for the real shares, a column for each class."""
-        answer = self.estimator.predict_proba(X)
-        probability = np.zeros((len(answer), len(self.classes_)))
-        probability[:, np.searchsorted(self.classes_, self.estimator.classes_)] = answer
-        return balanced(probability, 1 / self.factor)
+        return balanced(probability_of(self.estimator, X, self.classes_), 1 / self.factor)
 
     def predict(self, X: Any) -> Array:
         """The class of each row that is most probable for the shares of `fit`."""
         most_probable = balanced(self.predict_proba(X), self.factor).argmax(1)
         return np.asarray(self.classes_[most_probable])
+
+
+def fit_by_weight(
+    estimator: Any, X: Any, y: Array, weight: Float[Array, " rows"] | None, seed: int
+) -> Any:
+    """A clone fitted with weights, or where it takes none on rows drawn in proportion to them."""
+    if weight is None:
+        return clone(estimator).fit(X, y)
+    if parameter := weight_parameter(estimator):
+        return clone(estimator).fit(X, y, **{parameter: weight})
+    drawn = drawn_by_weight(weight, np.random.RandomState(seed % 2**31))
+    return clone(estimator).fit(containers.take(X, drawn), y[drawn])
 
 
 def refuse_no_probability(what: str, estimator: Any) -> None:

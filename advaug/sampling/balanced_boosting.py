@@ -25,17 +25,20 @@ class BalancedBoosting(HistGradientBoostingClassifier):
     array([1, 0, 0])
     """
 
-    def fit(self, X: Float[Array, "rows columns"], y: Array) -> "BalancedBoosting":
+    def fit(
+        self, X: Float[Array, "rows columns"], y: Array, sample_weight: Array | None = None
+    ) -> "BalancedBoosting":
         """Fit on numbers without missing ones."""
         X = np.array(X, dtype=np.float64)
         weight = compute_sample_weight(self.class_weight, y)
+        weight = weight if sample_weight is None else weight * sample_weight
         edges = np.full((X.shape[1], self.max_bins), np.nan)
         for column, cells in enumerate(X.T):
             if len(np.unique(cells)) > self.max_bins:
                 found = filled_edges(cells, weight, self.max_bins)
                 edges[column, : len(found)] = found
                 cells[:] = np.searchsorted(found, cells)
-        super().fit(X, y)
+        super().fit(X, y, sample_weight)
         for nodes in (predictor.nodes for stage in self._predictors for predictor in stage):
             column, bins = nodes["feature_idx"], nodes["num_threshold"].astype(int)
             is_bin = (nodes["is_leaf"] == 0) & ~np.isnan(edges[column, 0])

@@ -125,11 +125,13 @@ def candidate_rows(
 
 
 def label_weights(
-    probability: Float[Array, "rows classes"], share: Float[Array, " classes"]
+    probability: Float[Array, "rows classes"],
+    share: Float[Array, " classes"],
+    row_weight: Float[Array, " rows"],
 ) -> Float[Array, "rows classes"]:
-    """The weight of each label of each row, divided by its share, with mean 1 over the rows."""
-    weight = probability / share
-    return np.asarray(weight * (len(weight) / weight.sum()))
+    """The weight of each label of each row, divided by its share; the sum is that of the rows."""
+    weight = probability * row_weight[:, None] / share
+    return np.asarray(weight * (row_weight.sum() / weight.sum()))
 
 
 def weighted_copies(weight: Float[Array, "rows classes"]) -> LabelledCopies:

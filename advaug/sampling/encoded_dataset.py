@@ -104,10 +104,19 @@ class EncodedDataset(StoredFields):
         x, y, rows = self.x[places], self.y[places], self.rows[places]
         return replace(self, x=x, y=y, rows=rows, committee=committee)
 
-    def train(self, settings: Surrogate, generator: torch.Generator) -> CrossFitted:
-        """Another cross-fitted model, trained on the rows."""
-        features = self.committee.features
-        return settings.fit(self.x, self.y, self.n_classes, generator, features)
+    def train(
+        self,
+        settings: Surrogate,
+        generator: torch.Generator,
+        weight: Float[Tensor, " kept"] | None = None,
+    ) -> CrossFitted:
+        """Another cross-fitted model, trained on the rows.
+
+        With weights the settings' `fit` must have a parameter `sample_weight`.
+        """
+        fit: Callable[..., CrossFitted] = settings.fit
+        given = {} if weight is None else {"sample_weight": weight}
+        return fit(self.x, self.y, self.n_classes, generator, self.committee.features, **given)
 
     def margins(self, label: int) -> Float[Tensor, " kept"]:
         """Held-out margin of every row for a label."""

@@ -108,11 +108,12 @@ def fit_stack(
     families: Mapping[str, ModelFamily],
     row_models: tuple[CrossFitted, ...],
     generator: torch.Generator,
+    weight: Float[Tensor, " rows"] | None = None,
 ) -> Stack:
     """Train each family without each fold, and learn the weights of all models on held-out rows."""
     x, y, features = dataset.x, dataset.y, dataset.features
     fold = dataset.committee.fold_of_row
-    crossed = fit_cross_fitted(families, features, y, dataset.n_classes, generator, fold)
+    crossed = fit_cross_fitted(families, features, y, dataset.n_classes, generator, fold, weight)
     votes = crossed.probability(features, crossed.fold_of_row)
     log_q = np.stack(
         [
@@ -123,6 +124,7 @@ def fit_stack(
     )
     start = np.zeros((len(log_q) + 1, dataset.n_classes))
     start[:-1] = 1 / len(log_q)
-    slope, bias = learn_map(log_q, y.numpy(), start, PULL)
+    each = None if weight is None else weight.double().numpy()
+    slope, bias = learn_map(log_q, y.numpy(), start, PULL, each)
     held_out = mapped(log_q, slope, bias)
     return Stack(dataset.committee, row_models, crossed, slope, bias, held_out)

@@ -2,7 +2,8 @@
 
 Trees see steps and corners that small nets smooth over. Nets and trees together are right more
 often than either alone. `VOTERS` vote with equal weights, so each of them weighs the classes
-equally; `STACKED` are weighted by what they predict out of fold (`advaug.sampling.stack`).
+equally; `STACKED` are weighted by what they predict out of fold (`advaug.sampling.stack`). All but
+the nearest rows take weights of rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,10 +54,13 @@ class SklearnVoter:
 
 
 @np.errstate(all="ignore")  # Some kernels of BLAS flag errors in cells that they only pad with.
-def fit_voter(classifier: Any, x: Tensor, y: Tensor, n_classes: int) -> SklearnVoter:
+def fit_voter(
+    classifier: Any, x: Tensor, y: Tensor, n_classes: int, sample_weight: Tensor | None = None
+) -> SklearnVoter:
     """A scikit-learn classifier fitted on encoded rows; trees as plain arrays."""
     classes, codes = np.unique(y.numpy(), return_inverse=True)
-    fitted = plain_form(classifier.fit(clipped(x), codes)) if len(classes) > 1 else None
+    given = {} if sample_weight is None else {"sample_weight": sample_weight.double().numpy()}
+    fitted = plain_form(classifier.fit(clipped(x), codes, **given)) if len(classes) > 1 else None
     return SklearnVoter(fitted, classes, n_classes)
 
 
@@ -78,7 +82,13 @@ def draw_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**31, (), generator=generator))
 
 
-def extra_trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def extra_trees(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """Extra trees on balanced classes."""
     model = ExtraTreesClassifier(
         100,
@@ -87,10 +97,16 @@ def extra_trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator
         class_weight="balanced",
         random_state=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes)
+    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def boosting(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """Few boosted trees on balanced classes: one vote of several need not be the best alone."""
     model = BalancedBoosting(
         max_iter=60,
@@ -103,7 +119,7 @@ def boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -
         early_stopping=False,
         random_state=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes)
+    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
 VOTERS: tuple[ModelFamily, ...] = (extra_trees, boosting)
@@ -114,12 +130,25 @@ def cheapest_first(n_classes: int) -> tuple[int, ...]:
     return (1, 0) if n_classes < MANY_CLASSES else (0, 1)
 
 
-def full_extra_trees(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def full_extra_trees(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """Extra trees that are grown until their leaves are pure."""
-    return fit_voter(ExtraTreesClassifier(150, random_state=draw_seed(generator)), x, y, n_classes)
+    model = ExtraTreesClassifier(150, random_state=draw_seed(generator))
+    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def slow_boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def slow_boosting(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """Boosted trees with a low learning rate, each of which sees half of the columns."""
     model = HistGradientBoostingClassifier(
         max_iter=100,
@@ -131,19 +160,32 @@ def slow_boosting(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generat
         early_stopping=False,
         random_state=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes)
+    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def logistic(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def logistic(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """Logistic regression on balanced classes."""
     model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)
-    return fit_voter(model, x, y, n_classes)
+    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def support_vectors(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:
+def support_vectors(
+    x: Tensor,
+    y: Tensor,
+    n_classes: int,
+    generator: torch.Generator,
+    sample_weight: Tensor | None = None,
+) -> Voter:
     """A support vector machine with an RBF kernel, on at most MAX_ROWS rows of each class."""
     few = sample_of_classes(y, draw_seed(generator), MAX_ROWS)
-    return fit_voter(SVC(C=3.0), x[few], y[few], n_classes)
+    of_few = None if sample_weight is None else sample_weight[few]
+    return fit_voter(SVC(C=3.0), x[few], y[few], n_classes, of_few)
 
 
 def nearest_rows(x: Tensor, y: Tensor, n_classes: int, generator: torch.Generator) -> Voter:

@@ -119,13 +119,15 @@ class NGramRidge(Surrogate, Parameters):
         n_classes: int,
         generator: torch.Generator,
         features: Features,
+        sample_weight: Float[Tensor, " rows"] | None = None,
     ) -> FittedNGramRidge:
         """Train on encoded rows whose n-grams `features` counts."""
         grams, rows = ngram_features_of(features, self), len(y)
         table = grams.tfidf(x)
         fold_of_row = stratified_folds(y, self.cv, generator)
         fold_of_member = torch.arange(self.cv).repeat(self.n_repeats)
-        heavy = rows / (n_classes * y.bincount(minlength=n_classes).clamp_min(1))[y]
+        each = torch.ones(rows) if sample_weight is None else sample_weight.float()
+        heavy = each * class_weights(y, each, n_classes)[y]
         drawn = torch.ones(rows, len(fold_of_member))
         drawn = torch.poisson(drawn, generator=generator) if self.bootstrap else drawn
         weight = heavy[:, None] * drawn * (fold_of_row[:, None] != fold_of_member)
@@ -134,7 +136,7 @@ class NGramRidge(Surrogate, Parameters):
         scores = scores_of(table, weights, len(fold_of_member))
         unseen = (fold_of_row == fold_of_member[:, None])[..., None]
         held_out = (scores * unseen).sum(0) / unseen.sum(0).clamp_min(1)
-        sharpness, offset = calibrated(held_out, y)
+        sharpness, offset = calibrated(held_out, y, each)
         return FittedNGramRidge(grams, weights, sharpness, offset, fold_of_member, fold_of_row)
 
 
@@ -171,17 +173,28 @@ def ridge(table: sparse.csr_matrix, target: Array, weight: Array, penalty: float
     return found
 
 
+def class_weights(
+    y: Int[Tensor, " rows"], each: Float[Tensor, " rows"], n_classes: int
+) -> Float[Tensor, " classes"]:
+    """What makes all classes equally heavy, and all of them together as heavy as all rows."""
+    of_class = each.new_zeros(n_classes).index_add_(0, y, each)
+    return each.sum() / (n_classes * torch.where(of_class > 0, of_class, 1))
+
+
 def calibrated(
-    scores: Float[Tensor, "rows classes"], y: Int[Tensor, " rows"]
+    scores: Float[Tensor, "rows classes"],
+    y: Int[Tensor, " rows"],
+    each: Float[Tensor, " rows"],
 ) -> tuple[float, Float[Tensor, " classes"]]:
     """Sharpness and offsets under which held-out scores are the most likely log-probabilities."""
-    counts = y.bincount(minlength=scores.shape[1]).double()
-    heavy = len(y) / counts.clamp_min(1)
-    scores = scores.double()
+    each = each.double()
+    heavy = each * class_weights(y, each, scores.shape[1])[y]
+    heavy, scores = heavy / heavy.sum(), scores.double()
 
     def loss(theta: Tensor) -> Tensor:
         logits = theta[0].exp() * scores + theta[1:]
-        return cross_entropy(logits, y, weight=heavy) + 1e-3 * (theta * theta).sum()
+        misfit = (heavy * cross_entropy(logits, y, reduction="none")).sum()
+        return misfit + 1e-3 * (theta * theta).sum()
 
     theta = torch.zeros(1 + scores.shape[1], dtype=torch.float64)
     for _ in range(STEPS):
