@@ -21,6 +21,7 @@ from advaug.containers.columns import Series
 from advaug.containers.rows import Frame
 from advaug.core.box import Box, SpecialValues
 from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
+from advaug.core.features import Features, varying_features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
@@ -47,8 +48,10 @@ from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.domains.tables.tell_tale import tell_tale
+from advaug.models.committee import Ensemble
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
+from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
@@ -349,6 +352,14 @@ class TabularCoding(ShortRepr, Coding):
             is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
         return is_over
 
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """The cells of a row but those that no row fills, such as those of unused levels."""
+        return varying_features(x)
+
+    def defaults(self) -> Defaults:
+        """A committee of six members: beside trees that vote, twelve are right no more often."""
+        return Defaults(ensemble=Ensemble(n_repeats=2, batch_size=64))
+
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""
         box, categories = self._box(norm), self.layout.categories
@@ -407,7 +418,8 @@ class TabularCoding(ShortRepr, Coding):
         """Copies of the rows with moved cells written in the columns' own dtypes."""
         refuse_not_finite(moved)
         self._refuse_other_width(rows)
-        by = moved.to(torch.float64, copy=True).sub_(seed).numpy()
+        numbers = slice(len(self.layout.numbers))
+        by = moved[:, numbers].to(torch.float64, copy=True).sub_(seed[:, numbers]).numpy()
         at_once = self._moved_at_once(rows)
         edits = dict([*self._moves(by, at_once), *self._flips(moved, seed)])
         if at_once:
