@@ -4,6 +4,8 @@ Each cell runs in a process of its own, warmed up on a small set of the same kin
 memory is the peak resident size during the call less the size before it, so the output itself is
 in it. `--before FOLDER` runs advaug from a checkout of another commit too, in turns with this one.
 
+Cases that are not run keep their rows of the page.
+
     python -m benchmarks.oversamplers [--cases NAME ...] [--before FOLDER] [--device cpu]
 """
 
@@ -13,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,13 @@ def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def rows_in(page: Path, columns: Iterable[str]) -> pd.DataFrame:
+    """The rows of a page that was printed before: cases that are not run again stay in it."""
+    lines = page.read_text().splitlines() if page.exists() else []
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    return pd.DataFrame([row for row in rows if row[0] in CASES], columns=[*columns])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", nargs="+", default=[*CASES], choices=CASES)
@@ -256,7 +265,10 @@ def main() -> None:
         return
     from benchmarks.tables import machine, markdown, save
 
-    table = pd.DataFrame(rows_of(args)).set_index("case")
+    new = pd.DataFrame(rows_of(args))
+    table = pd.concat([rows_in(args.out, new.columns).query("case not in @args.cases"), new])
+    table = table.sort_values("case", key=lambda case: case.map([*CASES].index), kind="stable")
+    table = table.set_index("case")
     head = f"One row in {RATIO + 1} is rare; fastest of {args.rounds}; device {args.device}."
     save(f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}", args.out)
 

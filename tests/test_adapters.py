@@ -434,3 +434,15 @@ def test_decoding_leaves_the_encoded_rows_as_they_are(dtype):
     before = moved.clone()
     coding.decode(moved, seed, X)
     assert torch.equal(moved, before)
+
+
+def test_a_committee_sees_the_cells_of_levels_that_some_row_holds():
+    X = pd.DataFrame(
+        {"a": np.arange(6.0), "b": pd.Categorical(list("xyxyxy")), "c": list("ppppqr")}
+    )
+    coding = TabularAdapter().fit(X)
+    x = coding.encode(X)
+    seen = coding.features(x, torch.Generator())(x)
+    assert x.shape == (6, 1 + 2 * 5)
+    assert torch.equal(seen, x[:, x.std(0) > 0])
+    assert seen.shape == (6, 1 + 2 + 3)

@@ -378,3 +378,13 @@ def test_columns_are_edited_in_a_copy_of_the_same_container(rows):
     for found, wanted in ((new, expected), (rows, np.arange(12.0).reshape(4, 3))):
         dense = found.toarray() if sparse.issparse(found) else np.asarray(found, dtype=float)
         np.testing.assert_array_equal(dense, wanted)
+
+
+def test_a_level_is_put_into_a_pandas_category_by_its_code_and_not_where_its_dtype_lacks_it():
+    cells = pd.Categorical(["b", None, "a", "b"], categories=["b", "x", "a"], ordered=True)
+    column = nw.from_native(pd.Series(cells, [5, 6, 7, 9], name="c"), series_only=True)
+    values = nw.from_native(pd.Series(["a", "lacking", "x"], dtype=object), series_only=True)
+    put = containers.put_cells(column, np.array([1, 2, 3]), values).to_native()
+    expected = pd.Categorical(["b", "a", "a", "x"], dtype=cells.dtype)
+    pd.testing.assert_series_equal(put, pd.Series(expected, [5, 6, 7, 9], name="c"))
+    assert column.to_native().isna().sum() == 1, "the column itself stays as it was"

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
+from advaug.core.norms import draw
 from advaug.core.row_random import RowRandom, generator_at, mix_keys, mix_seed
 
 LEVEL = 1e-4  # of the tests: the seeds are fixed, so that they fail for a bad generator alone
@@ -70,6 +71,18 @@ def test_the_same_row_and_step_have_the_same_numbers_in_any_batch_and_order(devi
 
 def test_a_longer_request_extends_the_rows():
     assert torch.equal(rows_of(count=61).uniform(5)[:60], rows_of(count=60).uniform(5))
+
+
+def test_some_cells_alone_have_the_numbers_that_they_have_among_all():
+    cells = torch.tensor([7, 2, 5])
+    assert torch.equal(rows_of().of_cells(cells), rows_of().uniform(9)[:, cells])
+
+
+def test_noise_of_some_cells_is_that_of_all_of_them():
+    like, cells = torch.zeros(1000, 2, 3), torch.tensor([4, 1])
+    noise, whole = draw(like, rows_of(), cells), draw(like, rows_of())
+    assert torch.equal(noise.flatten(1)[:, cells], whole.flatten(1)[:, cells])
+    assert not noise.flatten(1)[:, [0, 2, 3, 5]].any()
 
 
 def test_it_draws_on_the_meta_device():

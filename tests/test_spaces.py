@@ -12,6 +12,7 @@ from advaug.core import norms
 from advaug.core.box import Box
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
+from advaug.core.space import Space
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", norms.NORMS)
@@ -371,6 +372,33 @@ def test_a_product_acts_as_its_parts(name, table):
         expected = OPERATIONS[name](part, *(x.reshape(9, *shape) for x in inputs))
         assert torch.equal(result, expected.flatten(1))
     assert not torch.equal(whole, rows[0])
+
+
+@pytest.mark.parametrize("step", ["scatter", "snap"])
+def test_noise_of_cells_that_a_space_does_not_name_is_not_read(step, table, generator):
+    box, simplices = unit_box(norm=2.0), simplex(2)
+    space = Product((box, simplices), ((3,), (POSITIONS, LEVELS)))
+    seed, other, noise = (x[:, :15] for x in table[1:4])
+    cells = getattr(space, f"{step}_cells")(seed)
+    assert 0 < len(cells) < 15
+    less = torch.rand(noise.shape, generator=generator)
+    less[:, cells] = noise[:, cells]
+
+    def moved(noise):
+        if step == "snap":
+            return space.snap((seed + other) / 2, seed, torch.full((9,), ENDLESS), noise)
+        return space.scatter(seed, RADIUS, torch.ones(15), noise)
+
+    assert torch.equal(moved(noise), moved(less))
+    assert not torch.equal(moved(noise), moved(torch.rand(noise.shape, generator=generator)))
+
+
+def test_a_product_scatters_its_numbers_as_far_as_all_parts_together(table):
+    space = Product((unit_box(norm=2.0), simplex(2)), ((3,), (POSITIONS, LEVELS)))
+    seed, _, noise = (x[:, :15] for x in table[1:4])
+    scale = torch.linspace(0.5, 2, 15)
+    expected = Space.scatter(space, seed, RADIUS, scale, noise)
+    torch.testing.assert_close(space.scatter(seed, RADIUS, scale, noise), expected)
 
 
 def test_a_products_distance_adds_its_parts(table):

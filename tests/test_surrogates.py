@@ -1,4 +1,5 @@
 import copy
+import itertools
 import pickle
 from threading import Barrier, Event, Thread
 
@@ -14,11 +15,14 @@ from advaug.models import Ensemble, QueriedEstimator
 from advaug.models.committee import (
     Committee,
     balanced_rows,
+    cross_entropy_gradients,
+    forward,
     held_out_logits,
+    mean_probability,
     principal_components,
     stratified_folds,
 )
-from advaug.models.optimizer import AdamW, one_cycle
+from advaug.models.optimizer import AdamW, gradients_of, in_one_vector, one_cycle
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel
 from advaug.models.torch_model import TorchModel
@@ -442,3 +446,32 @@ def test_the_committee_is_printed_in_a_few_words(exclusive_or):
     text = repr(exclusive_or[2])
     assert len(text) < 600
     assert "center=Tensor(2,) float32" in text
+
+
+@pytest.mark.parametrize("widths", [(3, 2), (5, 7, 4), (4, 6, 8, 3)])
+def test_gradients_that_are_written_out_are_those_of_autograd(widths):
+    generator = source()
+    weights = []
+    for into, out in itertools.pairwise(widths):
+        weights.append(torch.randn(3, into, out, generator=generator).requires_grad_())
+        weights.append(torch.randn(3, 1, out, generator=generator).requires_grad_())
+    x = torch.randn(3, 20, widths[0], generator=generator)
+    target = torch.rand(3, 20, widths[-1], generator=generator).softmax(-1)
+    loss = -(target * forward(tuple(weights), x).log_softmax(-1)).sum(-1).mean(1).sum()
+    found = cross_entropy_gradients(tuple(weights), x, target)
+    torch.testing.assert_close(found, gradients_of(loss, tuple(weights)))
+
+
+def test_the_mean_probability_is_that_of_the_members_softmax():
+    logits = torch.randn(5, 11, 3, generator=source())
+    torch.testing.assert_close(mean_probability(logits), logits.softmax(-1).mean(0))
+
+
+def test_a_step_of_one_vector_moves_the_weights_that_are_views_of_it():
+    weights = torch.randn(2, 3, 4, generator=source()), torch.randn(2, 1, 4, generator=source(1))
+    vector, parts = in_one_vector(weights)
+    assert all(torch.equal(part, weight) for part, weight in zip(parts, weights, strict=True))
+    slopes = tuple(weight * 2 for weight in weights)
+    AdamW((vector,), 0.1).step((torch.cat([one.flatten() for one in slopes]),), 0.01)
+    AdamW(weights, 0.1).step(slopes, 0.01)
+    assert all(torch.equal(part, weight) for part, weight in zip(parts, weights, strict=True))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
+from advaug.models.extra_trees import ExtraTrees
+from advaug.models.plain_trees import plain_form
 from advaug.sampling.balanced_boosting import BalancedBoosting
 from advaug.sampling.voters import CLIP_AT, MANY_CLASSES, VOTERS, cheapest_first, logistic
 
@@ -50,3 +52,13 @@ def test_the_voter_with_trees_for_each_class_is_asked_first_where_classes_are_fe
     names = [VOTERS[k].__name__ for k in cheapest_first(MANY_CLASSES - 1)]
     assert names == ["boosting", "extra_trees"]
     assert cheapest_first(MANY_CLASSES) == (0, 1)
+
+
+@pytest.mark.parametrize(("name", "X", "y"), tables())
+def test_extra_trees_are_those_of_scikit_learns_forest(name, X, y):
+    settings = {"min_samples_leaf": 3, "max_features": 4}
+    own = ExtraTrees(7, **settings, seed=5).fit(X, y)
+    forest = ExtraTreesClassifier(7, **settings, class_weight="balanced", random_state=5)
+    theirs = plain_form(forest.fit(X, y))
+    for part in ("first", "column", "threshold", "left", "right", "value"):
+        np.testing.assert_array_equal(getattr(own.nodes, part), getattr(theirs.nodes, part))

@@ -158,11 +158,23 @@ def put_numbers(
 
 def put_cells(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Series:
     """The column with `values` at `rows`; a level that its own dtype lacks is not written."""
-    if isinstance(native := column.to_native(), pd.Series):
+    native = column.to_native()
+    if isinstance(native, pd.Series) and isinstance(native.dtype, pd.CategoricalDtype):
+        return put_codes(column, rows, native.cat.categories.get_indexer(values.to_native()))
+    if isinstance(native, pd.Series):
         own = values.to_native().astype(native.dtype)
         known = own.notna().to_numpy()
         rows, values = rows[known], nw.from_native(own[known], series_only=True)
     return column.scatter(rows, values)
+
+
+def put_codes(column: Series, rows: np.ndarray[Any, Any], level: np.ndarray[Any, Any]) -> Series:
+    """A column of pandas categories with other levels at `rows`, by their codes; -1 is none."""
+    native, known = column.to_native(), level >= 0
+    codes = native.cat.codes.to_numpy().copy()
+    codes[rows[known]] = level[known]
+    made = pd.Categorical.from_codes(codes, dtype=native.dtype)
+    return nw.from_native(pd.Series(made, native.index, name=native.name), series_only=True)
 
 
 def cells(column: Series) -> np.ndarray[Any, Any]:

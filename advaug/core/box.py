@@ -72,6 +72,8 @@ class SpecialValues:
 
     def with_atoms(self, values: Float[Tensor, " width"]) -> Self:
         """One more atom of each coordinate; NaN adds none."""
+        if values.isnan().all():
+            return self
         return replace(self, atoms=torch.cat([self.atoms, values[:, None].to(self.atoms)], 1))
 
     def codes(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, "batch width"]:
@@ -201,7 +203,7 @@ class Box(ShortRepr, Space):
     def take_special_values(
         self, x: Float[Tensor, "batch *shape"], other: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
-        if self.special is None:
+        if self.special is None or not self.special.atoms.numel():
             return x
         is_special = self.special.are_atoms(x) | self.special.are_atoms(other)
         return torch.where(is_special & self.can_swap(x, other), other, x)
@@ -210,7 +212,7 @@ class Box(ShortRepr, Space):
         self, move: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         move = self._mask_missing(move, x)
-        if self.special is None or not self.special.are_held:
+        if self.special is None or not self.special.are_held or not self.special.atoms.numel():
             return move
         return move.masked_fill(self.special.are_atoms(x), 0.0)
 
@@ -305,6 +307,14 @@ class Box(ShortRepr, Space):
         moved = seed + self.mask_frozen(norms.ball(noise, radius, self.norm), seed)
         return moved.clamp(*self._within(seed, radius))
 
+    @property
+    def rounds(self) -> bool:
+        """Whether a number has a grid, or a gap that it may lie in."""
+        return self.grid is not None or (self.special is not None and self.special.low.numel() > 0)
+
+    def snap_cells(self, x: Float[Tensor, "batch *shape"]) -> Int[Tensor, " cells"] | None:
+        return None if self.rounds else torch.empty(0, dtype=torch.long, device=x.device)
+
     def snap(
         self,
         x: Float[Tensor, "batch *shape"],
@@ -316,7 +326,7 @@ class Box(ShortRepr, Space):
 
         A row that this would carry out of the ball goes towards the seed instead.
         """
-        if self.grid is None and self.special is None:
+        if not self.rounds:
             return x
         rounded, shorter = self._out_of_gaps(x, seed, noise)
         if self.grid is not None:
@@ -389,10 +399,11 @@ class Box(ShortRepr, Space):
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, "batch *shape"]:
         """A number that its bounds would stop goes a part of the way: none piles up at a bound."""
-        moved = self.apply_move(x, move)
+        whole = self.mask_frozen(move, x)
+        moved = self._bounded(x + whole, x)
         if self.special is None:
             return moved
-        by, whole = moved - x, self.mask_frozen(move, x)
+        by = moved - x
         is_stopped = (by - whole).abs() > SAME
         return torch.where(is_stopped, x + by * (by / whole), moved)
 

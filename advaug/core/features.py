@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from advaug.core.tensor_fields import MovableFields
 
 
 class Features(Protocol):
@@ -54,3 +56,28 @@ class FlatFeatures(Features):
 
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]:
         return x.flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class VaryingFeatures(MovableFields, Features):
+    """The cells that are not equal in all rows: a table has a place for each level of a category.
+
+    Parameters
+    ----------
+    cells : int Tensor (width,)
+        Their places in a row.
+    """
+
+    cells: Int[Tensor, " width"]
+    descriptors: ClassVar[None] = None
+    is_differentiable: ClassVar[bool] = True
+
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]:
+        return x.flatten(1).index_select(1, self.cells)
+
+
+def varying_features(x: Float[Tensor, "rows *shape"]) -> Features:
+    """Features of rows like `x`: all cells, but those that are equal in all rows."""
+    cells = (x != x[:1]).flatten(1).any(0).nonzero()[:, 0]
+    has_all = len(cells) in (0, x[0].numel())
+    return FlatFeatures() if has_all else VaryingFeatures(cells)

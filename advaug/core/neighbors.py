@@ -7,9 +7,8 @@ from torch import Tensor
 from advaug.core.ties import at_most, resolution, stable_argsort, stable_topk
 
 CELLS = 2**19  # distances held at once
-SPARE = 8  # rows measured exactly beyond the k nearest
+SPARE = 3  # rows measured exactly beyond the k nearest
 FEW = 16  # times as many reference rows are all measured exactly
-GROUP = 8  # reference rows whose least distance stands for all of them
 
 
 def nearest(
@@ -48,39 +47,17 @@ def _nearest(
     if len(reference) <= FEW * (k + SPARE):
         return _nearest_exactly(x, reference, k, own)
     size = reference.square().sum(1)
-    values, place = _least(torch.addmm(size, x, reference.T, alpha=-2), k + SPARE)
-    place = place.sort(dim=1).values
+    short = torch.addmm(size, x, reference.T, alpha=-2).topk(k + SPARE, dim=1, largest=False)
+    place = short.indices.sort(dim=1).values
     distance = torch.linalg.vector_norm(x[:, None] - reference[place], dim=2)
     distance = distance.masked_fill(place == own[:, None], torch.inf)
     order = stable_argsort(-distance, unit=0.0)[:, :k]
     distance, place = distance.gather(1, order), place.gather(1, order)
     own_size = x.square().sum(1)
-    gap = values[:, -1] + own_size - distance[:, -1].square()
+    gap = short.values[:, -1] + own_size - distance[:, -1].square()
     rows = (~(gap > 4 * resolution(x.dtype) * (own_size + size.amax()))).nonzero()[:, 0]
     distance[rows], place[rows] = _nearest_exactly(x[rows], reference, k, own[rows])
     return distance, place
-
-
-def _least(
-    block: Float[Tensor, "rows others"], k: int
-) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
-    """The k least values of each row, in order, and their places.
-
-    They lie in the k groups of columns that have the least minima, so only these are searched.
-    """
-    n_groups = block.shape[1] // GROUP
-    if n_groups <= k:
-        least = block.topk(k, dim=1, largest=False)
-        return least.values, least.indices
-    grouped = block[:, : n_groups * GROUP].view(-1, GROUP, n_groups)
-    groups = grouped.amin(1).topk(k, dim=1, largest=False, sorted=False).indices
-    places = (
-        groups[:, None] + n_groups * torch.arange(GROUP, device=block.device)[:, None]
-    ).flatten(1)
-    rest = torch.arange(n_groups * GROUP, block.shape[1], device=block.device)
-    places = torch.cat([places, rest.expand(len(block), -1)], dim=1)
-    values, at = block.gather(1, places).topk(k, dim=1, largest=False)
-    return values, places.gather(1, at)
 
 
 def _nearest_exactly(

@@ -7,7 +7,7 @@ back into the ball; `standard_normal` and `ball` turn uniform noise into moves o
 import math
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from advaug.core.row_random import RowRandom
@@ -134,7 +134,19 @@ def ball(
     return direction * per_row(radius * share / size, noise)
 
 
-def draw(like: Float[Tensor, "batch *shape"], random: RowRandom) -> Float[Tensor, "batch *shape"]:
-    """Uniform noise for each cell of the rows, as each row's own random numbers have it."""
-    noise = random.uniform(*like.shape[1:]).to(device=like.device, dtype=like.dtype)
-    return noise.clamp_max(1 - torch.finfo(like.dtype).eps)  # half precision rounds up to 1
+def draw(
+    like: Float[Tensor, "batch *shape"],
+    random: RowRandom,
+    cells: Int[Tensor, " cells"] | None = None,
+) -> Float[Tensor, "batch *shape"]:
+    """Uniform noise for each cell of the rows, as each row's own random numbers have it.
+
+    cells : flat places of the cells that need noise; the others get 0
+    """
+    edge = 1 - torch.finfo(like.dtype).eps  # half precision rounds up to 1
+    if cells is None:
+        noise = random.uniform(*like.shape[1:])
+        return noise.to(device=like.device, dtype=like.dtype).clamp_max(edge)
+    noise, flat = torch.zeros_like(like), random.of_cells(cells.to(random.keys.device))
+    noise.flatten(1)[:, cells] = flat.to(device=like.device, dtype=like.dtype).clamp_max(edge)
+    return noise

@@ -118,6 +118,45 @@ class Product(Space):
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, s, u: part.sample(s, radius, u), seed, noise)
 
+    def _cells(
+        self, cells: Callable[[Space, Tensor], Tensor | None], x: Float[Tensor, "batch width"]
+    ) -> Int[Tensor, " cells"]:
+        """The parts' cells, as places in whole rows."""
+        found, first = [], 0
+        for part, block in zip(self.parts, self._split(x), strict=True):
+            width, own = block[0].numel(), cells(part, block)
+            own = torch.arange(width, device=x.device) if own is None else own
+            found.append(own + first)
+            first += width
+        return torch.cat(found)
+
+    def scatter_cells(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, " cells"]:
+        return self._cells(lambda part, block: part.scatter_cells(block), x)
+
+    def snap_cells(self, x: Float[Tensor, "batch width"]) -> Int[Tensor, " cells"]:
+        return self._cells(lambda part, block: part.snap_cells(block), x)
+
+    def scatter(
+        self,
+        x: Float[Tensor, "batch width"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, " width"],
+        noise: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        """One length over all parts; where only one of them scatters, the others are not read."""
+        blocks = [*zip(self.parts, *map(self._split, (x, scale[None], noise)), strict=True)]
+        cells = [part.scatter_cells(block) for part, block, *_ in blocks]
+        moves = [own is None or len(own) > 0 for own in cells]
+        if sum(moves) > 1:
+            return super().scatter(x, size, scale, noise)
+        return torch.cat(
+            [
+                (part.scatter(block, size, s[0], u) if is_moved else block).flatten(1)
+                for is_moved, (part, block, s, u) in zip(moves, blocks, strict=True)
+            ],
+            dim=1,
+        )
+
     def snap(
         self,
         x: Float[Tensor, "batch width"],

@@ -119,14 +119,18 @@ class RowRandom(ShortRepr):
 
     def uniform(self, *shape: int) -> Float[Tensor, "batch *shape"]:
         """Float32 numbers in [0, 1) for each row; the same at each call."""
-        cells = torch.arange(torch.Size(shape).numel(), device=self.keys.device, dtype=torch.int32)
+        cells = torch.arange(torch.Size(shape).numel(), device=self.keys.device)
+        return self.of_cells(cells).view(-1, *shape)
+
+    def of_cells(self, cells: Int[Tensor, " cells"]) -> Float[Tensor, "batch cells"]:
+        """`uniform` of some cells alone, by their places."""
+        cells = cells.int()
         low, high = self.keys.int(), (self.keys >> 32).int()
         start = mix_bits(mix_bits(low.clone(), 16, FIRST) + high, 15, SECOND)
         bits = mix_bits(start[:, None] + cells, 16, FIRST)
         bits = mix_bits(bits.add_(high[:, None]), 15, SECOND)
         bits ^= (bits >> 16).bitwise_and_(2**16 - 1)
-        uniform = (bits >> 8).bitwise_and_(2**24 - 1).to(torch.float32).mul_(2**-24)
-        return uniform.view(-1, *shape)
+        return (bits >> 8).bitwise_and_(2**24 - 1).to(torch.float32).mul_(2**-24)
 
     def integers(self, bound: int | Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """A whole number from 0 to below `bound` for each row."""

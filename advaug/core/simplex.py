@@ -6,6 +6,7 @@ a budget of its own: in the numbers' radius a category would either never flip o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -72,7 +73,16 @@ class Simplex(Space):
 
     def _is_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
-        return ((x * self.never_left).sum(-1) > 0.5) | ~self.reachable.any(-1)
+        cells, position = self._held_levels
+        is_held = x.flatten(1).index_select(1, cells) > 0.5
+        fixed = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
+        return (fixed.index_add_(1, position, is_held.to(x.dtype)) > 0) | ~self.reachable.any(-1)
+
+    @cached_property
+    def _held_levels(self) -> tuple[Int[Tensor, " cells"], Int[Tensor, " cells"]]:
+        """The levels that are never left, as flat places, and the position of each."""
+        cells = self.never_left.flatten().nonzero()[:, 0]
+        return cells, cells // self.never_left.shape[1]
 
     def _strongest(
         self, score: Float[Tensor, "batch positions"], unit: float | Tensor = 1.0
@@ -155,14 +165,27 @@ class Simplex(Space):
         noise: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, "batch positions levels"]:
         """One level each, drawn with the point's own shares; over budget, the weakest go back."""
-        heights = x.cumsum(-1)
-        level = (heights <= noise[..., :1] * heights[..., -1:]).sum(-1, keepdim=True)
-        level = level.clamp_max(x.shape[-1] - 1)
+        many = x.shape[-1]
+        heights = x @ torch.ones(many, many, dtype=x.dtype, device=x.device).triu()
+        lot = noise[..., :1] * heights[..., -1:]
+        level = torch.searchsorted(heights, lot, right=True).clamp_max(many - 1)
         drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
-        strength = self._moved(x, seed) * self._moved(drawn, seed)
-        kept = self._strongest(strength) | per_row(radius, strength).isinf()
-        kept = kept & (drawn * self.reachable).any(-1) & (per_row(radius, strength) > 0)
+        kept = self.reachable.expand(x.shape).gather(-1, level)[..., 0]
+        kept = kept & (per_row(radius, kept) > 0)
+        if not radius.isinf().all():
+            strength = self._moved(x, seed) * self._moved(drawn, seed)
+            kept = kept & (self._strongest(strength) | per_row(radius, strength).isinf())
         return torch.where(kept[..., None], drawn, seed)
+
+    def scatter_cells(
+        self, x: Float[Tensor, "batch positions levels"]
+    ) -> Int[Tensor, " cells"] | None:
+        return torch.empty(0, dtype=torch.long, device=x.device)
+
+    def snap_cells(
+        self, x: Float[Tensor, "batch positions levels"]
+    ) -> Int[Tensor, " cells"] | None:
+        return torch.arange(x.shape[1], device=x.device) * x.shape[2]
 
     def distance(
         self,
@@ -184,5 +207,6 @@ class Simplex(Space):
         other: Float[Tensor, "batch positions levels"],
         share: Float[Tensor, " batch"],
     ) -> Float[Tensor, "batch positions levels"]:
-        stuck = (self._is_fixed(seed) | self._is_fixed(other))[..., None]
-        return seed + per_row(share, seed) * (other - seed).masked_fill(stuck, 0.0)
+        stuck = self._is_fixed(seed) | self._is_fixed(other)
+        share = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
+        return seed + share[..., None] * (other - seed)

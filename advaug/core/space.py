@@ -139,6 +139,14 @@ class Space(Protocol):
         """x with its numbers moved, as far as they may; categories stay."""
         ...
 
+    def scatter_cells(self, x: Tensor) -> Tensor | None:
+        """Flat places of the cells whose noise `scatter` reads; None, by default: of all."""
+        return None
+
+    def snap_cells(self, x: Tensor) -> Tensor | None:
+        """Flat places of the cells whose noise `snap` reads; None, by default: of all."""
+        return None
+
     def scatter(self, x: Tensor, size: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """x moved in random directions by `size` (batch,) times each cell's `scale` (*shape).
 

@@ -282,7 +282,9 @@ def fit_teacher_dataset(
 ) -> EncodedDataset:
     """The encoded rows with their nets; by default of CV folds, in which all models are trained."""
     if is_auto(surrogate):
-        surrogate = replace(data.coding.defaults().ensemble, cv=CV, n_repeats=12 // CV)
+        surrogate = replace(
+            data.coding.defaults().ensemble, cv=CV, n_repeats=12 // CV, batch_size=128
+        )
     return fit_dataset(data, surrogate, device, norm=2.0)
 
 

@@ -174,7 +174,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         far it moved. move_share: the share of the move that was accepted. margin_before,
         margin_after: held-out margins of the parent and of the row. probability: of its label, by
         the voters. p_value: how plausible the judge finds it. by_student: whether a small net that
-        has learnt what the voters say judged it, as it does from row 65 536 of a class on. For
+        has learnt what the voters say judged it, as it does from row 16 384 of a class on. For
         sequences also changes: place of the token in the parent -> (tokens before, tokens after).
     findings_ : DataFrame
         A line for each relation that was found in X and is kept: rule, kind, support (how many rows

@@ -11,17 +11,18 @@ from typing import Any, ClassVar, Self
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import log_softmax, silu
+from torch.nn.functional import silu
 
 from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
 from advaug.core.storable import storable
 from advaug.core.tensor_fields import TensorFields
-from advaug.models.optimizer import Weights, fit_weights, gradients_of
+from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 from advaug.models.protocol import CrossFitted, Surrogate
 
 FLAT = FlatFeatures()
+READ_ROWS = 1024  # Rows that a CPU reads at once: the hidden layers of more leave its cache.
 SATURATION = 4.0  # Standard deviations at which a larger value hardly changes what the nets see.
 MIN_SCALE = 0.3  # A column of less deviation, such as a rare level or flag, is not blown up.
 
@@ -80,7 +81,7 @@ class Committee(TensorFields, CrossFitted):
     >>> X_new, y_new = sampler.fit_resample(X, y)
     >>> committee = sampler.surrogate_
     >>> len(committee.fold_of_row), len(committee.fold_of_member)
-    (100, 12)
+    (100, 6)
     """
 
     weights: Weights
@@ -133,8 +134,13 @@ class Committee(TensorFields, CrossFitted):
         self, features: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits of rows whose features are known."""
-        rows = self.inputs(features)
-        return forward(self.weights, rows.expand(len(self.weights[0]), *rows.shape))
+        rows, members = self.inputs(features), len(self.weights[0])
+        height = READ_ROWS if rows.device.type == "cpu" else max(len(rows), 1)
+        read = [
+            forward(self.weights, some.expand(members, *some.shape)).mT
+            for some in rows.split(height)
+        ]
+        return torch.cat(read, dim=2).mT
 
     def member_logits(
         self, x: Float[Tensor, "batch *shape"]
@@ -145,18 +151,53 @@ class Committee(TensorFields, CrossFitted):
     @storable
     def probability(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The members' mean probability of each class."""
-        return self.member_logits(x).softmax(-1).mean(0)
+        return mean_probability(self.member_logits(x))
 
 
 def forward(
     weights: Weights, x: Float[Tensor, "members batch width"]
 ) -> Float[Tensor, "members batch classes"]:
     """All members' nets in one batched product a layer."""
-    last = len(weights) - 2
-    for layer in range(0, len(weights), 2):
-        x = torch.baddbmm(weights[layer + 1], x, weights[layer])
-        x = silu(x) if layer < last else x
-    return x
+    *hidden, weight, bias = weights
+    for into, shift in zip(hidden[::2], hidden[1::2], strict=True):
+        x = silu(torch.baddbmm(shift, x, into))
+    # Products of few columns are slow, of few rows they are not.
+    return torch.baddbmm(bias.mT, weight.mT, x.mT).mT
+
+
+def mean_probability(
+    logits: Float[Tensor, "members batch classes"],
+) -> Float[Tensor, "batch classes"]:
+    """The members' mean probability of each class: the softmax of short columns, not of rows."""
+    return logits.mT.softmax(1).mean(0).mT
+
+
+@torch.no_grad()
+def cross_entropy_gradients(
+    weights: Weights,
+    x: Float[Tensor, "members batch width"],
+    target: Float[Tensor, "*members batch classes"],
+) -> Gradients:
+    """Gradients of the mean cross-entropy of each member to probabilities that add up to 1.
+
+    Written out, since autograd costs more than the products of nets as small as these.
+    """
+    *hidden, weight, bias = weights
+    inputs, sums = [x], []
+    for into, shift in zip(hidden[::2], hidden[1::2], strict=True):
+        sums.append(torch.baddbmm(shift, inputs[-1], into))
+        inputs.append(silu(sums[-1]))
+    # Classes come first: products of few columns are slow, of few rows they are not.
+    logits = torch.baddbmm(bias.mT, weight.mT, inputs[-1].mT)
+    slope = (logits.softmax(1) - target.mT).div_(x.shape[1])
+    found = [(slope @ inputs[-1]).mT, slope.sum(2, keepdim=True).mT]
+    slope = slope.mT @ weight.mT
+    for layer in reversed(range(len(sums))):
+        slope = torch.ops.aten.silu_backward(slope, sums[layer])
+        found = [inputs[layer].mT @ slope, slope.sum(1, keepdim=True), *found]
+        if layer:
+            slope = slope @ hidden[2 * layer].mT
+    return tuple(found)
 
 
 @dataclass(repr=False)
@@ -245,12 +286,9 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
             components = principal_components(committee.inputs(values), self.n_components)
             committee = replace(committee, components=components)
         inputs = committee.inputs(values)
-        committee = replace(
-            committee, weights=self._initial(committee, inputs, n_classes, generator)
-        )
-        self._train(committee, inputs, y, n_classes, generator, sample_weight)
-        weights = tuple(weight.detach() for weight in committee.weights)
-        return replace(committee, weights=weights)
+        weights = self._initial(committee, inputs, n_classes, generator)
+        trained = self._trained(committee, weights, inputs, y, generator, sample_weight)
+        return replace(committee, weights=trained)
 
     def _initial(
         self, committee: Committee, inputs: Tensor, n_classes: int, generator: torch.Generator
@@ -263,43 +301,45 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
             bound = into**-0.5
             for shape in ((members, into, out), (members, 1, out)):
                 draw = torch.rand(shape, generator=generator, dtype=torch.float32) * 2 - 1
-                weights.append((draw * bound).to(inputs).requires_grad_(True))
+                weights.append((draw * bound).to(inputs))
         return tuple(weights)
 
-    def _train(
+    def _trained(
         self,
         committee: Committee,
+        weights: Weights,
         inputs: Tensor,
         y: Tensor,
-        n_classes: int,
         generator: torch.Generator,
         sample_weight: Tensor | None,
-    ) -> None:
-        """Train the committee's weights in place."""
+    ) -> Weights:
+        """The weights of all members after the training."""
         folds = committee.fold_of_row, committee.fold_of_member
         rows = balanced_rows(y, *folds, self.max_iter, self.batch_size, generator, sample_weight)
         targets, rows = y[rows].to(inputs.device), rows.to(inputs.device)
-        share = self.label_smoothing
+        n_classes, share = weights[-1].shape[-1], self.label_smoothing
         soft = (1 - share) * torch.eye(n_classes).to(inputs) + share / n_classes
         jitter = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
 
-        def gradients(step: int, weights: Weights) -> Weights:
+        vector, parts = in_one_vector(weights)
+
+        def gradients(step: int, _: Weights) -> Gradients:
             batch = inputs[rows[step]]
-            noise = torch.randn(batch.shape, generator=jitter, dtype=inputs.dtype, device="cpu")
+            noise = torch.randn(batch.shape[1:], generator=jitter, dtype=inputs.dtype, device="cpu")
             # In place: of thousands of columns each copy is many times the rows.
-            batch = noise.to(inputs.device).mul_(self.noise_std).add_(batch)
-            logits = forward(weights, batch)
-            cross_entropy = -(soft[targets[step]] * log_softmax(logits, dim=-1)).sum(-1)
-            return gradients_of(cross_entropy.mean(1).sum(), weights)
+            batch.add_(noise.to(inputs.device), alpha=self.noise_std)
+            found = cross_entropy_gradients(parts, batch, soft[targets[step]])
+            return (torch.cat([one.flatten() for one in found]),)
 
         steps = ((step / self.max_iter, step) for step in range(self.max_iter))
         fit_weights(
-            committee.weights,
+            (vector,),
             gradients,
             steps,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
+        return tuple(part.clone() for part in parts)
 
 
 def stratified_folds(y: Int[Tensor, " rows"], cv: int, generator: torch.Generator) -> Tensor:

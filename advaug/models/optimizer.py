@@ -50,6 +50,17 @@ class AdamW:
             torch._foreach_addcdiv_(self.weights, self.mean, size, -learning_rate / mean_bias)
 
 
+def in_one_vector(weights: Weights) -> tuple[Tensor, Weights]:
+    """All numbers of some weights in one vector, and the weights as views of it.
+
+    AdamW changes one vector in a few operations, where many small tensors take some for each.
+    """
+    vector = torch.cat([weight.flatten() for weight in weights])
+    parts = vector.split([weight.numel() for weight in weights])
+    pairs = zip(parts, weights, strict=True)
+    return vector, tuple(part.view_as(weight) for part, weight in pairs)
+
+
 def gradients_of(value: Tensor, weights: Weights) -> Gradients:
     """The gradient in each weight, 0 where there is none; no weight's `grad` is touched."""
     return torch.autograd.grad(value, weights, allow_unused=True, materialize_grads=True)

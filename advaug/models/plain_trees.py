@@ -82,8 +82,8 @@ class PlainForest(StoredFields):
     n_columns: int
 
     @classmethod
-    def of(cls, forest: ExtraTreesClassifier) -> Self:
-        inner = (one.tree_ for one in forest.estimators_)
+    def of(cls, trees: Iterable[Tree], n_columns: int) -> Self:
+        """From fitted trees of scikit-learn."""
         nodes = NodeTable.of(
             (
                 tree.feature,
@@ -92,9 +92,9 @@ class PlainForest(StoredFields):
                 tree.children_right,
                 tree.value[:, 0],
             )
-            for tree in inner
+            for tree in trees
         )
-        return cls(nodes, forest.n_features_in_)
+        return cls(nodes, n_columns)
 
     @cached_property
     def trees(self) -> list[Tree]:
@@ -181,7 +181,8 @@ def compiled_predictor(
 def plain_form(classifier: Any) -> Any:
     """Trees as plain arrays; any other classifier as it is."""
     if type(classifier) is ExtraTreesClassifier:
-        return PlainForest.of(classifier)
+        trees = (one.tree_ for one in classifier.estimators_)
+        return PlainForest.of(trees, classifier.n_features_in_)
     if isinstance(classifier, HistGradientBoostingClassifier):
         return PlainBoosting.of(classifier)
     return classifier

@@ -519,8 +519,10 @@ class ClassGenerator(StoredFields, ClassRows):
     def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
         return self.cells[places].to(self.config.device)
 
-    def _noise(self, x: Tensor, random: RowRandom, step: int) -> Tensor:
-        return draw(x, random.to(x.device).at(step))
+    def _noise(
+        self, x: Tensor, random: RowRandom, step: int, cells: Tensor | None = None
+    ) -> Tensor:
+        return draw(x, random.to(x.device).at(step), cells)
 
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
@@ -536,7 +538,7 @@ class ClassGenerator(StoredFields, ClassRows):
             parent = self.space.take_special_values(parent, self._encoded(like))
         start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
         if plan.noise_std.any():
-            noise = self._noise(start, random, NOISE)
+            noise = self._noise(start, random, NOISE, self.space.scatter_cells(start))
             start = self.space.scatter(start, plan.noise_std.to(device), self.scale, noise)
         if plan.swap.any():
             second, noise = self._encoded(plan.second_parent), self._noise(start, random, SWAP)
@@ -584,7 +586,7 @@ class ClassGenerator(StoredFields, ClassRows):
     ) -> tuple[Tensor, Tensor]:
         """Rows rounded and repaired, and what the repair did to each."""
         parent = self._encoded(plan.parent)
-        noise = self._noise(parent, random, ROUNDING)
+        noise = self._noise(parent, random, ROUNDING, self.space.snap_cells(parent))
         height = max(CELLS_AT_ONCE // x[0].numel(), 1) if len(x) else 1
         parts = zip(*(rows.split(height) for rows in (x, parent, reach, noise)), strict=True)
         x = torch.cat([self.space.snap(*part) for part in parts])

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.core.ties import exceeds
+from advaug.models.committee import mean_probability
 from advaug.models.protocol import Array, Voter
 from advaug.models.stacking import balanced
 from advaug.sampling.stack import Stack
@@ -98,7 +99,7 @@ class EqualVotes(Jury):
         """A row is asked no more once the voters to come cannot lift its mean to `least`."""
         voters, n = (*self.voters, *self.row_voters), len(self.voters)
         places = torch.arange(len(x), device=x.device)
-        votes = {-1: members.softmax(-1).mean(0)}
+        votes = {-1: mean_probability(members)}
         for at in (*(self.order or range(n)), *range(n, len(voters))):
             to_come = 1 + len(voters) - len(votes)
             own = torch.stack([vote[:, label] for vote in votes.values()]).sum(0)

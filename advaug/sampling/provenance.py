@@ -184,7 +184,10 @@ def side_by_side(
 
 
 def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The records of all batches as one, column by column; empty columns where there are none."""
+    """The records of all batches as one, column by column; empty columns where there are none.
+
+    The records are emptied meanwhile, so that no column is held twice.
+    """
     if not records:
         names = ("parent", "second_parent", "recipe", "label", "status")
         floats = [name for name in RECORD if name not in ("repair", "by_student")]
@@ -194,8 +197,8 @@ def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
             "by_student": np.empty(0, bool),
         }
     return {
-        name: [change for one in records for change in one[name]]
+        name: [change for one in records for change in one.pop(name)]
         if name == "changes"
-        else np.concatenate([one[name] for one in records])
-        for name in records[0]
+        else np.concatenate([one.pop(name) for one in records])
+        for name in list(records[0])
     }

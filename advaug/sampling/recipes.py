@@ -6,6 +6,7 @@ a row that the judge rejects is moved back towards it.
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -141,10 +142,16 @@ def round_robin(
     """
     n = len(own)
     place, key = draws % n, draws // n + signed(mix_seed(seed, label))
-    units = torch.arange(1, n + 1)
-    units = units[torch.gcd(units, torch.tensor(n)) == 1]
+    units = units_of(n)
     factor = units[mix_keys(key, FACTOR) % len(units)]
     return own[(factor * place + mix_keys(key, SHIFT) % n) % n]
+
+
+@lru_cache(maxsize=64)
+def units_of(n: int) -> Int[Tensor, " units"]:
+    """The numbers up to n that have no divisor in common with it."""
+    units = torch.arange(1, n + 1)
+    return units[torch.gcd(units, torch.tensor(n)) == 1]
 
 
 def one_of(places: Int[Tensor, "rows k"], random: RowRandom) -> Int[Tensor, " rows"]:

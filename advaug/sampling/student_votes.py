@@ -12,18 +12,17 @@ from typing import Self
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
 from advaug.core.tensor_fields import TensorFields
-from advaug.models.committee import forward, spread, squash
-from advaug.models.optimizer import Weights, fit_weights, gradients_of
+from advaug.models.committee import cross_entropy_gradients, forward, spread, squash
+from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 
-JURY_ROWS = 65_536  # Rows of a class that the whole jury judges; a student judges those above.
-DRAWS_TAUGHT = 16_384  # First draws of rows, of which the student learns what the jury says.
+JURY_ROWS = 16_384  # Rows of a class that the whole jury judges; a student judges those above.
+DRAWS_TAUGHT = 8192  # First draws of rows, of which the student learns what the jury says.
 HELD_OUT = 4  # One draw of so many is kept to measure the student's error.
-MOST_ERROR = 0.03  # Mean error of a probability above which the jury goes on.
+MOST_ERROR = 0.04  # Mean error of a probability above which the jury goes on.
 MOST_WIDTH = 512  # Features of a row; of more a student learns too slowly.
-HIDDEN_WIDTH, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 96, 600, 256, 6e-3, 1e-3
+HIDDEN_WIDTH, STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 64, 400, 256, 6e-3, 1e-3
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,12 +40,13 @@ class StudentVotes(TensorFields):
     center: Tensor
     scale: Tensor
 
-    def logits(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
-        return forward(self.weights, squash((features - self.center) / self.scale)[None])[0]
+    def inputs(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+        """The standardised features."""
+        return squash((features - self.center) / self.scale)
 
     def __call__(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
         """Probabilities of rows whose features are known."""
-        return self.logits(features).softmax(-1)
+        return forward(self.weights, self.inputs(features)[None])[0].softmax(-1)
 
     @classmethod
     def learn(
@@ -61,23 +61,25 @@ class StudentVotes(TensorFields):
         for into, out in pairwise(sizes):
             for shape in ((1, into, out), (1, 1, out)):
                 draw = torch.rand(shape, generator=generator, dtype=torch.float32) * 2 - 1
-                weights.append((draw * into**-0.5).to(features).requires_grad_(True))
-        student = cls(tuple(weights), features.mean(0), spread(features))
+                weights.append((draw * into**-0.5).to(features))
+        vector, parts = in_one_vector(tuple(weights))
+        student = cls(parts, features.mean(0), spread(features))
+        inputs = student.inputs(features)
         rows = torch.randint(len(features), (STEPS, BATCH), generator=generator)
 
-        def gradients(step: int, weights: Weights) -> Weights:
+        def gradients(step: int, _: Weights) -> Gradients:
             batch = rows[step].to(features.device)
-            said = log_softmax(student.logits(features[batch]), dim=-1)
-            return gradients_of(-(probability[batch] * said).sum(-1).mean(), weights)
+            found = cross_entropy_gradients(parts, inputs[batch][None], probability[batch])
+            return (torch.cat([one.flatten() for one in found]),)
 
         fit_weights(
-            student.weights,
+            (vector,),
             gradients,
             ((step / STEPS, step) for step in range(STEPS)),
             learning_rate=LEARNING_RATE,
             weight_decay=WEIGHT_DECAY,
         )
-        return cls(tuple(weight.detach() for weight in weights), student.center, student.scale)
+        return cls(tuple(part.clone() for part in parts), student.center, student.scale)
 
 
 def learn_votes(

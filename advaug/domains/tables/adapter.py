@@ -22,7 +22,7 @@ from advaug.containers.columns import Series
 from advaug.containers.rows import Frame
 from advaug.core.box import Box, SpecialValues
 from advaug.core.domain import AFFINE_COLUMNS, CELLS, Capabilities
-from advaug.core.features import Features
+from advaug.core.features import Features, varying_features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.parameters import Parameters, is_auto
 from advaug.core.product import Product
@@ -51,8 +51,10 @@ from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.domains.tables.tell_tale import tell_tale
 from advaug.domains.tables.wide_features import WIDE, WideFeatures
+from advaug.models.committee import Ensemble
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
+from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.faults import Dependence, Drift, Fault, TellTale
 
@@ -298,8 +300,9 @@ class TabularCoding(ShortRepr, Coding):
         return places.tolist()
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
-        """The cells; of thousands of columns their components and the columns most used."""
-        return WideFeatures.learn(x) if x.shape[1] > WIDE else super().features(x, generator)
+        """The cells but those that no row fills, such as those of unused levels; of thousands of
+        columns their components and the columns most used."""
+        return WideFeatures.learn(x) if x.shape[1] > WIDE else varying_features(x)
 
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
@@ -384,6 +387,10 @@ class TabularCoding(ShortRepr, Coding):
         for category in self.layout.categories:
             is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
         return is_over
+
+    def defaults(self) -> Defaults:
+        """A committee of six members: beside trees that vote, twelve are right no more often."""
+        return Defaults(ensemble=Ensemble(n_repeats=2, batch_size=64))
 
     def space(self, norm: float = math.inf) -> Space:
         """Bounds, grids, frozen and missing cells for numbers; levels for categories."""
@@ -479,7 +486,8 @@ class TabularCoding(ShortRepr, Coding):
         self, moved: Tensor, seed: Tensor, rows: Any, written: Mapping[int, int] | None = None
     ) -> Any:
         """The same column by column, but for `written` ones; plain numbers of an array at once."""
-        by = moved.to(torch.float64, copy=True).sub_(seed).numpy()
+        numbers = slice(len(self.layout.numbers))
+        by = moved[:, numbers].to(torch.float64, copy=True).sub_(seed[:, numbers]).numpy()
         at_once = self._moved_at_once(rows)
         skipped = {*at_once, *(written or {}).values()}
         edits = dict([*self._moves(by, skipped), *self._flips(moved, seed)])

@@ -11,7 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from advaug.core.storable import storable
-from advaug.domains.tables.value_sets import FAR, FEWEST_OTHERS, MOST_ATOMS, SENTINEL_ROWS, Array
+from advaug.domains.tables.value_sets import (
+    FAR,
+    FEWEST_OTHERS,
+    MOST_ATOMS,
+    SENTINEL_ROWS,
+    Array,
+    are_whole,
+)
 
 # Whole numbers that are all dates or times by chance, at most so often.
 BY_CHANCE = 1e-6
@@ -390,7 +397,7 @@ PATTERNS = (  # of days
 
 def find_calendar(values: Array) -> Calendar | None:
     """The calendar that all whole numbers of a column are spelt by; None if there is none."""
-    if not np.array_equal(values, np.rint(values)) or not np.ptp(values):
+    if not are_whole(values) or not np.ptp(values):
         return None  # Of numbers with decimals, or of one number alone, nothing is said.
     calendar = best_of(CALENDARS, values)
     return calendar if calendar is None else with_pattern(calendar, values)

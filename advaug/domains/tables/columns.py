@@ -15,7 +15,7 @@ from advaug import containers
 from advaug.containers.columns import Series
 from advaug.domains.tables.calendars import Calendar, find_calendar, moment_calendar
 from advaug.domains.tables.identifiers import Identifier, find_identifier, is_code
-from advaug.domains.tables.value_sets import ValueSet, learn_value_set
+from advaug.domains.tables.value_sets import ValueSet, are_whole, learn_value_set
 
 MOST_LEVELS = 31  # An encoded row has one place for all rarer levels, and no row flips to them.
 DAY = 86_400  # seconds
@@ -243,7 +243,7 @@ def grid_of(known: Array, kind: str, column: Series) -> float:
     if kind in ("integer", "boolean"):
         return 1.0
     if kind == "number":
-        return 1.0 if np.array_equal(known, np.rint(known)) else 0.0
+        return 1.0 if are_whole(known) else 0.0
     tick = np.datetime_data(column.to_numpy().dtype)[0]
     second = {"D": 1 / DAY, "s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}.get(tick, 1.0)
     for unit in (DAY * second, 3600 * second, 60 * second, second):

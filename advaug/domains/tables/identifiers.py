@@ -13,7 +13,7 @@ import numpy as np
 
 from advaug import containers
 from advaug.containers.columns import Series, in_dtype_of
-from advaug.domains.tables.value_sets import EXACT, Array
+from advaug.domains.tables.value_sets import EXACT, Array, are_whole
 
 FEWEST_ROWS = 20  # In fewer rows all values may differ by chance.
 FEWEST_DENSE = 50  # So many whole numbers, all distinct, in a range of at most twice as many
@@ -101,7 +101,7 @@ def find_identifier(column: Series, kind: str, values: Array | None) -> Identifi
 
 def is_numbering(name: str, values: Array) -> bool:
     """Whether distinct whole numbers are no measurements, by their name, order or density."""
-    if not np.array_equal(values, np.rint(values)) or np.abs(values).max() >= EXACT:
+    if not are_whole(values) or np.abs(values).max() >= EXACT:
         return False
     ordered = np.sort(values)
     if (np.diff(ordered) == 0).any() or ordered[0] < 0:
@@ -143,7 +143,7 @@ def is_code(column: Series, kind: str, values: Array) -> bool:
     if kind not in ("integer", "number") or not (is_key or is_named):
         return False
     known = values[~np.isnan(values)]
-    n_codes, is_whole = len(np.unique(known)), np.array_equal(known, np.rint(known))
+    n_codes, is_whole = len(np.unique(known)), are_whole(known)
     is_whole &= bool((np.abs(known) < EXACT).all())  # Larger ones are equal as floats alone.
     most = len(known) - 1 if is_key else min(len(known) / CODE_ROWS, MOST_CODES)
     return is_whole and 2 < n_codes <= most

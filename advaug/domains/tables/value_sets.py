@@ -19,6 +19,7 @@ MOST_UNITS = 1e5  # A step that is no decimal number is looked for in ranges of 
 # A value may miss its step by so many parts of itself: what sums of decimals and dtypes lose.
 NOISE, NOISE_FLOAT32, NOISE_FLOAT16 = 4e-12, 6.1e-8, 5e-4
 BY_CHANCE = 1e-6  # Values that are no multiples of a decimal step are near to some so often.
+PROBES = 64  # So many values refute most guesses.
 MOST_NOISE = 0.02  # Scaled numbers miss their step by at most so much of it.
 
 MOST_LEVELS = 500  # Columns with more distinct values have no levels.
@@ -217,25 +218,45 @@ def find_step(unique: Array) -> Step | None:
     """The largest step on which all values lie: of decimals, else of any equal distances."""
     if len(unique) < 2:
         return None
-    if np.array_equal(unique, np.rint(unique)):
+    if are_whole(unique):
         return decimal_step(unique, 0)
+    few = some_of(unique)
     for noise in noises_of(unique):
         for digits in range(1, MOST_DIGITS + 1):
+            if not are_decimals(few * 10.0**digits, noise)[1]:
+                continue
             scaled = unique * 10.0**digits
-            slack = noise * np.abs(scaled) + 1e-9
+            slack, fit = are_decimals(scaled, noise)
             if np.log((2 * slack).clip(max=1)).sum() > np.log(BY_CHANCE) or slack.max() > 0.25:
                 break
-            if (np.abs(scaled - np.rint(scaled)) <= slack).all():
+            if fit:
                 return decimal_step(np.rint(scaled), digits)
     return equal_step(unique, noises_of(unique)[-1] * float(np.abs(unique).max()))
 
 
+def some_of(values: Array) -> Array:
+    """A few of the values, from the first to one of the last."""
+    return values[:: len(values) // PROBES + 1]
+
+
+def are_whole(values: Array) -> bool:
+    """Whether all numbers are whole: a few of them refute most columns."""
+    few = some_of(values)
+    return np.array_equal(few, np.rint(few)) and np.array_equal(values, np.rint(values))
+
+
+def are_decimals(scaled: Array, noise: float) -> tuple[Array, bool]:
+    """By how much each number may miss a whole one, and whether none misses it by more."""
+    slack = noise * np.abs(scaled) + 1e-9
+    return slack, bool((np.abs(scaled - np.rint(scaled)) <= slack).all())
+
+
 def noises_of(unique: Array) -> list[float]:
     """By which parts of themselves numbers may miss their steps, whatever holds them now."""
-    found = [NOISE]
+    found, few = [NOISE], some_of(unique)
     with np.errstate(over="ignore"):
         for noise, dtype in ((NOISE_FLOAT32, np.float32), (NOISE_FLOAT16, np.float16)):
-            if np.array_equal(unique, unique.astype(dtype)):
+            if all(np.array_equal(values, values.astype(dtype)) for values in (few, unique)):
                 found.append(noise)
     return found
 

@@ -17,7 +17,7 @@ from advaug.core.ties import at_least
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import conformal
 
-MOST_REFERENCES = 1000  # rows of a class that distances are measured to
+MOST_REFERENCES = 256  # rows of a class that distances are measured to
 
 
 @dataclass

@@ -311,13 +311,15 @@ def without_redundant(
     found: list[tuple[Expression, Finding]], cells: Cells
 ) -> list[tuple[Expression, Finding]]:
     """The rules without equalities that follow from stricter or shorter ones."""
+    equalities = [at for at, (_, finding) in enumerate(found) if finding.kind in EQUALITIES]
+    if not equalities:
+        return found
     gradients = Gradients(cells)
 
     def strictness(at: int) -> tuple[bool, bool, int]:
         text = found[at][0].text
         return "abs(" in text, "round(" in text, len(text)
 
-    equalities = [at for at, (_, finding) in enumerate(found) if finding.kind in EQUALITIES]
     order = sorted(equalities, key=strictness)
     dropped = {at for at in order if not gradients.adds(found[at][0].tree)}
     return [one for at, one in enumerate(found) if at not in dropped]

@@ -61,19 +61,15 @@ class Product(NamedTuple):
 
 def sums(table: Table) -> Iterator[Candidate]:
     """c == a + b and d == a + b + c."""
-    width = len(table.names)
-    for parts in combinations(table.distinct, 2):
-        yield from sums_of(table, parts, fits(table, table.probe[:, list(parts)].sum(1)[:, None]))
-    if width > MOST_FOR_THREE:
-        return
-    few = table.probe[:FIRST_PROBES]
-    for a, b in combinations(table.distinct, 2):
-        thirds = [c for c in table.distinct if c > b]
-        guess = few[:, [a]] + few[:, [b]] + few[:, thirds]
-        for third, total in np.argwhere(fits(table, guess)):
-            one = np.zeros((1, width), dtype=bool)
-            one[0, total] = True
-            yield from sums_of(table, (a, b, thirds[third]), one)
+    for n_terms in (2, 3) if len(table.names) <= MOST_FOR_THREE else (2,):
+        probe = table.probe[:FIRST_PROBES] if n_terms == 3 else table.probe
+        for a in table.distinct:
+            others = combinations([b for b in table.distinct if b > a], n_terms - 1)
+            parts = [(a, *rest) for rest in others]
+            if parts:
+                fit = fits(table, probe[:, np.array(parts)].sum(2))
+                for at, total in np.argwhere(fit).tolist():
+                    yield from sums_of(table, parts[at], total)
 
 
 def fits(table: Table, guesses: Array) -> Array:
@@ -85,20 +81,19 @@ def fits(table: Table, guesses: Array) -> Array:
     return np.asarray(~(off > slack).any(0) & is_known)
 
 
-def sums_of(table: Table, parts: tuple[int, ...], fit: Array) -> Iterator[Candidate]:
-    """The columns that equal the sum of the parts."""
-    for at in np.flatnonzero(fit[0]).tolist():
-        if at in parts or at in table.repeated:
-            continue
-        total, terms = table.x[:, at], table.x[:, list(parts)]
-        known = ~np.isnan(total) & ~np.isnan(terms).any(1)
-        busy = int(((terms != 0).all(1) & known).sum())
-        off, size = np.abs(total - terms.sum(1)), np.abs(terms).sum(1)
-        beyond = (off - table.rounding * size)[known]
-        if busy >= table.least and (beyond <= table.slack[at]).all():
-            text = " + ".join(map(table.quoted, parts))
-            table.link(table.names[at], *(table.names[part] for part in parts))
-            yield spelt(table, at, text, busy, is_exact=bool((beyond <= 0).all()))
+def sums_of(table: Table, parts: tuple[int, ...], at: int) -> Iterator[Candidate]:
+    """The column `at` as the sum of the parts, if enough rows show it."""
+    if at in parts or at in table.repeated:
+        return
+    total, terms = table.x[:, at], table.x[:, list(parts)]
+    known = ~np.isnan(total) & ~np.isnan(terms).any(1)
+    busy = int(((terms != 0).all(1) & known).sum())
+    off, size = np.abs(total - terms.sum(1)), np.abs(terms).sum(1)
+    beyond = (off - table.rounding * size)[known]
+    if busy >= table.least and (beyond <= table.slack[at]).all():
+        text = " + ".join(map(table.quoted, parts))
+        table.link(table.names[at], *(table.names[part] for part in parts))
+        yield spelt(table, at, text, busy, is_exact=bool((beyond <= 0).all()))
 
 
 def shares(table: Table) -> Iterator[Candidate]:
@@ -192,7 +187,7 @@ def extremes(table: Table) -> Iterator[Candidate]:
     for at in table.distinct:
         for name, sign in (("max", 1.0), ("min", -1.0)):
             x = sign * table.x
-            parts = [a for a in table.distinct if a != at and (x[:, a] <= x[:, at]).all()]
+            parts = [a for a in hopeful_parts(table, sign, at) if (x[:, a] <= x[:, at]).all()]
             if len(parts) < 2 or not (x[:, parts].max(1) == x[:, at]).all():
                 continue
             parts = needed(x, parts, at)
@@ -201,10 +196,11 @@ def extremes(table: Table) -> Iterator[Candidate]:
                 table.link(table.names[at], *(table.names[part] for part in parts))
                 text = f"{name}({', '.join(map(table.quoted, parts))})"
                 yield Candidate((f"{table.quoted(at)} == {text}",), float(len(x) - max(counts)))
-    for a, b in combinations(table.distinct, 2):
-        guess = np.abs(table.probe[:, [a]] - table.probe[:, [b]])
-        for at in np.flatnonzero(fits(table, guess)[0]).tolist():
-            if at in (a, b) or at in table.repeated:
+    for a in table.distinct:
+        others = [b for b in table.distinct if b > a]
+        guess = np.abs(table.probe[:, [a]] - table.probe[:, others])
+        for other, at in np.argwhere(fits(table, guess)).tolist():
+            if at in (a, b := others[other]) or at in table.repeated:
                 continue
             busy = int(
                 min((table.x[:, a] > table.x[:, b]).sum(), (table.x[:, a] < table.x[:, b]).sum())
@@ -213,6 +209,12 @@ def extremes(table: Table) -> Iterator[Candidate]:
             if busy >= table.least:
                 table.link(table.names[at], table.names[a], table.names[b])
                 yield spelt(table, at, text, busy, is_exact=not table.digits[at])
+
+
+def hopeful_parts(table: Table, sign: float, at: int) -> list[int]:
+    """The columns that are at most the column `at` in the probes; at least, by a sign of -1."""
+    fit = np.all(sign * table.probe <= sign * table.probe[:, [at]], axis=0)
+    return [a for a in table.distinct if fit[a] and a != at]
 
 
 def needed(x: Array, parts: list[int], at: int) -> list[int]:
@@ -273,16 +275,32 @@ def defined(function: Callable[..., Array], *factors: Array) -> Array:
 
 
 def scaled(table: Table, guesses: Array) -> list[Array]:
-    """For each guess (probes, guesses) the columns that are one multiple of it in all probes."""
+    """For each guess (probes, guesses) the columns that are one multiple of it in all probes.
+
+    A few probes refute most guesses.
+    """
+    few = slice(FEWEST_PROBES)
     low, high, is_known = bounds(
-        table.probe[:, None], guesses[:, :, None], table.slack, table.rounding
+        table.probe[few, None], guesses[few, :, None], table.slack, table.rounding, fewest=0
     )
-    is_one = (low <= high) & ((low > 0) | (high < 0))
-    return [np.flatnonzero(row) for row in is_one & is_known]
+    hopeful = np.flatnonzero(((low <= high) & is_known).any(1))
+    if not len(hopeful):
+        return [hopeful] * guesses.shape[1]
+    is_one = np.zeros((guesses.shape[1], table.probe.shape[1]), dtype=bool)
+    low, high, is_known = bounds(
+        table.probe[:, None], guesses[:, hopeful, None], table.slack, table.rounding
+    )
+    is_one[hopeful] = (low <= high) & ((low > 0) | (high < 0)) & is_known
+    return [np.flatnonzero(row) for row in is_one]
 
 
-def bounds(z: Array, guess: Array, slack: Array, rounding: float) -> tuple[Array, Array, Array]:
-    """Least and largest k with which k * guess is z, up to rounding, and whether it can be said."""
+def bounds(
+    z: Array, guess: Array, slack: Array, rounding: float, fewest: int = FEWEST_PROBES
+) -> tuple[Array, Array, Array]:
+    """Least and largest k with which k * guess is z, up to rounding, and whether it can be said.
+
+    fewest : so many rows must say something of k
+    """
     quotient = z / guess
     room = slack / np.abs(guess) + rounding * np.abs(quotient)
     is_known = ~np.isnan(z) & ~np.isnan(guess)
@@ -291,7 +309,7 @@ def bounds(z: Array, guess: Array, slack: Array, rounding: float) -> tuple[Array
     is_used = is_known & ~is_zero
     low = np.where(is_used, quotient - room, -np.inf).max(0)
     high = np.where(is_used, quotient + room, np.inf).min(0)
-    return low, high, (is_used.sum(0) >= FEWEST_PROBES) & ~is_wrong.any(0)
+    return low, high, (is_used.sum(0) >= fewest) & ~is_wrong.any(0)
 
 
 def multiple(table: Table, at: int, text: str, guess: Array) -> tuple[str, bool]:
