@@ -4,7 +4,7 @@ The unit of distance is one flip. At most `flips` positions of a row may leave t
 a budget of its own: in the numbers' radius a category would either never flip or always.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -167,7 +167,7 @@ class Simplex(Space):
         """One level each, drawn with the point's own shares; over budget, the weakest go back."""
         many = x.shape[-1]
         heights = x @ torch.ones(many, many, dtype=x.dtype, device=x.device).triu()
-        lot = noise[..., :1] * heights[..., -1:]
+        lot = (noise[..., :1] * heights[..., -1:]).contiguous()
         level = torch.searchsorted(heights, lot, right=True).clamp_max(many - 1)
         drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
         kept = self.reachable.expand(x.shape).gather(-1, level)[..., 0]
@@ -210,3 +210,25 @@ class Simplex(Space):
         stuck = self._is_fixed(seed) | self._is_fixed(other)
         share = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
         return seed + share[..., None] * (other - seed)
+
+    def wander(
+        self,
+        seed: Float[Tensor, "batch positions levels"],
+        other: Float[Tensor, "batch positions levels"],
+        share: Float[Tensor, " batch"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "positions levels"],
+        noise: Sequence[Tensor],
+    ) -> Float[Tensor, "batch positions levels"]:
+        """Each position of two one-hot rows has the level of one of them."""
+        count = torch.arange(seed.shape[2], dtype=seed.dtype, device=seed.device)
+        level, other_level = seed @ count, other @ count
+        stuck = self._is_fixed(seed) | self._is_fixed(other)
+        comes = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
+        stays = 1 - comes
+        is_above = level < other_level
+        # As `snap`: the first level whose height, added to those before, exceeds the lot.
+        is_first = torch.where(is_above, stays, comes) > noise[1][..., 0] * (stays + comes)
+        can_flip = self.reachable.expand(seed.shape).gather(-1, other_level.long()[..., None])
+        takes = (is_first != is_above) & (level != other_level) & can_flip[..., 0]
+        return torch.where(takes[..., None], other, seed)
