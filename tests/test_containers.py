@@ -340,7 +340,7 @@ def test_a_sparse_matrix_is_read_and_edited_a_block_of_columns_at_a_time(monkeyp
         return toarray(self, *args, **settings)
 
     monkeypatch.setattr(sparse.csc_matrix, "toarray", counting)
-    cells = np.stack([column.to_numpy() for column in containers.each_column(whole)], 1)
+    cells = np.stack([column.to_numpy() for _, column in containers.each_column(whole)], 1)
     edits = {
         place: partial(containers.put_numbers, rows=np.array([2]), numbers=np.array([7.0]))
         for place in (10, 0, 5)

@@ -31,6 +31,7 @@ from advaug.judges import ConformalJudge, DescriptorBandJudge
 from advaug.models import Ensemble
 from advaug.registry import RECIPES
 from advaug.report import VerdictDisplay
+from advaug.sampling.judges.descriptor_band import FittedDescriptorBand
 from tests.problems import problem_of
 
 matplotlib.use("Agg")
@@ -828,3 +829,28 @@ def test_verdicts_ask_for_signals_and_a_known_class():
     made = sampler.fit_resample(X[:, 0], y)
     with pytest.raises(ValueError, match="verdicts are of signals"):
         VerdictDisplay.from_sampler(sampler, *made)
+
+
+def test_descriptors_alone_are_those_of_all_features():
+    x = torch.randn(40, 2, 64, generator=torch.Generator().manual_seed(0)).cumsum(2) / 4
+    seen = ConvolutionFeatures.learn(x, 2, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(seen.describe(x), seen(x)[:, seen.descriptors])
+
+
+def test_signals_that_their_descriptors_rule_out_are_asked_about_no_more(monkeypatch):
+    X, y = waves()
+    asked = []
+
+    def counting(self, x):
+        asked[-1] += len(x)
+        return whole(self, x)
+
+    whole, rows = ConvolutionFeatures.__call__, []
+    monkeypatch.setattr(ConvolutionFeatures, "__call__", counting)
+    for is_lazy in (True, False):
+        asked.append(0)
+        if not is_lazy:
+            monkeypatch.delattr(FittedDescriptorBand, "admits")
+        rows.append(sampler_of().fit_resample(X, y)[0])
+    np.testing.assert_array_equal(*rows)
+    assert asked[0] < asked[1]

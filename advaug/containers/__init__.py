@@ -27,6 +27,7 @@ from advaug.containers.comparison import (
 )
 from advaug.containers.dtypes import mend_of
 from advaug.containers.files import read_file, read_table, write_below, write_rows, write_table
+from advaug.containers.nonzeros import is_sparse_floats, nonzeros, put_values
 from advaug.containers.packing import kind_of_packed, pack, unpack
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
@@ -102,6 +103,7 @@ __all__ = [
     "is_nested_signals",
     "is_sequences",
     "is_sortable",
+    "is_sparse_floats",
     "join",
     "kind_of_column",
     "kind_of_container",
@@ -115,6 +117,7 @@ __all__ = [
     "mend_of_free_text",
     "missing",
     "none_of",
+    "nonzeros",
     "numbered",
     "numbers",
     "objects",
@@ -127,6 +130,7 @@ __all__ = [
     "put_cells",
     "put_numbers",
     "put_sequences",
+    "put_values",
     "read_file",
     "read_table",
     "refuse_complex",

@@ -3,7 +3,7 @@
 Of a sparse matrix a block of columns at a time is made dense, never the whole.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -31,14 +31,23 @@ def column_names(X: Any) -> list[Any]:
     return list(own_table(X).columns) if array is None else list(range(array.shape[1]))
 
 
-def each_column(X: Any, as_they_are: Collection[Any] = ()) -> Iterator[Series]:
-    """The columns in a form that can be computed with; `as_they_are`: but for these."""
+def each_column(
+    X: Any, as_they_are: Collection[Any] = (), skipped: Collection[int] = ()
+) -> Iterator[tuple[int, Series]]:
+    """The columns with their places, in a form that can be computed with.
+
+    as_they_are : names of columns that stay in the form that they have
+    skipped : places of columns that are left out
+    """
     if (array := numeric_array(X)) is None:
         frame = open_table(X, as_they_are)
-        yield from (frame.get_column(name) for name in frame.columns)
+        for place, name in enumerate(frame.columns):
+            if place not in skipped:
+                yield place, frame.get_column(name)
         return
-    for frame in dense_blocks(array):
-        yield from (frame.get_column(place) for place in frame.columns)
+    for frame in dense_blocks(array, skipped):
+        places: list[Any] = frame.columns
+        yield from ((int(place), frame.get_column(place)) for place in places)
 
 
 def edit_columns(
@@ -101,11 +110,22 @@ def numeric_array(X: Any) -> Any:
     return array if array.ndim == 2 and array.dtype.kind in "biuf" else None
 
 
-def dense_blocks(array: Any) -> Iterator[Frame]:
-    """Frames of some columns each, named by their places; an array is one block, not copied."""
-    is_sparse, width = sparse.issparse(array), array.shape[1]
-    columns = array.tocsc() if is_sparse else array
-    for first in range(0, width, BLOCK if is_sparse else max(width, 1)):
-        block = as_array(columns[:, first : first + BLOCK] if is_sparse else columns)
-        names = range(first, first + block.shape[1])
-        yield nw.from_native(pd.DataFrame(block, columns=names, copy=False), eager_only=True)
+def dense_blocks(array: Any, skipped: Collection[int] = ()) -> Iterator[Frame]:
+    """Frames of some columns each, named by their places; an array is one block, not copied.
+
+    skipped : places of columns of a sparse matrix that are left out
+    """
+    if not sparse.issparse(array):
+        yield frame_of(array, range(array.shape[1]))
+        return
+    columns = array.tocsc()
+    places = np.setdiff1d(np.arange(array.shape[1]), [*skipped])
+    for first in range(0, len(places), BLOCK):
+        some = places[first : first + BLOCK]
+        yield frame_of(as_array(columns[:, some]), some.tolist())
+
+
+def frame_of(block: np.ndarray[Any, Any], places: Sequence[int]) -> Frame:
+    """Columns of an array as a frame that names them by their places; not copied."""
+    names = pd.Index(places, dtype=object)  # Whole numbers of Python, which messages show.
+    return nw.from_native(pd.DataFrame(block, columns=names, copy=False), eager_only=True)

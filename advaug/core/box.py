@@ -7,6 +7,7 @@ held by another one (`missing_flag`: while that one is 1, the value is missing a
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Self
 
 import torch
@@ -49,14 +50,25 @@ class SpecialValues:
     are_held: bool = False
 
     @classmethod
-    def of(cls, atoms: Sequence[Any], gaps: Sequence[Any], least: Tensor, largest: Tensor) -> Self:
-        """From the atoms and the gaps (2, gaps) of each coordinate."""
-        low, high = ([pair[side] for pair in gaps] for side in (0, 1))
+    def of(
+        cls,
+        atoms: Sequence[Any],
+        low: Sequence[Any],
+        high: Sequence[Any],
+        least: Tensor,
+        largest: Tensor,
+    ) -> Self:
+        """From the atoms and the ends of the gaps of each coordinate."""
         ends = padded(low, math.inf), padded(high, math.inf)
         return cls(padded(atoms, math.nan), *ends, least, largest)
 
     def to(self, device: torch.device | str) -> Self:
         return moved_fields(self, device)
+
+    def cut(self, columns: Int[Tensor, " left"]) -> Self:
+        """The special values of some coordinates."""
+        tensors = ("atoms", "low", "high", "least", "largest")
+        return replace(self, **{name: getattr(self, name)[columns] for name in tensors})
 
     def with_atoms(self, values: Float[Tensor, " width"]) -> Self:
         """One more atom of each coordinate; NaN adds none."""
@@ -108,9 +120,10 @@ def variance_of_bulk(
 
 def padded(values: Sequence[Any], filler: float) -> Tensor:
     """(coordinates, most values): sequences of numbers side by side."""
-    filled = torch.full((len(values), max(map(len, values), default=0)), filler)
-    for k, own in enumerate(values):
-        filled[k, : len(own)] = torch.tensor([*own])
+    counts = torch.tensor([*map(len, values)])
+    filled = torch.full((len(values), int(counts.max()) if len(values) else 0), filler)
+    is_value = torch.arange(filled.shape[1]) < counts[:, None]
+    filled[is_value] = torch.tensor([*chain.from_iterable(values)], dtype=torch.float32)
     return filled
 
 
@@ -147,9 +160,19 @@ class Box(ShortRepr, Space):
     special: SpecialValues | None = None
     down: Tensor | None = None
     up: Tensor | None = None
+    n_cut: int = 0
 
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
+
+    def cut(self, columns: Int[Tensor, " left"]) -> Self | None:
+        if self.special is None or self.missing_flag is not None:
+            return None
+        tensors = ("lower", "upper", "free", "grid", "down", "up")
+        parts = {name: getattr(self, name) for name in tensors}
+        parts = {name: part if part is None else part[columns] for name, part in parts.items()}
+        n_cut = self.n_cut + len(self.lower) - len(columns)
+        return replace(self, **parts, special=self.special.cut(columns), n_cut=n_cut)
 
     def displacement_space(self) -> Self:
         endless = torch.full_like(self.upper, math.inf)
@@ -169,7 +192,7 @@ class Box(ShortRepr, Space):
         if self.special is None or not len(own):
             return self
         typical = own.mode(0).values
-        own_share, other_share = ((x == typical).float().mean(0) for x in (own, others))
+        own_share, other_share = ((x == typical).sum(0) / len(x) for x in (own, others))
         is_held = is_typical(own_share, len(own), other_share, len(others))
         atoms = typical.masked_fill(~is_held, math.nan)
         return replace(self, special=self.special.with_atoms(atoms.cpu()))

@@ -30,11 +30,22 @@ class Features(Protocol):
         """The same features on another device."""
         ...
 
+    def describe(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch descriptors"]:
+        """The descriptors alone, at less cost than all features; by default there are none."""
+        return x.flatten(1)[:, :0]
+
     def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch width"]: ...
 
 
+def features_of(
+    features: Features, x: Float[Tensor, "rows *shape"], at_once: int = 4096
+) -> Float[Tensor, "rows width"]:
+    """The features of many rows, some at once."""
+    return torch.cat([features(rows) for rows in x.split(at_once)])
+
+
 @dataclass(frozen=True)
-class FlatFeatures:
+class FlatFeatures(Features):
     """The cells of a row, one after the other."""
 
     descriptors: ClassVar[None] = None

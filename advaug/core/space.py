@@ -36,6 +36,8 @@ class Space(Protocol):
     is_euclidean: ClassVar[bool] = True
     # How many of the last axes a local window spans: 2 in an image, 1 where channels share an axis.
     window_axes: ClassVar[int] = 2
+    # How many cells that count in the length of a random move were cut off.
+    n_cut: int = 0
 
     @property
     def norm(self) -> float:
@@ -78,6 +80,13 @@ class Space(Protocol):
     def take_special_values(self, x: Tensor, other: Tensor) -> Tensor:
         """x, as `other` has it in cells that no move would leave: by default there are none."""
         return x
+
+    def cut(self, columns: Tensor) -> Self | None:
+        """The space of some columns of flat rows, in which the others never move.
+
+        By default None: a space has no such part.
+        """
+        return None
 
     def with_norm(self, norm: float) -> Self:
         """The same space, numbers measured in another norm; a space without numbers as it is."""
@@ -147,8 +156,11 @@ class Space(Protocol):
         direction = standard_normal(noise)
         moves = self.can_scatter(x, direction * scale)
         direction = direction * moves
-        size = size.minimum(MAX_SCATTER * moves.flatten(1).sum(1).to(size).sqrt())
-        share = size / length(direction, 2).clamp_min(1e-9)
+        count = moves.flatten(1).sum(1) + self.n_cut
+        size = size.minimum(MAX_SCATTER * count.to(size).sqrt())
+        # The square of a normal number is 1 on average: so much each cell that was cut off adds.
+        long = torch.hypot(length(direction, 2), torch.tensor(self.n_cut).sqrt().to(size))
+        share = size / long.clamp_min(1e-9)
         return self.shortened_move(x, direction * per_row(share, direction) * scale)
 
     def class_scale(self, scale: Tensor, rows: Tensor, own: Tensor) -> Tensor:

@@ -386,7 +386,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         dataset = fit_dataset(data, self.surrogate, self.device, recipe_of(self).norm)
         writer = RowWriter.of(data.rows, data.coding, dataset, constraints)
         numbers = torch.from_numpy(data.numbers)[dataset.rows]
-        writer = replace(writer, dataset=replace(dataset, rows=numbers))
+        dataset = replace(dataset, rows=numbers).with_features(dataset.features)
+        writer = replace(writer, dataset=dataset)
         model, attacked = self._attacked(source, data.coding, writer, data.seed)
         plans = self._plans(data, dataset)
         example = np.unique(data.codes, return_index=True)[1]
@@ -545,7 +546,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             attacked=attacked,
             reads_rows=judge is not None and judge.reads_rows,
             radius=None if self.radius == "auto" else self.radius,
-            repair=writer.repair,
+            repair=writer.repair if writer.constraints.repairs else None,
             device=resolve(self.device),
         )
         generator = ClassGenerator(writer.dataset, plan.recipe, plan.label, config)
@@ -589,7 +590,9 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             )
         rows = recipe.rows or data.coding.defaults().candidates()
         config = GenerationConfig(
-            attack=rows.attack, repair=writer.repair, device=resolve(self.device)
+            attack=rows.attack,
+            repair=writer.repair if writer.constraints.repairs else None,
+            device=resolve(self.device),
         )
         count = math.ceil(sum(plan.count for plan in plans) / recipe.n_copies)
         voters = "auto" if is_stacked(self.voters) else cast(Voters | None, self.voters)

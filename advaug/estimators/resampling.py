@@ -1,6 +1,7 @@
 """What the over- and the under-sampler share: checked rows and labels, counts, the coding."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.devices import resolve
+from advaug.core.features import features_of
 from advaug.core.row_random import generator_at, mix_seed
 from advaug.estimators.strategies import rows_to_make
 from advaug.estimators.validation import (
@@ -187,6 +189,9 @@ def fit_dataset(
     settings = choose_surrogate(surrogate, coding)
     ensemble = settings if isinstance(settings, Ensemble) else coding.defaults().ensemble
     generator = generator_at(data.seed, COMMITTEE)
-    features, x_there = coding.features(x, generator), x.to(resolve(device))
-    committee = ensemble.fit(x_there, y, len(data.classes), generator, features).to("cpu")
-    return EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))
+    features, there = coding.features(x, generator), resolve(device)
+    seen = features_of(features.to(there), x.to(there))
+    committee = ensemble.fit(seen, y, len(data.classes), generator).to("cpu")
+    committee = replace(committee, features=features)
+    dataset = EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))
+    return dataset.with_features(seen.cpu())

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
@@ -22,8 +23,9 @@ from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import Space
 from advaug.core.tensor_fields import StoredFields, TensorFields
 from advaug.core.ties import exceeds
-from advaug.models.committee import Committee
+from advaug.models.committee import Committee, spread
 from advaug.models.protocol import Array
+from advaug.sampling.cut_rows import CutRows
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.judges.protocol import FittedJudge
 from advaug.sampling.jury import EqualVotes, Jury
@@ -46,6 +48,7 @@ MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, 
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
 MAX_DRAWS_AT_ONCE = 32  # Draws of one row in a pass.
+MAX_CELLS_DRAWN = 2**23  # Cells in a pass, beyond those of one draw of each row.
 GROUPING_COLUMNS = 3  # Columns whose special values a row keeps however often it is drawn.
 TAUGHT_AT_ONCE = 4096  # Draws that teach a student in a pass.
 DRAWS_APART = 2**40  # What parts the numbers of a row's first draw and its next one.
@@ -220,6 +223,9 @@ class ClassGenerator(StoredFields, ClassRows):
         return finish(self.task(rows))
 
     def task(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
+        return self._with_all_columns((yield from self._cut_rows(rows)))
+
+    def _cut_rows(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
         if not self.recipe.redraws:
             return self._retract(rows)
         is_late = rows >= JURY_ROWS
@@ -244,12 +250,38 @@ class ClassGenerator(StoredFields, ClassRows):
         unknown = torch.full_like(reach, torch.nan)
         record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
         record |= {"move_share": torch.ones_like(reach), "repair": status.to(reach)}
-        return self._batch(rows, plan, x, record)
+        return self._with_all_columns(self._batch(rows, plan, x, record))
 
     # ---------------------------------------------------------------- what is fitted once
 
     @cached_property
+    def cut(self) -> CutRows | None:
+        """The columns in which rows of the class may differ, where the others are not worth it."""
+        config = self.config
+        if config.attack or config.repair or not self.recipe.holds_special_values:
+            return None
+        own = self.dataset.x[self.dataset.of_class(self.label)]
+        return CutRows.of(self.whole_space, own)
+
+    @cached_property
+    def cells(self) -> Tensor:
+        """The dataset's rows, cut."""
+        return self.dataset.x if self.cut is None else self.cut(self.dataset.x)
+
+    def _whole(self, x: Tensor) -> Tensor:
+        return x if self.cut is None else self.cut.undone(x)
+
+    def _with_all_columns(self, batch: SyntheticBatch) -> SyntheticBatch:
+        return replace(batch, x=self._whole(batch.x))
+
+    @cached_property
     def space(self) -> Space:
+        """The space of the cut rows."""
+        space = self.whole_space if self.cut is None else self.cut.space
+        return space.to(self.config.device)
+
+    @cached_property
+    def whole_space(self) -> Space:
         """The space of all rows, but keeping special values and what is typical of the class."""
         space, x = self.dataset.space.hold_special_values(), self.dataset.x
         if self.recipe.keeps_structure:
@@ -257,7 +289,7 @@ class ClassGenerator(StoredFields, ClassRows):
         if self.config.keeps_typical:
             own, others = (self.dataset.of_class(self.label), self.dataset.of_others(self.label))
             space = space.hold_typical_values(x[own], x[others])
-        return space.to(self.config.device)
+        return space
 
     @cached_property
     def attack_space(self) -> Space:
@@ -283,7 +315,7 @@ class ClassGenerator(StoredFields, ClassRows):
             return None
         for rows in torch.arange(DRAWS_TAUGHT).split(TAUGHT_AT_ONCE):
             plan, random = self._plan_of_draws(rows, torch.zeros_like(rows))
-            x, *_ = self._proposed(models, rows, plan, random)
+            x = self._whole(self._proposed(models, rows, plan, random)[0])
             seen = models.committee.features(x)
             if seen.shape[1] > MOST_WIDTH:
                 return None
@@ -300,7 +332,12 @@ class ClassGenerator(StoredFields, ClassRows):
 
     @cached_property
     def scale(self) -> Tensor:
-        return self.dataset.class_scale(self.label).to(self.config.device)
+        """How far random moves go in each cell: see `Space.class_scale`."""
+        x, space = self.cells, self.dataset.space.hold_special_values()
+        if self.cut is not None:
+            space = self.cut.space
+        own = x[self.dataset.of_class(self.label)]
+        return space.class_scale(spread(x), x, own).to(self.config.device)
 
     @cached_property
     def special_groups(self) -> "RowGroups | None":
@@ -338,7 +375,9 @@ class ClassGenerator(StoredFields, ClassRows):
             first = MAX_DRAWS
         while len(waiting) and first < MAX_DRAWS:
             count = -(-MIN_CANDIDATES // len(waiting))
-            count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first)
+            width = self.dataset.x[0].numel()
+            affordable = max(MAX_CELLS_DRAWN // (len(waiting) * width), 1)
+            count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first, affordable)
             many = waiting.repeat_interleave(count)
             draw_number = torch.arange(first, first + count).repeat(len(waiting))
             plan, random = self._plan_of_draws(many, draw_number)
@@ -384,7 +423,13 @@ class ClassGenerator(StoredFields, ClassRows):
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> Task[tuple[Int[Tensor, " accepted"], SyntheticBatch]]:
         """The places of the candidates that the recipe's chance and the judge accept, and these."""
-        x, status, reach = self._proposed(models, rows, plan, random)
+        cut, status, reach = self._proposed(models, rows, plan, random)
+        admitted = self._admitted(models.committee.features, cut)
+        if len(admitted) < len(cut):  # It costs less than the features that the others need.
+            cut, status = cut[admitted], status[admitted]
+            own = admitted.cpu()
+            rows, plan, random = rows[own], plan.take(own), random.take(own)
+        x = self._whole(cut)
         features = models.committee.features(x)
         # The number is the draw's own, so noise of the arithmetic turns a decision with the
         # probability of that noise alone.
@@ -401,7 +446,14 @@ class ClassGenerator(StoredFields, ClassRows):
         places = places[accepts]
         record = {name: values[accepts] for name, values in record.items()}
         at = places.cpu()
-        return at, self._batch(rows[at], plan.take(at), x[places], record)
+        return admitted.cpu()[at], self._batch(rows[at], plan.take(at), cut[places], record)
+
+    def _admitted(self, features: Features, x: Tensor) -> Int[Tensor, " some"]:
+        """The places of candidates that the judge does not reject by their descriptors alone."""
+        places = torch.arange(len(x), device=x.device)
+        if self.judge is None or features.descriptors is None:
+            return places
+        return places[self.judge.admits(features.describe(x), features.descriptors)]
 
     def _wins(
         self, models: Models, x: Tensor, plan: Plan, probabilities: Tensor, lot: Tensor
@@ -462,7 +514,7 @@ class ClassGenerator(StoredFields, ClassRows):
     # ---------------------------------------------------------------- the steps
 
     def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
-        return self.dataset.x[places].to(self.config.device)
+        return self.cells[places].to(self.config.device)
 
     def _noise(
         self, x: Tensor, random: RowRandom, step: int, cells: Tensor | None = None
@@ -566,6 +618,7 @@ class ClassGenerator(StoredFields, ClassRows):
         return self.config.repair(x, parent, plan.parent)
 
     def _judged(self, models: Models, x: Tensor) -> Task[tuple[Tensor, dict[str, Tensor]]]:
+        x = self._whole(x)
         features = models.committee.features(x)
         nothing = features.new_zeros(len(x))
         _, *votes = yield from models.vote(x, features, self.label, nothing)

@@ -56,6 +56,11 @@ class RowConstraints(Protocol):
         """Those of the rules that were found in the real rows; by default none."""
         return []
 
+    @property
+    def repairs(self) -> bool:
+        """Whether `repair` may change a row; by default not."""
+        return False
+
     def take(self, rows: Array) -> Self:
         """The same rules over some of the real rows."""
         ...

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advaug.core.features import features_of
 from advaug.core.neighbors import nearest
 from advaug.core.objectives import margin
 from advaug.core.row_random import generator_at
@@ -22,7 +23,6 @@ from advaug.models.committee import Committee, held_out_logits, spread
 from advaug.models.protocol import Array, CrossFitted, Surrogate
 
 MAX_ROWS = 10_000  # Rows of each class that generation starts from.
-FEATURE_ROWS = 4096  # Rows whose features are computed at once.
 
 
 def sample_of_classes(
@@ -75,7 +75,13 @@ class EncodedDataset(StoredFields):
     @cached_property
     def features(self) -> Float[Tensor, "kept width"]:
         """The rows as the committee sees them."""
-        return torch.cat([self.committee.features(rows) for rows in self.x.split(FEATURE_ROWS)])
+        return features_of(self.committee.features, self.x)
+
+    def with_features(self, features: Float[Tensor, "kept width"]) -> Self:
+        """The dataset, of whose rows the features are known already."""
+        known = replace(self)
+        vars(known)["features"] = features
+        return known
 
     @cached_property
     def memo(self) -> dict[Any, Any]:

@@ -73,6 +73,11 @@ class Recipe(Protocol):
         return False
 
     @property
+    def holds_special_values(self) -> bool:
+        """Whether its rows hold each special value that all rows of their class hold."""
+        return False
+
+    @property
     def takes_attack(self) -> bool:
         """Whether an attack that the user names moves its rows."""
         return True
@@ -556,6 +561,10 @@ class Explore(VotedRecipe, Parameters):
     hardness: float = 0.0
     norm: float = 2.0
     attack: Attack | None = None
+
+    @property
+    def holds_special_values(self) -> bool:
+        return True
 
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom

@@ -44,7 +44,7 @@ class Occurrences(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NGramFeatures:
+class NGramFeatures(Features):
     """Rows of token numbers to at most `WIDTH` columns.
 
     Every kind of n-gram has its buckets: counts become 1 + log(count), times the log of how rare

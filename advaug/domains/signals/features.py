@@ -20,7 +20,8 @@ from advaug.core.tensor_fields import MovableFields
 TAPS = 9
 SHAPES = tuple(combinations(range(TAPS), 3))  # where the three high taps of a kernel stand
 LOOKED_AT = 400  # rows from which thresholds and scales are learnt
-CELLS = 2**21  # convolved values held at once
+LOOKED_AT_VALUES = 4000  # convolved values of each kernel from which its thresholds are learnt
+CELLS = 2**19  # convolved values held at once
 QUIET = 1e-6  # power below it is silence: 60 dB under a channel's own
 LEAST = 0.02  # standard deviation below which a feature is not blown up
 
@@ -70,30 +71,42 @@ class ConvolutionFeatures(MovableFields):
         pairs_seen = pairs(channels).shape[1]
         return slice(-(channels * (len(self.edges) + 2) + pairs_seen), None)
 
+    def describe(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch descriptors"]:
+        """Without the convolutions, which take nine tenths of the time."""
+        last = self.descriptors
+        return (self._described(*parted(x, self.channels)) - self.center[last]) / self.scale[last]
+
     def _raw(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch width"]:
         values, there = parted(x, self.channels)
         seen = [
             self._pooled(values, there.amax(1, keepdim=True)),
             placed(values, there, self.segments),
-            powers(values, there, self.edges),
-            steps(values, there),
-            correlations(values, there),
+            self._described(values, there),
         ]
+        return torch.cat(seen, 1)
+
+    def _described(
+        self, values: Float[Tensor, "batch channels time"], there: Float[Tensor, "batch c time"]
+    ) -> Float[Tensor, "batch descriptors"]:
+        seen = powers(values, there, self.edges), steps(values, there), correlations(values, there)
         return torch.cat(seen, 1)
 
     def _pooled(
         self, values: Float[Tensor, "batch channels time"], there: Float[Tensor, "batch 1 time"]
     ) -> Float[Tensor, "batch pooled"]:
         """Shares of time above the thresholds, and maxima."""
-        first, pooled, share = 0, [], there / there.sum(2, keepdim=True).clamp_min(1)
+        first, pooled, is_missing = 0, [], there == 0
+        has_missing = bool(is_missing.any())
+        share = (there / there.sum(2, keepdim=True).clamp_min(1)).transpose(1, 2)
         for level, some in enumerate(self.kernels):
-            found = convolved(values, some, 2**level)
             at = slice(first, first + len(some))
             soft = self.softness[at, None]
-            for threshold in self.thresholds[at].unbind(1):
-                above = torch.sigmoid((found - threshold[:, None]) / soft)
-                pooled.append((above * share).sum(2))
-            pooled.append((found / (10 * soft)).masked_fill(there == 0, -9.0).amax(2))
+            found = convolved(values, some, 2**level) / soft
+            for threshold in (self.thresholds[at] / soft).unbind(1):
+                above = (found - threshold[:, None]).sigmoid_()
+                pooled.append((above @ share)[:, :, 0])
+            found = found.masked_fill(is_missing, -90.0) if has_missing else found
+            pooled.append(found.amax(2) / 10)
             first += len(some)
         return torch.cat(pooled, 1)
 
@@ -115,7 +128,7 @@ class ConvolutionFeatures(MovableFields):
         for level, some in enumerate(kernels):
             found = convolved(values, some, 2**level).transpose(0, 1).flatten(1)
             found = found[:, there.amax(1).flatten() > 0]
-            found = found[:, :: max(found.shape[1] // 20_000, 1)]
+            found = found[:, :: max(found.shape[1] // LOOKED_AT_VALUES, 1)]
             thresholds.append(found.quantile(quantile.to(found), dim=1).T)
             softness.append(0.1 * found.std(1, correction=0).clamp_min(1e-3))
         most = max(64 // channels, 1)
@@ -206,7 +219,11 @@ def powers(
 ) -> Float[Tensor, "batch powers"]:
     """Log mean power of each channel in each band of frequency."""
     off, count, _ = moments(values, there)
-    power = torch.fft.rfft(off).abs().square()[:, :, 1:] / count[:, :, None]
+    # Some libraries transform no empty batch.
+    spectrum = (
+        torch.fft.rfft(off) if len(off) else off.new_zeros(*off.shape[:2], off.shape[2] // 2 + 1)
+    )
+    power = spectrum.abs().square()[:, :, 1:] / count[:, :, None]
     rate = torch.arange(1, power.shape[2] + 1, device=off.device) / off.shape[2]
     member = torch.bucketize(rate, edges)[:, None] == torch.arange(len(edges), device=off.device)
     mean = member.to(power) / member.sum(0).clamp_min(1)

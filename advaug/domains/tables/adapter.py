@@ -6,9 +6,10 @@ missing, a frozen column stays as it is, and a cell that has not moved is never 
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from advaug.core.product import Product
 from advaug.core.short_repr import ShortRepr
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
+from advaug.domains.tables.amounts import learn_amounts, moved_amounts
 from advaug.domains.tables.budget import (
     budgets_of,
     has_flipped,
@@ -48,6 +50,7 @@ from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
 from advaug.domains.tables.tell_tale import tell_tale
+from advaug.domains.tables.wide_features import WIDE, WideFeatures
 from advaug.models.committee import Ensemble
 from advaug.sampling.changes import Changes
 from advaug.sampling.constraints import Finding
@@ -153,10 +156,12 @@ class TabularAdapter(Adapter, Parameters):
 
 def learn_layout(X: Any, frozen: list[Any], *, finds_values: bool) -> TableLayout:
     """What each column is; identifiers are numbers or levels where there is nothing else."""
-    columns = [
-        learn_column(column, column.name in frozen, finds_values=finds_values)
-        for column in containers.each_column(X)
-    ]
+    found: dict[int, Number | Category | Identifier | None] = {}
+    if finds_values and containers.is_sparse_floats(X):
+        found |= learn_amounts(X, frozen)
+    for place, column in containers.each_column(X, skipped=[*found]):
+        found[place] = learn_column(column, column.name in frozen, finds_values=finds_values)
+    columns = [found[place] for place in sorted(found)]
     if not any(isinstance(column, Number | Category) for column in columns) and finds_values:
         return learn_layout(X, frozen, finds_values=False)
     return TableLayout(
@@ -203,10 +208,21 @@ def level_places(column: Series, category: Category) -> Array:
     return np.where(code < 0, category.width + code, code)  # -1 is missing, -2 is rare.
 
 
-def encoded(number: Number, values: Any) -> Array:
-    """Values of a column, in its units, as encoded rows hold them."""
-    scaled = (np.asarray(values, dtype=np.float64) - number.center) / number.scale
-    return np.clip(scaled, -FARTHEST, FARTHEST)
+def encoded(numbers: Sequence[Number], values: Array) -> list[float]:
+    """A value of each column, in its units, as encoded rows hold it."""
+    center, scale = (
+        np.fromiter((getattr(number, name) for number in numbers), np.float64, len(numbers))
+        for name in ("center", "scale")
+    )
+    found: list[float] = np.clip((values - center) / scale, -FARTHEST, FARTHEST).tolist()
+    return found
+
+
+def encoded_each(numbers: Sequence[Number], values: Sequence[Array]) -> list[list[float]]:
+    """The same of several values of each column."""
+    of = [number for number, own in zip(numbers, values, strict=True) for _ in own]
+    found = iter(encoded(of, np.concatenate([np.empty(0), *values])))
+    return [[*islice(found, len(own))] for own in values]
 
 
 def floats(values: list[float]) -> Tensor:
@@ -256,7 +272,8 @@ class TabularCoding(ShortRepr, Coding):
         levels, first_category = layout.most_levels, layout.first_category
         x = np.zeros((n, first_category + levels * len(categories)), np.float32)
         flags = layout.flags
-        for place, column in enumerate(containers.each_column(X, self._category_names)):
+        amounts = self._put_amounts(x, X)
+        for place, column in containers.each_column(X, self._category_names, amounts):
             if (k := numbers.get(place)) is not None:
                 scaled = scaled_cells(column, layout.numbers[k])
                 is_missing = np.isnan(scaled)
@@ -267,6 +284,20 @@ class TabularCoding(ShortRepr, Coding):
                 at = level_places(column, layout.categories[k])
                 x[np.arange(n), first_category + k * levels + at] = 1
         return torch.from_numpy(x)
+
+    def _put_amounts(self, x: Array, X: Any) -> list[int]:
+        """Write the columns of amounts of a sparse matrix into encoded rows; their places."""
+        if not (self.layout.amounts and containers.is_sparse_floats(X)):
+            return []
+        rows, columns, values = containers.nonzeros(X)
+        if not np.isfinite(values).all():
+            return []  # Column by column an error names the cell.
+        places, at = (np.array([*each]) for each in zip(*self.layout.amounts.items(), strict=True))
+        scale = np.array([self.layout.numbers[k].scale for k in at])
+        is_amount = np.isin(columns, places)
+        of = np.searchsorted(places, columns[is_amount])
+        x[rows[is_amount], at[of]] = (values[is_amount] / scale[of]).clip(-FARTHEST, FARTHEST)
+        return places.tolist()
 
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
@@ -353,8 +384,11 @@ class TabularCoding(ShortRepr, Coding):
         return is_over
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
-        """The cells of a row but those that no row fills, such as those of unused levels."""
-        return varying_features(x)
+        """The cells of a row but those that no row fills, such as those of unused levels.
+
+        Of thousands of cells their principal components, and the cells most used.
+        """
+        return WideFeatures.learn(x) if x.shape[1] > WIDE else varying_features(x)
 
     def defaults(self) -> Defaults:
         """A committee of six members: beside trees that vote, twelve are right no more often."""
@@ -382,9 +416,13 @@ class TabularCoding(ShortRepr, Coding):
         numbers, flags = self.layout.numbers, [0.0] * len(self.layout.flagged)
         grid = [n.grid / n.scale if n.grid >= FINEST_STEP * n.scale else 0.0 for n in numbers]
         missing_flag = [*self.layout.flags, *[-1] * len(flags)]
+        lower, upper = (
+            encoded(numbers, np.array([getattr(n, side) for n in numbers], np.float64))
+            for side in ("low", "high")
+        )
         return Box(
-            lower=floats([float(encoded(n, n.low)) for n in numbers] + flags),
-            upper=floats([float(encoded(n, n.high)) for n in numbers] + [1.0] * len(flags)),
+            lower=floats(lower + flags),
+            upper=floats(upper + [1.0] * len(flags)),
             norm=norm,
             free=torch.tensor([n.is_free for n in numbers] + [False] * len(flags)),
             grid=floats(grid + flags) if any(grid) else None,
@@ -393,7 +431,7 @@ class TabularCoding(ShortRepr, Coding):
             **self._shares(flags),
         )
 
-    def _shares(self, flags: list[float]) -> dict[str, Tensor]:
+    def _shares(self, flags: list[float]) -> dict[str, Any]:
         """The shares of the radius by which numbers with a budget may move, down and up."""
         if self.without_budgets is None:
             return {}
@@ -404,12 +442,22 @@ class TabularCoding(ShortRepr, Coding):
     def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
         numbers = self.layout.numbers
-        atoms = [encoded(n, n.values.atoms) for n in numbers]
-        gaps = [encoded(n, n.values.gaps) for n in numbers]
-        least, largest = ([float(encoded(n, n.bounds[side])) for n in numbers] for side in (0, 1))
+        ends = np.array([n.bounds for n in numbers], np.float64).reshape(-1, 2)
+        least, largest = (encoded(numbers, side) for side in ends.T)
+        sets = [number.values for number in numbers]
+        atoms, low, high = (
+            encoded_each(numbers, values)
+            for values in (
+                [one.atoms for one in sets],
+                [one.gaps[0] for one in sets],
+                [one.gaps[1] for one in sets],
+            )
+        )
+        none = [np.empty(0) for _ in flags]
         return SpecialValues.of(
-            [*atoms, *[np.empty(0) for _ in flags]],
-            [*gaps, *[np.empty((2, 0)) for _ in flags]],
+            [*atoms, *none],
+            [*low, *none],
+            [*high, *none],
             floats(least + flags),
             floats(largest + [1.0] * len(flags)),
         )
@@ -418,10 +466,33 @@ class TabularCoding(ShortRepr, Coding):
         """Copies of the rows with moved cells written in the columns' own dtypes."""
         refuse_not_finite(moved)
         self._refuse_other_width(rows)
+        if self.layout.amounts and containers.is_sparse_floats(rows):
+            return self._decode_sparse(moved, seed, rows)
+        return self._decode(moved, seed, rows)
+
+    def _decode_sparse(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
+        """The same of a sparse matrix: amounts are written all at once."""
+        row, number = (moved != seed).nonzero().T
+        by = (moved[row, number].double() - seed[row, number]).numpy()
+        row, number = row.numpy().copy(), number.numpy()
+        names = {k: place for place, k in self.layout.amounts.items()}
+        place = np.array([names.get(k, -1) for k in number.tolist()], np.int64)
+        one = place >= 0
+        before = np.asarray(rows.tocsr()[row[one], place[one]], dtype=np.float64).ravel()
+        numbers = [self.layout.numbers[k] for k in number[one].tolist()]
+        after = moved_amounts(before, by[one], numbers)
+        written = containers.put_values(rows, row[one], place[one], after)
+        return written if one.all() else self._decode(moved, seed, written, self.layout.amounts)
+
+    def _decode(
+        self, moved: Tensor, seed: Tensor, rows: Any, written: Mapping[int, int] | None = None
+    ) -> Any:
+        """The same column by column, but for `written` ones; plain numbers of an array at once."""
         numbers = slice(len(self.layout.numbers))
         by = moved[:, numbers].to(torch.float64, copy=True).sub_(seed[:, numbers]).numpy()
         at_once = self._moved_at_once(rows)
-        edits = dict([*self._moves(by, at_once), *self._flips(moved, seed)])
+        skipped = {*at_once, *(written or {}).values()}
+        edits = dict([*self._moves(by, skipped), *self._flips(moved, seed)])
         if at_once:
             rows = self._add(rows, at_once, by)
         if at_once and not edits:
@@ -448,10 +519,10 @@ class TabularCoding(ShortRepr, Coding):
         )
         return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high)
 
-    def _moves(self, by: Array, at_once: list[int]) -> Iterator[tuple[int, Edit]]:
+    def _moves(self, by: Array, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
         """The places of other numbers of which a cell has moved, and how they are edited."""
         for k, number in enumerate(self.layout.numbers):
-            if k in at_once:
+            if k in skipped:
                 continue
             shift = by[:, k] * number.scale
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift

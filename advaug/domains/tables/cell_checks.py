@@ -39,8 +39,11 @@ def faults(layout: TableLayout, real: Any, new: Any) -> Iterator[Fault]:
 
 
 def findings(layout: TableLayout) -> Iterator[Finding]:
-    """What was found of single columns, a sentence each."""
-    for number in layout.numbers:
+    """What was found of single columns, a sentence each; one for all columns of amounts."""
+    if n_amounts := len(layout.amounts):
+        words = f"in {n_amounts} sparse columns 0 is a special value"
+        yield Finding(words, "special value", max(one.n_rows for one in layout.numbers), 0.0)
+    for number in (one for one in layout.numbers if not one.is_amount):
         support, calendar = number.n_rows, number.calendar
         unit = f" {calendar.tick}s since 1970" if calendar is not None and calendar.dtype else ""
         kinds = list(words_of(number.name, number.values, number.shown, unit))

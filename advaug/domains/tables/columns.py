@@ -49,6 +49,7 @@ class Number:
     calendar: Calendar | None = None
     n_rows: int = 0  # rows without a missing cell
     reach: tuple[float, float] | None = None  # largest moves down and up; None: the radius alone
+    is_amount: bool = False  # of a sparse matrix: see `advaug.domains.tables.amounts`
 
     @property
     def is_plain(self) -> bool:
@@ -269,6 +270,11 @@ class TableLayout:
     def places(self) -> dict[Any, int]:
         """Each column's place in the table."""
         return {name: place for place, name in enumerate(self.names)}
+
+    @cached_property
+    def amounts(self) -> dict[int, int]:
+        """The columns of amounts: their places in the table, and among the numbers."""
+        return {self.places[one.name]: k for k, one in enumerate(self.numbers) if one.is_amount}
 
     @property
     def flagged(self) -> list[int]:

@@ -80,6 +80,10 @@ class TableConstraints(RowConstraints):
         """Those of the rules that were found in real rows, by this class or by the user."""
         return self.rules.findings
 
+    @property
+    def repairs(self) -> bool:
+        return bool(self.rules.names)
+
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded rows that keep the rules which their parents keep, and a status for each."""
         if not self.rules.names:

@@ -111,8 +111,19 @@ class FittedDescriptorBand(FittedJudge):
 
     def is_inside(self, x: Float[Tensor, "batch width"]) -> Tensor:
         """(batch,) of bool: rows no stranger than nearly all real ones."""
-        off = (x[:, self.columns] - self.center).abs() / self.spread
+        return self._holds(x[:, self.columns])
+
+    def _holds(self, described: Float[Tensor, "batch descriptors"]) -> Tensor:
+        off = (described - self.center).abs() / self.spread
         return at_most(off.amax(1), self.edge)
+
+    def admits(self, described: Float[Tensor, "batch descriptors"], columns: slice) -> Tensor:
+        """Those inside the band, where it is a band of these descriptors."""
+        return (
+            self._holds(described)
+            if columns == self.columns
+            else super().admits(described, columns)
+        )
 
     def verdict(
         self, x: Float[Tensor, "batch width"], probability: Float[Tensor, " batch"]

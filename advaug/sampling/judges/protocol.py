@@ -26,6 +26,15 @@ class FittedJudge(Protocol):
         """The same judge on another device."""
         return self
 
+    def admits(
+        self, described: Float[Tensor, "batch descriptors"], columns: slice
+    ) -> Bool[Tensor, " batch"]:
+        """Which rows `verdict` may accept, by the descriptors in `columns` of their features.
+
+        By default all of them.
+        """
+        return torch.ones(len(described), dtype=torch.bool, device=described.device)
+
     def verdict(
         self, x: Float[Tensor, "batch *shape"], probability: Float[Tensor, " batch"]
     ) -> Verdict:
