@@ -363,11 +363,14 @@ class SequenceCoding(ShortRepr, Coding):
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each row its edits from left to right: place -> (tokens before, tokens after)."""
-        pairs = zip(containers.sequences(before), containers.sequences(after), strict=True)
-        return [self._edits_of(a, b) for a, b in pairs]
+        old = containers.sequences(before)
+        cut = {id(row): row for row in old}  # Many rows have one parent.
+        tokens = {place: self.cutter(row)[0] for place, row in cut.items()}
+        pairs = zip(old, containers.sequences(after), strict=True)
+        return [self._edits_of(a, tokens[id(a)], b) for a, b in pairs]
 
-    def _edits_of(self, before: Any, after: Any) -> Changes:
-        a, b = self.cutter(before)[0], self.cutter(after)[0]
+    def _edits_of(self, before: Any, a: list[Any], after: Any) -> Changes:
+        b = self.cutter(after)[0]
         return {
             f"token {i}": (containers.like_row(before, a[i:j]), containers.like_row(after, b[k:m]))
             for kind, i, j, k, m in opcodes(a, b)
@@ -393,6 +396,9 @@ def opcodes(a: list[Any], b: list[Any]) -> list[tuple[str, int, int, int, int]]:
     whole: list[tuple[str, int, int, int, int]] = [("equal", 0, head, 0, head)] if head else []
     if max(i, k) - head > ALIGNED:
         whole.append(("replace", head, i, head, k))
+    elif set(a[head:i]).isdisjoint(b[head:k]):
+        kind = "insert" if head == i else "delete" if head == k else "replace"
+        whole += [(kind, head, i, head, k)] if (head, head) != (i, k) else []
     else:
         middle = SequenceMatcher(None, a[head:i], b[head:k], autojunk=False).get_opcodes()
         whole += [(kind, head + p, head + q, head + r, head + s) for kind, p, q, r, s in middle]

@@ -5,6 +5,7 @@ unknown token.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -12,6 +13,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.tensor_fields import MovableFields
+
+LONGEST = 2**25  # Pairs of up to 5 790 tokens are looked up in a table of bools.
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,22 @@ class Bigrams(MovableFields):
         known = (after >= 0) & ~is_frozen[1:]
         return cls(size, pairs, RaggedIndex.of(_coded(before[known], size), after[known], size + 2))
 
+    @cached_property
+    def are_seen(self) -> Bool[Tensor, " numbers"] | None:
+        """For each number of a pair whether it was seen; None of so many tokens that it is long."""
+        if (self.size + 2) ** 2 > LONGEST:
+            return None
+        seen = torch.zeros((self.size + 2) ** 2, dtype=torch.bool, device=self.pairs.device)
+        seen[self.pairs] = True
+        return seen
+
     def seen(
         self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
         """Whether the two have been neighbours."""
         number = _numbered(before, after, self.size)
+        if self.are_seen is not None:
+            return self.are_seen[number]
         if not len(self.pairs):
             return torch.zeros_like(number, dtype=torch.bool)
         place = torch.searchsorted(self.pairs, number).clamp_max(len(self.pairs) - 1)
