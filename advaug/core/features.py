@@ -59,7 +59,7 @@ class FlatFeatures(Features):
 
 
 @dataclass(frozen=True, eq=False)
-class VaryingFeatures(MovableFields):
+class VaryingFeatures(MovableFields, Features):
     """The cells that are not equal in all rows: a table has a place for each level of a category.
 
     Parameters
