@@ -113,13 +113,14 @@ def numeric_array(X: Any) -> Any:
 def dense_blocks(array: Any, skipped: Collection[int] = ()) -> Iterator[Frame]:
     """Frames of some columns each, named by their places; an array is one block, not copied.
 
-    skipped : places of columns of a sparse matrix that are left out
+    skipped : places of columns that are left out
     """
+    places = np.setdiff1d(np.arange(array.shape[1]), [*skipped])
     if not sparse.issparse(array):
-        yield frame_of(array, range(array.shape[1]))
+        is_whole = len(places) == array.shape[1]
+        yield frame_of(array if is_whole else array[:, places], places.tolist())
         return
     columns = array.tocsc()
-    places = np.setdiff1d(np.arange(array.shape[1]), [*skipped])
     for first in range(0, len(places), BLOCK):
         some = places[first : first + BLOCK]
         yield frame_of(as_array(columns[:, some]), some.tolist())

@@ -46,6 +46,7 @@ from advaug.domains.tables.columns import (
     in_whole_steps,
     learn_column,
 )
+from advaug.domains.tables.continuous import learn_continuous
 from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
@@ -159,6 +160,8 @@ def learn_layout(X: Any, frozen: list[Any], *, finds_values: bool) -> TableLayou
     found: dict[int, Number | Category | Identifier | None] = {}
     if finds_values and containers.is_sparse_floats(X):
         found |= learn_amounts(X, frozen)
+    elif finds_values and containers.is_float_array(X):
+        found |= learn_continuous(X, frozen)
     for place, column in containers.each_column(X, skipped=[*found]):
         found[place] = learn_column(column, column.name in frozen, finds_values=finds_values)
     columns = [found[place] for place in sorted(found)]
