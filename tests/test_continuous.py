@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from advaug import containers
+from advaug.adapters import TabularAdapter
 from advaug.domains.tables.columns import learn_column
 from advaug.domains.tables.continuous import learn_continuous
 
@@ -45,6 +46,22 @@ def test_continuous_columns_are_learnt_as_one_by_one(dtype):
     for place, column in containers.each_column(X):
         if place in found:
             assert facts(found[place]) == facts(learn_column(column, place == 1))
+
+
+def test_moved_cells_beside_a_real_value_are_that_value():
+    X = RNG.normal(size=(40, 2))
+    X[3, 1] = np.nan
+    coding = TabularAdapter().fit(X)
+    x = coding.encode(X[:4])
+    moved = x.clone()
+    moved[:, :2] += 0.3
+    moved[0, 0] = coding.encode(X[7:8])[0, 0]  # in float32, so that it is near the value
+    new = coding.decode(moved, x, X[:4])
+    assert new[0, 0] == X[7, 0]
+    assert np.isnan(new[3, 1])
+    scale = np.array([number.scale for number in coding.layout.numbers])
+    there = np.s_[1:3]
+    np.testing.assert_allclose((new - X[:4])[there], np.tile(0.3 * scale, (2, 1)), rtol=1e-5)
 
 
 def test_infinity_is_told_column_by_column():

@@ -83,15 +83,17 @@ def add_to_floats(
     by: np.ndarray[Any, Any],
     low: np.ndarray[Any, Any],
     high: np.ndarray[Any, Any],
+    rounded: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
 ) -> np.ndarray[Any, Any]:
     """A copy with `by` (rows, places) added to some columns, within the bounds of each.
 
     A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once.
+    `rounded` brings moved cells, in float64, to what their columns may hold.
     """
     new = X.copy()
     cells = X[:, places].astype(np.float64)
     moved = np.clip(cells + by, np.minimum(cells, low), np.maximum(cells, high))
-    new[:, places] = np.where(by == 0, cells, moved)
+    new[:, places] = np.where(by == 0, cells, rounded(moved))
     return new
 
 

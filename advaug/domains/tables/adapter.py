@@ -503,13 +503,13 @@ class TabularCoding(ShortRepr, Coding):
         return containers.edit_columns(rows, edits, self._category_names)
 
     def _moved_at_once(self, rows: Any) -> list[int]:
-        """Which numbers of an array are free, have no grid, and only bounds limit them."""
+        """Which numbers of an array are free, and have no grid, special value or budget."""
         if not containers.is_float_array(rows):
             return []
         return [
             k
             for k, number in enumerate(self.layout.numbers)
-            if number.is_free and number.is_plain and not number.grid and number.reach is None
+            if number.is_free and number.is_continuous and number.reach is None
         ]
 
     def _add(self, rows: Any, at_once: list[int], by: Array) -> Any:
@@ -520,7 +520,14 @@ class TabularCoding(ShortRepr, Coding):
             np.array([getattr(number, name) for number in numbers], float)
             for name in ("low", "high", "scale")
         )
-        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high)
+
+        def real(cells: Array) -> Array:
+            """The cells, those beside a real value as that value."""
+            for number, column in zip(numbers, cells.T, strict=True):
+                column[:] = number.values.nearest(column)
+            return cells
+
+        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high, real)
 
     def _moves(self, by: Array, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
         """The places of other numbers of which a cell has moved, and how they are edited."""
