@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,16 @@ def classes(rows: int, columns: int) -> Data:
     return X, y
 
 
+def alternating(n_classes: int, rows: int, columns: int) -> Data:
+    """Every second class is rare, so that new rows are as many whatever the number of classes."""
+    large = 2 * rows / n_classes / (1 + 1 / RATIO)
+    counts = np.where(np.arange(n_classes) % 2, large / RATIO, large).round().astype(int)
+    y = np.repeat(np.arange(n_classes), counts)
+    rng = np.random.default_rng(SEED)
+    X = rng.normal(size=(len(y), columns)) + rng.normal(size=(n_classes, columns))[y] / 2
+    return X, y
+
+
 def signals(rows: int, length: int) -> Data:
     """Three channels of smooth noise; the minority has a bump."""
     y, rng = labels(rows), np.random.default_rng(SEED)
@@ -116,12 +127,23 @@ CASES = {
     "500 000 x 30": Case(numbers, 500_000, 30, ("smote", "borderline", "adasyn")),
     "mixed 100 000 x 30": Case(mixed, 100_000, 30, ("smotenc",)),
     "2 000 x 500": Case(numbers, 2000, 500, ("smote",)),
+    "2 000 x 50": Case(numbers, 2000, 50),
+    "2 classes, 6 000 x 30": Case(partial(alternating, 2), 6000, 30),
+    "20 classes, 6 000 x 30": Case(partial(alternating, 20), 6000, 30),
     "sparse 300 x 6 000": Case(words, 300, 6000, ("smote",)),
     "sparse 400 x 20 000": Case(words, 400, 20_000, ("smote",)),
     "10 classes, 20 000 x 30": Case(classes, 20_000, 30, ("smote",)),
     "signals 2 000 x 3 x 128": Case(signals, 2000, 128),
     "signals 10 000 x 3 x 256": Case(signals, 10_000, 256),
     "texts 30 000 x 12 words": Case(texts, 30_000, 12),
+}
+
+# What is ten times as much in the second case: the exponent of the cost is the logarithm of its
+# ratio.
+DECADES = {
+    "rows": ("10 000 x 30", "100 000 x 30"),
+    "columns": ("2 000 x 50", "2 000 x 500"),
+    "classes": ("2 classes, 6 000 x 30", "20 classes, 6 000 x 30"),
 }
 
 
@@ -250,6 +272,18 @@ def rows_in(page: Path, columns: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row[0] in CASES], columns=[*columns])
 
 
+def exponents(table: pd.DataFrame) -> pd.DataFrame:
+    """With which power of rows, columns and classes the CPU seconds grow over a decade."""
+    cells = table.set_index("method", append=True)["CPU s"]
+    cost = pd.to_numeric(cells, errors="coerce")
+    rows = {}
+    for name, (small, large) in DECADES.items():
+        both = {method: cost.get((small, method), np.nan) for method in ("advaug", "before")}
+        found = {m: np.log10(cost.get((large, m), np.nan) / both[m]) for m in both}
+        rows[f"{name}: {small} to {large}"] = found
+    return pd.DataFrame(rows).T.rename_axis("exponent")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", nargs="+", default=[*CASES], choices=CASES)
@@ -270,7 +304,10 @@ def main() -> None:
     table = table.sort_values("case", key=lambda case: case.map([*CASES].index), kind="stable")
     table = table.set_index("case")
     head = f"One row in {RATIO + 1} is rare; fastest of {args.rounds}; device {args.device}."
-    save(f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}", args.out)
+    growth = markdown(exponents(table), 2)
+    print(growth)
+    page = f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}\n\n{growth}"
+    save(page, args.out)
 
 
 if __name__ == "__main__":

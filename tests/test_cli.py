@@ -436,13 +436,13 @@ def test_numbers_spoilt_by_one_text_are_pointed_out(tmp_path, capsys):
     assert "'dose' would be numbers but for 'soon'" in capsys.readouterr().err
 
 
-def test_help_and_mistakes_need_no_torch():
+def test_help_and_mistakes_need_neither_torch_nor_numpy():
     code = (
         "import sys, advaug.cli\n"
         "try: advaug.cli.main(['oversample', '--help'])\n"
         "except SystemExit: pass\n"
         "advaug.cli.main(['demo', '--out', 'no/where.png'])\n"
-        "sys.exit(bool({'torch', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+        "sys.exit(bool({'torch', 'numpy', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -401,6 +401,27 @@ def test_a_product_scatters_its_numbers_as_far_as_all_parts_together(table):
     torch.testing.assert_close(space.scatter(seed, RADIUS, scale, noise), expected)
 
 
+def test_wandering_is_mixing_scattering_and_snapping(table, generator):
+    never_left = torch.zeros(POSITIONS, LEVELS, dtype=torch.bool)
+    never_left[:, -1] = True
+    reachable = torch.rand((POSITIONS, LEVELS), generator=generator) < 0.7
+    parts = unit_box(norm=2.0, grid=torch.tensor([0.0, 0.5, 0.25])), Simplex(reachable, never_left)
+    space = Product(parts, ((3,), (POSITIONS, LEVELS)))
+    seed, other = (x[:, :15].repeat(200, 1) for x in table[1:3])
+    share, size, *noise = torch.rand((2 + 2 * 15, 1800), generator=generator).split([1, 1, 15, 15])
+    plan = seed, other, share[0], size[0], torch.linspace(0.5, 2, 15), [u.T for u in noise]
+    wandered = space.wander(*plan)
+    assert torch.equal(wandered, Space.wander(space, *plan))
+    assert torch.equal(wandered, torch.cat([space.wander(*part) for part in halves_of(*plan)]))
+    changed = (wandered != seed).view(200, 9, 15)[..., 3:].any(-1).float().mean()
+    assert 0.1 < changed < 0.99
+
+
+def halves_of(seed, other, share, size, scale, noise):
+    for rows in (slice(0, 700), slice(700, None)):
+        yield (*(x[rows] for x in (seed, other, share, size)), scale, [u[rows] for u in noise])
+
+
 def test_a_products_distance_adds_its_parts(table):
     space, seed, other, *_ = table
     a, b, c = space.parts

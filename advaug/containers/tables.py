@@ -83,15 +83,17 @@ def add_to_floats(
     by: np.ndarray[Any, Any],
     low: np.ndarray[Any, Any],
     high: np.ndarray[Any, Any],
+    rounded: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
 ) -> np.ndarray[Any, Any]:
     """A copy with `by` (rows, places) added to some columns, within the bounds of each.
 
     A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once.
+    `rounded` brings moved cells, in float64, to what their columns may hold.
     """
     new = X.copy()
     cells = X[:, places].astype(np.float64)
     moved = np.clip(cells + by, np.minimum(cells, low), np.maximum(cells, high))
-    new[:, places] = np.where(by == 0, cells, moved)
+    new[:, places] = np.where(by == 0, cells, rounded(moved))
     return new
 
 
@@ -113,13 +115,14 @@ def numeric_array(X: Any) -> Any:
 def dense_blocks(array: Any, skipped: Collection[int] = ()) -> Iterator[Frame]:
     """Frames of some columns each, named by their places; an array is one block, not copied.
 
-    skipped : places of columns of a sparse matrix that are left out
+    skipped : places of columns that are left out
     """
+    places = np.setdiff1d(np.arange(array.shape[1]), [*skipped])
     if not sparse.issparse(array):
-        yield frame_of(array, range(array.shape[1]))
+        is_whole = len(places) == array.shape[1]
+        yield frame_of(array if is_whole else array[:, places], places.tolist())
         return
     columns = array.tocsc()
-    places = np.setdiff1d(np.arange(array.shape[1]), [*skipped])
     for first in range(0, len(places), BLOCK):
         some = places[first : first + BLOCK]
         yield frame_of(as_array(columns[:, some]), some.tolist())

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 STYLE = "advaug.data.pictures"  # The style sheet; the colours here are those of it.
 # Okabe and Ito, 2008: the largest class is grey, the others take these in turn.
 GREY = "#9a9a9a"
@@ -84,8 +82,8 @@ def titled(title: str, name: str | None) -> str:
     return title if name is None else f"{title}: {as_label(name)}"
 
 
-def record(sampler: Any, column: str) -> np.ndarray[Any, Any]:
-    """A column of what a fitted sampler wrote down; ValueError with the mend if there is none."""
+def record(sampler: Any, column: str) -> Any:
+    """A column of what a fitted sampler wrote down, as an array; ValueError where there is none."""
     if not hasattr(sampler, "provenance_"):
         raise ValueError(
             f"this {type(sampler).__name__} has not made rows yet: call "
@@ -93,4 +91,4 @@ def record(sampler: Any, column: str) -> np.ndarray[Any, Any]:
         )
     if not len(sampler.provenance_):
         raise ValueError("the sampler has made no row: there is nothing to draw")
-    return np.asarray(sampler.provenance_[column].to_numpy())
+    return sampler.provenance_[column].to_numpy()

@@ -3,7 +3,7 @@
 Each part keeps its own space, unit and budget; the product only splits and joins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -144,17 +144,37 @@ class Product(Space):
         noise: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch width"]:
         """One length over all parts; where only one of them scatters, the others are not read."""
-        blocks = [*zip(self.parts, *map(self._split, (x, scale[None], noise)), strict=True)]
-        cells = [part.scatter_cells(block) for part, block, *_ in blocks]
-        moves = [own is None or len(own) > 0 for own in cells]
+        moves = self._parts_that_scatter(x)
         if sum(moves) > 1:
             return super().scatter(x, size, scale, noise)
+        blocks = zip(self.parts, moves, *map(self._split, (x, scale[None], noise)), strict=True)
         return torch.cat(
             [
                 (part.scatter(block, size, s[0], u) if is_moved else block).flatten(1)
-                for is_moved, (part, block, s, u) in zip(moves, blocks, strict=True)
+                for part, is_moved, block, s, u in blocks
             ],
             dim=1,
+        )
+
+    def _parts_that_scatter(self, x: Float[Tensor, "batch width"]) -> list[bool]:
+        pairs = zip(self.parts, self._split(x), strict=True)
+        cells = [part.scatter_cells(block) for part, block in pairs]
+        return [own is None or len(own) > 0 for own in cells]
+
+    def wander(
+        self,
+        seed: Float[Tensor, "batch width"],
+        other: Float[Tensor, "batch width"],
+        share: Float[Tensor, " batch"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, " width"],
+        noise: Sequence[Tensor],
+    ) -> Float[Tensor, "batch width"]:
+        if sum(self._parts_that_scatter(seed)) > 1:
+            return super().wander(seed, other, share, size, scale, noise)
+        return self._each(
+            lambda part, s, o, c, u, r: part.wander(s, o, share, size, c[0], (u, r)),
+            *(seed, other, scale.expand(len(seed), -1), *noise),
         )
 
     def snap(

@@ -4,9 +4,8 @@ The unit of distance is one flip. At most `flips` positions of a row may leave t
 a budget of its own: in the numbers' radius a category would either never flip or always.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import torch
@@ -73,16 +72,18 @@ class Simplex(Space):
 
     def _is_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
-        cells, position = self._held_levels
-        is_held = x.flatten(1).index_select(1, cells) > 0.5
-        fixed = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
-        return (fixed.index_add_(1, position, is_held.to(x.dtype)) > 0) | ~self.reachable.any(-1)
+        return ((x * self.never_left).sum(-1) > 0.5) | ~self.reachable.any(-1)
 
-    @cached_property
-    def _held_levels(self) -> tuple[Int[Tensor, " cells"], Int[Tensor, " cells"]]:
-        """The levels that are never left, as flat places, and the position of each."""
+    def _is_one_hot_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
+        """The same of one-hot rows, of which only the levels that are never left are read.
+
+        It asks the host for their places: an attack that is captured as a CUDA graph may not.
+        """
         cells = self.never_left.flatten().nonzero()[:, 0]
-        return cells, cells // self.never_left.shape[1]
+        is_held = x.flatten(1).index_select(1, cells)
+        held = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
+        held.index_add_(1, cells // x.shape[2], is_held)
+        return (held > 0.5) | ~self.reachable.any(-1)
 
     def _strongest(
         self, score: Float[Tensor, "batch positions"], unit: float | Tensor = 1.0
@@ -167,7 +168,7 @@ class Simplex(Space):
         """One level each, drawn with the point's own shares; over budget, the weakest go back."""
         many = x.shape[-1]
         heights = x @ torch.ones(many, many, dtype=x.dtype, device=x.device).triu()
-        lot = noise[..., :1] * heights[..., -1:]
+        lot = (noise[..., :1] * heights[..., -1:]).contiguous()
         level = torch.searchsorted(heights, lot, right=True).clamp_max(many - 1)
         drawn = torch.zeros_like(x).scatter(-1, level, 1.0)
         kept = self.reachable.expand(x.shape).gather(-1, level)[..., 0]
@@ -210,3 +211,25 @@ class Simplex(Space):
         stuck = self._is_fixed(seed) | self._is_fixed(other)
         share = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
         return seed + share[..., None] * (other - seed)
+
+    def wander(
+        self,
+        seed: Float[Tensor, "batch positions levels"],
+        other: Float[Tensor, "batch positions levels"],
+        share: Float[Tensor, " batch"],
+        size: Float[Tensor, " batch"],
+        scale: Float[Tensor, "positions levels"],
+        noise: Sequence[Tensor],
+    ) -> Float[Tensor, "batch positions levels"]:
+        """Each position of two one-hot rows has the level of one of them."""
+        count = torch.arange(seed.shape[2], dtype=seed.dtype, device=seed.device)
+        level, other_level = seed @ count, other @ count
+        stuck = self._is_one_hot_fixed(seed) | self._is_one_hot_fixed(other)
+        comes = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
+        stays = 1 - comes
+        is_above = level < other_level
+        # As `snap`: the first level whose height, added to those before, exceeds the lot.
+        is_first = torch.where(is_above, stays, comes) > noise[1][..., 0] * (stays + comes)
+        can_flip = self.reachable.expand(seed.shape).gather(-1, other_level.long()[..., None])
+        takes = (is_first != is_above) & (level != other_level) & can_flip[..., 0]
+        return torch.where(takes[..., None], other, seed)

@@ -5,7 +5,7 @@ batch it is cut into. An infinite radius in `project` and `snap` means: no ball,
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, Self
 
 import torch
@@ -181,6 +181,22 @@ class Space(Protocol):
     def mix(self, seed: Tensor, other: Tensor, share: Tensor) -> Tensor:
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
+
+    def wander(
+        self,
+        seed: Tensor,
+        other: Tensor,
+        share: Tensor,
+        size: Tensor,
+        scale: Tensor,
+        noise: Sequence[Tensor],
+    ) -> Tensor:
+        """`mix`, `scatter` and `snap` without a ball; the noise is that of the last two.
+
+        A space may do the same at less cost, to the bit.
+        """
+        moved = self.scatter(self.mix(seed, other, share), size, scale, noise[0])
+        return self.snap(moved, seed, torch.full_like(share, torch.inf), noise[1])
 
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
         """The seed, each column of it by `chance` (batch,) as the other row has it.

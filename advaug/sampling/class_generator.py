@@ -5,7 +5,7 @@ drawn again where the recipe says so; else it is moved back towards its anchor, 
 that never saw its parent: one half of them is attacked, the other half votes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, Self
@@ -246,8 +246,7 @@ class ClassGenerator(StoredFields, ClassRows):
         random = self.random(rows)
         plan = self.plan(rows, random)
         models = Models(self.config.attacked or self.committee.logits, self.committee)
-        moved, reach = self._moved(models, rows, plan, random)
-        x, status = self._finished(moved, plan, reach, random)
+        x, status, reach = self._proposed(models, rows, plan, random)
         unknown = torch.full_like(reach, torch.nan)
         record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
         record |= {"move_share": torch.ones_like(reach), "repair": status.to(reach)}
@@ -316,8 +315,7 @@ class ClassGenerator(StoredFields, ClassRows):
             return None
         for rows in torch.arange(DRAWS_TAUGHT).split(TAUGHT_AT_ONCE):
             plan, random = self._plan_of_draws(rows, torch.zeros_like(rows))
-            moved, reach = self._moved(models, rows, plan, random)
-            x = self._whole(self._finished(moved, plan, reach, random)[0])
+            x = self._whole(self._proposed(models, rows, plan, random)[0])
             seen = models.committee.features(x)
             if seen.shape[1] > MOST_WIDTH:
                 return None
@@ -425,8 +423,7 @@ class ClassGenerator(StoredFields, ClassRows):
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> Task[tuple[Int[Tensor, " accepted"], SyntheticBatch]]:
         """The places of the candidates that the recipe's chance and the judge accept, and these."""
-        moved, reach = self._moved(models, rows, plan, random)
-        cut, status = self._finished(moved, plan, reach, random)
+        cut, status, reach = self._proposed(models, rows, plan, random)
         admitted = self._admitted(models.committee.features, cut)
         if len(admitted) < len(cut):  # It costs less than the features that the others need.
             cut, status = cut[admitted], status[admitted]
@@ -524,6 +521,29 @@ class ClassGenerator(StoredFields, ClassRows):
     ) -> Tensor:
         return draw(x, random.to(x.device).at(step), cells)
 
+    def _proposed(
+        self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows moved, rounded and repaired, what the repair did, and the radius they had."""
+        is_own = bool((self.dataset.y[plan.parent] == self.label).all())
+        is_free = bool((plan.mix + plan.noise_std > 0).all()) and not plan.swap.any()
+        if self.config.attack is not None or not is_own or not is_free:
+            moved, reach = self._moved(models, rows, plan, random)
+            return *self._finished(moved, plan, reach, random), reach
+        device = self.config.device
+        parent, second = self._encoded(plan.parent), self._encoded(plan.second_parent)
+        moving = self._noise(parent, random, NOISE, self.space.scatter_cells(parent))
+        rounding = self._noise(parent, random, ROUNDING, self.space.snap_cells(parent))
+        mix, size = plan.mix.to(device), plan.noise_std.to(device)
+        parts = in_parts(parent, second, mix, size, moving, rounding)
+        x = torch.cat(
+            [
+                self.space.wander(start, other, share, far, self.scale, noise)
+                for start, other, share, far, *noise in parts
+            ]
+        )
+        return *self._repaired(x, parent, plan), torch.full_like(mix, torch.inf)
+
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> tuple[Tensor, Tensor]:
@@ -587,11 +607,14 @@ class ClassGenerator(StoredFields, ClassRows):
         """Rows rounded and repaired, and what the repair did to each."""
         parent = self._encoded(plan.parent)
         noise = self._noise(parent, random, ROUNDING, self.space.snap_cells(parent))
-        height = max(CELLS_AT_ONCE // x[0].numel(), 1) if len(x) else 1
-        parts = zip(*(rows.split(height) for rows in (x, parent, reach, noise)), strict=True)
+        parts = in_parts(x, parent, reach, noise)
         x = torch.cat([self.space.snap(*part) for part in parts])
+        return self._repaired(x, parent, plan)
+
+    def _repaired(self, x: Tensor, parent: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        """The rows, brought back to the rules, and what was done to each."""
         if self.config.repair is None:
-            return x, torch.zeros_like(reach)
+            return x, x.new_zeros(len(x))
         return self.config.repair(x, parent, plan.parent)
 
     def _judged(self, models: Models, x: Tensor) -> Task[tuple[Tensor, dict[str, Tensor]]]:
@@ -632,6 +655,12 @@ class ClassGenerator(StoredFields, ClassRows):
             anchor=plan.anchor,
             record={name: values.cpu() for name, values in record.items()},
         )
+
+
+def in_parts(*rows: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of rows, the first of which is the widest, some rows at a time."""
+    height = max(CELLS_AT_ONCE // rows[0][0].numel(), 1) if len(rows[0]) else 1
+    return zip(*(some.split(height) for some in rows), strict=True)
 
 
 def in_order(batches: list[SyntheticBatch]) -> SyntheticBatch:

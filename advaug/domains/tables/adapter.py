@@ -46,6 +46,7 @@ from advaug.domains.tables.columns import (
     in_whole_steps,
     learn_column,
 )
+from advaug.domains.tables.continuous import learn_continuous
 from advaug.domains.tables.dependence import dependence
 from advaug.domains.tables.identifiers import Identifier
 from advaug.domains.tables.table_constraints import TableConstraints
@@ -159,6 +160,8 @@ def learn_layout(X: Any, frozen: list[Any], *, finds_values: bool) -> TableLayou
     found: dict[int, Number | Category | Identifier | None] = {}
     if finds_values and containers.is_sparse_floats(X):
         found |= learn_amounts(X, frozen)
+    elif finds_values and containers.is_float_array(X):
+        found |= learn_continuous(X, frozen)
     for place, column in containers.each_column(X, skipped=[*found]):
         found[place] = learn_column(column, column.name in frozen, finds_values=finds_values)
     columns = [found[place] for place in sorted(found)]
@@ -299,11 +302,6 @@ class TabularCoding(ShortRepr, Coding):
         x[rows[is_amount], at[of]] = (values[is_amount] / scale[of]).clip(-FARTHEST, FARTHEST)
         return places.tolist()
 
-    def features(self, x: Tensor, generator: torch.Generator) -> Features:
-        """The cells but those that no row fills, such as those of unused levels; of thousands of
-        columns their components and the columns most used."""
-        return WideFeatures.learn(x) if x.shape[1] > WIDE else varying_features(x)
-
     def native(self, x: Tensor) -> Tensor:
         """(rows, columns) in the columns' own units, for a net that was trained on them."""
         numbers, categories = self.layout.numbers, self.layout.categories
@@ -387,6 +385,13 @@ class TabularCoding(ShortRepr, Coding):
         for category in self.layout.categories:
             is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
         return is_over
+
+    def features(self, x: Tensor, generator: torch.Generator) -> Features:
+        """The cells of a row but those that no row fills, such as those of unused levels.
+
+        Of thousands of cells their principal components, and the cells most used.
+        """
+        return WideFeatures.learn(x) if x.shape[1] > WIDE else varying_features(x)
 
     def defaults(self) -> Defaults:
         """A committee of six members: beside trees that vote, twelve are right no more often."""
@@ -498,13 +503,13 @@ class TabularCoding(ShortRepr, Coding):
         return containers.edit_columns(rows, edits, self._category_names)
 
     def _moved_at_once(self, rows: Any) -> list[int]:
-        """Which numbers of an array are free, have no grid, and only bounds limit them."""
+        """Which numbers of an array are free, and have no grid, special value or budget."""
         if not containers.is_float_array(rows):
             return []
         return [
             k
             for k, number in enumerate(self.layout.numbers)
-            if number.is_free and number.is_plain and not number.grid and number.reach is None
+            if number.is_free and number.is_continuous and number.reach is None
         ]
 
     def _add(self, rows: Any, at_once: list[int], by: Array) -> Any:
@@ -515,7 +520,14 @@ class TabularCoding(ShortRepr, Coding):
             np.array([getattr(number, name) for number in numbers], float)
             for name in ("low", "high", "scale")
         )
-        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high)
+
+        def real(cells: Array) -> Array:
+            """The cells, those beside a real value as that value."""
+            for number, column in zip(numbers, cells.T, strict=True):
+                column[:] = number.values.nearest(column)
+            return cells
+
+        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high, real)
 
     def _moves(self, by: Array, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
         """The places of other numbers of which a cell has moved, and how they are edited."""

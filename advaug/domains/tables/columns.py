@@ -57,6 +57,11 @@ class Number:
         return self.calendar is None and self.values.is_free and not self.values.known.size
 
     @property
+    def is_continuous(self) -> bool:
+        """Whether any number between its bounds may occur."""
+        return self.calendar is None and self.values.is_free and not self.grid
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """The least and the largest value that is no special one."""
         return self.values.ends if len(self.values.atoms) else (float(self.low), float(self.high))

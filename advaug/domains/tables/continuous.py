@@ -1,0 +1,82 @@
+"""Columns of an array of floats in which no value occurs twice: learnt all at once.
+
+Nearly all numbers that were measured or computed are such. Of them nothing is known but their
+scale, their bounds and the real values, which is what column by column would be found as well.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from advaug.domains.tables.columns import Array, Number
+from advaug.domains.tables.value_sets import (
+    EXACT,
+    MOST_DIGITS,
+    MOST_KNOWN,
+    MOST_NOISE,
+    NOISE,
+    NOISE_FLOAT16,
+    NOISE_FLOAT32,
+    SAME,
+    SENTINELS,
+    ValueSet,
+    some_of,
+)
+
+FEWEST_ROWS = 20  # Columns of fewer rows are read one by one.
+NOISES = ((np.float64, NOISE), (np.float32, NOISE_FLOAT32), (np.float16, NOISE_FLOAT16))
+
+
+def learn_continuous(X: Any, frozen: Collection[Any]) -> dict[int, Number]:
+    """The columns of an array of floats that are continuous, by their places."""
+    if len(X) < FEWEST_ROWS:
+        return {}
+    ordered = np.sort(np.ascontiguousarray(X.T, dtype=np.float64), axis=1)
+    places = np.flatnonzero(are_continuous(ordered))
+    ordered = ordered[places]
+    lower, center, upper = np.percentile(ordered, [25, 50, 75], axis=1)
+    facts = center, (upper - lower) / 1.349, SAME * ordered.std(1)
+    own, n_rows, nothing = X.dtype.type, len(X), np.empty((2, 0))
+    found = {}
+    for place, values, middle, scale, tolerance in zip(
+        places.tolist(), ordered, *(fact.tolist() for fact in facts), strict=True
+    ):
+        ends = values[[0, -1]].tolist()
+        known = np.stack([values, values]) if n_rows <= MOST_KNOWN else nothing
+        found[place] = Number(
+            name=place,
+            center=middle,
+            scale=scale,
+            grid=0.0,
+            low=own(ends[0]),
+            high=own(ends[1]),
+            is_free=place not in frozen,
+            has_missing=False,
+            values=ValueSet(ends=(ends[0], ends[1]), known=known, tolerance=tolerance),
+            n_rows=n_rows,
+        )
+    return found
+
+
+def are_continuous(ordered: Array) -> Array:
+    """Which columns, each a row of ordered numbers, hold distinct numbers without any step."""
+    first, last = ordered[:, :1], ordered[:, -1:]
+    with np.errstate(all="ignore"):
+        gaps = np.diff(ordered, axis=1)
+        width, span = gaps.min(1, keepdims=True), last - first
+        found = (width > 0) & np.isfinite(span) & (np.maximum(-first, last) < EXACT)
+        # Equal distances, as of whole numbers that were scaled.
+        places = (ordered - first) / (span / np.rint(span / width))
+        found &= (np.abs(places - np.rint(places)) > MOST_NOISE).any(1, keepdims=True)
+    found &= ~np.isin(np.abs(ordered), SENTINELS).any(1, keepdims=True)
+    may_have_step = np.zeros(len(ordered), dtype=bool)
+    few = some_of(ordered.T)
+    for dtype, noise in NOISES:
+        with np.errstate(over="ignore", invalid="ignore"):
+            holds = (few == few.astype(dtype)).all(0)
+            for digits in range(MOST_DIGITS + 1):
+                scaled = few * 10.0**digits
+                is_near = np.abs(scaled - np.rint(scaled)) <= noise * np.abs(scaled) + 1e-9
+                may_have_step |= holds & is_near.all(0)
+    return found[:, 0] & ~may_have_step
