@@ -50,6 +50,8 @@ from tests.frames import (
     can_have_gaps,
     column_of,
 )
+from tests.test_budgets import ATTACKS_OF_TABLES
+from tests.test_budgets import Case as Budgeted
 
 QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=5)
 LONG = 20 * 60  # Seconds: no more cases are tried after them.
@@ -420,3 +422,10 @@ def test_the_contract_holds_whatever_is_passed(estimator, family):
             check(case)
 
     explore()
+
+
+@given(st.sampled_from(ATTACKS_OF_TABLES), st.integers(2, 2**31))
+@settings(phases=[Phase.generate])
+def test_no_attack_passes_a_budget_or_breaks_a_rule(attack, seed):
+    event(attack)
+    Budgeted.of(attack, seed).check()

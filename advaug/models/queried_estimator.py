@@ -94,6 +94,8 @@ class QueriedEstimator(AttackedModel):
 
     def logits(self, rows: Any) -> Float[Tensor, "rows classes"]:
         """Logits (float64) of rows in the user's container; the predicted class has the largest."""
+        if not containers.count(rows):  # Estimators refuse to be asked about no row.
+            return torch.zeros(0, len(self.classes), dtype=torch.float64)
         self.queries += containers.count(rows)
         scores = torch.from_numpy(self._scores(rows))
         first = scores.argmax(1, keepdim=True)
