@@ -18,7 +18,10 @@ from torch import Tensor
 
 from advaug.attacks import (
     APGD,
+    CAA,
+    CAPGD,
     FGSM,
+    MOEVA,
     NES,
     PGD,
     SPSA,
@@ -59,6 +62,8 @@ QUERYING = [  # an attack and its reference rows
     (SPSA(steps=5, pairs=4), None),
     (Crossover(donors=2), REAL),
     (AutoAttack(attacks=(APGD(steps=5), DeepFool(), Square(steps=20))), None),
+    (MOEVA(generations=4, population_size=6), None),
+    (CAA(attacks=(MOEVA(generations=3, population_size=4), CAPGD(steps=5))), None),
 ]
 every_attack = pytest.mark.parametrize(("attack", "real"), QUERYING, ids=lambda a: repr(a)[:40])
 

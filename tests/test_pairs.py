@@ -161,8 +161,9 @@ REFUSED = {
 SHARED = {"uap", "patch", "trigger"}  # One move of all rows.
 NEEDS_ROWS = {"hopskipjump", "crossover", "leaves"}
 NEEDS_GRADIENT = {"fgsm", "rfgsm", "bim", "pgd", "mifgsm", "nifgsm", "apgd", "deepfool", "cw"}
-NEEDS_GRADIENT |= {"ead", "jsma", "uap", "patch", "vat", "instrument"}
+NEEDS_GRADIENT |= {"ead", "jsma", "uap", "patch", "vat", "instrument", "capgd"}
 NEEDS_CLASSES = {"deepfool", "cw", "ead", "jsma", "square", "nes", "spsa", "autoattack"} | TEXT
+NEEDS_CLASSES |= {"moeva", "caa"}
 OF_SEQUENCES = {"paraphrase", "recombine", "bag"}
 domains = pytest.mark.parametrize("domain", DATA)
 
@@ -323,7 +324,8 @@ def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
 def short(attack):
     """The same attack with few steps."""
     known = vars(attack)
-    few = {name: min(known[name], 3) for name in ("steps", "binary_search_steps") if name in known}
+    counts = ("steps", "binary_search_steps", "generations")
+    few = {name: min(known[name], 3) for name in counts if name in known}
     few |= {name: tuple(map(short, known[name])) for name in ("attacks",) if name in known}
     return replace(attack, **few)
 

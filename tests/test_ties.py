@@ -20,6 +20,7 @@ from advaug.attacks import (
     APGD,
     EAD,
     JSMA,
+    MOEVA,
     NES,
     PGD,
     SPSA,
@@ -218,6 +219,7 @@ QUERYING = [  # an attack and its reference rows
     *((HopSkipJump(steps=3, init_eval=20), None), (HopSkipJump(steps=3, init_eval=20), REAL)),
     *((NES(steps=5, pairs=4), None), (SPSA(steps=5, pairs=4), None)),
     (AutoAttack(attacks=(Square(steps=20), Square(steps=40))), None),
+    (MOEVA(generations=5, population_size=6), None),
     (Crossover(donors=3), REAL),
 ]
 CLIMBING = [

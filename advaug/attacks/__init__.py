@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advaug.attacks.apgd import APGD
 from advaug.attacks.ascent import ascend
 from advaug.attacks.autoattack import AutoAttack
+from advaug.attacks.caa import CAA, CAPGD
 from advaug.attacks.carlini_wagner import EAD, CarliniWagner
 from advaug.attacks.crossover import Crossover
 from advaug.attacks.cuda_graph import Captured
@@ -16,6 +17,7 @@ from advaug.attacks.gradient import BIM, FGSM, MIFGSM, NIFGSM, PGD, RFGSM
 from advaug.attacks.hopskipjump import HopSkipJump
 from advaug.attacks.leaf_search import LeafSearch
 from advaug.attacks.min_norm import JSMA, DeepFool
+from advaug.attacks.moeva import MOEVA
 from advaug.attacks.noise import Direction, Noise, Uniform
 from advaug.attacks.score_based import NES, SPSA
 from advaug.attacks.square import Square
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
 __all__ = [
     "APGD",
     "BIM",
+    "CAA",
+    "CAPGD",
     "EAD",
     "FGSM",
     "JSMA",
     "MIFGSM",
+    "MOEVA",
     "NES",
     "NIFGSM",
     "PGD",

@@ -3,10 +3,12 @@
 The step is halved, and the row sent back to its best point, whenever it stops gaining.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from advaug.attacks.ascent import value_and_gradient
@@ -73,35 +75,51 @@ class APGD(Attack, Parameters):
     random_start: bool = True
 
     def __call__(self, problem: AttackProblem) -> Tensor:
-        seed, space, radius = problem.seed.detach(), problem.space, problem.radius
-        back = space.projector(seed, radius)
+        seed = problem.seed.detach()
         start = random_point(problem) if self.random_start else seed
-        value, gradient = value_and_gradient(problem.objective, start)
-        x = last = start
-        best, best_value, best_gradient = start, value, gradient
-        step, rises = torch.full_like(radius, 2.0), torch.zeros_like(radius)
-        was_halved, best_before = torch.ones_like(radius, dtype=torch.bool), value
-        checked, checks = 0, checkpoints(self.steps)
-        for k in range(1, self.steps + 1):
-            move = space.steepest(gradient, x, radius, seed)
-            # To first order: in this unit a gain is the same for any growing function of the value.
-            unit = (gradient * move).flatten(1).sum(1)
-            ahead = back(x + per_row(step, x) * move)
-            new = 1.0 if k == 1 else self.momentum
-            x, last = back(x + new * (ahead - x) + (1 - new) * (x - last)), x
-            before = value
-            value, gradient = value_and_gradient(problem.objective, x)
-            rises += exceeds(value, before, unit)
-            better = exceeds(value, best_value, unit)
-            best_value = torch.where(better, value, best_value)
-            best = torch.where(per_row(better, x), x, best)
-            best_gradient = torch.where(per_row(better, x), gradient, best_gradient)
-            if k in checks:
-                halved = rises <= self.rho * (k - checked)
-                halved |= ~was_halved & (best_before >= best_value)
-                step, rises = torch.where(halved, step / 2, step), torch.zeros_like(rises)
-                back_to = per_row(halved, x)
-                x, last = torch.where(back_to, best, x), torch.where(back_to, best, last)
-                gradient = torch.where(back_to, best_gradient, gradient)
-                was_halved, best_before, checked = halved, best_value, k
-        return best.add(best_gradient, alpha=0)  # NaN where the objective has no number to give
+        back = problem.space.projector(seed, problem.radius)
+        return ascend_by_halving(problem, start, back, self.steps, self.momentum, self.rho)
+
+
+def ascend_by_halving(
+    problem: AttackProblem,
+    start: Float[Tensor, "batch *shape"],
+    back: Callable[[Tensor], Tensor],
+    steps: int,
+    momentum: float,
+    rho: float,
+) -> Float[Tensor, "batch *shape"]:
+    """APGD from `start`; `back` brings a point back to where rows may be.
+
+    The best point met is returned.
+    """
+    seed, space, radius = problem.seed.detach(), problem.space, problem.radius
+    value, gradient = value_and_gradient(problem.objective, start)
+    x = last = start
+    best, best_value, best_gradient = start, value, gradient
+    step, rises = torch.full_like(radius, 2.0), torch.zeros_like(radius)
+    was_halved, best_before = torch.ones_like(radius, dtype=torch.bool), value
+    checked, checks = 0, checkpoints(steps)
+    for k in range(1, steps + 1):
+        move = space.steepest(gradient, x, radius, seed)
+        # To first order: in this unit a gain is the same for any growing function of the value.
+        unit = (gradient * move).flatten(1).sum(1)
+        ahead = back(x + per_row(step, x) * move)
+        new = 1.0 if k == 1 else momentum
+        x, last = back(x + new * (ahead - x) + (1 - new) * (x - last)), x
+        before = value
+        value, gradient = value_and_gradient(problem.objective, x)
+        rises += exceeds(value, before, unit)
+        better = exceeds(value, best_value, unit)
+        best_value = torch.where(better, value, best_value)
+        best = torch.where(per_row(better, x), x, best)
+        best_gradient = torch.where(per_row(better, x), gradient, best_gradient)
+        if k in checks:
+            halved = rises <= rho * (k - checked)
+            halved |= ~was_halved & (best_before >= best_value)
+            step, rises = torch.where(halved, step / 2, step), torch.zeros_like(rises)
+            back_to = per_row(halved, x)
+            x, last = torch.where(back_to, best, x), torch.where(back_to, best, last)
+            gradient = torch.where(back_to, best_gradient, gradient)
+            was_halved, best_before, checked = halved, best_value, k
+    return best.add(best_gradient, alpha=0)  # NaN where the objective has no number to give

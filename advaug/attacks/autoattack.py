@@ -82,6 +82,7 @@ class AutoAttack(Attack, Parameters):
             raised = odds_objective(some.objective) if place == 0 else some.objective
             x = attack(replace(some, objective=raised))
             x = some.valid(torch.where(per_row(x.isnan().flatten(1).any(1), x), some.seed, x))
+            x = some.keep_rules(x)
             value, unit = some.measure(x)
             better = exceeds(value, most[rows], unit) & some.contains(x)
             done[rows[better]], most[rows[better]] = x[better], value[better]

@@ -16,7 +16,21 @@ from advaug.core.ties import exceeds
 
 Loss = Literal["odds", "margin", "divergence"]
 
+SHORTENINGS = 3  # of a move that its repair carries out of the ball
 UNBOUNDED = 1e9  # a radius that nothing reaches, but that keeps budgets of flips
+
+
+class Repair(Protocol):
+    """repair(x, seed) -> x: encoded rows that keep the rules which their seeds keep.
+
+    It belongs to the rows of a problem, in their order.
+    """
+
+    def __call__(self, x: Tensor, seed: Tensor, /) -> Tensor: ...
+
+    def take(self, rows: Tensor, /) -> Self:
+        """The same for some of the rows, or for some of them several times."""
+        ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,6 +51,8 @@ class AttackProblem(ShortRepr):
         The rows' own random numbers.
     reference_rows : Tensor (rows, *shape), optional
         Encoded real rows, for attacks that start from some or copy their cells.
+    repair : Repair, optional
+        Repairs rows by the user's rules; None: there are none.
 
     See Also
     --------
@@ -66,6 +82,7 @@ class AttackProblem(ShortRepr):
     radius: Tensor
     random: RowRandom
     reference_rows: Tensor | None = None
+    repair: Repair | None = None
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         """The problem of some of the rows, or of some of them several times."""
@@ -75,6 +92,7 @@ class AttackProblem(ShortRepr):
             seed=self.seed[rows],
             radius=self.radius[rows],
             random=self.random.take(rows),
+            repair=self.repair and self.repair.take(rows),
         )
 
     def repeat(self, times: int) -> Self:
@@ -108,6 +126,29 @@ class AttackProblem(ShortRepr):
     ) -> Float[Tensor, "batch *shape"]:
         """`valid`, however far from the seed."""
         return self.valid(x, noise, torch.full_like(self.radius, UNBOUNDED))
+
+    def keep_rules(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Rows repaired within the radius; the seed where that is not possible.
+
+        Where a repair leaves the ball, a shorter move is repaired.
+        """
+        if self.repair is None:
+            return x
+        kept = self.repair(torch.where(x.isnan(), self.seed, x), self.seed)
+        for _ in range(SHORTENINGS):
+            rows = (~self.contains(kept)).nonzero()[:, 0]
+            if not len(rows):
+                return kept
+            some, repair = self.take(rows), self.repair.take(rows)
+            shorter = some.valid(some._shortened(kept[rows]))
+            kept = kept.index_copy(0, rows, repair(shorter, some.seed))
+        return torch.where(per_row(self.contains(kept), x), kept, self.seed)
+
+    def _shortened(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """x brought into the ball along the way to the seed."""
+        move, shorter = x - self.seed, self.space.project(x, self.seed, self.radius) - self.seed
+        share = torch.where(move == 0, 1.0, shorter / move).flatten(1).amin(1).clamp(0, 1)
+        return self.seed + per_row(share, move) * move
 
     def contains(self, x: Float[Tensor, "batch *shape"]) -> Bool[Tensor, " batch"]:
         """Whether rows lie in their balls, give or take float rounding."""

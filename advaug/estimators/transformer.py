@@ -49,7 +49,7 @@ from advaug.estimators.validation import (
 from advaug.models.committee import Committee
 from advaug.models.protocol import AttackedModel, Surrogate
 from advaug.registry import ATTACKS, SURROGATES, AdapterName, AttackName
-from advaug.sampling.constraints import RowConstraints
+from advaug.sampling.constraints import RowConstraints, RowRepair
 from advaug.sampling.domain import Adapter, Coding
 
 # What attack="auto" is: if the model has a gradient, if it has none, and for sequences.
@@ -372,7 +372,13 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             yield model.encoded_logits(self.adapter_, X, seed)
 
     def _problem(
-        self, x: Tensor, rows: Tensor, logits: Logits, seed: int, labels: Tensor | None = None
+        self,
+        x: Tensor,
+        rows: Tensor,
+        logits: Logits,
+        seed: int,
+        labels: Tensor | None = None,
+        constraints: RowConstraints | None = None,
     ) -> AttackProblem:
         """The attack's problem of some of the encoded rows, on the device."""
         device, logits = resolve(self.device), of_rows(logits, rows)
@@ -386,6 +392,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             radius=torch.full((len(x),), self._radius, device=device),
             random=RowRandom.of(seed, 0, rows).to(device),
             reference_rows=self._reference_rows,
+            repair=RowRepair(constraints, rows) if constraints and constraints.shares else None,
         )
 
     def _attacked(
@@ -397,7 +404,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
     ) -> Tensor:
         key, moved, stuck = new_seed(self.random_state), [], 0
         for rows in torch.arange(len(seed)).split(int(self.batch_size)):
-            problem = self._problem(seed, rows, logits, key, labels)
+            problem = self._problem(seed, rows, logits, key, labels, constraints)
             y = self.attack_(problem.at(ATTACK))
             stuck += count_stuck(problem, y)
             noise = draw(y, problem.random.at(SNAP))

@@ -4,6 +4,7 @@ A domain with rules of its own, which can repair rows, fills `RowConstraints` by
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, Self
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.parameters import is_auto
+from advaug.core.problem import Repair
 
 Array = np.ndarray[Any, Any]
 
@@ -77,6 +79,23 @@ class RowConstraints(Protocol):
     def broken(self, new: Any, rows: Any) -> dict[str, Array]:
         """Rule -> which new rows break it though their parents, `rows`, keep it."""
         ...
+
+
+@dataclass(frozen=True)
+class RowRepair(Repair):
+    """The rules, at work on the rows of an attack.
+
+    parents : the numbers of these rows among the real rows
+    """
+
+    constraints: RowConstraints
+    parents: Tensor
+
+    def __call__(self, x: Tensor, seed: Tensor) -> Tensor:
+        return self.constraints.repair(x, seed, self.parents)[0]
+
+    def take(self, rows: Tensor) -> Self:
+        return replace(self, parents=self.parents[rows.to(self.parents.device)])
 
 
 class CallableConstraints(RowConstraints):
