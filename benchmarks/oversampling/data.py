@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -193,14 +193,20 @@ def texts(X: pd.DataFrame) -> pd.DataFrame:
     return X.astype(object).where(X.notna(), "missing").astype(str)
 
 
-def encoder_of(X: pd.DataFrame) -> Callable[[pd.DataFrame], np.ndarray]:
-    """Learn medians, scales and levels from a training fold; return the map to a matrix."""
+def columns_of(X: pd.DataFrame) -> ColumnTransformer:
+    """Medians and scales of numbers, and levels of the other columns; not fitted yet."""
     numeric, other = kinds(X)
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    columns = make_column_transformer(
+    return make_column_transformer(
         (make_pipeline(fill, StandardScaler()), numeric),
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), other),
-    ).fit(X.assign(**texts(X[other])))
+    )
+
+
+def encoder_of(X: pd.DataFrame) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Learn medians, scales and levels from a training fold; return the map to a matrix."""
+    other = kinds(X)[1]
+    columns = columns_of(X).fit(X.assign(**texts(X[other])))
     return lambda rows: columns.transform(rows.assign(**texts(rows[other])))
 
 
