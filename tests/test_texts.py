@@ -15,6 +15,7 @@ from advaug.attacks import Greedy
 from advaug.domains.sequences.clauses import borders
 from advaug.domains.sequences.function_words import function_words
 from advaug.domains.sequences.grammar import telling_tokens
+from advaug.domains.sequences.recipes import nearest_partners
 from advaug.recipes import Paraphrase, Recombine
 from advaug.sampling.class_generator import ClassGenerator
 
@@ -211,7 +212,7 @@ def test_rows_cross_at_the_borders_of_sentences_and_clauses():
         for before, after in pairwise(["", *pieces(new), ""]):
             assert before.startswith("I paid") == after.startswith("but it")
         assert pieces(new)[-1] in (first[-1], second[-1])
-    assert moved > 75
+    assert moved > 30
 
 
 def test_crossings_keep_brackets_and_quotes_paired():
@@ -251,6 +252,68 @@ def test_borders_of_sentences_and_clauses(text, kinds):
 def test_a_single_sentence_does_not_cross():
     rows = ["It is red.", "It is big.", "It is old."]
     assert crossed(rows)[0] == rows
+
+
+def crossings(first, second, shares=40, among=()):
+    """All texts that the first makes with the second, of many shares; `among`: more of a corpus."""
+    rows = [first] * shares
+    coding, _, space = grammatical([first, second, *among, *reviews(40)])
+    seed, other = (coding.encode([text] * shares) for text in (first, second))
+    share = torch.linspace(0.02, 0.98, shares)
+    return {*coding.decode(space.mix(seed, other, share), seed, rows)} - {first}
+
+
+PLAIN = "We moved the boat. I liked the boat. We went."
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "new", "is_made"),
+    [
+        ("It sank. A boat is old. We left.", PLAIN, "We moved the boat. A boat is old.", True),
+        ("She sold the boat. I saw her boat. Go.", PLAIN, "We moved the boat. I saw her", False),
+        (PLAIN, "A man left. I fixed the boat. We ate.", "the boat. I fixed the boat.", True),
+        (PLAIN, "A man left. He fixed the boat. We ate.", "the boat. He fixed the boat.", False),
+        (PLAIN, "I left. However, the boat sank. We ate.", "the boat. However, the boat", False),
+        ("The boat sank. It was red. But I sat.", PLAIN, "sank. I liked the boat. But", False),
+        ("The boat sank. It was red. I sat.", PLAIN, "sank. I liked the boat. I sat", True),
+    ],
+)
+def test_no_pronoun_or_linking_word_loses_its_sentence(first, second, new, is_made):
+    assert any(new in text for text in crossings(first, second)) == is_made
+
+
+def test_a_block_says_little_or_shares_a_content_word():
+    seed, among = "The boat sank. Nobody came. We left.", ["It was nice."] * 5
+    assert not crossings(seed, "I sat. The garden blooms in spring. I ate.", among=among)
+    assert crossings(seed, "I sat. The boat blooms in spring. I ate.", among=among)
+    assert crossings(seed, "I sat. It was nice. I ate.", among=among)
+
+
+def test_no_text_repeats_itself():
+    seed = "The boat sank. The boat was quite old then. We left the boat."
+    other = "The boat sank. We sold it. The boat was quite old then. We left the boat."
+    for text in crossings(seed, other):
+        assert text.count("was quite old then") < 2
+
+
+def test_partners_are_the_nearest_rows_of_the_class():
+    rows = reviews(80)
+    y = ["late"] * 40 + ["early"] * 40
+    sampler = AdversarialOverSampler(recipe="recombine", random_state=0)
+    sampler.fit_resample(rows + rows[40:60], y + ["early"] * 20)
+    dataset = sampler.generator_.writer.dataset
+    own = dataset.of_class(1)
+    near = nearest_partners(dataset, 1, own)
+    distance = torch.cdist(dataset.features[own], dataset.features[own]).fill_diagonal_(torch.inf)
+    place = {int(one): k for k, one in enumerate(own)}
+    for k, partners in enumerate(near.tolist()):
+        found = distance[k, [place[one] for one in partners]]
+        assert found.max() <= distance[k].sort().values[len(partners) - 1] + 1e-4
+    made = sampler.provenance_[sampler.provenance_["second_parent"] >= 0]
+    allowed = {int(dataset.rows[a]): dataset.rows[near[k]].tolist() for k, a in enumerate(own)}
+    pairs = zip(made["parent"], made["second_parent"], strict=True)
+    assert len(made) > 5
+    assert all(second in allowed[first] for first, second in pairs)
 
 
 # ---------------------------------------------------------------- learning, recipes

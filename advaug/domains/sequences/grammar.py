@@ -26,6 +26,7 @@ from advaug.domains.sequences.splicing import END
 
 FEWEST = 3  # A word in lower case must have been seen so often before others stand for it.
 MOST_WORDS = 4000  # The most frequent words have classes.
+COMMON = 5  # A word that was seen so often may stand in a text about anything.
 N_SIMILAR = 24  # A word has so many others that may stand for it,
 LEAST_SIMILAR = 0.12  # whose contexts have this cosine.
 TOLD = 0.05  # Least share of a class's rows that hold a word that tells it.
@@ -35,6 +36,7 @@ ENDING = 3  # and others by so many letters of their endings.
 CHUNK = 512  # Words whose similarity is computed at once.
 
 LETTERS = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+APOSTROPHE = re.compile("['\u2019]")
 ABBREVIATION = re.compile(r"(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs|etc|No|Inc|Ltd|Co)")
 SENTENCE_MARKS, CLAUSE_MARKS = frozenset(".!?\u2026\u3002"), frozenset(",;:\u2013\u2014")
 CLOSERS = frozenset(")]}\"'\u201d\u2019\u00bb")
@@ -47,6 +49,20 @@ PAIRS = (
 )  # Closed again;
 QUOTE = '"'  # There is an even number of these where they are paired.
 NO_MARK, CLAUSE, SENTENCE = range(3)
+# Pronouns that stand for somebody who was named before, by whom they may stand for.
+THIRD_PERSON = (
+    frozenset({"he", "him", "his", "himself"}),
+    frozenset({"she", "her", "hers", "herself"}),
+    frozenset({"they", "them", "their", "theirs", "themselves"}),
+)
+# Words that tie a sentence to the one before it where they open it.
+LINKING = frozenset(
+    {
+        *("also", "and", "anyway", "because", "besides", "but", "else", "finally", "hence"),
+        *("however", "instead", "meanwhile", "moreover", "nor", "or", "otherwise", "plus", "so"),
+        *("still", "then", "therefore", "though", "thus", "too", "yet"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,10 @@ class Spelling(MovableFields):
         Number of the form, but one number for rare words of one ending, and for tokens with digits.
     balance : int Tensor (tokens, kinds of brackets)
         1 for what opens, -1 for what closes; the last kind counts straight quotes.
+    person : int Tensor (tokens, kinds of pronouns)
+        Whether a token is a pronoun of each kind of THIRD_PERSON.
+    links, is_common : bool Tensor (tokens,)
+        Words of LINKING; words that the corpus holds COMMON times, in whatever case.
     """
 
     space: Int[Tensor, " tokens"]
@@ -115,6 +135,9 @@ class Spelling(MovableFields):
     function: Int[Tensor, " tokens"]
     kind: Int[Tensor, " tokens"]
     balance: Int[Tensor, "tokens kinds"]
+    person: Int[Tensor, "tokens persons"]
+    links: Bool[Tensor, " tokens"]
+    is_common: Bool[Tensor, " tokens"]
 
     @classmethod
     def of(cls, words: Sequence[str], counts: Sequence[int]) -> Self:
@@ -143,6 +166,11 @@ class Spelling(MovableFields):
                 [kind_of(text, text.lower() in known, often[text.lower()]) for text in bare]
             ),
             balance=whole(n for text in bare for n in balance_of(text)).view(-1, len(PAIRS) + 1),
+            person=whole(
+                APOSTROPHE.split(text)[0] in kind for text in forms for kind in THIRD_PERSON
+            ).view(-1, len(THIRD_PERSON)),
+            links=flags(text in LINKING for text in forms),
+            is_common=flags(often[text] >= COMMON for text in forms),
         )
 
 

@@ -103,14 +103,16 @@ class LanguageModel(MovableFields):
         are; the end of a row is a token.
         """
         there = is_inside(x)
-        probability = torch.full(there.shape, 1 / (self.size + 1), device=x.device)
+        probability = torch.full((int(there.sum()),), 1 / (self.size + 1), device=x.device)
         is_new = torch.zeros_like(there)
         for n, one in enumerate(self.orders, start=1):
-            gram, context = keys_of_order(x, n)
+            gram, context = (keys[there] for keys in keys_of_order(x, n))
             probability = one.probability(gram, context, probability)
             if n == min(3, len(self.orders)):
-                is_new = one.grams(gram) == 0
-        return -probability.log() * there, is_new & there, there
+                is_new[there] = one.grams(gram) == 0
+        surprise = torch.zeros(there.shape, device=x.device)
+        surprise[there] = -probability.log()
+        return surprise, is_new, there
 
 
 def is_inside(x: Int[Tensor, "rows length"]) -> Bool[Tensor, "rows longer"]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom
@@ -25,13 +26,15 @@ from advaug.sampling.recipes import (
     Plan,
     VotedRecipe,
     from_parents,
+    one_of,
     round_robin,
     uniform,
 )
 
 EDITS = frozenset({"edits"})
 PROBES = 3  # Edits that are tried on a row before it counts as one that cannot be edited.
-EDITABLE, CROSSABLE = "editable", "crossable"
+N_NEAREST = 20  # Rows of the class with which a row exchanges sentences: they are about the same.
+EDITABLE, CROSSABLE, NEAREST = "editable", "crossable", "nearest"
 
 
 def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
@@ -59,6 +62,18 @@ def crossable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
             own = own[(row.border > NO_MARK).sum(1) > 2]
         dataset.memo[CROSSABLE, label] = own
     found: Tensor = dataset.memo[CROSSABLE, label]
+    return found
+
+
+def nearest_partners(
+    dataset: EncodedDataset, label: int, own: Int[Tensor, " own"]
+) -> Int[Tensor, "own k"]:
+    """For each of some rows of a class the places of those others that have most in common."""
+    if (NEAREST, label) not in dataset.memo:
+        seen = dataset.features[own]
+        places = nearest(seen, seen, N_NEAREST, skips_self=True)[1]
+        dataset.memo[NEAREST, label] = own[places]
+    found: Tensor = dataset.memo[NEAREST, label]
     return found
 
 
@@ -125,8 +140,11 @@ class Paraphrase(VotedRecipe, Parameters):
 class Recombine(VotedRecipe, Parameters):
     """Sentences and clauses of two rows of the class, exchanged at their borders.
 
-    What stands first or last in its text stays so. Rows of a single sentence are no parents; where
-    a class has no other rows, its new rows are copies ("copied" in the provenance).
+    The second row is one of the 20 that have most n-grams in common with the first. What stands
+    first or last in its text stays so. Whole sentences are taken where there are some, and those
+    that share a content word with the text; a word such as "she" or "however" does not lose the
+    sentence that it refers to. Rows of a single sentence are no parents; where a class has no other
+    rows, its new rows are copies ("copied" in the provenance).
     Sequences that are no texts exchange blocks where both joins are usual.
 
     Parameters
@@ -176,9 +194,11 @@ class Recombine(VotedRecipe, Parameters):
         if self.max_edits or len(own) < 2:
             own = dataset.of_class(label)
         plan = from_parents(round_robin(own, draws, dataset.seed, label))
+        near = nearest_partners(dataset, label, own)[torch.searchsorted(own, plan.parent)]
+        second = one_of(near, random.at(OWN)) if near.shape[1] else plan.parent
         return replace(
             plan,
-            second_parent=own[random.at(OWN).integers(len(own))],
+            second_parent=second,
             mix=uniform(random, MIX),
             noise_std=(uniform(random, SIZE) * (self.max_edits + 1)).floor(),
             radius=torch.ones(len(draws)),

@@ -310,6 +310,8 @@ class EditSpace(Space):
     ) -> Float[Tensor, "batch length"]:
         """A block of the other row in the place of one of the seed's, as long a share of each."""
         child = seed
+        if not bool((share > 0).any()):
+            return child
         if self.crosses and self.grammar is not None:
             child = clauses_crossed(seed, other, share, self.grammar, self.size)
         elif self.crosses:
