@@ -135,12 +135,14 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         recipes move it back towards a real row of its class.
     constraints : "auto", `Constraints`, rule or list of rules, or None, default="auto"
         "auto" finds the relations that all rows of a table keep, such as a total and its parts, and
-        keeps them in the new rows; `findings_` lists them. Other kinds of rows have no relations.
+        keeps them in the new rows; `findings_` lists them. In lists of events it finds which event
+        comes first, last, once, or before or after which, in texts brackets and quotes that are
+        paired. Images and signals have no such rules.
         ``["auto", rule]`` keeps rules of your own beside them, and a list without "auto" keeps
-        these alone: expressions such as ``"open <= total"``, rule objects, or
-        callables from rows (your container) to one bool a row (see `advaug.constraints`). None
-        keeps nothing. A synthetic row that violates a rule which its parent keeps is repaired; if
-        it cannot be repaired, a real row is copied.
+        these alone: expressions such as ``"open <= total"`` (of events,
+        ``"'open' before each 'edit'"``), rule objects, or callables from rows (your container) to
+        one bool a row (see `advaug.constraints`). None keeps nothing. A synthetic row that violates
+        a rule which its parent keeps is repaired; if it cannot be repaired, a real row is copied.
     batch_size : int, default=4096
         Rows at once on the device. No row depends on it.
     device : str or torch.device, default="auto"

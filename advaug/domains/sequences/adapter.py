@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,13 +25,16 @@ from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
+from advaug.domains.sequences.biology import PAIRED_BASES, SHIPPED_MOVES, reverse_complement
 from advaug.domains.sequences.defaults import DEFAULTS
 from advaug.domains.sequences.features import NGramFeatures
 from advaug.domains.sequences.grammar import Corpus
 from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.reading import reading_traits
+from advaug.domains.sequences.sequence_constraints import SequenceConstraints
 from advaug.domains.sequences.space import EditSpace
 from advaug.domains.sequences.tokenizer import (
+    FIXED_PARTS,
     Tokenizer,
     cut_named,
     edges,
@@ -40,7 +43,6 @@ from advaug.domains.sequences.tokenizer import (
     words,
 )
 from advaug.sampling.changes import Changes
-from advaug.sampling.constraints import CallableConstraints
 from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 from advaug.sampling.faults import Trait
@@ -58,17 +60,25 @@ class SequenceAdapter(Adapter, Parameters):
 
     Parameters
     ----------
-    tokens : {"auto", "word", "character"}, int or callable
+    tokens : {"auto", "word", "character", "url", "sql"}, int or callable
         What a text is made of: words and signs with the white space before them, characters, or
         so many characters (k-mers, end to end: 3 are codons). A callable cuts a text into pieces
         that join to it again. "auto" takes words where half of the rows have blanks inside, or
-        four words and signs.
-    moves : dict of token -> list of tokens, optional
-        Safe moves, allowed wherever the token stands: synonyms, synonymous codons. "" as a key
+        four words and signs. "url" and "sql" cut by the grammar of addresses and statements: only
+        words of a path or a query, or names and texts in quotes, give way to others of the corpus;
+        hosts, keywords, numbers, signs and brackets stay where they are.
+    moves : dict of token -> list of tokens, "synonymous_codons" or "similar_amino_acids"
+        Safe moves, allowed wherever the token stands: synonyms of words, for example. "" as a key
         lists tokens that may be inserted anywhere (no-op events), "" in a list: may be left out.
-        White space before a word is kept.
+        White space before a word is kept. Codons (``tokens=3``) of one amino acid and pairs of
+        amino acids that score above 0 in BLOSUM62 ship as tables.
     only_listed_moves : bool
-        Only the table's moves; no others are taken from the corpus.
+        Only the table's moves; no others are taken from the corpus. With "synonymous_codons" the
+        translation of each row stays as it is.
+    complement : {"dna", "rna"}, optional
+        Rows are pieces of a double strand: where recipes cross rows, a third of them gets a block
+        of its own from the other strand instead (an inversion), or all of it (the reverse
+        complement).
     frozen : collection of tokens
         Tokens that no row loses.
     positions : sequence of int
@@ -97,8 +107,11 @@ class SequenceAdapter(Adapter, Parameters):
     """
 
     tokens: Any = "auto"
-    moves: Mapping[Any, Iterable[Any]] = field(default_factory=dict)
+    moves: Mapping[Any, Iterable[Any]] | Literal["synonymous_codons", "similar_amino_acids"] = (
+        field(default_factory=dict)
+    )
     only_listed_moves: bool = False
+    complement: Literal["dna", "rna"] | None = None
     frozen: Any = ()
     positions: Any = ()
     protected: str | None = None
@@ -133,15 +146,19 @@ class SequenceAdapter(Adapter, Parameters):
         cut = [cutter(row) for row in rows]
         known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.max_tokens])
         is_text = bool(rows) and isinstance(rows[0], str)
-        safe = table_of(self.moves, list(known), is_spaced=is_text and cutter.cut is words)
+        moves = dict(moves_of(self.moves, known))
+        safe = table_of(moves, list(known), is_spaced=is_text and cutter.cut is words)
         known |= dict.fromkeys(new for _, new in safe if new is not None)
+        partners = {token: self._partner(token) for token in known}
+        known |= dict.fromkeys(new for new in partners.values() if new is not None)
         if len(known) > MOST_TOKENS:
             raise ValueError(
                 f"X has {len(known)} different tokens, more than {MOST_TOKENS}: cut rows into "
                 "smaller tokens, e.g. SequenceAdapter(tokens='character')"
             )
         counts = {len(tokens) for tokens, _ in cut}
-        is_aligned = len(counts) == 1 and cutter.cut is not words
+        has_grammar = cutter.cut in FIXED_PARTS
+        is_aligned = len(counts) == 1 and cutter.cut is not words and not has_grammar
         index = {token: number for number, token in enumerate(known)}
         return SequenceCoding(
             cutter=cutter,
@@ -151,14 +168,26 @@ class SequenceAdapter(Adapter, Parameters):
             is_aligned=is_aligned,
             is_text=is_text,
             edits=replace(
-                self._edits(cut, index, safe, is_aligned),
+                self._edits(cut, index, safe, keeps_length=is_aligned or has_grammar),
+                is_aligned=is_aligned,
+                complement=None
+                if self.complement is None
+                else torch.tensor([index.get(self._partner(token), -1) for token in index]),
                 join_rules=join_rules_of(index, cutter) if is_text else None,
                 corpus=self._corpus(cut, index) if is_text and cutter.cut is words else None,
             ),
         )
 
+    def _partner(self, token: Any) -> str | None:
+        """The token on the other strand, if it has one and is no shorter than others."""
+        if self.complement is None or not isinstance(token, str):
+            return None
+        if isinstance(self.tokens, int) and len(token) != self.tokens:
+            return None
+        return reverse_complement(token, self.complement)
+
     def _edits(
-        self, cut: list[Any], index: dict[Any, int], safe: list[Any], is_aligned: bool
+        self, cut: list[Any], index: dict[Any, int], safe: list[Any], *, keeps_length: bool
     ) -> EditSpace:
         """The space of edits between the rows that were cut."""
         size, flat, tied = len(index), [-1], [False]
@@ -173,7 +202,7 @@ class SequenceAdapter(Adapter, Parameters):
             safe=RaggedIndex.of(owners, lists, size + 2),
             most=self.max_edits,
             share=self.max_edit_share,
-            keeps_length=is_aligned or bool(self.positions),
+            keeps_length=keeps_length or bool(self.positions),
             crosses=not self.only_listed_moves,
         )
 
@@ -191,7 +220,12 @@ class SequenceAdapter(Adapter, Parameters):
             if isinstance(getattr(self, name), str | int):
                 value = getattr(self, name)
                 raise TypeError(f"{name} must be a list: write {name}=[{value!r}]")
-        for token, fitting in moves_of(self.moves):
+        if self.complement not in (None, *PAIRED_BASES):
+            raise ValueError(
+                f"complement must be None, {' or '.join(map(repr, PAIRED_BASES))}, got "
+                f"{self.complement!r}"
+            )
+        for token, fitting in moves_of(self.moves, ()):
             if isinstance(fitting, str) or not isinstance(fitting, Iterable):
                 raise TypeError(
                     f"moves[{token!r}] must be a list of tokens: write {token!r}: [{fitting!r}]"
@@ -215,10 +249,14 @@ class SequenceAdapter(Adapter, Parameters):
             )
 
 
-def moves_of(moves: Any) -> Iterable[tuple[Any, Any]]:
-    """The entries of the table of safe moves; TypeError for what is no table."""
+def moves_of(moves: Any, known: Iterable[Any]) -> Iterable[tuple[Any, Any]]:
+    """The entries of the table of safe moves; TypeError for what is no table and names none."""
+    if isinstance(moves, str) and moves in SHIPPED_MOVES:
+        return SHIPPED_MOVES[moves](known).items()
     if not isinstance(moves, Mapping):
-        raise TypeError(f"moves must be a dict of token to tokens, got {type(moves).__name__}")
+        given = repr(moves) if isinstance(moves, str) else type(moves).__name__
+        names = ", ".join(map(repr, SHIPPED_MOVES))
+        raise TypeError(f"moves must be a dict of token to tokens, or one of {names}; got {given}")
     return moves.items()
 
 
@@ -344,13 +382,13 @@ class SequenceCoding(ShortRepr, Coding):
         ]
         return containers.like_row(row, tokens + own[self.width :])
 
-    def constraints(self, rules: Any, X: Any) -> CallableConstraints:
-        """Callables from rows to one bool a row."""
+    def constraints(self, rules: Any, X: Any) -> SequenceConstraints:
+        """Rules of order and of paired marks, found or written, and callables."""
         hint = (
             ", e.g. lambda rows: [len(row) < 9 for row in rows]; tokens that must stay "
             "are SequenceAdapter(frozen=[...], protected='a regular expression')"
         )
-        return CallableConstraints(rules, X, "sequences", hint)
+        return SequenceConstraints.of(rules, X, self.cutter, self.words, hint)
 
     def traits(self, real_rows: Any, own_rows: Any, new_rows: Any, seed: int) -> list[Trait]:
         """How rows read: for two language models that were trained on halves of the real rows."""

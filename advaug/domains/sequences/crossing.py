@@ -32,18 +32,19 @@ def crossed(
     bigrams: Bigrams,
     *,
     keeps_length: bool,
+    stays: Bool[Tensor, "batch length"],
 ) -> Float[Tensor, "batch length"]:
     """Each seed with a block of the other row in place of one of its own, as long a share of each.
 
     Of some places at about the same share of the way through both rows one is taken where the
-    corpus has seen both joins, or else one or none of them. Blocks hold no frozen token of
-    either row; where there is none so long, shorter ones are taken. The random numbers come
-    from the rows themselves.
+    corpus has seen both joins, or else one or none of them. Blocks hold no token of the seed that
+    `stays`, and no frozen one of the other row; where there is none so long, shorter ones are
+    taken. The random numbers come from the rows themselves.
     """
     a, b = seed.long(), other.long()
     random = RowRandom(keys_of(a.float()) * 3 + keys_of(b.float()) * 5 + keys_of(share[:, None]))
     cut, size, start, taken = blocks(a, b, share, random, keeps_length=keeps_length)
-    score = known_joins(a, b, cut, size, start, taken, bigrams) + SHORTER.to(a.device)
+    score = known_joins(a, b, cut, size, start, taken, bigrams, stays) + SHORTER.to(a.device)
     best = score.argmax(1, keepdim=True)
     cut, size, start, taken = (one.gather(1, best) for one in (cut, size, start, taken))
     at = torch.arange(b.shape[1], device=b.device)
@@ -81,13 +82,14 @@ def known_joins(
     start: Tensor,
     taken: Tensor,
     bigrams: Bigrams,
+    stays: Bool[Tensor, "batch length"],
 ) -> Int[Tensor, "batch cuts"]:
     """How many of the two joins the corpus has seen; BLOCKED where blocks may not cross."""
     known = bigrams.size
     left, right = plain(neighbours(a), known), plain(neighbours(b), known)
     found = bigrams.seen(left.gather(1, cut), right.gather(1, start + 1)).long()
     found += bigrams.seen(right.gather(1, start + taken), left.gather(1, cut + size + 1))
-    held = torch.cat([torch.zeros_like(a[:, :1]), is_frozen(a, known).cumsum(1)], 1)
+    held = torch.cat([torch.zeros_like(a[:, :1]), stays.cumsum(1)], 1)
     tied = (b < END) | is_frozen(b, known)
     strange = torch.cat([torch.zeros_like(b[:, :1]), tied.cumsum(1)], 1)
     blocked = held.gather(1, cut + size) > held.gather(1, cut)

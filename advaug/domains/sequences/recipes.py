@@ -141,10 +141,11 @@ class Recombine(VotedRecipe, Parameters):
     """Sentences and clauses of two rows of the class, exchanged at their borders.
 
     The second row is one of the 20 that have most n-grams in common with the first. What stands
-    first or last in its text stays so. Whole sentences are taken where there are some, and those
-    that share a content word with the text; a word such as "she" or "however" does not lose the
-    sentence that it refers to. Rows of a single sentence are no parents; where a class has no other
-    rows, its new rows are copies ("copied" in the provenance).
+    first or last in its text stays so. Whole sentences are taken where there are some. They share a
+    word with the text that is neither a function word nor tells the class, or say little; a word
+    such as "she" or "however" does not lose the sentence that it refers to. Rows
+    of a single sentence are no parents; where a class has no other rows, its new rows are copies
+    ("copied" in the provenance).
     Sequences that are no texts exchange blocks where both joins are usual.
 
     Parameters
@@ -167,13 +168,14 @@ class Recombine(VotedRecipe, Parameters):
     --------
     >>> import numpy as np
     >>> from advaug import AdversarialOverSampler
-    >>> first, last = ["It is big.", "It is old.", "It is red."], ["I like it.", "I keep it."]
-    >>> X = [f"{a} {b}" for a in first for b in last] + ["It is new. I sell it."]
-    >>> X += [f"Who are you, and {what}?" for what in ["why", "how", "where", "when"] * 3]
+    >>> things = ["boat", "car", "bike", "coat", "lamp", "desk"]
+    >>> told = ("big", "like"), ("old", "keep")
+    >>> X = [f"My {t} is {a}. I {b} this {t}." for t in things for a, b in told]
+    >>> X += [f"Who are you, and {what}?" for what in ["why", "how", "where", "when"] * 9]
     >>> sampler = AdversarialOverSampler(recipe="recombine", random_state=0)
-    >>> X_new, y_new = sampler.fit_resample(X, np.repeat(["told", "asked"], [7, 12]))
-    >>> sorted({text for text in X_new if "sell" in text})[:2]
-    ['It is big. I sell it.', 'It is new. I sell it.']
+    >>> X_new, y_new = sampler.fit_resample(X, np.repeat(["told", "asked"], [12, 36]))
+    >>> sorted({*X_new} - {*X})[:2]
+    ['My bike is big. I keep this bike.', 'My bike is old. I like this bike.']
     """
 
     requires: ClassVar[frozenset[str]] = EDITS

@@ -23,8 +23,10 @@ from advaug.domains.sequences.grammar import Corpus, Grammar, telling_tokens
 from advaug.domains.sequences.grammatical import grammatical_proposals, is_grammatical
 from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.levenshtein import edit_distance
+from advaug.domains.sequences.motifs import motif_of
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, neighbours
+from advaug.domains.sequences.strands import from_other_strand
 
 TRIES = 8  # proposals for one edit,
 GRAMMATICAL_TRIES = 64  # and where it must keep the grammar
@@ -61,6 +63,12 @@ class EditSpace(Space):
         What a grammar is learnt from; None: the rows have none.
     grammar : Grammar, optional
         Edits and crossings keep it; see `keep_structure`.
+    is_aligned : bool
+        Whether a place means the same in all rows.
+    motif : int Tensor (length,), optional
+        A token that stays where it stands in its place, -1 for places without one.
+    complement : int Tensor (tokens,), optional
+        Each token on the other strand, -1 where there is none; None: rows are no double strands.
     """
 
     is_euclidean: ClassVar[bool] = False
@@ -73,6 +81,9 @@ class EditSpace(Space):
     join_rules: JoinRules | None = None
     corpus: Corpus | None = field(default=None, repr=False)
     grammar: Grammar | None = field(default=None, repr=False)
+    is_aligned: bool = False
+    motif: Int[Tensor, " length"] | None = None
+    complement: Int[Tensor, " tokens"] | None = field(default=None, repr=False)
 
     @property
     def norm(self) -> float:
@@ -97,12 +108,17 @@ class EditSpace(Space):
         return self if self.corpus is None else replace(self, grammar=self.corpus.grammar)
 
     def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
-        """The same space; where edits keep the grammar, no word that tells the class is replaced
-        by another of its word class.
+        """The same space, with what is typical of the class held.
+
+        Where edits keep the grammar, no word that tells the class is replaced by another of its
+        word class. In aligned rows a token stays in its place where nearly all rows of the class
+        have it and the others do not.
         """
+        rows = self.plain(own.long()), self.plain(others.long())
+        if self.is_aligned and len(own):
+            return replace(self, motif=motif_of(*rows))
         if self.grammar is None:
             return self
-        rows = self.plain(own.long()), self.plain(others.long())
         return replace(self, grammar=self.grammar.hold_words(telling_tokens(*rows, self.size)))
 
     def plain(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
@@ -112,6 +128,11 @@ class EditSpace(Space):
     def is_frozen(self, x: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         """Tokens that may not be touched."""
         return is_frozen(x, self.size)
+
+    def stays(self, x: Int[Tensor, "batch length"]) -> Bool[Tensor, "batch length"]:
+        """Tokens that are frozen, or stand in a motif of their class."""
+        frozen = self.is_frozen(x)
+        return frozen if self.motif is None else frozen | (self.plain(x) == self.motif)
 
     def budget(
         self, x: Float[Tensor, "batch length"], radius: Float[Tensor, " batch"]
@@ -227,8 +248,9 @@ class EditSpace(Space):
         inserts, deletes = inserts & puts, deletes & ~swaps
         count = lengths(x)[:, None]
         start = (place * (count + inserts.long() - swaps.long())).long().clamp_min(0)
-        around = neighbours(x)
+        around, stays = neighbours(x), neighbours(self.stays(x).long()) == 1
         before, at, then, last = (around.gather(1, start + k) for k in range(4))
+        at_stays, then_stays = (stays.gather(1, start + k) for k in (1, 2))
         new = self.bigrams.after(self.plain(before), token)
         follows = torch.where(inserts, at, then)
         fits = self.seen(before, new) & self.seen(new, follows) & (new != self.plain(at))
@@ -237,10 +259,10 @@ class EditSpace(Space):
         new, fits = torch.where(is_safe, safe, new), (fits & puts) | is_safe
         drops = deletes | (puts & (new == END))
         joins = self.seen(before, then)
-        turns = joins & self.seen(then, at) & self.seen(at, last) & ~self.is_frozen(then)
+        turns = joins & self.seen(then, at) & self.seen(at, last) & ~then_stays
         turns &= (then != END) & (self.plain(at) != self.plain(then))
         valid = torch.where(swaps, turns, torch.where(deletes, joins, fits))
-        valid &= inserts | ((at != END) & ~self.is_frozen(at))
+        valid &= inserts | ((at != END) & ~at_stays)
         valid &= torch.where(inserts, count < x.shape[1], ~drops | (count > 1))
         return Proposals(
             start=start,
@@ -277,7 +299,7 @@ class EditSpace(Space):
             fits = is_grammatical(x, follower, self.grammar, self.size)
         new = torch.where(is_tabled, safe, follower)
         valid = (is_tabled | fits) & (new >= 0) & (new != wide[1]) & (wide[1] != END)
-        return new, valid & ~self.is_frozen(x)[..., None]
+        return new, valid & ~self.stays(x)[..., None]
 
     def seen(
         self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
@@ -315,6 +337,15 @@ class EditSpace(Space):
         if self.crosses and self.grammar is not None:
             child = clauses_crossed(seed, other, share, self.grammar, self.size)
         elif self.crosses:
-            child = crossed(seed, other, share, self.bigrams, keeps_length=self.keeps_length)
+            child = crossed(
+                seed,
+                other,
+                share,
+                self.bigrams,
+                keeps_length=self.keeps_length,
+                stays=self.stays(seed.long()),
+            )
+        if self.crosses and self.complement is not None:
+            child = from_other_strand(seed, child, share, self.complement, self.stays(seed.long()))
         child = torch.where((share > 0)[:, None], child, seed)
         return torch.where((share >= 1)[:, None], other, child)

@@ -7,7 +7,8 @@ is one token.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,16 @@ WORD = re.compile(r"\s*\w+(?:['\u2019]\w+)*|\s*[^\w\s]|\s+")
 BLANK = re.compile(r"\s*")
 LETTER = re.compile(r"[\w'\u2019]|$")  # what runs into a word before it (nothing does, too),
 EDGE = re.compile(r"[\w'\u2019\s]|$")  # or into what comes behind it
+# Scheme and host of an address; then a character spelt as a number, letters, digits, a sign.
+ADDRESS = re.compile(
+    r"^(?:[A-Za-z][\w+.-]*:(?://)?)?[^/?#\s]*|%[0-9A-Fa-f]{2}|[^\W\d_]+|\d+|\s+|.", re.DOTALL
+)
+# White space and: a text or name in quotes, a comment, a number, a word, a sign.
+SQL = re.compile(
+    r"\s*(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|\d[\w.]*|\w+|[^\w\s])|\s+",
+    re.DOTALL,
+)
+NAME = re.compile(r"[^\W\d]\w*|'.*'|\".*\"|`.*`", re.DOTALL)
 MANY = 4  # words and signs in a text without blanks that is read by the word
 
 Cut = Callable[[str], Sequence[str]]
@@ -53,22 +64,76 @@ def kmers(text: str, k: int) -> list[str]:
     return [text[at : at + k] for at in range(0, len(text), k)]
 
 
+@storable
+def url_parts(text: str) -> list[str]:
+    """The scheme with the host, then letters, digits, signs and "%20" and its like.
+
+    Examples
+    --------
+    >>> from advaug.domains.sequences.tokenizer import url_parts
+    >>> url_parts("http://a.b:80/my%20page.html?id=7")
+    ['http://a.b:80', '/', 'my', '%20', 'page', '.', 'html', '?', 'id', '=', '7']
+    """
+    return [part for part in ADDRESS.findall(text) if part]
+
+
+@storable
+def sql_parts(text: str) -> list[str]:
+    """Words, numbers, signs, comments and what stands in quotes, with the white space before it.
+
+    Examples
+    --------
+    >>> from advaug.domains.sequences.tokenizer import sql_parts
+    >>> sql_parts("SELECT a FROM t WHERE b = 'it''s'")
+    ['SELECT', ' a', ' FROM', ' t', ' WHERE', ' b', ' =', " 'it''s'"]
+    """
+    return SQL.findall(text)
+
+
+@storable
+def no_url_words(parts: Sequence[str]) -> list[bool]:
+    """Which parts of an address are no words of its path, query or fragment."""
+    return [k == 0 or not part.isalpha() for k, part in enumerate(parts)]
+
+
+@cache
+def sql_keywords() -> frozenset[str]:
+    """The words that ship."""
+    text = (files("advaug") / "data" / "sql_keywords.txt").read_text(encoding="utf-8")
+    return frozenset(text.split())
+
+
+@storable
+def no_sql_names(parts: Sequence[str]) -> list[bool]:
+    """Which parts of a statement are neither names nor texts in quotes."""
+    bare = [part.strip() for part in parts]
+    return [part.lower() in sql_keywords() or not NAME.fullmatch(part) for part in bare]
+
+
+# Ways to cut texts that have a grammar of their own, and what of it stays.
+FIXED_PARTS: dict[Cut, Callable[[Sequence[str]], list[bool]]] = {
+    url_parts: no_url_words,
+    sql_parts: no_sql_names,
+}
+
+
+NAMED_CUTS = {"word": words, "character": characters, "url": url_parts, "sql": sql_parts}
+
+
 def cut_named(tokens: Any, rows: Sequence[Any]) -> Cut:
-    """The way to cut texts: "word", "character", a number of characters or a callable."""
+    """The way to cut texts: a name of NAMED_CUTS, a number of characters or a callable."""
     if tokens == "auto":
         some = [are_words(row[:4000]) for row in islice(rows, 1000) if isinstance(row, str)]
         tokens = "word" if 2 * sum(some) >= len(some) else "character"
-    if tokens == "word":
-        return words
-    if tokens == "character":
-        return characters
+    if isinstance(tokens, str) and tokens in NAMED_CUTS:
+        return NAMED_CUTS[tokens]
     if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0:
         return partial(kmers, k=tokens)
     if callable(tokens):
         return partial(joined, tokens)
     raise ValueError(
-        "tokens must be 'auto', 'word', 'character', a number of characters of 1 or more, or a "
-        f"callable from a text to its pieces, got {tokens!r}"
+        f"tokens must be 'auto', {', '.join(map(repr, NAMED_CUTS))}, a number of characters of 1 "
+        f"or more, or a callable from a text to its pieces, got {tokens!r}"
     )
 
 
@@ -126,16 +191,21 @@ class Tokenizer:
     def _text(self, text: str) -> tuple[list[Any], list[bool]]:
         if self.protected is None:
             pieces = list(self.cut(text))
-            return pieces, [False] * len(pieces)
+            return pieces, self._fixed(pieces)
         pieces, held, at = [], [], 0
         for match in self.protected.finditer(text):
             if match.end() > match.start():
                 free = self.cut(text[at : match.start()])
                 pieces += [*free, match.group()]
-                held += [False] * len(free) + [True]
+                held += [*self._fixed(free), True]
                 at = match.end()
         rest = self.cut(text[at:])
-        return [*pieces, *rest], [*held, *[False] * len(rest)]
+        return [*pieces, *rest], [*held, *self._fixed(rest)]
+
+    def _fixed(self, pieces: Sequence[str]) -> list[bool]:
+        """Which pieces of a text the grammar of its kind fixes."""
+        fixed = FIXED_PARTS.get(self.cut)
+        return [False] * len(pieces) if fixed is None else fixed(pieces)
 
 
 def without_leading_space(token: Any) -> Any:
