@@ -41,7 +41,7 @@ class CollectionOverSampler(BaseCollectionTransformer):
     Attributes
     ----------
     sampler_ : `AdversarialOverSampler`
-        The fitted over-sampler, with `provenance_` and the rest.
+        The fitted over-sampler. After `fit_transform` it has `provenance_` and the rest.
 
     Raises
     ------
@@ -70,19 +70,28 @@ class CollectionOverSampler(BaseCollectionTransformer):
         super().__init__()
 
     def _fit(self, X: Any, y: Any = None) -> None:
-        self.sampler_ = chosen(self.sampler or AdversarialOverSampler(adapter="signal"), self)
+        self.sampler_ = self._chosen().fit(X, y)
 
     def _transform(self, X: Any, y: Any = None) -> Any:
         if y is None:
             raise ValueError("an over-sampler needs labels: call fit_transform(X, y)")
+        return clone(self.sampler_).fit_resample(X, y)
+
+    def _fit_transform(self, X: Any, y: Any = None) -> Any:
+        self.sampler_ = self._chosen()
         return self.sampler_.fit_resample(X, y)
+
+    def _chosen(self) -> AdversarialOverSampler:
+        own = self.sampler or AdversarialOverSampler(adapter="signal")
+        made: AdversarialOverSampler = chosen(own, self)
+        return made
 
 
 class CollectionAugmenter(BaseCollectionTransformer):
     """`AdversarialTransformer` as a step of aeon's pipelines: as many cases as it gets.
 
     While a pipeline is fitted its cases are moved against their labels; what is predicted is left
-    alone.
+    alone. So `fit_transform(X, y)` returns other cases than `fit(X, y)` and `transform(X)`.
 
     Parameters
     ----------
@@ -127,7 +136,7 @@ class CollectionAugmenter(BaseCollectionTransformer):
         self.transformer_ = self._chosen().fit(X, y)
 
     def _transform(self, X: Any, y: Any = None) -> Any:
-        return self.transformer_.transform(X)
+        return self.transformer_.transform(X, y)
 
     def _fit_transform(self, X: Any, y: Any = None) -> Any:
         self.transformer_ = self._chosen()

@@ -13,8 +13,35 @@ pytest.importorskip("aeon")
 neighbours = pytest.importorskip("aeon.classification.distance_based")
 convolutions = pytest.importorskip("aeon.classification.convolution_based")
 collection = pytest.importorskip("aeon.transformations.collection")
+checks = pytest.importorskip("aeon.testing.estimator_checking")
 aeon_pipeline = pytest.importorskip("aeon.pipeline").make_pipeline
 pytestmark = pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaWarning")
+
+MOVES_IN_FIT = CollectionAugmenter(transformer_of(adapter="signal", when="fit"), random_state=0)
+CHECKED = [
+    CollectionOverSampler(sampler_of(adapter="signal"), random_state=0),
+    MOVES_IN_FIT,
+    CollectionAugmenter(transformer_of(adapter="signal", when="always"), random_state=0),
+]
+# Each other check of aeon passes: name of the check and estimator -> why it cannot.
+CANNOT_PASS = {
+    ("check_transformer_output", repr(MOVES_IN_FIT)): (
+        "cases are moved while a pipeline is fitted, not when it predicts: fit_transform differs "
+        "from fit and transform"
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:too few rows to learn from", "ignore:.*rows were not moved by")
+@checks.parametrize_with_checks(CHECKED)
+def test_every_check_of_aeon_passes(check):
+    key = check.func.__name__, repr(check.keywords.get("estimator"))
+    if key not in CANNOT_PASS:
+        check()
+        return
+    with pytest.raises(AssertionError):
+        check()
+
 
 LENGTHS = {"equal": np.asarray, "unequal": as_list}
 every_length = pytest.mark.parametrize("name", LENGTHS)
