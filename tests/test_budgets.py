@@ -3,7 +3,7 @@
 import pickle
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from advaug import AdversarialTransformer, CommitteeClassifier
-from advaug.adapters import TabularAdapter
+from advaug.adapters import Budget, TabularAdapter
 from advaug.attacks import APGD, DeepFool, Square
 from advaug.core.box import Box
 from advaug.models import Ensemble
@@ -28,6 +28,7 @@ from advaug.robust import (
     AdversarialClassifier,
     AdversarialRegressor,
     RobustnessDisplay,
+    robust_accuracy_scorer,
     robustness_table,
 )
 
@@ -208,6 +209,7 @@ class Case:
         for rule in self.rules:
             kept, keeps = RULES[rule](X), RULES[rule](moved)
             assert (keeps | ~kept).all(), (rule, X[kept & ~keeps], moved[kept & ~keeps])
+        return moved
 
 
 WORDS = {"if", "then"}
@@ -222,6 +224,150 @@ def test_no_cell_moves_beyond_its_budget_and_no_rule_is_broken(attack, seed):
 
 def test_a_search_that_starts_from_no_row_asks_the_model_nothing():
     Case.of("leaves", 9).check()  # No other row lies within its budgets.
+
+
+COSTS = {
+    "income": 0.01,
+    "score": 0.02,
+    "age": 3,
+    "children": 20,
+    "price": 1,
+    "owns": 60,
+    "since": 0.5,
+    "job": 70,
+    "net": 30,
+    "tax": 2,
+    "total": 1,
+}
+
+
+def spent(X, moved, cost):
+    """What the moves of each row cost."""
+    total = np.zeros(len(X))
+    for name, price in cost.items():
+        if name == "job":
+            total += price * (X.job != moved.job).to_numpy()
+        else:
+            total += price * np.nan_to_num(np.abs(in_units(moved[name]) - in_units(X[name])))
+    return total
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("attack", ATTACKS_OF_TABLES)
+def test_no_row_spends_more_than_its_total(attack, seed):
+    case = Case.of(attack, seed)
+    generator = np.random.default_rng(seed)
+    cost = {name: price for name, price in COSTS.items() if name in case.radius}
+    limits = {name: case.radius[name] for name in cost if name not in ("job", "owns")}
+    limits = {name: value for name, value in limits.items() if generator.random() < 0.4}
+    budget = Budget(cost, 10.0 ** generator.uniform(0, 3), limits)
+    case.mover.set_params(radius=budget, norm=[1, np.inf][seed])
+    moved = replace(case, radius=dict(budget)).check()
+    assert (spent(case.X, moved, cost) <= budget.total + SLACK).all()
+
+
+def linear(slopes):
+    """A net without an offset whose logit of class 1 has these slopes."""
+    net = nn.Linear(len(slopes), 2, bias=False)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[0.0] * len(slopes), slopes]))
+    return net
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "apgd"])
+def test_a_linear_model_is_moved_where_a_unit_of_cost_gains_most(attack):
+    generator = np.random.default_rng(0)
+    X = pd.DataFrame(20 * generator.normal(size=(90, 3)), columns=["a", "b", "c"])
+    inside = (X.abs() < 20).all(axis=1)
+    budget = Budget({"a": 2, "b": 1, "c": 4}, total=12, limits={"b": (-5, 5)})
+    mover = AdversarialTransformer(
+        attack=attack, radius=budget, surrogate=linear([1.0, 1.5, 1.0]), random_state=0
+    )
+    by = (mover.fit(X).transform(X) - X).abs()[inside]
+    gain = by.to_numpy() @ [1.0, 1.5, 1.0]
+    best = 5 * 1.5 + (12 - 5) / 2  # b to its limit, the rest of 12 for a.
+    least = best - 1e-3 if attack == "fgsm" else 0.9 * best
+    assert (gain >= least).all()
+    assert (gain <= best + 1e-3).all()
+    if attack == "fgsm":
+        np.testing.assert_allclose(by, np.tile([3.5, 5, 0], (len(by), 1)), atol=0.01)
+
+
+@pytest.mark.parametrize(("price", "flips"), [(2, True), (9, False), (20, False)])
+def test_a_flip_is_bought_where_it_gains_more_than_numbers_for_its_cost(price, flips):
+    generator = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {"a": generator.normal(size=200) * 9, "job": generator.choice(["x", "y"], 200)}
+    )
+    columns = make_column_transformer(("passthrough", ["a"]), (OneHotEncoder(), ["job"]))
+    model = make_pipeline(columns, LogisticRegression()).fit(X, np.arange(200) % 2)
+    model[-1].coef_, model[-1].intercept_ = np.array([[1.0, 0.0, 4.0]]), np.array([-2.0])
+    budget = Budget({"a": 1, "job": price}, total=10)
+    mover = AdversarialTransformer(attack="fgsm", radius=budget, surrogate=model, random_state=0)
+    moved = mover.fit(X).transform(X)
+    label = model.predict(X)
+    is_gain = (X.job == "y") == (label == 1)  # Its flip takes 4 from the logit of its class.
+    assert ((moved.job != X.job) == (is_gain & flips)).all()
+    inside = X.a.abs() < 8
+    left = 10 - price * ((moved.job != X.job) & inside)
+    np.testing.assert_allclose((moved.a - X.a).abs()[inside], left[inside], atol=0.01)
+
+
+def test_a_display_and_a_table_take_multiples_of_a_total():
+    X, y = table()
+    X = X[["income", "age", "score"]]
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    budget = Budget({"income": 0.1, "score": 0.2}, total=300, limits={"income": (0, 5000)})
+    curve = RobustnessDisplay.from_estimator(model, X, y, radii=[0, 1, 3], budget=budget)
+    scores = curve.attacked["Pipeline"]
+    wide = Budget(budget.cost, 900, {"income": (0, 15_000)})
+    rows = robustness_table([model], X, y, radius=wide, scoring="accuracy")
+    assert scores[2] == rows["auto"][0]
+    assert scores[0] > scores[1] > scores[2]
+    score = robust_accuracy_scorer("pgd", radius=wide)(model, X, y)
+    assert score == pytest.approx(scores[2], abs=0.05)
+
+
+def test_a_net_is_trained_and_a_regressor_attacked_within_a_total():
+    X, y = table(n=120)
+    X = X[["income", "age"]]
+    budget = Budget({"income": 0.1, "age": 40}, total=100)
+    brief = Training(epochs=3)
+    net = AdversarialClassifier(radius=budget, training=brief, random_state=0).fit(X, y)
+    assert net.adapter_.base is net.adapter_
+    target = X.income / 1e4 - X.age / 10
+    model = AdversarialRegressor(radius=budget, training=brief, random_state=0).fit(X, target)
+    moved = model.attack_rows(X, target, attack="pgd")
+    cost = spent(X, moved, budget.cost)
+    assert (cost <= 100 + SLACK).all()
+    assert cost.mean() > 50
+
+
+BAD_BUDGETS = {
+    "no total": (lambda: Budget({"age": 1}, 0), "total must be a finite number above 0, got 0"),
+    "free": (
+        lambda: Budget({"age": 0}, 1),
+        r"cost\['age'\] must be a finite number above 0, got 0",
+    ),
+    "a limit alone": (lambda: Budget({"age": 1}, 1, {"pay": 2}), "'pay', which has no cost"),
+    "no limit": (lambda: Budget({"age": 1}, 1, {"age": -2})["age"], r"limits\['age'\] must be"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BUDGETS)
+def test_a_budget_that_says_nothing_is_refused(name):
+    make, message = BAD_BUDGETS[name]
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_norm_without_effect_is_refused():
+    X, y = table()
+    mover = AdversarialTransformer(
+        attack="noise", radius=Budget({"age": 1}, 5), norm=2, surrogate=Scores()
+    )
+    with pytest.raises(ValueError, match="norm=2 has no effect with a Budget"):
+        mover.fit(X, y).transform(X, y)
 
 
 class Sum:

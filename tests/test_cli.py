@@ -669,12 +669,31 @@ def test_attack_prints_the_score_of_a_saved_model_under_attack(tmp_path, capsys)
     assert found != float(frozen.out.split()[-1]) < clean
 
 
+def test_attack_within_a_total_says_what_moves_cost(tmp_path, capsys):
+    files = saved_model(tmp_path)
+    cost = ["--cost", "income=0.01", "--cost", "job=30"]
+    found = []
+    for total in ("20", "80"):
+        said, code = attacked(
+            capsys, *files, *cost, "--total", total, "--radius", "income=0:9000", "--attack", "pgd"
+        )
+        assert code == 0, said.err
+        assert f"radius {total} to spend on income at 0.01, job at 30, within income +0" in said.out
+        found.append(float(said.out.split()[-1]))
+    assert found[0] > found[1]
+
+
 WRONG_ATTACKS = {
     "a radius": (["--radius", "income"], "--radius 'income' is no budget of a column"),
     "a column": (["--radius", "pay=3"], "radius names column 'pay', which X does not have"),
     "an attack": (["--attack", "pgdd"], "did you mean 'pgd'?"),
     "two radii": (["--radius", "0.3", "--radius", "age=1"], "--radius '0.3' is no budget"),
     "a frozen column": (["--frozen", "agee"], "did you mean 'age'?"),
+    "a cost without a total": (["--cost", "income=1"], "--cost and --total belong together"),
+    "no cost": (["--cost", "income", "--total", "1"], "--cost 'income' is no cost of a column"),
+    "a cost of nothing": (["--cost", "age=0", "--total", "1"], "cost['age'] must be a finite"),
+    "a limit of all": (["--cost", "age=1", "--total", "1", "--radius", "2"], "limits single"),
+    "a column of a cost": (["--cost", "pay=3", "--total", "9"], "radius names column 'pay'"),
 }
 
 

@@ -44,6 +44,16 @@ def add_options(parser: Parser) -> None:
         "how far a row may move: 0.3 (robust standard deviations of each column), or a budget in a "
         "column's own units, income=500 or age=0:2; columns without one stay (default: 0.3)",
     )
+    add_repeatable(
+        parser,
+        "--cost",
+        "C",
+        "what a move by one unit of a column costs, income=0.1, of what a row may spend (--total); "
+        "columns without a cost stay, and --radius limits single columns besides",
+    )
+    parser.add_argument(
+        "--total", type=float, metavar="T", help="what the moves of a row may cost together"
+    )
     add_repeatable(parser, "--attack", "NAME", "an attack such as pgd or square (default: auto)")
     add_repeatable(parser, "--frozen", "COL", "leave this column as it is")
     parser.add_argument(
@@ -58,7 +68,7 @@ def add_options(parser: Parser) -> None:
 
 def work(options: argparse.Namespace) -> None:
     """`advaug attack`."""
-    radius = radius_of(options.radius)
+    radius = radius_of(options.radius, options.cost, options.total)
     if not options.model.is_file():
         raise CliError(f"cannot read {options.model}: there is no such file; check the path")
     check_source(options.source)
@@ -89,8 +99,12 @@ def work(options: argparse.Namespace) -> None:
     say(rows.to_string(index=False, float_format="{:.3f}".format), options)
 
 
-def radius_of(given: list[str]) -> Any:
-    """A number, or column -> budget; CliError for what is neither, or both."""
+def radius_of(given: list[str], cost: list[str], total: float | None) -> Any:
+    """A number, column -> budget, or a budget of costs; CliError for what is none, or several."""
+    if bool(cost) != (total is not None):
+        raise CliError("--cost and --total belong together: --cost income=0.1 --total 100")
+    if cost:
+        return budget_of_costs(given, cost, total)
     if not given:
         return 0.3
     if len(given) == 1 and re.fullmatch(NUMBER, given[0]):
@@ -108,10 +122,33 @@ def radius_of(given: list[str]) -> Any:
     return budgets
 
 
+def budget_of_costs(given: list[str], cost: list[str], total: float | None) -> Any:
+    """What a row may spend, and the limits of single columns."""
+    from advaug.domains.tables.budget import Budget
+
+    costs = {}
+    for text in cost:
+        name, _, value = text.rpartition("=")
+        if not name or not re.fullmatch(NUMBER, value):
+            raise CliError(f"--cost {text!r} is no cost of a column: write income=0.1")
+        costs[name] = float(value)
+    limits = radius_of(given, [], None) if given else None
+    if isinstance(limits, float):
+        raise CliError("--radius with --cost limits single columns: write income=500 or age=0:2")
+    try:
+        return Budget(costs, total or 0.0, limits)
+    except ValueError as error:
+        raise CliError(str(error)) from None
+
+
 def told(radius: Any) -> str:
     """The radius as a reader sees it."""
-    if not isinstance(radius, dict):
+    if isinstance(radius, float):
         return f"{radius:g}"
+    if hasattr(radius, "times"):
+        costs = ", ".join(f"{name} at {value:g}" for name, value in radius.cost.items())
+        limits = f", within {told(radius.limits)}" if radius.limits else ""
+        return f"{radius.total:g} to spend on {costs}{limits}"
     parts = []
     for name, value in radius.items():
         pair = isinstance(value, tuple)

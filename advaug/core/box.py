@@ -149,6 +149,10 @@ class Box(ShortRepr, Space):
     down, up : Tensor (*shape), optional
         The share of the radius by which each coordinate may move from the seed at most, downwards
         and upwards; both are given, or none.
+    whole : float, optional
+        The radius of the whole ball where its norm is 1 and `down` and `up` are given: a step then
+        goes towards the best point of the ball, by its share of `whole` (Frank, Wolfe. An algorithm
+        for quadratic programming. 1956). It can fill a coordinate, then the next one.
     """
 
     lower: Tensor
@@ -161,6 +165,7 @@ class Box(ShortRepr, Space):
     down: Tensor | None = None
     up: Tensor | None = None
     n_cut: int = 0
+    whole: float | None = None
 
     def with_norm(self, norm: float) -> Self:
         return replace(self, norm=norm)
@@ -257,6 +262,8 @@ class Box(ShortRepr, Space):
         seed: Float[Tensor, "batch *shape"],
     ) -> Float[Tensor, "batch *shape"]:
         """No coordinate moves by more than its share of `radius`, but as far back as it came."""
+        if self.whole is not None:
+            return self._towards_best(gradient, x, radius, seed)
         lower, upper = self._within(seed, radius)
         down, up = seed - lower, upper - seed
         if self.norm == 1:
@@ -265,6 +272,22 @@ class Box(ShortRepr, Space):
         gradient = gradient.masked_fill(torch.where(gradient > 0, up, down) <= 0, 0.0)
         unit = norms.steepest(gradient, self.norm)
         return (unit * norms.per_row(radius, unit)).clamp(-down, up)
+
+    def _towards_best(
+        self,
+        gradient: Float[Tensor, "batch *shape"],
+        x: Float[Tensor, "batch *shape"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch *shape"],
+    ) -> Float[Tensor, "batch *shape"]:
+        """A step from x towards the point of the whole ball that gains most on `gradient`."""
+        whole = torch.full_like(radius, self.whole or 0.0)
+        lower, upper = self._within(seed, whole)
+        room = torch.where(gradient > 0, upper - seed, seed - lower).clamp_min(0)
+        best = norms.fill(gradient, room, whole)
+        move = (best - (x - seed)) * norms.per_row((radius / whole).clamp_max(1), x)
+        has_slope = (gradient != 0).flatten(1).any(1)
+        return move.masked_fill(~norms.per_row(has_slope, x), 0.0)
 
     def _within(
         self, seed: Float[Tensor, "batch *shape"], radius: Float[Tensor, " batch"] | None

@@ -23,10 +23,14 @@ class Product(Space):
     parts : tuple of Space
     shapes : tuple of shapes
         The shape of a row in each part.
+    is_shared : bool
+        Whether the lengths of all parts together keep to the radius: a part has what those behind
+        it have left over. Otherwise each part has the radius for itself.
     """
 
     parts: tuple[Space, ...]
     shapes: tuple[tuple[int, ...], ...]
+    is_shared: bool = False
 
     @property
     def norm(self) -> float:
@@ -82,9 +86,30 @@ class Product(Space):
         seed: Float[Tensor, "batch width"] | None = None,
     ) -> Float[Tensor, "batch width"]:
         centre = x if seed is None else seed
+        if self.is_shared:
+            return self._steepest_per_cost(gradient, x, radius, centre)
         return self._each(
             lambda part, g, x, seed: part.steepest(g, x, radius, seed), gradient, x, centre
         )
+
+    def _steepest_per_cost(
+        self,
+        gradient: Float[Tensor, "batch width"],
+        x: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+        seed: Float[Tensor, "batch width"],
+    ) -> Float[Tensor, "batch width"]:
+        """Other parts than the first move where they gain more for their cost than it does."""
+        blocks = zip(self.parts, *map(self._split, (gradient, x, seed)), strict=True)
+        moves: list[Tensor] = []
+        rate = torch.zeros_like(radius)
+        for part, slope, at, start in blocks:
+            priced = part.with_cost(slope, start, rate)
+            moves.append(part.steepest(priced, at, radius, start).flatten(1))
+            if len(moves) == 1:
+                gain = (slope * part.steepest(slope, start, radius, start)).flatten(1).sum(1)
+                rate = gain / radius.clamp_min(torch.finfo(radius.dtype).tiny)
+        return torch.cat(moves, dim=1)
 
     def mask_frozen(
         self, move: Float[Tensor, "batch width"], x: Float[Tensor, "batch width"]
@@ -101,6 +126,8 @@ class Product(Space):
     def projector(
         self, seed: Float[Tensor, "batch width"], radius: Float[Tensor, " batch"] | None
     ) -> Callable[[Tensor], Tensor]:
+        if self.is_shared and radius is not None:
+            return lambda x: self._in_turn(Space.project, (x,), seed, radius)
         pairs = zip(self.parts, self._split(seed), strict=True)
         backs = [part.projector(block, radius) for part, block in pairs]
 
@@ -116,7 +143,8 @@ class Product(Space):
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, s, u: part.sample(s, radius, u), seed, noise)
+        drawn = self._each(lambda part, s, u: part.sample(s, radius, u), seed, noise)
+        return self.project(drawn, seed, radius) if self.is_shared else drawn
 
     def _cells(
         self, cells: Callable[[Space, Tensor], Tensor | None], x: Float[Tensor, "batch width"]
@@ -184,7 +212,29 @@ class Product(Space):
         radius: Float[Tensor, " batch"],
         noise: Float[Tensor, "batch width"],
     ) -> Float[Tensor, "batch width"]:
-        return self._each(lambda part, x, s, u: part.snap(x, s, radius, u), x, seed, noise)
+        if not self.is_shared:
+            return self._each(lambda part, x, s, u: part.snap(x, s, radius, u), x, seed, noise)
+
+        def near(part: Space, x: Tensor, noise: Tensor, seed: Tensor, radius: Tensor) -> Tensor:
+            return part.snap(part.project(x, seed, radius), seed, radius, noise)
+
+        return self._in_turn(near, (x, noise), seed, radius)
+
+    def _in_turn(
+        self,
+        work: Callable[..., Tensor],
+        rows: tuple[Float[Tensor, "batch width"], ...],
+        seed: Float[Tensor, "batch width"],
+        radius: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch width"]:
+        """`work(part, *blocks, seed, radius)`, the last part first, with what is left over."""
+        blocks = [*zip(self.parts, *map(self._split, (*rows, seed)), strict=True)]
+        found: list[Tensor] = []
+        for part, *own in reversed(blocks):
+            new = work(part, *own, radius)
+            radius = (radius - part.distance(new, own[-1])).clamp_min(0)
+            found.insert(0, new.flatten(1))
+        return torch.cat(found, dim=1)
 
     def distance(
         self, x: Float[Tensor, "batch width"], seed: Float[Tensor, "batch width"]

@@ -31,12 +31,15 @@ class Simplex(Space):
         How many positions of a row may change.
     keeps_typical : bool
         Whether `hold_typical_values` finds any.
+    cost : Tensor (positions,), optional
+        What a flip of each position costs of the radius; by default it does not depend on it.
     """
 
     reachable: Tensor
     never_left: Tensor
     flips: int = 1
     keeps_typical: bool = True
+    cost: Tensor | None = None
 
     @property
     def norm(self) -> float:
@@ -116,6 +119,17 @@ class Simplex(Space):
         move = torch.zeros_like(x).scatter(-1, level, 1.0) - x
         return move.masked_fill(~self._strongest(gain, unit)[..., None], 0.0)
 
+    def with_cost(
+        self,
+        gradient: Float[Tensor, "batch positions levels"],
+        seed: Float[Tensor, "batch positions levels"],
+        rate: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch positions levels"]:
+        """As the distance has it, which falls by the cost of a flip where the seed's level is."""
+        if self.cost is None:
+            return gradient
+        return gradient + per_row(rate, gradient) * self.cost[:, None] * seed
+
     def mask_frozen(
         self,
         move: Float[Tensor, "batch positions levels"],
@@ -146,6 +160,8 @@ class Simplex(Space):
             total = x.sum(-1, keepdim=True)
             x = torch.where(total == 0, seed, x / total.clamp_min(torch.finfo(x.dtype).tiny))
             share = budget / self._moved(x, seed).sum(1).clamp_min(1e-12)
+            if self.cost is not None and radius is not None:
+                share = share.minimum(radius / self.distance(x, seed).clamp_min(1e-12))
             return seed + per_row(share.clamp_max(1), x) * (x - seed)
 
         return back
@@ -176,6 +192,8 @@ class Simplex(Space):
         if not radius.isinf().all():
             strength = self._moved(x, seed) * self._moved(drawn, seed)
             kept = kept & (self._strongest(strength) | per_row(radius, strength).isinf())
+            if self.cost is not None:
+                kept = kept & self._affordable(strength * kept, radius)
         return torch.where(kept[..., None], drawn, seed)
 
     def scatter_cells(
@@ -188,12 +206,23 @@ class Simplex(Space):
     ) -> Int[Tensor, " cells"] | None:
         return torch.arange(x.shape[1], device=x.device) * x.shape[2]
 
+    def _affordable(
+        self, strength: Float[Tensor, "batch positions"], radius: Float[Tensor, " batch"]
+    ) -> Bool[Tensor, "batch positions"]:
+        """The strongest positions that the radius pays for, one after the other."""
+        assert self.cost is not None
+        order = stable_argsort(strength, 1.0)
+        price = (self.cost * (strength > 0)).gather(1, order)
+        is_paid = price.cumsum(1) <= per_row(radius, price) * (1 + 1e-6)
+        return torch.zeros_like(is_paid).scatter(1, order, is_paid)
+
     def distance(
         self,
         x: Float[Tensor, "batch positions levels"],
         seed: Float[Tensor, "batch positions levels"],
     ) -> Float[Tensor, " batch"]:
-        return self._moved(x, seed).sum(1)
+        moved = self._moved(x, seed)
+        return (moved if self.cost is None else moved * self.cost).sum(1)
 
     def apply_move(
         self,

@@ -106,6 +106,13 @@ class Space(Protocol):
         """
         ...
 
+    def with_cost(self, gradient: Tensor, seed: Tensor, rate: Tensor) -> Tensor:
+        """The gradient less what a unit of distance from the seed costs, `rate` (batch,).
+
+        By default as it is: only positions of categories with a cost differ.
+        """
+        return gradient
+
     def mask_frozen(self, move: Tensor, x: Tensor) -> Tensor:
         """The move without what may not move from x: frozen and missing cells."""
         ...

@@ -75,6 +75,7 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
         "ead", "jsma", "greedy", "hotflip", "trigger"). For tables also a budget for each column
         in its own units (days for dates, 1 for a flip): ``{"income": 500, "age": (0, 2)}`` moves
         an income by up to 500, an age up by up to 2, and no other column.
+        `advaug.adapters.Budget` is what the moves of a row may cost in total.
     norm : {inf, 2, 1}, default=inf
         Norm of the radius.
     when : {"always", "fit"}, default="always"

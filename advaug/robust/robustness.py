@@ -82,6 +82,9 @@ def scaled(radius: float, budget: Mapping[Any, Any] | None) -> Radius:
     """The radius, or so many times a budget of columns."""
     if budget is None or not radius:
         return radius
+    if hasattr(budget, "times"):  # A Budget, with a total.
+        multiple: Radius = budget.times(radius)
+        return multiple
     return {name: np.multiply(radius, value) for name, value in budget.items()}
 
 

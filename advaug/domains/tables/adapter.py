@@ -31,9 +31,12 @@ from advaug.core.simplex import Simplex
 from advaug.core.space import Space
 from advaug.domains.tables.amounts import learn_amounts, moved_amounts
 from advaug.domains.tables.budget import (
-    budgets_of,
+    SLACK,
+    Budget,
+    cost_of_move,
     has_flipped,
     is_beyond,
+    level_differs,
     moved_in_budget,
     with_budgets,
 )
@@ -232,6 +235,9 @@ def floats(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
 
+SHORTER = (1 - 1e-5, 1 - 1e-3, 0.9, 0.5, 0.0)  # Of a row that is beyond its total by rounding.
+
+
 @dataclass(frozen=True, repr=False)
 class TabularCoding(ShortRepr, Coding):
     """What `TabularAdapter` has learnt of a table's columns."""
@@ -240,6 +246,7 @@ class TabularCoding(ShortRepr, Coding):
     max_flips: int = 1
     finds_values: bool = True
     without_budgets: "TabularCoding | None" = None
+    spending: Budget | None = None
 
     @property
     def provides(self) -> Capabilities:
@@ -347,8 +354,9 @@ class TabularCoding(ShortRepr, Coding):
         """The coding in which a radius of 1 is each column's own budget."""
         if not hasattr(radius, "items"):
             raise TypeError(f"radius must be a number or column -> budget, got {radius!r}")
-        layout = with_budgets(self.layout, budgets_of(dict(radius.items()), self.layout))
-        return replace(self, layout=layout, without_budgets=self)
+        layout = with_budgets(self.layout, radius)
+        spending = radius if isinstance(radius, Budget) else None
+        return replace(self, layout=layout, without_budgets=self, spending=spending)
 
     def widened(self, bounds: Mapping[Any, tuple[Any, Any]]) -> "TabularCoding":
         """The coding with the bounds of a larger table of which the rows of `fit` were a part."""
@@ -384,7 +392,23 @@ class TabularCoding(ShortRepr, Coding):
             is_over |= is_beyond(number, *(number.read(f[:, places[number.name]]) for f in frames))
         for category in self.layout.categories:
             is_over |= has_flipped(category, *(f[:, places[category.name]] for f in frames))
-        return is_over
+        return is_over | self._overspent(*frames)
+
+    def _overspent(self, before: Frame, after: Frame) -> Array:
+        """Which rows have spent more than their total."""
+        spent = np.zeros(len(before))
+        if self.spending is None:
+            return spent > 0
+        cost, places = self.spending.cost, self.layout.places
+        for number in self.layout.numbers:
+            if number.is_free and number.name in cost:
+                values = (number.read(f[:, places[number.name]]) for f in (before, after))
+                spent += cost_of_move(cost[number.name], number, *values)
+        for category in self.layout.categories:
+            if category.is_free:
+                cells = (f[:, places[category.name]] for f in (before, after))
+                spent += cost[category.name] * level_differs(*cells)
+        return spent > self.spending.total + SLACK
 
     def features(self, x: Tensor, generator: torch.Generator) -> Features:
         """The cells of a row but those that no row fills, such as those of unused levels.
@@ -398,7 +422,14 @@ class TabularCoding(ShortRepr, Coding):
         return Defaults(ensemble=Ensemble(n_repeats=2, batch_size=64))
 
     def space(self, norm: float = math.inf) -> Space:
-        """Bounds, grids, frozen and missing cells for numbers; levels for categories."""
+        """Bounds, grids, frozen and missing cells for numbers; levels for categories.
+
+        Costs add up, whatever the norm.
+        """
+        if self.spending is not None:
+            if norm == 2:
+                raise ValueError("norm=2 has no effect with a Budget, whose costs add up: take 1")
+            norm = 1.0
         box, categories = self._box(norm), self.layout.categories
         if not categories:
             return box
@@ -408,11 +439,20 @@ class TabularCoding(ShortRepr, Coding):
         for k, category in enumerate(categories):
             reachable[k, : len(category.known)] = category.is_free
             never_left[k, category.width - 1] = True
-        simplex = Simplex(reachable, never_left, self.max_flips, self.finds_values)
-        first = self.layout.first_category
-        return (
-            Product((box, simplex), ((first,), shape)) if first else Product((simplex,), (shape,))
+        simplex = Simplex(
+            reachable, never_left, self.max_flips, self.finds_values, self._cost_of_flips()
         )
+        first = self.layout.first_category
+        if not first:
+            return Product((simplex,), (shape,))
+        return Product((box, simplex), ((first,), shape), self.spending is not None)
+
+    def _cost_of_flips(self) -> Tensor | None:
+        """The share of the total that a flip of each category costs."""
+        if self.spending is None:
+            return None
+        cost, total = self.spending.cost, self.spending.total
+        return floats([float(cost.get(one.name, 0.0)) / total for one in self.layout.categories])
 
     def _box(self, norm: float) -> Box:
         """The numbers and their flags."""
@@ -440,7 +480,8 @@ class TabularCoding(ShortRepr, Coding):
             return {}
         reaches = [(n.reach or (0.0, 0.0), n.scale) for n in self.layout.numbers]
         down, up = ([reach[side] / scale for reach, scale in reaches] for side in (0, 1))
-        return {"down": floats(down + flags), "up": floats(up + flags)}
+        whole = None if self.spending is None else 1.0
+        return {"down": floats(down + flags), "up": floats(up + flags), "whole": whole}
 
     def _special_values(self, flags: list[float]) -> SpecialValues:
         """Atoms and gaps of the numbers, in encoded rows."""
@@ -466,9 +507,27 @@ class TabularCoding(ShortRepr, Coding):
         )
 
     def decode(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
-        """Copies of the rows with moved cells written in the columns' own dtypes."""
+        """Copies of the rows with moved cells written in the columns' own dtypes.
+
+        What rounding has made dearer than the total is moved less far.
+        """
         refuse_not_finite(moved)
         self._refuse_other_width(rows)
+        new = self._written(moved, seed, rows)
+        for share in SHORTER if self.spending is not None else ():
+            is_over = torch.from_numpy(self._overspent(self._table(rows), self._table(new)))
+            if not is_over.any():
+                break
+            shorter = seed + share * (moved - seed)
+            if share:  # Categories stay as they are.
+                first = self.layout.first_category
+                shorter[:, first:] = moved[:, first:]
+            moved = torch.where(is_over[:, None], shorter, moved)
+            new = self._written(moved, seed, rows)
+        return new
+
+    def _written(self, moved: Tensor, seed: Tensor, rows: Any) -> Any:
+        """Copies of the rows with moved cells."""
         if self.layout.amounts and containers.is_sparse_floats(rows):
             return self._decode_sparse(moved, seed, rows)
         return self._decode(moved, seed, rows)
