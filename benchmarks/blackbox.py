@@ -36,7 +36,7 @@ from advaug.core.box import Box
 from advaug.core.objectives import Margin, RowLogits
 from advaug.core.problem import AttackProblem
 from advaug.core.row_random import RowRandom
-from advaug.models.tree_nodes import trees_of
+from advaug.models.read_trees import read_trees
 from benchmarks.tables import save
 
 SEED = 0
@@ -81,7 +81,7 @@ class QueriedLogits(RowLogits):
     """The task's model as logits of tensors, for us; with the boxes of its leaves."""
 
     task: Task
-    tree_regions: Any = None
+    leaf_boxes: Any = None
 
     def __call__(self, x: Tensor) -> Tensor:
         answer = self.task.probability(x.detach().numpy())
@@ -94,12 +94,13 @@ class QueriedLogits(RowLogits):
 def ours(attack: Any, *, starts_at_random: bool = False) -> Callable[[Task], Attack]:
     def make(task: Task) -> Attack:
         space = Box(torch.tensor(0.0), torch.tensor(1.0), norm=task.norm)
-        regions = None if task.estimator is None else trees_of(task.estimator)
+        trees = None if task.estimator is None else read_trees(task.estimator)
+        boxes = None if trees is None else trees.leaf_boxes()
         seed, label = torch.from_numpy(task.x), torch.from_numpy(task.y)
 
         def run() -> np.ndarray:
             problem = AttackProblem(
-                objective=Margin(QueriedLogits(task, regions), label),
+                objective=Margin(QueriedLogits(task, boxes), label),
                 seed=seed,
                 space=space,
                 radius=torch.full((len(seed),), task.radius),

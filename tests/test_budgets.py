@@ -137,7 +137,7 @@ FEW_STEPS = {
 }
 # One that needs signals, texts or tokens is no attack of a table.
 ATTACKS_OF_TABLES = [
-    name for name in ATTACKS if ATTACKS[name]().requires <= {"cells", "gradient", "tree_regions"}
+    name for name in ATTACKS if ATTACKS[name]().requires <= {"cells", "gradient", "leaf_boxes"}
 ]
 
 
@@ -176,7 +176,7 @@ class Case:
         generator = np.random.default_rng([seed, *attack.encode()])
         X, y = rule_table(seed)
         settings, surrogate = FEW_STEPS.get(attack, {}), QUICK
-        if "tree_regions" in ATTACKS[attack]().requires:
+        if "leaf_boxes" in ATTACKS[attack]().requires:
             X = X[NUMBERS]
             surrogate = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
         rules = [rule for rule in RULES if set(re.findall(r"[a-z]+", rule)) - WORDS <= set(X)]

@@ -75,7 +75,7 @@ CHANGED = [
     NES(steps=3, step=0.3, momentum=0.5, pairs=5, delta=0.1, stop_at=None),
     SPSA(steps=3, step=0.3, pairs=5, delta=0.1, stop_at=None),
     Crossover(donors=2),
-    LeafSearch(leaves=9, steps=3),
+    LeafSearch(max_boxes=99),
     Greedy(n_candidates=3, places=9, patience=1, stop_at=None),
     HotFlip(n_candidates=3, beam_width=2, max_substitutes=5, stop_at=None),
     Trigger(
@@ -119,7 +119,7 @@ def test_an_attack_says_all_of_itself_that_anybody_reads(name):
     assert isinstance(attack, Attack)
     assert attack.loss in ("odds", "margin", "divergence")
     assert attack.requires <= {
-        *("gradient", "cells", "edits", "embedding", "time_axis", "tree_regions")
+        *("gradient", "cells", "edits", "embedding", "time_axis", "leaf_boxes")
     }
     flags = attack.is_min_norm, attack.needs_reference_rows, attack.is_universal
     assert {type(flag) for flag in flags} == {bool}
@@ -138,7 +138,7 @@ def test_an_attack_says_all_of_itself_that_anybody_reads(name):
         (Warp(), {"time_axis"}),
         (Warp(steps=3), {"time_axis", "gradient"}),
         (HotFlip(), {"edits", "embedding"}),
-        (LeafSearch(), {"cells", "tree_regions"}),
+        (LeafSearch(), {"cells", "leaf_boxes"}),
     ],
     ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else str(value),
 )

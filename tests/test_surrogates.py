@@ -25,8 +25,8 @@ from advaug.models.committee import (
 from advaug.models.optimizer import AdamW, gradients_of, in_one_vector, one_cycle
 from advaug.models.out_of_fold import OutOfFoldModel
 from advaug.models.protocol import AttackedModel
+from advaug.models.read_trees import read_trees
 from advaug.models.torch_model import TorchModel
-from advaug.models.tree_nodes import trees_of
 
 SMALL = Ensemble(
     n_repeats=2, cv=3, hidden_width=16, max_iter=150, batch_size=48, learning_rate=0.02
@@ -415,7 +415,7 @@ def test_a_model_says_what_it_provides():
         TorchModel(nn.Linear(2, 2)): {"gradient"},
         TorchModel(nn.Sequential(nn.Embedding(9, 4), nn.Flatten())): {"gradient", "embedding"},
         QueriedEstimator(tree): set(),
-        QueriedEstimator(tree, trees_of(tree)): {"tree_regions"},
+        QueriedEstimator(tree, read_trees(tree).leaf_boxes()): {"leaf_boxes"},
     }
     for model, provided in models.items():
         assert model.provides == provided

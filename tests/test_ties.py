@@ -56,7 +56,7 @@ from advaug.domains.sequences.attacks.candidates import top_per_owner
 from advaug.judges import ConformalJudge
 from advaug.models import Ensemble
 from advaug.models.committee import Committee
-from advaug.models.tree_nodes import trees_of
+from advaug.models.read_trees import read_trees
 from advaug.registry import RECIPES
 from advaug.sampling.class_generator import ClassGenerator, GenerationConfig
 from advaug.sampling.encoded_dataset import EncodedDataset
@@ -172,8 +172,8 @@ class Noisy(RowLogits):
         return answer * rounding(answer, self.generator) + NOISE * size * noise.to(answer)
 
     @property
-    def tree_regions(self):
-        return trees_of(self.model.trees)
+    def leaf_boxes(self):
+        return read_trees(self.model.trees).leaf_boxes()
 
 
 class Plateaus:

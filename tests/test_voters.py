@@ -6,7 +6,7 @@ import torch
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
 from advaug.models.extra_trees import ExtraTrees
-from advaug.models.plain_trees import plain_form
+from advaug.models.read_trees import read_trees
 from advaug.sampling.balanced_boosting import BalancedBoosting
 from advaug.sampling.voters import CLIP_AT, MANY_CLASSES, VOTERS, cheapest_first, logistic
 
@@ -59,6 +59,7 @@ def test_extra_trees_are_those_of_scikit_learns_forest(name, X, y):
     settings = {"min_samples_leaf": 3, "max_features": 4}
     own = ExtraTrees(7, **settings, seed=5).fit(X, y)
     forest = ExtraTreesClassifier(7, **settings, class_weight="balanced", random_state=5)
-    theirs = plain_form(forest.fit(X, y))
-    for part in ("first", "column", "threshold", "left", "right", "value"):
+    theirs = read_trees(forest.fit(X, y))
+    np.testing.assert_array_equal(own.first, theirs.first)
+    for part in ("column", "threshold", "left", "right", "value"):
         np.testing.assert_array_equal(getattr(own.nodes, part), getattr(theirs.nodes, part))

@@ -73,6 +73,7 @@ from advaug.containers.tables import (
     each_column,
     edit_columns,
     is_float_array,
+    number_matrix,
     refuse_untakeable_columns,
 )
 from advaug.containers.targets import classes_of, is_sortable, labels
@@ -118,6 +119,7 @@ __all__ = [
     "missing",
     "none_of",
     "nonzeros",
+    "number_matrix",
     "numbered",
     "numbers",
     "objects",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from advaug.containers.columns import Series
+from advaug.containers.columns import Series, numbers
 from advaug.containers.dtypes import refuse_untakeable
 from advaug.containers.rows import (
     Frame,
@@ -110,6 +110,11 @@ def numeric_array(X: Any) -> Any:
         return None
     array = X if kind == "sparse" else np.asarray(X)
     return array if array.ndim == 2 and array.dtype.kind in "biuf" else None
+
+
+def number_matrix(X: Any) -> np.ndarray[Any, Any]:
+    """A table of numbers as float64, NaN where a cell is missing; ValueError for other columns."""
+    return np.column_stack([numbers(column) for _, column in each_column(X)])
 
 
 def dense_blocks(array: Any, skipped: Collection[int] = ()) -> Iterator[Frame]:

@@ -6,7 +6,7 @@ held by another one (`missing_flag`: while that one is 1, the value is missing a
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from advaug.core import norms
 from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space, is_typical
-from advaug.core.tensor_fields import moved_fields
+from advaug.core.tensor_fields import moved_fields, some_rows
 
 PRIOR_ROWS = 10.0  # The deviation of all rows counts like that of so many rows of the class.
 QUARTILES = (0.25, 0.5, 0.75)
@@ -87,6 +87,11 @@ class SpecialValues:
         """Which numbers are atoms."""
         return self.codes(x) > 0
 
+    def take(self, at: Int[Tensor, " some"]) -> Self:
+        """Those of some of the coordinates, or of some of them several times."""
+        parts = {one.name: some_rows(getattr(self, one.name), at) for one in fields(self)}
+        return replace(self, **parts)
+
     def gap_around(
         self, x: Float[Tensor, "batch width"]
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch width"]]:
@@ -125,6 +130,11 @@ def padded(values: Sequence[Any], filler: float) -> Tensor:
     is_value = torch.arange(filled.shape[1]) < counts[:, None]
     filled[is_value] = torch.tensor([*chain.from_iterable(values)], dtype=torch.float32)
     return filled
+
+
+def coordinates(values: Tensor, at: Int[Tensor, " k"]) -> Float[Tensor, " k"]:
+    """The values of coordinates `at` of flat rows; a single value is that of all of them."""
+    return values.flatten()[at] if values.numel() > 1 else values.flatten().expand(len(at))
 
 
 @dataclass(frozen=True, repr=False)
@@ -387,6 +397,39 @@ class Box(ShortRepr, Space):
         self, x: Float[Tensor, "batch *shape"], seed: Float[Tensor, "batch *shape"]
     ) -> Float[Tensor, " batch"]:
         return norms.length(x - seed, self.norm)
+
+    def nearest_between(
+        self,
+        seed: Float[Tensor, " k"],
+        low: Float[Tensor, " k"],
+        high: Float[Tensor, " k"],
+        at: Int[Tensor, " k"],
+    ) -> Float[Tensor, " k"]:
+        low = low.maximum(coordinates(self.lower, at).minimum(seed))
+        high = high.minimum(coordinates(self.upper, at).maximum(seed))
+        x = nearest = seed.maximum(low).minimum(high)
+        if self.special is not None:
+            below, above = self.special.take(at).gap_around(nearest[None])
+            x = torch.where(nearest > seed, above[0], below[0])
+        if self.grid is not None:
+            grid = coordinates(self.grid, at)
+            steps = (x - seed) / torch.where(grid > 0, grid, 1.0)
+            away = (steps.abs() - WHOLE).ceil() * steps.sign()
+            x = torch.where(grid > 0, seed + away * grid, x)
+            slack = WHOLE * grid
+            low, high = low - slack, high + slack
+        x = torch.where(nearest == seed, seed, x)
+        is_outside = (x < low) | (x > high) | (low > high)
+        return x.masked_fill(is_outside, math.nan)
+
+    def steps(self, like: Float[Tensor, "batch *shape"]) -> Float[Tensor, "*shape"]:
+        return super().steps(like) if self.grid is None else self.grid
+
+    def radius_of(self, move: Float[Tensor, " k"], at: Int[Tensor, " k"]) -> Float[Tensor, " k"]:
+        if self.down is None or self.up is None:
+            return move.abs()
+        share = torch.where(move > 0, coordinates(self.up, at), coordinates(self.down, at))
+        return torch.where(move == 0, 0.0, move.abs() / share)
 
     def apply_move(
         self, x: Float[Tensor, "batch *shape"], move: Float[Tensor, "batch *shape"]

@@ -22,7 +22,7 @@ from advaug.core.space import Space
 # Models provide
 #   "gradient": they are differentiable in the rows (rows and model must both provide it);
 #   "embedding": they read tokens through a `torch.nn.Embedding`;
-#   "tree_regions": they are made of trees whose thresholds can be read.
+#   "leaf_boxes": they are made of trees whose thresholds can be read.
 Capabilities = frozenset[str]
 # `native` gives one number for each column, an affine function of the encoded row.
 AFFINE_COLUMNS = "affine_columns"

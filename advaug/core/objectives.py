@@ -8,12 +8,13 @@ targeted.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from advaug.core.leaf_boxes import LeafBoxes
 from advaug.core.tensor_fields import some_rows
 from advaug.core.ties import largest_size
 
@@ -21,12 +22,12 @@ Logits = Callable[[Tensor], Tensor]  # (batch, *shape) -> (batch, classes)
 
 
 class RowLogits:
-    """Logits that depend on more of each row than its coordinates, or that know the model's trees.
+    """Logits that depend on more than the coordinates of a row, or that know the model's leaves.
 
     Inherit from it: attacks call `take` where they drop or repeat rows.
     """
 
-    tree_regions: Any = None  # where the model's output is constant, if it is made of trees
+    leaf_boxes: LeafBoxes | None = None  # of a model that is made of trees
 
     def take(self, rows: Shaped[Tensor, " some"], /) -> Self:
         """The same for some of the rows, or for some of them several times."""
@@ -74,9 +75,16 @@ class Objective(Protocol):
         return value, value.abs()
 
     @property
-    def tree_regions(self) -> Any:
-        """The boxes in which the model's output is constant, if it is made of trees; else None."""
+    def leaf_boxes(self) -> LeafBoxes | None:
+        """The leaves of the model's trees, if it is made of trees; else None."""
         return None
+
+    def goals(self, logits: Tensor, /) -> Tensor:
+        """(batch, goals): sums over logits. The value is above 0 where one of them is.
+
+        Attacks on trees need it: a tree adds to logits, and so to goals.
+        """
+        raise ValueError(f"an attack on trees cannot raise {type(self).__name__}")
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,8 @@ class LogitObjective(Objective):
         return replace(self, **values | {"logits": of_rows(self.logits, rows)})
 
     @property
-    def tree_regions(self) -> Any:
-        return self.logits.tree_regions if isinstance(self.logits, RowLogits) else None
+    def leaf_boxes(self) -> LeafBoxes | None:
+        return self.logits.leaf_boxes if isinstance(self.logits, RowLogits) else None
 
 
 def margin(
@@ -163,8 +171,11 @@ class Margin(LogitObjective):
 
     def each(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch goals"]:
         logits = self.logits(x)
+        return margin(logits, self.label)[:, None] if self.targeted else self.goals(logits)
+
+    def goals(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch goals"]:
         if self.targeted:
-            return margin(logits, self.label)[:, None]
+            return super().goals(logits)
         own = logits.gather(1, self.label[:, None])
         classes = logits.shape[1]
         others = torch.arange(1, classes, device=logits.device) + self.label[:, None]

@@ -142,6 +142,21 @@ class Space(Protocol):
         """(batch,): how far x lies from the seed."""
         ...
 
+    def nearest_between(self, seed: Tensor, low: Tensor, high: Tensor, at: Tensor) -> Tensor:
+        """(k,): the number nearest to `seed` that coordinate `at` may take from `low` to `high`.
+
+        All are (k,). NaN where it may take none of them.
+        """
+        return seed.clamp(low, high).masked_fill(low > high, math.nan)
+
+    def steps(self, like: Tensor) -> Tensor:
+        """(*shape): the distance between neighbouring numbers, 0 where any number is valid."""
+        return torch.zeros_like(like[0])
+
+    def radius_of(self, move: Tensor, at: Tensor) -> Tensor:
+        """(k,): the least radius at which coordinates `at` may move so far by themselves."""
+        return move.abs()
+
     def apply_move(self, x: Tensor, move: Tensor) -> Tensor:
         """x with its numbers moved, as far as they may; categories stay."""
         ...

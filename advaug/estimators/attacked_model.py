@@ -15,18 +15,19 @@ from torch import Tensor, nn
 
 from advaug import containers
 from advaug.core.domain import AFFINE_COLUMNS, RowCoding
+from advaug.core.leaf_boxes import LeafBoxes
 from advaug.estimators.agreement import evenly_spaced
 from advaug.models.committee import Committee
+from advaug.models.fitted_trees import FittedTrees, fitted_trees
 from advaug.models.pipeline_to_torch import pipeline_to_torch
-from advaug.models.protocol import AttackedModel
+from advaug.models.protocol import Array, AttackedModel
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.models.sklearn_to_torch import fitted_module, sklearn_to_torch
 from advaug.models.torch_model import TorchModel, reads_tokens
-from advaug.models.tree_nodes import trees_of
-from advaug.models.trees import Trees
 from advaug.sampling.domain import Coding
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
+OFF_STEP = 1e-6  # steps from a whole count of them, from which on a value is not on one
 ALIKE = 0.98  # share of them on which a torch twin must predict as its estimator does
 
 
@@ -55,7 +56,7 @@ def attacked_model(
     check_classifier(surrogate)
     try:
         predicted = np.asarray(surrogate.predict(rows))
-        model = QueriedEstimator(surrogate, region_of(surrogate, coding, rows))
+        model = QueriedEstimator(surrogate, encoded_boxes(surrogate, coding, rows))
         model = model.choose_response(rows)
     except Exception as error:
         name = type(surrogate).__name__
@@ -153,15 +154,38 @@ def check_classifier(estimator: Any) -> None:
         )
 
 
-def region_of(estimator: Any, coding: RowCoding, rows: Any) -> Trees | None:
+def encoded_boxes(estimator: Any, coding: RowCoding, rows: Any) -> LeafBoxes | None:
     """The leaves of a tree ensemble, as boxes of encoded rows."""
-    trees = trees_of(estimator) if AFFINE_COLUMNS in coding.provides else None
-    if trees is None:
+    trees = fitted_trees(estimator) if AFFINE_COLUMNS in coding.provides else None
+    if trees is None or not predicts_as(trees, estimator, rows):
         return None
-    width = coding.encode(rows).shape[1]
+    if (boxes := trees.leaf_boxes()) is None:
+        return None
+    seed, values = coding.encode(rows), containers.number_matrix(rows)
+    place, center, scale = columns_of(coding, seed.shape[1])
+    steps = native_steps(coding, seed, place, scale)
+    count = (values - values[0]) / np.where(steps > 0, steps, 1.0)
+    steps = np.where((np.abs(count - np.rint(count)) < OFF_STEP).all(0), steps, 0.0)
+    return boxes.between_steps(values[0], steps).scaled(place, center, scale)
+
+
+def native_steps(coding: RowCoding, seed: Tensor, place: Array, scale: Array) -> Array:
+    """The distance between neighbouring values of each column, in its units; 0 for any value."""
+    steps = coding.space().steps(seed).double().numpy()[place] * scale
+    return np.array([float(f"{step:.6g}") for step in steps])  # Encoded steps are float32.
+
+
+def predicts_as(trees: FittedTrees, estimator: Any, rows: Any) -> bool:
+    """Whether trees that were read predict as their estimator, which may decide in its own way."""
+    codes = trees.predict(containers.number_matrix(rows))
+    return bool((np.asarray(estimator.classes_)[codes] == estimator.predict(rows)).all())
+
+
+def columns_of(coding: RowCoding, width: int) -> tuple[Array, Array, Array]:
+    """Of each column of numbers its place in encoded rows, and its numbers at 0 and from 0 to 1."""
     origin = coding.native(torch.zeros(1, width, dtype=torch.float64))
     along = coding.native(torch.eye(width, dtype=torch.float64)) - origin
-    return trees.scaled(along.abs().argmax(0), origin[0], along.sum(0))
+    return along.abs().argmax(0).numpy(), origin[0].numpy(), along.sum(0).numpy()
 
 
 def check_logits(

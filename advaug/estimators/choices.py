@@ -105,7 +105,7 @@ MEANINGS = {
     "embedding": "a net that reads tokens through torch.nn.Embedding",
     "gradient": "a model with a gradient in such rows",
     "time_axis": "signals",
-    "tree_regions": "a fitted tree or forest on plain numbers",
+    "leaf_boxes": "a fitted tree or forest on plain numbers",
 }
 
 

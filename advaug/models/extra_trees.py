@@ -12,8 +12,9 @@ from sklearn import config_context
 from sklearn.tree import ExtraTreeClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
-from advaug.models.plain_trees import PlainForest
 from advaug.models.protocol import Array
+from advaug.models.read_trees import mean_of_trees
+from advaug.models.tree_ensemble import TreeEnsemble
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ExtraTrees:
         X: Float[Array, "rows columns"],
         y: Int[Array, " rows"],
         sample_weight: Float[Array, " rows"] | None = None,
-    ) -> PlainForest:
+    ) -> TreeEnsemble:
         """Grown on rows whose labels count from 0, without a gap."""
         # A tree reads one column after the other.
         X, weight = np.asfortranarray(X, np.float32), compute_sample_weight("balanced", y)
@@ -51,7 +52,7 @@ class ExtraTrees:
                 self._tree(random).fit(X, y, sample_weight=weight, check_input=False)
                 for _ in range(self.n_trees)
             ]
-        return PlainForest.of((tree.tree_ for tree in grown), X.shape[1])
+        return mean_of_trees([tree.tree_ for tree in grown], X.shape[1])
 
     def _tree(self, random: np.random.RandomState) -> ExtraTreeClassifier:
         return ExtraTreeClassifier(

@@ -5,7 +5,7 @@ just have the members. A model `provides`
 
 - "gradient": its logits have a gradient in the encoded rows;
 - "embedding": it has a `torch.nn.Embedding`, whose vectors have a gradient;
-- "tree_regions": the boxes in which its answer is constant are known.
+- "leaf_boxes": it is made of trees, whose leaves are known.
 """
 
 from collections.abc import Callable

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.domain import RowCoding
+from advaug.core.leaf_boxes import LeafBoxes
 from advaug.core.objectives import Logits, RowLogits
 from advaug.models.protocol import Array, AttackedModel
-from advaug.models.trees import Trees
 
 RESPONSES = ("decision_function", "predict_proba", "predict")
 MIN_PROBABILITY = 1e-7  # A smaller probability is raised to this: no logit is infinite.
@@ -32,8 +32,8 @@ class QueriedEstimator(AttackedModel):
     estimator : classifier
         Fitted, with `predict`, `classes_`, and perhaps `decision_function` or `predict_proba`. It
         is shared, never copied or fitted.
-    regions : `Trees`, optional
-        The leaves of a tree ensemble.
+    leaf_boxes : `LeafBoxes`, optional
+        The leaves of a tree ensemble, in encoded rows.
 
     Attributes
     ----------
@@ -59,9 +59,9 @@ class QueriedEstimator(AttackedModel):
     ('predict_proba', torch.Size([150, 3]))
     """
 
-    def __init__(self, estimator: Any, regions: Trees | None = None) -> None:
+    def __init__(self, estimator: Any, leaf_boxes: LeafBoxes | None = None) -> None:
         self.estimator = estimator
-        self.regions = regions
+        self.leaf_boxes = leaf_boxes
         self.classes: Array = np.asarray(estimator.classes_)
         self.response = next(name for name in RESPONSES if hasattr(estimator, name))
         self.queries = 0
@@ -72,7 +72,7 @@ class QueriedEstimator(AttackedModel):
     @property
     def provides(self) -> frozenset[str]:
         """The boxes of a tree ensemble's leaves, where they are known."""
-        return frozenset() if self.regions is None else frozenset({"tree_regions"})
+        return frozenset() if self.leaf_boxes is None else frozenset({"leaf_boxes"})
 
     def encoded_logits(self, coding: RowCoding, rows: Any, seed: Tensor) -> Logits:
         """The logits of encoded rows, each decoded on the row that it starts from."""
@@ -138,9 +138,9 @@ class QueriedLogits(RowLogits):
     start: Tensor = field(repr=False)
 
     @property
-    def tree_regions(self) -> Trees | None:
+    def leaf_boxes(self) -> LeafBoxes | None:  # type: ignore[override]
         """The leaves of the model's trees, where they are known."""
-        return self.model.regions
+        return self.model.leaf_boxes
 
     def take(self, rows: Shaped[Tensor, " some"]) -> Self:
         """The logits for some of the rows, or for some of them several times."""

@@ -1,6 +1,7 @@
 """Defences: models trained on their own adversarial rows, detectors, and measures of robustness."""
 
 from advaug.robust.augmented import AugmentedClassifier
+from advaug.robust.certificates import Certificates, certify
 from advaug.robust.classifier import AdversarialClassifier
 from advaug.robust.detector import AdversarialDetector
 from advaug.robust.distilled import DistilledClassifier
@@ -18,10 +19,12 @@ __all__ = [
     "AdversarialDetector",
     "AdversarialRegressor",
     "AugmentedClassifier",
+    "Certificates",
     "DistilledClassifier",
     "RejectingClassifier",
     "RobustnessDisplay",
     "UnknownDetector",
+    "certify",
     "robust_accuracy_scorer",
     "robustness_table",
 ]

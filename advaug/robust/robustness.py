@@ -11,6 +11,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -25,6 +26,7 @@ from advaug.estimators.validation import learnt_coding
 from advaug.models.protocol import Array
 from advaug.models.torch_model import TorchModel
 from advaug.registry import AttackName
+from advaug.robust import certificates
 from advaug.robust.net_classifier import NetClassifier, is_net
 from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.sampling.domain import FittedAdapter
@@ -126,6 +128,32 @@ class AttackBenchmark:
         )
         return float(self.scorer(classifier, moved, self.y))
 
+    def certified(self, name: str, radius: Radius, time_limit: float) -> float:
+        """The score that no attack can lower; NaN for a model without certificates."""
+        model, by_column = self.models[name], hasattr(radius, "items")
+        if not hasattr(model, "predict"):
+            return np.nan
+        try:
+            bounds = certificates.certify(
+                model,
+                self.X,
+                norm=self.norm,
+                budget=radius if by_column else None,  # type: ignore[arg-type]
+                adapter=self.adapter,
+                time_limit=time_limit,
+            )
+        except TypeError:
+            return np.nan
+        resists = bounds.lower > (1.0 if by_column else radius)
+        worst = WorstPredictions.of(np.asarray(model.predict(self.X)), resists, self.y)
+        try:
+            return float(self.scorer(worst, self.X, self.y))
+        except AttributeError as error:
+            raise ValueError(
+                "certify=True scores predicted classes: take scoring='accuracy', "
+                "'balanced_accuracy', 'f1' ..."
+            ) from error
+
     def _classifier(self, model: Any) -> Any:
         """The model, or a classifier made of a torch module; TypeError for what is neither."""
         if is_net(model):
@@ -136,6 +164,26 @@ class AttackBenchmark:
         if hasattr(model, "fit"):
             check_is_fitted(model)
         return model
+
+
+class WorstPredictions(ClassifierMixin, BaseEstimator):
+    """Predictions of given rows, wrong wherever an attack could make them wrong."""
+
+    def __init__(self, predicted: Array, classes: Array) -> None:
+        self.predicted = predicted
+        self.classes_ = classes
+
+    @classmethod
+    def of(cls, predicted: Array, resists: Array, y: Any) -> Self:
+        """From predictions, whether each is certain, and the labels."""
+        y = np.asarray(y)
+        classes = np.unique(np.concatenate([predicted, y]))
+        other = np.where(y == classes[0], classes[-1], classes[0])
+        return cls(np.where(resists, predicted, other), classes)
+
+    def predict(self, X: Any) -> Array:
+        """The predictions, whatever the rows are."""
+        return self.predicted
 
 
 class RobustnessDisplay:
@@ -359,6 +407,8 @@ def robustness_table(
     surrogate: Any = None,
     adapter: AdapterParameter = "auto",
     random_state: RandomState = 0,
+    certify: bool = False,
+    time_limit: float = 1.0,
 ) -> Any:
     """Scores of fitted classifiers on rows, on noisy rows and on attacked rows, at one radius.
 
@@ -385,12 +435,19 @@ def robustness_table(
         Reads the rows. "auto" is the first one that accepts them.
     random_state : int, RandomState or None, default=0
         Seed of all random numbers. With an int a second run gives the same results.
+    certify : bool, default=False
+        Whether a column says what no attack can lower: the score if every row is predicted wrong
+        that `advaug.robust.certify` does not prove to resist the radius. It is NaN for models
+        without certificates.
+    time_limit : float > 0, default=1.0
+        Seconds for the certificate of a row.
 
     Returns
     -------
     pandas.DataFrame
         A row for each estimator. Its columns are "estimator", "clean", "noise", the attacks and,
-        with more than one of them, "worst": the lowest of their scores.
+        with more than one of them, "worst": the lowest of their scores; with certificates also
+        "certified".
 
     See Also
     --------
@@ -415,6 +472,8 @@ def robustness_table(
     for attack in attacks:
         if attack != "auto":
             choose_attack(attack)  # An unknown name is refused before any model is attacked.
+    if certify and surrogate is not None:
+        raise ValueError("certify=True is for the estimators themselves: leave out surrogate")
     models = name_estimators(estimators)
     adapter = common_adapter([*models.values(), surrogate], adapter, X)
     benchmark = AttackBenchmark(models, X, y, norm, get_scorer(scoring), adapter, random_state)
@@ -428,6 +487,8 @@ def robustness_table(
         columns[str(attack)] = scores
     if len(attacks) > 1:
         columns["worst"] = np.min([columns[str(attack)] for attack in attacks], axis=0)
+    if certify:
+        columns["certified"] = [benchmark.certified(name, radius, time_limit) for name in models]
     return containers.table(columns, {})
 
 

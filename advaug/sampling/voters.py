@@ -20,8 +20,8 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from advaug.models.extra_trees import ExtraTrees
-from advaug.models.plain_trees import plain_form
 from advaug.models.protocol import ModelFamily, Voter
+from advaug.models.read_trees import read_trees
 from advaug.sampling.balanced_boosting import BalancedBoosting
 from advaug.sampling.encoded_dataset import sample_of_classes
 
@@ -60,9 +60,11 @@ def fit_voter(
 ) -> SklearnVoter:
     """A scikit-learn classifier fitted on encoded rows; trees as plain arrays."""
     classes, codes = np.unique(y.numpy(), return_inverse=True)
+    if len(classes) == 1:
+        return SklearnVoter(None, classes, n_classes)
     given = {} if sample_weight is None else {"sample_weight": sample_weight.double().numpy()}
-    fitted = plain_form(classifier.fit(clipped(x), codes, **given)) if len(classes) > 1 else None
-    return SklearnVoter(fitted, classes, n_classes)
+    fitted = classifier.fit(clipped(x), codes, **given)
+    return SklearnVoter(read_trees(fitted) or fitted, classes, n_classes)
 
 
 @np.errstate(all="ignore")
