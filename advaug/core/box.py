@@ -436,10 +436,19 @@ class Box(ShortRepr, Space):
     ) -> Float[Tensor, "batch *shape"]:
         return self._bounded(x + self.mask_frozen(move, x), x)
 
+    def bulk_variance(self, rows: Float[Tensor, "rows *shape"]) -> Float[Tensor, "*shape"]:
+        return super().bulk_variance(rows) if self.special is None else self._bulk(rows)[0]
+
+    def _bulk(
+        self, rows: Float[Tensor, "rows *shape"]
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        """Variance and count of the numbers that may move."""
+        return variance_of_bulk(rows, self.mask_frozen(torch.ones_like(rows), rows) != 0)
+
     def class_scale(
         self,
         scale: Float[Tensor, "*shape"],
-        rows: Float[Tensor, "rows *shape"],
+        every: Float[Tensor, "*shape"],
         own: Float[Tensor, "own *shape"],
     ) -> Float[Tensor, "*shape"]:
         """The deviation within the class, drawn towards that of all rows where its rows are few.
@@ -448,9 +457,7 @@ class Box(ShortRepr, Space):
         """
         if self.special is None:
             return scale
-        (every, _), (within, n) = (
-            variance_of_bulk(x, self.mask_frozen(torch.ones_like(x), x) != 0) for x in (rows, own)
-        )
+        within, n = self._bulk(own)
         return ((n * within + PRIOR_ROWS * every) / (n + PRIOR_ROWS)).sqrt()
 
     def can_scatter(

@@ -248,14 +248,18 @@ class Product(Space):
     ) -> Float[Tensor, "batch width"]:
         return self._each(lambda part, x, move: part.apply_move(x, move), x, move)
 
+    def bulk_variance(self, rows: Float[Tensor, "rows width"]) -> Float[Tensor, " width"]:
+        blocks = zip(self.parts, self._split(rows), strict=True)
+        return torch.cat([part.bulk_variance(block).flatten() for part, block in blocks])
+
     def class_scale(
         self,
         scale: Float[Tensor, " width"],
-        rows: Float[Tensor, "rows width"],
+        every: Float[Tensor, " width"],
         own: Float[Tensor, "own width"],
     ) -> Float[Tensor, " width"]:
-        blocks = zip(self.parts, *map(self._split, (scale[None], rows, own)), strict=True)
-        return torch.cat([part.class_scale(s[0], x, y).flatten() for part, s, x, y in blocks])
+        blocks = zip(self.parts, *map(self._split, (scale[None], every[None], own)), strict=True)
+        return torch.cat([part.class_scale(s[0], e[0], x).flatten() for part, s, e, x in blocks])
 
     def can_scatter(
         self, x: Float[Tensor, "batch width"], move: Float[Tensor, "batch width"]

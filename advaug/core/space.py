@@ -185,10 +185,17 @@ class Space(Protocol):
         share = size / long.clamp_min(1e-9)
         return self.shortened_move(x, direction * per_row(share, direction) * scale)
 
-    def class_scale(self, scale: Tensor, rows: Tensor, own: Tensor) -> Tensor:
+    def bulk_variance(self, rows: Tensor) -> Tensor:
+        """(*shape): what `class_scale` reads of all rows, computed once for all classes.
+
+        By default nothing.
+        """
+        return rows.new_zeros(rows.shape[1:])
+
+    def class_scale(self, scale: Tensor, every: Tensor, own: Tensor) -> Tensor:
         """(*shape): each cell's `scale` for random moves of the rows of a class, `own`.
 
-        By default that of all rows.
+        `every` is the `bulk_variance` of all rows. By default the scale of all rows.
         """
         return scale
 

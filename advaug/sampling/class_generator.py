@@ -333,11 +333,11 @@ class ClassGenerator(StoredFields, ClassRows):
     @cached_property
     def scale(self) -> Tensor:
         """How far random moves go in each cell: see `Space.class_scale`."""
-        x, space = self.cells, self.dataset.space.hold_special_values()
-        if self.cut is not None:
-            space = self.cut.space
+        if self.cut is None:
+            return self.dataset.class_scale(self.label).to(self.config.device)
+        x, space = self.cells, self.cut.space
         own = x[self.dataset.of_class(self.label)]
-        return space.class_scale(spread(x), x, own).to(self.config.device)
+        return space.class_scale(spread(x), space.bulk_variance(x), own).to(self.config.device)
 
     @cached_property
     def special_groups(self) -> "RowGroups | None":

@@ -93,10 +93,15 @@ class EncodedDataset(StoredFields):
         """Standard deviation of each cell over the rows."""
         return spread(self.x)
 
+    @cached_property
+    def bulk_variance(self) -> Float[Tensor, "*shape"]:
+        """What the scale of each class reads of all rows."""
+        return self.space.hold_special_values().bulk_variance(self.x)
+
     def class_scale(self, label: int) -> Float[Tensor, "*shape"]:
         """How far random moves of a class's rows go in each cell: see `Space.class_scale`."""
         space = self.space.hold_special_values()
-        return space.class_scale(self.scale, self.x, self.x[self.of_class(label)])
+        return space.class_scale(self.scale, self.bulk_variance, self.x[self.of_class(label)])
 
     @cached_property
     def logits(self) -> Float[Tensor, "kept classes"]:

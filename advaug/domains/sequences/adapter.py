@@ -366,9 +366,10 @@ class SequenceCoding(ShortRepr, Coding):
         """Copies of the rows; those that were edited are written anew from their tokens."""
         refuse_not_finite(moved)
         new = containers.sequences(rows)
-        for place in (moved != seed).any(1).nonzero()[:, 0].tolist():
-            is_full = bool(seed[place, -1] != -1)
-            new[place] = self._written(moved[place].long().tolist(), new[place], is_full)
+        edited = (moved != seed).any(1).nonzero()[:, 0]
+        are_full, numbers = (seed[edited, -1] != -1).tolist(), moved[edited].long().tolist()
+        for place, own, is_full in zip(edited.tolist(), numbers, are_full, strict=True):
+            new[place] = self._written(own, new[place], is_full)
         return containers.put_sequences(rows, new)
 
     def _written(self, numbers: list[int], row: Any, is_full: bool) -> Any:

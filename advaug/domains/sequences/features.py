@@ -236,7 +236,8 @@ def bucket_of(number: Array) -> Array:
 def counted(block: list[Occurrences], n_rows: int) -> sparse.csr_matrix:
     """(batch, buckets): how often each n-gram is there."""
     cell = np.concatenate([found.row * BUCKETS + found.bucket for found in block])
-    cell.sort()  # Faster than scipy's sums of equal cells.
+    # One sort is faster than scipy's sums of equal cells, and a sort of short numbers than others.
+    cell = np.sort(cell.astype(np.int32) if n_rows * BUCKETS < 2**31 else cell)
     first = np.flatnonzero(np.diff(cell, prepend=-1))
     count = np.diff(first, append=len(cell)).astype(np.float32)
     row, bucket = np.divmod(cell[first], BUCKETS)
