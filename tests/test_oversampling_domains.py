@@ -329,7 +329,7 @@ def test_a_blend_lies_between_the_features_of_its_rows():
     np.testing.assert_allclose(made[1].toarray(), expected.toarray(), rtol=1e-6)
 
 
-@pytest.mark.parametrize("learner", sequence_learners.LEARNERS)
+@pytest.mark.parametrize("learner", [*sequence_learners.LEARNERS, *sequence_learners.MORE_LEARNERS])
 def test_learners_of_sequences_take_blends_and_unknown_words(monkeypatch, learner):
     monkeypatch.setattr(sequence_learners, "UPDATES", 2)
     rows = fold("sequence")

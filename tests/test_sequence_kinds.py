@@ -106,6 +106,11 @@ def test_nothing_is_found_in_rows_of_any_order(seed):
     assert coding.constraints("auto", rows).findings == []
 
 
+def test_rows_that_repeat_others_say_nothing_of_order():
+    rows = [["in", "see", "buy", "out"], ["in", "buy", "out"]] * 50
+    assert SequenceAdapter().fit(rows).constraints("auto", rows).findings == []
+
+
 @given(st.integers(0, 2**31 - 1))
 def test_found_rules_hold_in_all_rows(seed):
     rng = np.random.default_rng(seed)
@@ -115,7 +120,6 @@ def test_found_rules_hold_in_all_rows(seed):
     coding = SequenceAdapter().fit(rows)
     rules = coding.constraints("auto", rows)
     assert all(keeps(finding.rule, row) for finding in rules.findings for row in rows)
-    assert "starts with 's'" in [finding.rule for finding in rules.findings]
 
 
 @pytest.mark.parametrize("kind", [0, 1, PRECEDENCE, RESPONSE, NOT_SUCCESSION])

@@ -121,6 +121,7 @@ DOMAINS = {
     "sequence": Domain(
         rivals=sequences.RIVALS,
         learners=(*sequence_learners.LEARNERS,),
+        tuned=(*sequence_learners.MORE_LEARNERS,),
         probabilities=sequence_learners.probabilities,
         model_of=partial(trained_later, sequence_learners.probabilities, ()),
         encoder_of=sequences.encoder_of,

@@ -45,23 +45,15 @@ class Occurrences(MovableFields):
 
     @classmethod
     def of(cls, x: Int[Tensor, "rows length"], n_events: int) -> Self:
-        """Of rows of events, -1 behind them; `n_events` stands for what is no event."""
-        parts = [cls._of(some, n_events) for some in x.split(max(CELLS // x.shape[1], 1))]
-        names = ("first", "last", "count", "length")
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-
-    @classmethod
-    def _of(cls, x: Int[Tensor, "rows length"], n_events: int) -> Self:
-        """The same of rows that fit into memory at once."""
-        place = torch.arange(x.shape[1], device=x.device).expand_as(x)
-        event = torch.where(x < 0, n_events, x)
-        shape = (len(x), n_events + 1)
-        first = torch.full(shape, NEVER, device=x.device)
+        """Of rows of events, -1 behind them; `n_events` and more stand for what is no event."""
+        row, place = ((x >= 0) & (x < n_events)).nonzero().T
+        cell = row * n_events + x[row, place]
+        first = torch.full((len(x) * n_events,), NEVER, device=x.device)
         last, count = torch.full_like(first, -1), torch.zeros_like(first)
         return cls(
-            first=first.scatter_reduce(1, event, place, "amin")[:, :-1],
-            last=last.scatter_reduce(1, event, place, "amax")[:, :-1],
-            count=count.scatter_add(1, event, torch.ones_like(event))[:, :-1],
+            first=first.scatter_reduce(0, cell, place, "amin").view(-1, n_events),
+            last=last.scatter_reduce(0, cell, place, "amax").view(-1, n_events),
+            count=count.scatter_add(0, cell, torch.ones_like(cell)).view(-1, n_events),
             length=lengths(x),
         )
 
@@ -142,7 +134,9 @@ def find_order_rules(x: Int[Tensor, "rows length"], tokens: Sequence[Any]) -> li
     event = torch.full((len(tokens) + 1,), len(used))
     event[used], event[-1] = torch.arange(len(used)), -1
     rows = Occurrences.of(event[x], len(used))
-    candidates = {kind: kept_by_all(rows, kind, *pairs_of(kind, len(used))) for kind in range(6)}
+    candidates = {
+        kind: kept_by_all(rows, kind, *pairs_of(kind, rows)) for kind in range(len(KINDS))
+    }
     return [
         FoundOrder(named(kind, a, b, [tokens[k] for k in used.tolist()]), support, by_chance)
         for kind, a, b, support, by_chance in without_implied(rows, candidates)
@@ -162,13 +156,20 @@ def named(kind: int, a: int, b: int, events: list[Any]) -> OrderRule:
     return OrderRule(kind, events[a], None if kind <= ONCE else events[b])
 
 
-def pairs_of(kind: int, n_events: int) -> tuple[Tensor, Tensor]:
-    """All events, or all pairs of different ones."""
-    every = torch.arange(n_events)
+def pairs_of(kind: int, rows: Occurrences) -> tuple[Tensor, Tensor]:
+    """All events, or the pairs of different ones that enough rows hold for a rule to surprise."""
+    n_events = rows.first.shape[1]
     if kind <= ONCE:
-        return every, every
-    a, b = (one.flatten() for one in torch.meshgrid(every, every, indexing="ij"))
-    return a[a != b], b[a != b]
+        return torch.arange(n_events), torch.arange(n_events)
+    is_there = (rows.count > 0).float()
+    together = (is_there.T @ is_there).fill_diagonal_(0)
+    a, b = (together >= least_chance(n_events)).nonzero().T
+    return a, b
+
+
+def least_chance(n_events: int) -> float:
+    """How many rows must break a rule by chance: so that FALSE_RULES are found where none is."""
+    return math.log(len(KINDS) * n_events**2 / FALSE_RULES)
 
 
 def kept_by_all(
@@ -193,7 +194,6 @@ def without_implied(
     c before each b. No a comes before any b: so it is where b comes once, and before each a.
     """
     n, found = rows.first.shape[1], {}
-    tested = len(KINDS) * n * n
     for kind, (a, b) in candidates.items():
         chance, support = torch.zeros(len(a), dtype=torch.double), torch.zeros(len(a))
         step = max(CELLS // max(len(a), 1), 8) if kind != ONCE else len(rows.length)
@@ -201,7 +201,7 @@ def without_implied(
             some = rows.take(slice(at, at + step))
             chance += some.by_chance(kind, a, b).sum(0)
             support += some.shows(kind, a, b).sum(0)
-        is_odd = chance >= math.log(tested / FALSE_RULES)
+        is_odd = chance >= least_chance(n)
         found[kind] = (a[is_odd], b[is_odd], support[is_odd], chance[is_odd])
     holds = torch.zeros(len(KINDS), n, n, dtype=torch.bool)
     for kind, (a, b, *_) in found.items():

@@ -143,10 +143,9 @@ class Recombine(VotedRecipe, Parameters):
     The second row is one of the 20 that have most n-grams in common with the first. What stands
     first or last in its text stays so. Whole sentences are taken where there are some. They share a
     word with the text that is neither a function word nor tells the class, or say little; a word
-    such as "she" or "however" does not lose the sentence that it refers to. Rows
-    of a single sentence are no parents; where a class has no other rows, its new rows are copies
-    ("copied" in the provenance).
-    Sequences that are no texts exchange blocks where both joins are usual.
+    such as "she" or "however" does not lose the sentence that it refers to. Rows of a single
+    sentence are no parents; where a class has no other rows, its new rows are copies ("copied" in
+    the provenance). Sequences that are no texts exchange blocks where both joins are usual.
 
     Parameters
     ----------

@@ -284,7 +284,8 @@ def found_in(
     if isinstance(rows[0], str):
         kinds, findings = found_pairs(rows)
         return ([], kinds), findings
-    numbers, tokens = numbered_rows([cutter(row)[0] for row in rows])
+    # Rows that repeat others say nothing new.
+    numbers, tokens = numbered_rows(list(dict.fromkeys(tuple(cutter(row)[0]) for row in rows)))
     found = find_order_rules(numbers, tokens)
     findings = [
         Finding(order_text(one.rule), KINDS[one.rule.kind], one.support, one.by_chance)
