@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
 
+from advaug import AdversarialTransformer
 from advaug.adapters import FittedAdapter, TabularAdapter
+from advaug.attacks import Greedy
 from benchmarks.board import __main__ as board
 from benchmarks.board import cell, models, page
 
@@ -95,6 +97,19 @@ def test_the_page_shows_means_and_every_set():
     assert "1 / .95 / .50 / .25" in text
     assert "| mails |" in text
     assert "2 edits. Means of 1 sets" in text
+
+
+def test_texts_are_edited_with_words_of_the_training_rows():
+    spam = [f"win a prize {k} now" for k in range(30)]
+    ham = [f"see you at {k} today" for k in range(30)]
+    X, y = spam + ham, np.repeat([1, 0], 30)
+    model = models.fitted("logistic regression", "sequence", X, y)
+    adapter = cell.adapter_of("sequence", X)
+    transformer = AdversarialTransformer(
+        attack=Greedy(stop_at=None), radius=3, surrogate=model, adapter=adapter, random_state=0
+    )
+    (moved,) = transformer.fit(X[:1], y[:1]).transform(X[:1], y[:1])  # It has no word of ham.
+    assert {*moved.split()} & {"see", "you", "at", "today"}
 
 
 def test_a_table_with_gaps_or_texts_has_no_certificate():

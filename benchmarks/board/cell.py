@@ -12,10 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from advaug import AdversarialTransformer
-from advaug.adapters import FittedAdapter, SignalAdapter, TabularAdapter
+from advaug.adapters import FittedAdapter, SequenceAdapter, SignalAdapter, TabularAdapter
 from benchmarks.board.models import RADII, SEED, attacked, attacks_on, fitted, is_plain
 from benchmarks.oversampling import data
 
+ADAPTERS = {"tabular": TabularAdapter, "signal": SignalAdapter, "sequence": SequenceAdapter}
 TRAINING_ROWS = {"tabular": 1000, "signal": 200, "sequence": 800}
 TEST_ROWS = {"tabular": 40, "signal": 40, "sequence": 20}
 
@@ -59,12 +60,9 @@ def even(rows: np.ndarray, y: np.ndarray, most: int) -> np.ndarray:
     return rows[order[np.argsort(rank, kind="stable")[:most]]]
 
 
-def adapter_of(domain: str, X: Any) -> Any:
-    """The units of the radius: those of the training rows."""
-    if domain == "sequence":
-        return "sequence"
-    adapter = TabularAdapter() if domain == "tabular" else SignalAdapter()
-    return FittedAdapter(adapter.fit(X))
+def adapter_of(domain: str, X: Any) -> FittedAdapter:
+    """The units of the radius, and the words of edits: those of the training rows."""
+    return FittedAdapter(ADAPTERS[domain]().fit(X))
 
 
 def right_after(
