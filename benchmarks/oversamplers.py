@@ -297,13 +297,16 @@ def main() -> None:
     if args.cell:
         print(json.dumps(measure(*args.cell, args.device)))
         return
-    from benchmarks.tables import machine, markdown, save
+    from benchmarks.tables import git, machine, markdown, save
 
     new = pd.DataFrame(rows_of(args))
     table = pd.concat([rows_in(args.out, new.columns).query("case not in @args.cases"), new])
     table = table.sort_values("case", key=lambda case: case.map([*CASES].index), kind="stable")
     table = table.set_index("case")
     head = f"One row in {RATIO + 1} is rare; fastest of {args.rounds}; device {args.device}."
+    if args.before:
+        commit = git("-C", str(args.before.resolve()), "rev-parse", "--short", "HEAD")
+        head += f" `before` is commit {commit}."
     growth = markdown(exponents(table), 2)
     print(growth)
     page = f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}\n\n{growth}"
