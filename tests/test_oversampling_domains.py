@@ -14,6 +14,7 @@ from benchmarks.oversampling import (
     cells,
     data,
     distillation,
+    harder,
     instrument_samplers,
     instruments,
     methods,
@@ -23,6 +24,7 @@ from benchmarks.oversampling import (
     sequences,
     shifts,
     signal_learners,
+    signal_teachers,
     signals,
 )
 from benchmarks.oversampling.__main__ import METHODS, domain_of, task_of
@@ -190,6 +192,8 @@ def test_convolutions_are_those_of_three_weights_two_and_six_weights_minus_one()
 
 @pytest.mark.parametrize("learner", signal_learners.LEARNERS)
 def test_learners_of_signals_give_probabilities_of_every_class(learner):
+    if learner not in signal_learners.QUICK:
+        pytest.importorskip("aeon", reason="MultiRocket and Hydra are those of aeon")
     X, y = rows_of("signal")
     encode = signals.encoder_of(X)
     y = np.where(np.arange(len(y)) < 10, 2, y)
@@ -425,3 +429,26 @@ def test_every_method_of_a_table_has_a_sampler(table):
     for method in METHODS[table].split(","):
         if method not in methods.KEEPS_ROWS:
             assert methods.sampler_of(method, domain_of(table))
+
+
+def test_noisier_signals_keep_their_lengths_and_get_the_noise_that_their_name_says():
+    rng = np.random.default_rng(0)
+    rows = [(5 * rng.normal(size=(2, n))).astype("f4") for n in (300, 200, 400)]
+    noisier = harder.noisy(rows, ["noise2"])
+    assert [row.shape for row in noisier] == [row.shape for row in rows]
+    added = np.concatenate([new - row for new, row in zip(noisier, rows, strict=True)], axis=1)
+    assert added.std(axis=1) == pytest.approx(10, rel=0.1)
+    assert harder.noisy(rows, []) is rows
+    with pytest.raises(ValueError, match="write ~noise2"):
+        harder.noisy(rows, ["loud"])
+
+
+def test_frequencies_tell_a_slow_signal_from_a_fast_one_at_any_phase():
+    time = np.arange(64) / 64
+    X = np.stack(
+        [np.sin(2 * np.pi * (rate * time + phase)) for rate in (2, 9) for phase in (0, 0.3)]
+    )
+    seen = signal_teachers.frequencies(X[:, None].astype("f4"), 64)
+    gap = np.linalg.norm(seen[:, None] - seen, axis=2)
+    assert gap[0, 1] < gap[0, 2]
+    assert gap[2, 3] < gap[1, 3]
