@@ -232,6 +232,7 @@ WALKS: Rivals = {
 }
 ON_TREES: Rivals = {
     **WALKS,
+    "advaug HopSkipJump, 40 steps": ours(HopSkipJump(steps=40)),
     "advaug LeafSearch": ours(LeafSearch()),
     "advaug Crossover": ours(Crossover()),
 }

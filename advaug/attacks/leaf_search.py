@@ -19,6 +19,7 @@ from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem, Loss
 from advaug.core.ties import resolution
 
+FEWEST_NODES = 10  # With fewer of them branch and bound is left out.
 ROUNDING = 8 * float(torch.finfo(torch.float32).eps)  # of a number that is encoded and decoded
 
 
@@ -36,7 +37,8 @@ class LeafSearch(Attack, Parameters):
     Parameters
     ----------
     max_boxes : int
-        How many leaves branch and bound may look at for each row; 0 is the local search alone.
+        How many leaves branch and bound may look at for each row, in all its steps. It is left out
+        where so few steps could not help; 0 is the local search alone.
 
     See Also
     --------
@@ -60,7 +62,7 @@ class LeafSearch(Attack, Parameters):
     is_min_norm: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"cells", "leaf_boxes"})
     needs_reference_rows: ClassVar[bool] = True
-    max_boxes: int = 20_000
+    max_boxes: int = 10_000
 
     def __call__(self, problem: AttackProblem) -> Tensor:
         boxes = problem.objective.leaf_boxes
@@ -99,8 +101,9 @@ class LeafSearch(Attack, Parameters):
         if best is not None and search.cost(best) >= limit:
             best = None
         best = walk(search, best, limit)
-        if self.max_boxes:
-            best = BranchAndBound(search, lambda at: False, best, limit).run(self.max_boxes).cells
+        near = search if best is None else search.within(search.cost(best))
+        if len(near.tree) * FEWEST_NODES < self.max_boxes:
+            best = BranchAndBound(near, lambda at: False, best, limit).run(self.max_boxes).cells
         return None if best is None else torch.from_numpy(row.value[best]).to(problem.seed)
 
 

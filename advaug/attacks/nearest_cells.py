@@ -19,6 +19,7 @@ from advaug.attacks.leaf_cells import RowSearch, valid_neighbours
 Array = np.ndarray[Any, Any]
 
 HALVINGS = 16  # of the price of a move, from one at which no move pays
+BISECTIONS = 4  # of the way to a known success
 REFINEMENTS = 4  # of the price between the last failure and the first success
 SLACK = 1e-9
 CLOSE = 1 - SLACK  # A total that is nearer than this to another one is no better.
@@ -81,7 +82,6 @@ def walk(
     """
     if best is not None:
         best = halfway(search, best)
-        best = settle(search.within(search.cost(best) * (1 + SLACK)), best)
         limit = search.cost(best)
     if search.norm == np.inf:
         return shrink(search, best, limit)
@@ -93,8 +93,10 @@ def walk(
             best = settle(around, at)
             break
         failed, price = price, price / 2
-    if best is None:
-        return None
+    else:
+        if best is None:
+            return None
+        best = settle(search.within(limit * (1 + SLACK)), best)
     for _ in range(REFINEMENTS):
         if failed is None:
             break
@@ -110,12 +112,12 @@ def walk(
 
 def halfway(search: RowSearch, best: Int[Array, " columns"]) -> Int[Array, " columns"]:
     """A success on the way from the row to a known one, by bisection."""
-    before = valid_neighbours(search.size)[1]
+    before, first = valid_neighbours(search.size)[1], search.ends()[0]
     low, high, found = 0.0, 1.0, best
-    for _ in range(HALVINGS // 2):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         at = search.own + np.rint(middle * (best - search.own)).astype(int)
-        at = np.maximum(before[at], search.ends()[0])
+        at = np.maximum(before[at], first)
         if search.excess(search.sums(at)) > search.noise:
             high, found = middle, at
         else:
@@ -161,7 +163,7 @@ def shrink(
             return None
         else:
             low = tried
-    return best
+    return best if best is None else settle(search.within(limit * (1 + SLACK)), best)
 
 
 def first_price(search: RowSearch) -> float:
