@@ -19,7 +19,7 @@ from torch import nn
 
 from advaug import AdversarialTransformer, CommitteeClassifier
 from advaug.adapters import Budget, TabularAdapter
-from advaug.attacks import APGD, DeepFool, Square
+from advaug.attacks import APGD, CAPGD, MOEVA, DeepFool, Square
 from advaug.core.box import Box
 from advaug.models import Ensemble
 from advaug.models.training import Training
@@ -126,9 +126,12 @@ QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=25)
 FEW_STEPS = {
     "apgd": {"steps": 10},
     "autoattack": {"attacks": (APGD(steps=5), DeepFool(steps=5), Square(steps=5))},
+    "caa": {"attacks": (CAPGD(steps=5), MOEVA(generations=5))},
+    "capgd": {"steps": 10},
     "cw": {"steps": 10, "binary_search_steps": 2},
     "ead": {"steps": 10, "binary_search_steps": 2},
     "hopskipjump": {"steps": 1, "init_eval": 5, "max_eval": 10},
+    "moeva": {"generations": 5},
     "nes": {"steps": 3, "pairs": 2},
     "patch": {"steps": 5},
     "spsa": {"steps": 3, "pairs": 2},
