@@ -23,7 +23,8 @@ does not look robust.
   only what was found: a model that is only queried may be weaker than its figure.
 - certificate: rows that `advaug.robust.certify` proves to stay right within the radius, with .2
   seconds a row. The truth lies between certificate and attack. Empty where there is no proof:
-  nearest neighbours, nets, tables with categories or missing cells, signals, texts.
+  nearest neighbours, nets, tables with categories or missing cells, signals, texts. Its mean is
+  over the sets that have one, so it can be above that of the attacks.
 - net, robust net: `AdversarialClassifier` trained on clean rows, and on rows moved by its default
   attack (texts: by random edits).
 """
