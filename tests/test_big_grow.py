@@ -24,7 +24,7 @@ from advaug.datasets import load_tickets
 from advaug.models import Ensemble
 
 N_ROWS = 900
-QUICK = Ensemble(n_repeats=1, cv=2, hidden_width=8, max_iter=15)
+QUICK = Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=15)
 
 
 def table_of(seed=0, n=N_ROWS):

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("default")]
 ENGINES = {"dask": "on_dask.OnDask", "ray": "on_ray.OnRay"}
 WANTED, N_ROWS = {"sick": 4_000, "well": 500}, 3_000
 SAMPLER = AdversarialOverSampler(
-    surrogate=Ensemble(n_repeats=1, cv=2, hidden_width=8, max_iter=15), voters=None, random_state=0
+    surrogate=Ensemble(n_repeats=2, cv=2, hidden_width=8, max_iter=15), voters=None, random_state=0
 )
 
 

@@ -52,7 +52,7 @@ def test_members_of_a_fold_differ_by_their_bootstrap_alone(bootstrap):
 def test_calibration_finds_the_sharpness_that_scores_were_divided_by():
     logits = 2 * torch.randn(40_000, 2, generator=source())
     y = (torch.rand(40_000, generator=source()) < logits.softmax(1)[:, 1]).long()
-    sharpness, offset = calibrated(logits / 5, y)
+    sharpness, offset = calibrated(logits / 5, y, torch.ones(40_000))
     assert abs(sharpness - 5) < 0.3
     assert_close(offset, torch.zeros(2), atol=0.1, rtol=0)
 

@@ -141,6 +141,7 @@ class Refused(str):
     """What the error of a changed value says."""
 
 
+NO_JOBS = (0, Refused("n_jobs == 0 in Parallel has no meaning"))
 NOWHERE = ("nowhere", Refused("device='nowhere' cannot be used here"))
 OF_NETS = {
     "training": Training(hidden_width=8, epochs=5),
@@ -204,7 +205,12 @@ TABLE = {
     PriorCorrectedClassifier: (
         predicted,
         {"estimator": LogisticRegression()},
-        {"estimator": GaussianNB(), "method": "prior", "cv": (2, {"method": "beta"})},
+        {
+            "estimator": GaussianNB(),
+            "method": "prior",
+            "cv": (2, {"method": "beta"}),
+            "n_jobs": NO_JOBS,
+        },
     ),
     AdversarialClassifier: (
         predicted,

@@ -163,7 +163,7 @@ def test_pairs_that_no_longer_depend_are_doubted_and_named():
     report = validity_report(X, y, alone, ["ill"] * len(alone), **QUICK)
     line = next(check for check in report.checks if check.name == "pairs of columns")
     assert line.status == "doubt"
-    assert "most of u and v (0.8" in line.found
+    assert re.search(r"most of u and v \(0\.[89]", line.found)
     fresh, labels = dependent(seed=1)
     fresh = fresh[labels == "ill"]
     sound = validity_report(X, y, fresh, ["ill"] * len(fresh), **QUICK)

@@ -98,6 +98,8 @@ def fitted(name):
         "DistilledClassifier": lambda: robust.DistilledClassifier(model),
         "RejectingClassifier": lambda: robust.RejectingClassifier(model),
         "Box": lambda: problem().space,
+        "Budget": lambda: advaug.adapters.Budget(dict.fromkeys(levels, 1.0), 9.0),
+        "Certificates": lambda: robust.Certificates(long, long),
         "RowRandom": lambda: problem().random,
         "Verdict": lambda: Verdict(torch.ones(N), torch.ones(N)),
         "Plan": lambda: Plan(*[torch.zeros(N)] * 8),

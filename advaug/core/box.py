@@ -126,7 +126,8 @@ def variance_of_bulk(
 def padded(values: Sequence[Any], filler: float) -> Tensor:
     """(coordinates, most values): sequences of numbers side by side."""
     counts = torch.tensor([*map(len, values)])
-    filled = torch.full((len(values), int(counts.max()) if len(values) else 0), filler)
+    width = int(counts.max()) if len(values) else 0
+    filled = torch.full((len(values), width), filler, dtype=torch.float32)
     is_value = torch.arange(filled.shape[1]) < counts[:, None]
     filled[is_value] = torch.tensor([*chain.from_iterable(values)], dtype=torch.float32)
     return filled

@@ -204,8 +204,9 @@ def fit_dataset(
     generator = generator_at(data.seed, COMMITTEE)
     features, there = coding.features(x, generator), resolve(device)
     seen = features_of(features.to(there), x.to(there))
-    n_classes, weight = len(data.classes), data.weights(kept)
-    committee = ensemble.fit(seen, y, n_classes, generator, sample_weight=weight).to("cpu")
+    weight = data.weights(kept)
+    given: dict[str, Any] = {} if weight is None else {"sample_weight": weight}
+    committee = ensemble.fit(seen, y, len(data.classes), generator, **given).to("cpu")
     committee = replace(committee, features=features)
     dataset = EncodedDataset(x, y, kept, coding.space(norm), committee, mix_seed(data.seed, ROWS))
     return dataset.with_features(seen.cpu())

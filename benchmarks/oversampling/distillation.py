@@ -64,9 +64,8 @@ def lesson_of(fold: Fold) -> Lesson:
 def softened(lesson: Lesson, model: Any, fold: Fold) -> Any:
     """Real rows only, their labels half softened."""
     soft, n = lesson.soft, len(fold.y)
-    few = replace(
-        soft, rows=soft.rows[:n], probability=soft.probability[:n], parents=soft.parents[:n]
-    )
+    parts = {name: getattr(soft, name)[:n] for name in ("rows", "probability", "parents", "weight")}
+    few = replace(soft, **parts)
     return few.fit(model, np.random.RandomState(lesson.seed))
 
 
