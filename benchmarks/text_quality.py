@@ -1,6 +1,7 @@
 """How new texts read: to a language model of another family, and to people who do not know them.
 
     python -m benchmarks.text_quality --data FOLDER [--sets NAME ...] [--reading FOLDER]
+    python -m benchmarks.text_quality --verdicts FOLDER
 
 FOLDER holds parquet files with the columns `text` and `target`, one for each set. Of each set the
 texts of four words and more are taken once each, at most 6000, and cut at random: .4 of them are
@@ -18,7 +19,9 @@ one `fit_resample`, one thread.
 
 `--reading` writes files for a blind reading: SET_RECIPE.txt has 60 new texts and 60 real ones of
 the same classes and lengths, shuffled and numbered, below the names of the classes; keys/ says
-which of them are new, and the labels.
+which of them are new, and the labels. A reader writes SET_RECIPE.verdict.tsv beside them, without a
+header: number, "accept" or "reject", label. `--verdicts` compares both: the share of new and of
+real texts that the reader accepted and whose label the reader gave, and new over real.
 """
 
 import argparse
@@ -219,15 +222,40 @@ def write_reading(folder: Path, split: Split, recipe: str, new: pd.DataFrame) ->
     return split.held_out.drop(real.index)
 
 
+def reading_table(folder: Path) -> pd.DataFrame:
+    """What readers said of each file of a reading that has verdicts."""
+    lines = []
+    for path in sorted(folder.glob("*.verdict.tsv")):
+        name = path.name.removesuffix(".verdict.tsv")
+        key = pd.read_csv(folder / "keys" / f"{name}.key.tsv", sep="\t", dtype=str)
+        columns = ["number", "verdict", "label"]
+        said = pd.read_csv(path, sep="\t", names=columns, dtype=str)
+        both = key.merge(said, on="number", how="left", validate="one_to_one")
+        both["accepted"] = both["verdict"].str.strip() == "accept"
+        both["label"] = both["label"].str.strip() == both["target"]
+        share = both.groupby("source")[["accepted", "label"]].mean()
+        line: dict[str, Any] = dict(zip(("set", "recipe"), name.rsplit("_", 1), strict=True))
+        for what in ("accepted", "label"):
+            new, real = share.loc["new", what], share.loc["real", what]
+            line |= {f"{what}, new": new, f"{what}, real": real, f"{what}, new / real": new / real}
+        lines.append(line)
+    return pd.DataFrame(lines).set_index("set")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of parquet files")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder of parquet files")
+    source.add_argument("--verdicts", type=Path, help="folder of a reading that was done")
     parser.add_argument("--sets", nargs="+", help="names of files, without .parquet")
     parser.add_argument("--reading", type=Path, help="folder for the files of a blind reading")
     parser.add_argument("--out", type=Path, help="file for the table")
     args = parser.parse_args()
+    if args.verdicts:
+        show(reading_table(args.verdicts), args.out)
+        return
     names = args.sets or sorted(path.stem for path in args.data.glob("*.parquet"))
     lines: list[dict[str, Any]] = []
     for name in names:
@@ -238,10 +266,15 @@ def main() -> None:
         for recipe in READ_RECIPES if args.reading else ():
             left = Split(split.name, split.rows, split.model, held_out)
             held_out = write_reading(args.reading, left, recipe, texts[recipe].frame)
-    table = markdown(pd.DataFrame(lines).set_index("set"), 3)
+    show(pd.DataFrame(lines).set_index("set"), args.out)
+
+
+def show(found: pd.DataFrame, out: Path | None) -> None:
+    """Print a table, and write it where that is asked for."""
+    table = markdown(found, 3)
     print(table)
-    if args.out:
-        save(f"{table}\n\n{machine()}", args.out)
+    if out:
+        save(f"{table}\n\n{machine()}", out)
 
 
 if __name__ == "__main__":

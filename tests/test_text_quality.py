@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.text_quality import RARE, Split, WittenBell, alike, write_reading
+from benchmarks.text_quality import RARE, Split, WittenBell, alike, reading_table, write_reading
 
 TEXTS = ["The cat sat.", "The cat ran.", "A dog sat on the cat.", "A dog ran."] * 2
 
@@ -70,3 +70,14 @@ def test_a_set_is_cut_into_parts_without_common_texts(tmp_path):
     parts = [{*part["text"]} for part in (split.rows, split.model, split.held_out)]
     assert [len(part) for part in parts] == [80, 50, 70]
     assert len(set.union(*parts)) == 200
+
+
+def test_a_reading_is_told_for_new_and_for_real_texts(tmp_path):
+    (tmp_path / "keys").mkdir()
+    key = ["number source target", "1 new a", "2 real a", "3 new b", "4 real b"]
+    said = ["1 accept a", "2 accept b", "3 reject b", "4 accept b"]
+    (tmp_path / "keys" / "my_set_bag.key.tsv").write_text("\n".join(key).replace(" ", "\t"))
+    (tmp_path / "my_set_bag.verdict.tsv").write_text("\n".join(said).replace(" ", "\t"))
+    found = reading_table(tmp_path).loc["my_set"]
+    assert found["recipe"] == "bag"
+    assert found.drop("recipe").tolist() == [0.5, 1.0, 0.5, 1.0, 0.5, 2.0]

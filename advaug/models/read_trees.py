@@ -5,6 +5,7 @@ The three libraries are never imported: their estimators write themselves down, 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,11 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from advaug.models.protocol import Array
 from advaug.models.tree_ensemble import MAX_LEVELS, Link, Nodes, TreeEnsemble
+
+
+class Unreadable(ValueError):
+    """What a tree asks of a row stands in no array."""
+
 
 # ---------------------------------------------------------------- scikit-learn
 
@@ -183,13 +189,11 @@ def xgboost(model: Any) -> TreeEnsemble | None:
     level_sets: list[Array] = []
     drops = np.broadcast_to(weights, len(about_trees))
     trees = [xgboost_tree(*each, level_sets) for each in zip(about_trees, drops, strict=True)]
-    if any(tree is None for tree in trees):
-        return None
     base = np.atleast_1d(np.array(json.loads(about["base_score"]), dtype=np.float32))
     if is_binary:
         base = -np.log(np.float32(1) / base - np.float32(1))
     return TreeEnsemble.of(
-        trees,  # type: ignore[arg-type]
+        trees,
         int(about["num_feature"]),
         "logistic" if is_binary else "softmax",
         output=booster["model"]["tree_info"],
@@ -199,8 +203,8 @@ def xgboost(model: Any) -> TreeEnsemble | None:
     )
 
 
-def xgboost_tree(tree: dict[str, Any], drop: Any, level_sets: list[Array]) -> Nodes | None:
-    """The nodes of one tree; its sets are added to `level_sets`, None if one has a large level."""
+def xgboost_tree(tree: dict[str, Any], drop: Any, level_sets: list[Array]) -> Nodes:
+    """The nodes of one tree; its sets are added to `level_sets`."""
     left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
     edge = np.array(tree["split_conditions"], dtype=np.float32)
     level_set = np.full(len(left), -1)
@@ -208,7 +212,7 @@ def xgboost_tree(tree: dict[str, Any], drop: Any, level_sets: list[Array]) -> No
     for node, start, size in zip(tree["categories_nodes"], starts, sizes, strict=True):
         goes_right = np.array(tree["categories"][start : start + size])
         if goes_right.max() >= MAX_LEVELS:
-            return None
+            raise Unreadable
         level_set[node] = len(level_sets)
         level_sets.append(~np.isin(np.arange(MAX_LEVELS), goes_right))
     return Nodes.of(
@@ -235,10 +239,8 @@ def lightgbm(model: Any) -> TreeEnsemble | None:
     n_outputs = about["num_tree_per_iteration"]
     level_sets: list[Array] = []
     trees = [lightgbm_tree(one["tree_structure"], level_sets) for one in about["tree_info"]]
-    if any(tree is None for tree in trees):
-        return None
     return TreeEnsemble.of(
-        trees,  # type: ignore[arg-type]
+        trees,
         about["max_feature_idx"] + 1,
         "softmax" if n_outputs > 1 else "logistic",
         output=np.tile(np.arange(n_outputs), len(trees) // n_outputs),
@@ -246,36 +248,27 @@ def lightgbm(model: Any) -> TreeEnsemble | None:
     )
 
 
-def lightgbm_tree(root: dict[str, Any], level_sets: list[Array]) -> Nodes | None:
-    """The nodes of one tree; None if zeros are missing numbers, or a level is large."""
-    rows: list[dict[str, Any]] = []
-    waiting = [(root, -1, "left")]
-    while waiting:
-        node, parent, side = waiting.pop(0)
-        place = len(rows)
-        if parent >= 0:
-            rows[parent][side] = place
+def lightgbm_tree(root: dict[str, Any], level_sets: list[Array]) -> Nodes:
+    """The nodes of one tree; its sets are added to `level_sets`."""
+
+    def row_of(node: dict[str, Any]) -> dict[str, Any]:
         if "leaf_value" in node:
-            rows.append(node_row(value=node["leaf_value"]))
-            continue
-        row = lightgbm_split(node, level_sets)
-        if row is None:
-            return None
-        rows.append(row)
-        waiting += [(node[f"{each}_child"], place, each) for each in ("left", "right")]
-    return nodes_of_rows(rows)
+            return node_row(value=node["leaf_value"])
+        return lightgbm_split(node, level_sets)
+
+    return nodes_of_nested(root, row_of, ("left_child", "right_child"))
 
 
-def lightgbm_split(node: dict[str, Any], level_sets: list[Array]) -> dict[str, Any] | None:
+def lightgbm_split(node: dict[str, Any], level_sets: list[Array]) -> dict[str, Any]:
     column, missing = node["split_feature"], node["missing_type"]
     if node["decision_type"] == "==":
         levels = np.array(str(node["threshold"]).split("||"), dtype=int)
         if levels.max() >= MAX_LEVELS:
-            return None
+            raise Unreadable
         level_sets.append(np.isin(np.arange(MAX_LEVELS), levels))
         return node_row(column, level_set=len(level_sets) - 1)
-    if missing == "Zero":
-        return None
+    if missing == "Zero":  # Zeros are missing numbers.
+        raise Unreadable
     edge = float(node["threshold"])
     # Without missing numbers in training one is read as 0.
     missing_left = node["default_left"] if missing == "NaN" else edge >= 0
@@ -286,6 +279,26 @@ def node_row(column: int = -1, **parts: Any) -> dict[str, Any]:
     """A node, with defaults for what it lacks."""
     blank = {"threshold": 0.0, "left": 0, "right": 0, "missing_left": False, "level_set": -1}
     return {"column": column, **blank, "value": 0.0, **parts}
+
+
+def nodes_of_nested(
+    root: dict[str, Any],
+    row_of: Callable[[dict[str, Any]], dict[str, Any]],
+    children: tuple[str, str],
+) -> Nodes:
+    """The nodes of a tree whose nodes hold their children by these names; leaves have none."""
+    rows: list[dict[str, Any]] = []
+    waiting: list[tuple[dict[str, Any], int, str]] = [(root, -1, "left")]
+    while waiting:
+        node, parent, side = waiting.pop(0)
+        place = len(rows)
+        rows.append(row_of(node))
+        if parent >= 0:
+            rows[parent][side] = place
+        for name, each in zip(children, ("left", "right"), strict=True):
+            if name in node:
+                waiting.append((node[name], place, each))
+    return nodes_of_rows(rows)
 
 
 def nodes_of_rows(rows: list[dict[str, Any]]) -> Nodes:
@@ -349,19 +362,12 @@ def oblivious_tree(tree: dict[str, Any], columns: list[Any], n_outputs: int) -> 
 
 
 def catboost_tree(root: dict[str, Any], columns: list[Any], n_outputs: int) -> Nodes:
-    rows: list[dict[str, Any]] = []
-    waiting = [(root, -1, "left")]
-    while waiting:
-        node, parent, side = waiting.pop(0)
-        place = len(rows)
-        if parent >= 0:
-            rows[parent][side] = place
+    def row_of(node: dict[str, Any]) -> dict[str, Any]:
         if "split" not in node:
-            rows.append(node_row(value=np.atleast_1d(node["value"])))
-            continue
-        rows.append(node_row(value=np.zeros(n_outputs)) | catboost_split(node["split"], columns))
-        waiting += [(node[each], place, each) for each in ("left", "right")]
-    return nodes_of_rows(rows)
+            return node_row(value=np.atleast_1d(node["value"]))
+        return node_row(value=np.zeros(n_outputs)) | catboost_split(node["split"], columns)
+
+    return nodes_of_nested(root, row_of, ("left", "right"))
 
 
 # ---------------------------------------------------------------- all of them
@@ -390,5 +396,7 @@ def read_trees(estimator: Any) -> TreeEnsemble | None:
     for kind in type(estimator).__mro__:
         name = kind.__module__.split(".")[0], kind.__name__
         if (reader := READERS.get(kind) or READERS_BY_NAME.get(name)) is not None:
-            return reader(estimator)
+            with suppress(Unreadable):
+                return reader(estimator)
+            return None
     return None

@@ -77,9 +77,12 @@ class RowConstraints(Protocol):
     def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
         """Decoded rows repaired in their own dtypes, and which of them still break a rule.
 
-        `rows` are their parents, in the user's container.
+        `rows` are their parents, in the user's container. By default nothing is repaired.
         """
-        ...
+        is_broken = np.zeros(containers.count(new), dtype=bool)
+        for of_rule in self.broken(new, rows).values():
+            is_broken |= of_rule
+        return new, is_broken
 
     def broken(self, new: Any, rows: Any) -> dict[str, Array]:
         """Rule -> which new rows break it though their parents, `rows`, keep it."""
@@ -146,13 +149,6 @@ class CallableConstraints(RowConstraints):
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
         """The rows as they are."""
         return x, torch.full((len(x),), RepairStatus.UNTOUCHED, dtype=torch.int8, device=x.device)
-
-    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
-        """The rows as they are, and which of them break a rule that their parent keeps."""
-        is_broken = np.zeros(containers.count(new), dtype=bool)
-        for of_rule in self.broken(new, rows).values():
-            is_broken |= of_rule
-        return new, is_broken
 
     def broken(self, new: Any, rows: Any) -> dict[str, Array]:
         """Rule -> which new rows break it though their parents keep it."""

@@ -6,7 +6,7 @@ equally; `STACKED` are weighted by what they predict out of fold (`advaug.sampli
 the nearest rows take weights of rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,32 +85,38 @@ def draw_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**31, (), generator=generator))
 
 
-def extra_trees(
-    x: Tensor,
-    y: Tensor,
-    n_classes: int,
-    generator: torch.Generator,
-    sample_weight: Tensor | None = None,
-) -> Voter:
+def weighted_family(make: Callable[[Tensor, Tensor, torch.Generator], Any]) -> ModelFamily:
+    """A family that takes weights, from what makes its classifier for rows (x, y)."""
+
+    def family(
+        x: Tensor,
+        y: Tensor,
+        n_classes: int,
+        generator: torch.Generator,
+        sample_weight: Tensor | None = None,
+    ) -> Voter:
+        return fit_voter(make(x, y, generator), x, y, n_classes, sample_weight)
+
+    family.__name__ = family.__qualname__ = make.__name__
+    family.__doc__ = make.__doc__
+    return family
+
+
+@weighted_family
+def extra_trees(x: Tensor, y: Tensor, generator: torch.Generator) -> Any:
     """Extra trees on balanced classes."""
-    model = ExtraTrees(
+    return ExtraTrees(
         32,  # A hundred trees vote alike, at three times the cost.
         min_samples_leaf=max(3, len(y) // 400),
         max_features=max(1, min(x.shape[1] // 2, MAX_FEATURES)),
         seed=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def boosting(
-    x: Tensor,
-    y: Tensor,
-    n_classes: int,
-    generator: torch.Generator,
-    sample_weight: Tensor | None = None,
-) -> Voter:
+@weighted_family
+def boosting(x: Tensor, y: Tensor, generator: torch.Generator) -> Any:
     """Few boosted trees on balanced classes: one vote of several need not be the best alone."""
-    model = BalancedBoosting(
+    return BalancedBoosting(
         max_iter=30,
         learning_rate=0.13,
         max_leaf_nodes=15,
@@ -121,7 +127,6 @@ def boosting(
         early_stopping=False,
         random_state=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
 VOTERS: tuple[ModelFamily, ...] = (extra_trees, boosting)
@@ -132,27 +137,16 @@ def cheapest_first(n_classes: int) -> tuple[int, ...]:
     return (1, 0) if n_classes < MANY_CLASSES else (0, 1)
 
 
-def full_extra_trees(
-    x: Tensor,
-    y: Tensor,
-    n_classes: int,
-    generator: torch.Generator,
-    sample_weight: Tensor | None = None,
-) -> Voter:
+@weighted_family
+def full_extra_trees(x: Tensor, y: Tensor, generator: torch.Generator) -> Any:
     """Extra trees that are grown until their leaves are pure."""
-    model = ExtraTreesClassifier(150, random_state=draw_seed(generator))
-    return fit_voter(model, x, y, n_classes, sample_weight)
+    return ExtraTreesClassifier(150, random_state=draw_seed(generator))
 
 
-def slow_boosting(
-    x: Tensor,
-    y: Tensor,
-    n_classes: int,
-    generator: torch.Generator,
-    sample_weight: Tensor | None = None,
-) -> Voter:
+@weighted_family
+def slow_boosting(x: Tensor, y: Tensor, generator: torch.Generator) -> Any:
     """Boosted trees with a low learning rate, each of which sees half of the columns."""
-    model = HistGradientBoostingClassifier(
+    return HistGradientBoostingClassifier(
         max_iter=100,
         learning_rate=0.05,
         max_leaf_nodes=15,
@@ -162,19 +156,12 @@ def slow_boosting(
         early_stopping=False,
         random_state=draw_seed(generator),
     )
-    return fit_voter(model, x, y, n_classes, sample_weight)
 
 
-def logistic(
-    x: Tensor,
-    y: Tensor,
-    n_classes: int,
-    generator: torch.Generator,
-    sample_weight: Tensor | None = None,
-) -> Voter:
+@weighted_family
+def logistic(x: Tensor, y: Tensor, generator: torch.Generator) -> Any:
     """Logistic regression on balanced classes."""
-    model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)
-    return fit_voter(model, x, y, n_classes, sample_weight)
+    return LogisticRegression(C=0.1, class_weight="balanced", max_iter=300)
 
 
 def support_vectors(

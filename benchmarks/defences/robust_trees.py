@@ -13,53 +13,35 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, balanced_accuracy_score
-from sklearn.preprocessing import StandardScaler
 
-from advaug import AdversarialTransformer, CommitteeClassifier
+from advaug import AdversarialTransformer
 from advaug.attacks import LeafSearch
-from advaug.estimators.committee_classifier import checked_data, fit_teacher_dataset
 from advaug.robust import AugmentedClassifier, robustness_table
-from advaug.robust.soft_labels import soft_rows
-from benchmarks.defences.rows import TABLE_RADIUS, Record, names_of_numbers, tables
-from benchmarks.defences.students import ROUNDS, learners, taught, with_all
-from benchmarks.oversampling.data import encoder_of
+from benchmarks.defences.rows import TABLE_RADIUS, Record
+from benchmarks.defences.students import ROUNDS, learners, lessons, taught, with_all
 
-MOST, ASKED = 10, 20  # tables; test rows of each class that are attacked
+ASKED = 20  # Test rows of each class that are attacked.
 SECONDS = 0.2  # for the proof of a row
 
 
 def of_trees(folder: Path, seeds: int) -> Iterator[Record]:
-    for name, seed, (X, X_test, y, y_test) in tables(
-        folder, MOST, seeds, names_of_numbers(folder, MOST)
-    ):
-        encode = encoder_of(X)
-        scaler = StandardScaler().fit(encode(X))
-        rows, asked = scaler.transform(encode(X)), scaler.transform(encode(X_test))
-        random = np.random.RandomState(seed)
-        few = np.concatenate(
-            [random.permutation(np.flatnonzero(y_test == label))[:ASKED] for label in (0, 1)]
-        )
-        teacher = CommitteeClassifier(random_state=seed)
-        data = checked_data(teacher, rows, y)
-        dataset = fit_teacher_dataset(data, "auto", "auto")
-        teacher.fit_encoded(data, dataset)
-        soft = soft_rows(data, dataset, teacher.held_out_probability_, teacher.predict_proba)
-        signs = np.sign(random.normal(size=(ROUNDS * len(y), rows.shape[1])))
-        noisy = np.tile(rows, (ROUNDS, 1)) + TABLE_RADIUS * signs
+    for lesson in lessons(folder, seeds, ASKED):
+        rows, y, noisy, soft = lesson.rows, lesson.y, lesson.noisy, lesson.soft
+        asked, few = lesson.asked, lesson.few
         for who, estimator in learners(len(y)).items():
             models = {
                 "plain": clone(estimator).fit(rows, y),
                 "noise": clone(estimator).fit(
                     np.concatenate([rows, noisy]), np.tile(y, ROUNDS + 1)
                 ),
-                "leaf search": hardened(estimator, rows, y, seed),
+                "leaf search": hardened(estimator, rows, y, lesson.seed),
                 "distilled": taught(estimator, soft).estimator,
                 "distilled, noise": taught(estimator, with_all(soft, noisy, len(y))).estimator,
             }
             table = robustness_table(
                 models,
                 asked[few],
-                y_test[few],
+                lesson.y_asked[few],
                 attacks=["leaves"],
                 radius=TABLE_RADIUS,
                 certify=True,
@@ -68,13 +50,13 @@ def of_trees(folder: Path, seeds: int) -> Iterator[Record]:
             for way, model in models.items():
                 p = model.predict_proba(asked)[:, 1]
                 yield {
-                    "set": name,
-                    "seed": seed,
+                    "set": lesson.name,
+                    "seed": lesson.seed,
                     "model": who,
                     "rows": way,
-                    "AP": float(average_precision_score(y_test, p)),
+                    "AP": float(average_precision_score(lesson.y_asked, p)),
                     "balanced accuracy": float(
-                        balanced_accuracy_score(y_test, model.predict(asked))
+                        balanced_accuracy_score(lesson.y_asked, model.predict(asked))
                     ),
                     **table.loc[way].to_dict(),
                 }

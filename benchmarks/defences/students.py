@@ -5,6 +5,7 @@ distillation: Zi et al. ICCV 2021). Noise of the same length is the control.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,28 @@ def learners(n: int) -> dict[str, Any]:
     }
 
 
-def of_students(folder: Path, seeds: int) -> Iterator[Record]:
+@dataclass(frozen=True)
+class Lesson:
+    """A table of numbers, standardised, with what a committee teaches of it.
+
+    `few` are the test rows that are attacked, `noisy` the training rows moved at random, ROUNDS
+    times.
+    """
+
+    name: str
+    seed: int
+    rows: np.ndarray
+    y: np.ndarray
+    asked: np.ndarray
+    y_asked: np.ndarray
+    few: np.ndarray
+    teacher: CommitteeClassifier
+    soft: SoftRows
+    noisy: np.ndarray
+
+
+def lessons(folder: Path, seeds: int, n_asked: int) -> Iterator[Lesson]:
+    """Of each table a lesson; `n_asked` test rows of each class are attacked."""
     for name, seed, (X, X_test, y, y_test) in tables(
         folder, MOST, seeds, names_of_numbers(folder, MOST)
     ):
@@ -50,7 +72,7 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
         rows, asked = scaler.transform(encode(X)), scaler.transform(encode(X_test))
         random = np.random.RandomState(seed)
         few = np.concatenate(
-            [random.permutation(np.flatnonzero(y_test == label))[:ASKED] for label in (0, 1)]
+            [random.permutation(np.flatnonzero(y_test == label))[:n_asked] for label in (0, 1)]
         )
         teacher = CommitteeClassifier(random_state=seed)
         data = checked_data(teacher, rows, y)
@@ -58,10 +80,18 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
         teacher.fit_encoded(data, dataset)
         soft = soft_rows(data, dataset, teacher.held_out_probability_, teacher.predict_proba)
         signs = np.sign(random.normal(size=(ROUNDS * len(y), rows.shape[1])))
+        noisy = np.tile(rows, (ROUNDS, 1)) + TABLE_RADIUS * signs
+        yield Lesson(name, seed, rows, y, asked, y_test, few, teacher, soft, noisy)
+
+
+def of_students(folder: Path, seeds: int) -> Iterator[Record]:
+    for lesson in lessons(folder, seeds, ASKED):
+        rows, y, seed, soft = lesson.rows, lesson.y, lesson.seed, lesson.soft
+        asked, few = lesson.asked, lesson.few
         moved = {
-            "and noise": np.tile(rows, (ROUNDS, 1)) + TABLE_RADIUS * signs,
+            "and noise": lesson.noisy,
             "and PGD on the nets": np.concatenate(
-                [attacked(teacher, rows, y, "pgd", seed + k) for k in range(ROUNDS)]
+                [attacked(lesson.teacher, rows, y, "pgd", seed + k) for k in range(ROUNDS)]
             ),
         }
         for who, estimator in learners(len(y)).items():
@@ -75,12 +105,12 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
             }
             models["distilled and Square on itself"] = in_rounds(estimator, soft, rows, y, seed)
             table = robustness_table(
-                models, asked[few], y_test[few], attacks=ATTACKS, radius=TABLE_RADIUS
+                models, asked[few], lesson.y_asked[few], attacks=ATTACKS, radius=TABLE_RADIUS
             ).set_index("estimator")
             transfer = robustness_table(
                 models,
                 asked[few],
-                y_test[few],
+                lesson.y_asked[few],
                 attacks=["pgd"],
                 radius=TABLE_RADIUS,
                 surrogate="auto",
@@ -88,11 +118,11 @@ def of_students(folder: Path, seeds: int) -> Iterator[Record]:
             for way, model in models.items():
                 p = model.predict_proba(asked)[:, 1]
                 yield {
-                    "set": name,
+                    "set": lesson.name,
                     "seed": seed,
                     "model": who,
                     "rows": way,
-                    "AP": float(average_precision_score(y_test, p)),
+                    "AP": float(average_precision_score(lesson.y_asked, p)),
                     **table.loc[way].to_dict(),
                     "transfer": transfer.loc[way, "pgd"],
                 }

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -195,13 +194,6 @@ class SequenceConstraints(RowConstraints):
             broken |= (kept[0] & ~kept[1]).any(1)
         status = torch.where(broken, RepairStatus.REVERTED, RepairStatus.UNTOUCHED)
         return torch.where(broken[:, None], seed, x), status.to(torch.int8)
-
-    def finish(self, new: Any, rows: Any) -> tuple[Any, Array]:
-        """The rows as they are, and which of them break a rule that their parent keeps."""
-        is_broken = np.zeros(containers.count(new), dtype=bool)
-        for of_rule in self.broken(new, rows).values():
-            is_broken |= of_rule
-        return new, is_broken
 
     def broken(self, new: Any, rows: Any) -> dict[str, Array]:
         before, after = (self._kept(containers.sequences(one)) for one in (rows, new))
