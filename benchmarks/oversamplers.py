@@ -230,7 +230,9 @@ def best(cells: list[dict[str, float]]) -> dict[str, float]:
 
 
 def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """A line for each case and method."""
+    """A line for each case and method, with the commit of the code."""
+    from benchmarks.tables import commit_of
+
     rows = []
     for name in args.cases:
         folders = {"advaug": Path()} | ({"before": args.before} if args.before else {})
@@ -253,6 +255,8 @@ def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
                 "advaug / it": own / found["cpu_s"] if found else np.nan,
                 "extra MiB": found.get("extra_mib", np.nan),
                 "extra / output": found["extra_mib"] / found["output_mib"] if found else np.nan,
+                "commit": commit_of(args.before if method == "before" else None),
+                "runs": str(args.rounds),
             }
             print(
                 {
@@ -297,16 +301,13 @@ def main() -> None:
     if args.cell:
         print(json.dumps(measure(*args.cell, args.device)))
         return
-    from benchmarks.tables import git, machine, markdown, save
+    from benchmarks.tables import machine, markdown, save
 
     new = pd.DataFrame(rows_of(args))
     table = pd.concat([rows_in(args.out, new.columns).query("case not in @args.cases"), new])
     table = table.sort_values("case", key=lambda case: case.map([*CASES].index), kind="stable")
     table = table.set_index("case")
-    head = f"One row in {RATIO + 1} is rare; fastest of {args.rounds}; device {args.device}."
-    if args.before:
-        commit = git("-C", str(args.before.resolve()), "rev-parse", "--short", "HEAD")
-        head += f" `before` is commit {commit}."
+    head = f"One row in {RATIO + 1} is rare; the fastest of some runs; device {args.device}."
     growth = markdown(exponents(table), 2)
     print(growth)
     page = f"# Cost of over-sampling\n\n{head} {machine()}.\n\n{markdown(table, 3)}\n\n{growth}"

@@ -38,14 +38,24 @@ def git(*words: str) -> str:
     return done.stdout.strip()
 
 
+def commit_of(folder: Path | None = None) -> str:
+    """The commit of this code, or of that in a checkout, and whether files differ from it.
+
+    "" outside of a git repository.
+    """
+    place = () if folder is None else ("-C", str(folder.resolve()))
+    commit = git(*place, "rev-parse", "--short", "HEAD")
+    code = ("advaug", "benchmarks/*.py", "benchmarks/*/*.py")
+    changed = git(*place, "status", "--porcelain", "--untracked-files=no", "--", *code)
+    return commit + " with local changes" * bool(changed)
+
+
 def printed_by() -> str:
     """A sentence that names the commit of the code, and says whether files differ from it."""
-    commit = git("rev-parse", "--short", "HEAD")
+    commit = commit_of()
     if not commit:
         return "Printed by code outside of a git repository."
-    code = ("advaug", "benchmarks/*.py", "benchmarks/*/*.py")
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)
-    return f"Printed by commit {commit}{' with local changes' if changed else ''}."
+    return f"Printed by commit {commit}."
 
 
 def save(page: str, path: Path) -> None:
