@@ -37,7 +37,7 @@ import pandas as pd
 
 from benchmarks.defences import models, robust_trees, students, suspects, trained
 from benchmarks.defences.rows import Record
-from benchmarks.tables import machine, markdown, save
+from benchmarks.tables import commit_of, machine, markdown, save
 
 PARTS: dict[str, tuple[Callable[[Path, int], Iterator[Record]], Callable[..., pd.DataFrame]]] = {
     "mnist": (partial(trained.of_images, "MNIST"), trained.table_of_images),
@@ -73,7 +73,8 @@ def main() -> None:
             {key: round(v, 4) if isinstance(v, float) else v for key, v in record.items()}
             for record in run(args.data, args.seeds)
         ]
-        known[part] = {"machine": machine(), "seeds": args.seeds, "records": records}
+        about = {"machine": machine(), "commit": commit_of(), "seeds": args.seeds}
+        known[part] = about | {"records": records}
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(known, indent=1) + "\n")
         save(report(known), args.out.with_suffix(".md"))
@@ -88,6 +89,7 @@ def report(known: dict[str, Any]) -> str:
             means = table_of(pd.DataFrame(known[part]["records"]))
             says = " ".join((table_of.__doc__ or "").split())
             about = f"{known[part]['seeds']} split(s); {known[part]['machine']}"
+            about += f"; commit {known[part]['commit']}"
             for k, axis in enumerate(means.axes):
                 means = means.set_axis([" ".join(map(str, np.atleast_1d(n))) for n in axis], axis=k)
             pages.append(f"## {part}\n\n{says}\n\n{markdown(means, 3)}\n\n{about}\n")
