@@ -1,13 +1,18 @@
 """Distances and nearest rows, block by block so that memory stays bounded."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.core.ties import at_most, resolution, stable_argsort, stable_topk
+from advaug.core.ties import at_most, stable_argsort, stable_topk
 
 CELLS = 2**19  # distances held at once
-SPARE = 3  # rows measured exactly beyond the k nearest
+SPARE = 3  # rows measured exactly beyond the k nearest,
+LEAST_SPARE = 1  # where torch orders so long a list at once,
+LISTED = 64  # as it does from so few reference rows for each row of the list on
+LIKELY = 8  # standard deviations of the rounding of a product of matrices
 FEW = 16  # times as many reference rows are all measured exactly
 
 
@@ -31,7 +36,9 @@ def nearest(
     center = reference.mean(0)
     x, reference = x - center, reference - center
     own = torch.arange(len(x), device=x.device) if skips_self else torch.full_like(places, -1)[:, 0]
-    for rows in torch.arange(len(x), device=x.device).split(max(CELLS // len(reference), 1)):
+    height = max(CELLS // len(reference), 1)
+    for first in range(0, len(x), height):
+        rows = slice(first, first + height)
         distances[rows], places[rows] = _nearest(x[rows], reference, most, own[rows])
     return distances, places
 
@@ -46,18 +53,31 @@ def _nearest(
     """
     if len(reference) <= FEW * (k + SPARE):
         return _nearest_exactly(x, reference, k, own)
+    count = k + (SPARE if len(reference) >= LISTED * (k + SPARE) else LEAST_SPARE)
     size = reference.square().sum(1)
-    short = torch.addmm(size, x, reference.T, alpha=-2).topk(k + SPARE, dim=1, largest=False)
+    short = torch.addmm(size, x, reference.T, alpha=-2).topk(count, dim=1, largest=False)
     place = short.indices.sort(dim=1).values
-    distance = torch.linalg.vector_norm(x[:, None] - reference[place], dim=2)
+    distance = _distances_to(x, reference, place)
     distance = distance.masked_fill(place == own[:, None], torch.inf)
     order = stable_argsort(-distance, unit=0.0)[:, :k]
     distance, place = distance.gather(1, order), place.gather(1, order)
     own_size = x.square().sum(1)
     gap = short.values[:, -1] + own_size - distance[:, -1].square()
-    rows = (~(gap > 4 * resolution(x.dtype) * (own_size + size.amax()))).nonzero()[:, 0]
-    distance[rows], place[rows] = _nearest_exactly(x[rows], reference, k, own[rows])
+    # Sums of rounded products are hardly ever wrong by more (Higham, Mary. SIAM J. Sci. Comput.
+    # 2019).
+    noise = LIKELY * torch.finfo(x.dtype).eps * math.sqrt(x.shape[1])
+    rows = (~(gap > noise * (own_size + size.amax()))).nonzero()[:, 0]
+    place[rows] = _nearest_exactly(x[rows], reference, k, own[rows])[1]
+    distance[rows] = _distances_to(x[rows], reference, place[rows])
     return distance, place
+
+
+def _distances_to(
+    x: Tensor, reference: Tensor, place: Int[Tensor, "rows k"]
+) -> Float[Tensor, "rows k"]:
+    """Distances of each row to its own reference rows."""
+    columns = (x - reference.index_select(0, one) for one in place.T)  # In turns: less memory.
+    return torch.stack([torch.linalg.vector_norm(away, dim=1) for away in columns], 1)
 
 
 def _nearest_exactly(
