@@ -4,6 +4,7 @@ The only folder that knows pandas, polars (through narwhals), scipy's sparse mat
 """
 
 from advaug.containers.columns import (
+    LevelEdit,
     Series,
     add_to_cells,
     cells,
@@ -72,6 +73,7 @@ from advaug.containers.tables import (
     column_names,
     each_column,
     edit_columns,
+    float_places,
     is_float_array,
     number_matrix,
     refuse_untakeable_columns,
@@ -81,6 +83,7 @@ from advaug.containers.targets import classes_of, is_sortable, labels
 __all__ = [
     "NUMBER",
     "Frame",
+    "LevelEdit",
     "Series",
     "add_to_cells",
     "add_to_floats",
@@ -95,6 +98,7 @@ __all__ = [
     "each_column",
     "edit_columns",
     "empty_like",
+    "float_places",
     "given_back",
     "indexed_below",
     "is_coarse",

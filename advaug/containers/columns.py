@@ -1,5 +1,6 @@
 """Single columns: what kind they are, their cells as numbers or levels, and edited copies."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
@@ -170,11 +171,35 @@ def put_cells(column: Series, rows: np.ndarray[Any, Any], values: Series) -> Ser
 
 def put_codes(column: Series, rows: np.ndarray[Any, Any], level: np.ndarray[Any, Any]) -> Series:
     """A column of pandas categories with other levels at `rows`, by their codes; -1 is none."""
-    native, known = column.to_native(), level >= 0
-    codes = native.cat.codes.to_numpy().copy()
-    codes[rows[known]] = level[known]
-    made = pd.Categorical.from_codes(codes, dtype=native.dtype)
+    native = column.to_native()
+    made = with_codes(native.array, rows, level)
     return nw.from_native(pd.Series(made, native.index, name=native.name), series_only=True)
+
+
+def with_codes(
+    cells: pd.Categorical, rows: np.ndarray[Any, Any], level: np.ndarray[Any, Any]
+) -> pd.Categorical:
+    """The same of the cells themselves."""
+    known, codes = level >= 0, cells.codes.copy()
+    codes[rows[known]] = level[known]
+    return pd.Categorical.from_codes(codes, dtype=cells.dtype)
+
+
+@dataclass(frozen=True)
+class LevelEdit:
+    """An edit of a column: the cells at `rows` get other ones of the known levels."""
+
+    rows: np.ndarray[Any, Any]
+    known: Series
+    places: np.ndarray[Any, Any]
+
+    def __call__(self, column: Series) -> Series:
+        return put_cells(column, self.rows, self.known[self.places])
+
+    def of_codes(self, cells: pd.Categorical) -> pd.Categorical:
+        """The same of pandas categories, without reading them."""
+        codes = cells.categories.get_indexer(self.known.to_native())
+        return with_codes(cells, self.rows, codes[self.places])
 
 
 def cells(column: Series) -> np.ndarray[Any, Any]:

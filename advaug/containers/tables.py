@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from advaug.containers.columns import Series, numbers
-from advaug.containers.dtypes import refuse_untakeable
+from advaug.containers.columns import LevelEdit, Series, numbers
+from advaug.containers.dtypes import plain, refuse_untakeable, restored
 from advaug.containers.rows import (
     Frame,
     as_array,
@@ -20,6 +20,7 @@ from advaug.containers.rows import (
     kind_of_container,
     open_table,
     own_table,
+    refuse_twice,
 )
 
 BLOCK = 256  # Columns of a sparse matrix that are made dense at once.
@@ -54,6 +55,12 @@ def edit_columns(
     X: Any, edits: Mapping[int, Callable[[Series], Series]], as_they_are: Collection[Any] = ()
 ) -> Any:
     """A copy with edited columns, by their places, in the container and dtypes of X."""
+    if isinstance(X, pd.DataFrame):
+        refuse_twice(X)
+        columns = {
+            place: edited_column(X, place, edit, as_they_are) for place, edit in edits.items()
+        }
+        return with_columns(X, columns)
     if (array := numeric_array(X)) is None:
         frame = open_table(X, as_they_are)
         names = frame.columns
@@ -72,28 +79,69 @@ def edit_columns(
     return blocks[0].tolist() if kind_of_container(X) == "list" else blocks[0]
 
 
+def edited_column(
+    X: pd.DataFrame, place: int, edit: Callable[[Series], Series], as_they_are: Collection[Any]
+) -> Any:
+    """The edited cells of a column of a pandas frame, in its own dtype."""
+    native = X.iloc[:, place]
+    if isinstance(edit, LevelEdit) and isinstance(native.dtype, pd.CategoricalDtype):
+        return edit.of_codes(native.array)
+    is_packed = isinstance(native.dtype, pd.SparseDtype)
+    dense = native.astype(native.dtype.subtype) if is_packed else native
+    own: Series = nw.from_native(dense, series_only=True)
+    column = own if own.name in as_they_are else plain(own)
+    return restored(own, edit(column)).to_native().astype(native.dtype).array
+
+
+def with_columns(X: pd.DataFrame, columns: Mapping[int, Any]) -> pd.DataFrame:
+    """A frame with other cells in some columns, by their places; the others are not copied."""
+    new = X.copy(deep=False)
+    for place, cells in columns.items():
+        new.isetitem(place, cells)
+    return new
+
+
 def is_float_array(X: Any) -> bool:
     """Whether X is a plain array of floats of at most 64 bits."""
-    return type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and X.itemsize <= 8
+    return type(X) is np.ndarray and X.ndim == 2 and is_short_float(X.dtype)
+
+
+def is_short_float(dtype: Any) -> bool:
+    """Whether a dtype is numpy's floats of at most 64 bits."""
+    return isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize <= 8
+
+
+def float_places(X: Any) -> list[int]:
+    """The places of such columns in an array or a pandas frame; none of any other container."""
+    if isinstance(X, pd.DataFrame):
+        return [place for place, dtype in enumerate(X.dtypes) if is_short_float(dtype)]
+    return [*range(X.shape[1])] if is_float_array(X) else []
 
 
 def add_to_floats(
-    X: np.ndarray[Any, Any],
+    X: Any,
     places: list[int],
     by: np.ndarray[Any, Any],
     low: np.ndarray[Any, Any],
     high: np.ndarray[Any, Any],
     rounded: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
-) -> np.ndarray[Any, Any]:
+) -> Any:
     """A copy with `by` (rows, places) added to some columns, within the bounds of each.
 
-    A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once.
-    `rounded` brings moved cells, in float64, to what their columns may hold.
+    A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once. The
+    places are some of `float_places`. `rounded` brings moved cells, in float64, to what their
+    columns may hold.
     """
-    new = X.copy()
-    cells = X[:, places].astype(np.float64)
+    own = X.iloc[:, places].to_numpy() if isinstance(X, pd.DataFrame) else X[:, places]
+    cells = own.astype(np.float64)
     moved = np.clip(cells + by, np.minimum(cells, low), np.maximum(cells, high))
-    new[:, places] = np.where(by == 0, cells, rounded(moved))
+    found = np.where(by == 0, cells, rounded(moved))
+    if isinstance(X, pd.DataFrame):
+        dtypes = X.dtypes.iloc[places]
+        pairs = zip(places, found.T, dtypes, strict=True)
+        return with_columns(X, {place: column.astype(dtype) for place, column, dtype in pairs})
+    new = X.copy()
+    new[:, places] = found
     return new
 
 

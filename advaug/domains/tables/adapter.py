@@ -549,7 +549,7 @@ class TabularCoding(ShortRepr, Coding):
     def _decode(
         self, moved: Tensor, seed: Tensor, rows: Any, written: Mapping[int, int] | None = None
     ) -> Any:
-        """The same column by column, but for `written` ones; plain numbers of an array at once."""
+        """The same column by column, but for `written` ones; plain floats at once."""
         numbers = slice(len(self.layout.numbers))
         by = moved[:, numbers].to(torch.float64, copy=True).sub_(seed[:, numbers]).numpy()
         at_once = self._moved_at_once(rows)
@@ -562,17 +562,17 @@ class TabularCoding(ShortRepr, Coding):
         return containers.edit_columns(rows, edits, self._category_names)
 
     def _moved_at_once(self, rows: Any) -> list[int]:
-        """Which numbers of an array are free, and have no grid, special value or budget."""
-        if not containers.is_float_array(rows):
-            return []
+        """Which floats are free, and have no grid, special value or budget."""
+        floats, places = {*containers.float_places(rows)}, self.layout.places
         return [
             k
             for k, number in enumerate(self.layout.numbers)
             if number.is_free and number.is_continuous and number.reach is None
+            if places[number.name] in floats
         ]
 
     def _add(self, rows: Any, at_once: list[int], by: Array) -> Any:
-        """A copy of an array with these numbers moved; `by` is encoded."""
+        """A copy of the rows with these numbers moved; `by` is encoded."""
         numbers = [self.layout.numbers[k] for k in at_once]
         places = [self.layout.places[number.name] for number in numbers]
         low, high, scale = (
@@ -608,8 +608,8 @@ class TabularCoding(ShortRepr, Coding):
         for k, category in enumerate(self.layout.categories):
             rows = (after[:, k] != before[:, k]).nonzero()[:, 0].numpy()
             if len(rows):
-                levels = category.known[after[rows, k].numpy()]
-                edit = partial(containers.put_cells, rows=rows, values=levels)
+                places = after[rows, k].numpy()
+                edit = containers.LevelEdit(rows, category.known, places)
                 yield self.layout.places[category.name], edit
 
     def changes(self, before: Any, after: Any) -> list[Changes]:
