@@ -22,6 +22,7 @@ from torch import nn
 from advaug import AdversarialOverSampler, AdversarialTransformer
 from advaug.adapters import SequenceAdapter, TabularAdapter
 from advaug.attacks import Greedy, HotFlip, Noise
+from advaug.domains.sequences.adapter import SequenceCoding
 from advaug.domains.sequences.judge import resemblance
 from advaug.domains.sequences.levenshtein import edit_distance
 from advaug.domains.sequences.splicing import compact, lengths
@@ -477,6 +478,18 @@ def test_it_stands_in_front_of_a_text_pipeline():
     grid = {"adversarialoversampler__recipe": ["auto", "interpolate"]}
     search = GridSearchCV(model, grid, cv=2).fit(pd.Series(texts), y)
     assert len(search.predict(texts)) == len(texts)
+
+
+def test_what_moved_is_listed_when_it_is_first_read(monkeypatch):
+    calls, listed = [], SequenceCoding.changes
+    monkeypatch.setattr(SequenceCoding, "changes", lambda *own: calls.append(own) or listed(*own))
+    texts, y = tickets()
+    sampler = AdversarialOverSampler(random_state=0)
+    assert not hasattr(sampler, "provenance_")
+    X_new, _ = sampler.fit_resample(texts, y)
+    assert not calls
+    assert len(sampler.provenance_["changes"]) == len(X_new) - len(texts)
+    assert calls
 
 
 def test_a_fitted_sampler_can_be_stored():

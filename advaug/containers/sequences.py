@@ -99,6 +99,8 @@ def sequences(X: Any) -> list[Any]:
             "X is a series of categories, which new texts are none of: pass X.astype(str)"
         )
     rows = list(_as_list(X))
+    if all(type(row) is str for row in rows):
+        return rows
     for place, row in enumerate(rows):
         if _is_missing(row):
             raise ValueError(

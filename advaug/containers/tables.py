@@ -95,9 +95,10 @@ def edited_column(
 
 def with_columns(X: pd.DataFrame, columns: Mapping[int, Any]) -> pd.DataFrame:
     """A frame with other cells in some columns, by their places; the others are not copied."""
-    new = X.copy(deep=False)
-    for place, cells in columns.items():
-        new.isetitem(place, cells)
+    new, dtypes = X.copy(deep=False), X.dtypes
+    for place, cells in columns.items():  # Of a series pandas guesses no other dtype.
+        series = pd.Series(cells, X.index, dtype=dtypes.iloc[place], copy=False)
+        new.isetitem(place, series)
     return new
 
 

@@ -68,7 +68,7 @@ from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.jury import EqualVotes, Jury, StackedVotes
 from advaug.sampling.provenance import ClassRequest, RowWriter
 from advaug.sampling.recipes import Interpolate, Recipe
-from advaug.sampling.row_generator import ClassEntry, RowGenerator
+from advaug.sampling.row_generator import ClassEntry, RowGenerator, with_changes
 from advaug.sampling.voters import train_voters
 
 FRAMES = ("provenance_", "findings_")
@@ -348,7 +348,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         above = containers.none_of(data.X), containers.none_of(data.y)
         X_new, y_new = self._grown(data, X, y, *above)
         self._returned: tuple[Callable[[], Any], ...] = (nothing, nothing)
-        parents = self.provenance_["parent"].to_numpy()
+        parents = self.parent_indices_[self.synthetic_mask_]
         X_new = containers.indexed_below(data.X, X_new, parents)
         y_new = containers.indexed_below(data.y, y_new, parents)
         return containers.given_back(X_new, X), containers.given_back(y_new, y)
@@ -368,14 +368,15 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         generator = self.generator_
         requests = [generator.request(label, 0, count) for label, count in generator.counts.items()]
         X_out, records = self._written(X_above, generator, requests)
-        self.provenance_ = generator.table(records, requests)
-        example = np.unique(data.codes, return_index=True)[1][self.provenance_["label"].cat.codes]
-        parent = self.provenance_["parent"].to_numpy()
+        made, changes = generator.table(records, requests)
+        self.provenance_ = Deferred(partial(with_changes, made, changes))
+        example = np.unique(data.codes, return_index=True)[1][made["label"].cat.codes]
+        parent = made["parent"].to_numpy()
         y_out = containers.join(y_above, [(containers.take(data.y, example), parent)], len(example))
-        self._remember(requests, len(data.codes))
-        if len(self.provenance_):
+        self._remember(made, requests, len(data.codes))
+        if len(made):
             warn_of_identifiers(data.coding.identifiers)
-        self.constraints_report_ = report_of(constraints, self.provenance_)
+        self.constraints_report_ = report_of(constraints, made)
         return X_out, y_out
 
     def _learn(self, data: CheckedData, X: Any, y: Any) -> RowConstraints:
@@ -441,10 +442,24 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @property
+    def provenance_(self) -> Any:
+        """A line for each synthetic row; what moved in texts is listed when this is first read."""
+        if "provenance_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no provenance_ before fit_resample")
+        made = vars(self)["provenance_"]
+        return made.value if isinstance(made, Deferred) else made
+
+    @provenance_.setter
+    def provenance_(self, made: Any) -> None:
+        self.__dict__["provenance_"] = made
+
     def __getstate__(self) -> dict[str, Any]:
         """Without what only growing needs; frames as bytes without code, for skops."""
         state = super().__getstate__().items()
         kept = {name: value for name, value in state if name not in ("_returned", "generator_")}
+        if "provenance_" in kept:
+            kept["provenance_"] = self.provenance_
         return {name: as_bytes(kept[name]) if name in FRAMES else kept[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -641,9 +656,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
             X_out = containers.join(X, generator.batches(requests, tell), total)
         return X_out, records
 
-    def _remember(self, requests: list[ClassRequest], n: int) -> None:
+    def _remember(self, made: Any, requests: list[ClassRequest], n: int) -> None:
         """What is said of each row, beside the provenance: there are `n` real rows."""
-        made = self.provenance_
         self.parent_indices_ = np.concatenate([np.arange(n), made["parent"].to_numpy()])
         self.synthetic_mask_ = np.arange(len(self.parent_indices_)) >= n
         probability, first = made["probability"].to_numpy(), 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from advaug import containers
+from advaug.core.deferred import Deferred
 from advaug.core.storable import storable
 from advaug.sampling.class_generator import (
     MIN_CANDIDATES,
@@ -134,7 +136,7 @@ class RowWriter:
             "by_student": facts["by_student"] > 0,
         }
         if self.coding.lists_changes:
-            record["changes"] = self.coding.changes(parents, new)
+            record["changes"] = [Deferred(partial(self.coding.changes, parents, new))]
         return record
 
 
@@ -186,7 +188,8 @@ def side_by_side(
 def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
     """The records of all batches as one, column by column; empty columns where there are none.
 
-    The records are emptied meanwhile, so that no column is held twice.
+    The records are emptied meanwhile, so that no column is held twice. "changes" is a list with an
+    entry for each batch.
     """
     if not records:
         names = ("parent", "second_parent", "recipe", "label", "status")
@@ -197,7 +200,7 @@ def joined(records: list[dict[str, Any]]) -> dict[str, Any]:
             "by_student": np.empty(0, bool),
         }
     return {
-        name: [change for one in records for change in one.pop(name)]
+        name: [batch for one in records for batch in one.pop(name)]
         if name == "changes"
         else np.concatenate([one.pop(name) for one in records])
         for name in list(records[0])

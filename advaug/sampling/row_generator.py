@@ -23,6 +23,7 @@ from advaug.core.devices import resolve
 from advaug.core.drawing import shortened, visible
 from advaug.core.storage import NotStorable, load, save
 from advaug.models.protocol import AttackedModel
+from advaug.sampling.changes import Changes
 from advaug.sampling.class_generator import ClassRows
 from advaug.sampling.provenance import (
     STATUSES,
@@ -198,7 +199,8 @@ class RowGenerator:
         wanted = [self.request(label, start, stop)]
         rows = self._stacked(wanted, records.append)
         rows = containers.numbered(rows, range(start, stop))
-        return containers.given_back(rows, self.tensors[0]), self.table(records, wanted)
+        table = with_changes(*self.table(records, wanted))
+        return containers.given_back(rows, self.tensors[0]), table
 
     def labels(self, label: Any, count: int) -> Any:
         """The label so many times, in the container of y.
@@ -318,14 +320,18 @@ class RowGenerator:
                 tell(record)
                 yield new, record["parent"]
 
-    def table(self, records: list[dict[str, Any]], requests: list[ClassRequest]) -> Any:
-        """The records of all batches as a frame."""
+    def table(
+        self, records: list[dict[str, Any]], requests: list[ClassRequest]
+    ) -> tuple[Any, list[Deferred[list[Changes]]]]:
+        """The records of all batches as a frame, and apart from it what moved, batch by batch.
+
+        Of long texts it costs more than the rows, so it is computed when it is asked for.
+        """
         record = joined(records)
-        changes = record.pop("changes", None)
+        changes = record.pop("changes", [])
         recipes = sorted({request.name for request in requests})
         named = {"recipe": recipes, "label": self.classes, "status": STATUSES}
-        frame = containers.table(record, named)
-        return frame if changes is None else frame.assign(changes=changes)
+        return containers.table(record, named), changes
 
     def to(self, device: str | torch.device) -> Self:
         """The same generator on another device; "auto" is cuda where there is one.
@@ -397,6 +403,13 @@ class RowGenerator:
     def __getstate__(self) -> dict[str, Any]:
         """On the CPU, so that a pickle from a GPU loads anywhere."""
         return dict(vars(self.to("cpu")))
+
+
+def with_changes(frame: Any, changes: list[Deferred[list[Changes]]]) -> Any:
+    """The frame with a column of what moved in each row, where the domain lists it."""
+    if not changes:
+        return frame
+    return frame.assign(changes=[change for batch in changes for change in batch.value])
 
 
 def moved(maker: Deferred[ClassRows], device: torch.device) -> Deferred[ClassRows]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import repeat
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -159,7 +160,12 @@ class SequenceAdapter(Adapter, Parameters):
         counts = {len(tokens) for tokens, _ in cut}
         has_grammar = cutter.cut in FIXED_PARTS
         is_aligned = len(counts) == 1 and cutter.cut is not words and not has_grammar
+        has_corpus = is_text and cutter.cut is words and bool(known) and not self.only_listed_moves
         index = {token: number for number, token in enumerate(known)}
+        flat = [-1]
+        for tokens, _ in [] if self.only_listed_moves else cut:
+            flat += [*map(index.__getitem__, tokens[: self.max_tokens]), -1]
+        stream = torch.tensor(flat)
         return SequenceCoding(
             cutter=cutter,
             words=tuple(known),
@@ -168,13 +174,13 @@ class SequenceAdapter(Adapter, Parameters):
             is_aligned=is_aligned,
             is_text=is_text,
             edits=replace(
-                self._edits(cut, index, safe, keeps_length=is_aligned or has_grammar),
+                self._edits(stream, cut, index, safe, keeps_length=is_aligned or has_grammar),
                 is_aligned=is_aligned,
                 complement=None
                 if self.complement is None
                 else torch.tensor([index.get(self._partner(token), -1) for token in index]),
                 join_rules=join_rules_of(index, cutter) if is_text else None,
-                corpus=self._corpus(cut, index) if is_text and cutter.cut is words else None,
+                corpus=Corpus(stream, tuple(index)) if has_corpus else None,
             ),
         )
 
@@ -187,33 +193,29 @@ class SequenceAdapter(Adapter, Parameters):
         return reverse_complement(token, self.complement)
 
     def _edits(
-        self, cut: list[Any], index: dict[Any, int], safe: list[Any], *, keeps_length: bool
+        self,
+        stream: Tensor,
+        cut: list[Any],
+        index: dict[Any, int],
+        safe: list[Any],
+        *,
+        keeps_length: bool,
     ) -> EditSpace:
-        """The space of edits between the rows that were cut."""
-        size, flat, tied = len(index), [-1], [False]
-        for tokens, held in [] if self.only_listed_moves else cut:
-            flat += [*(index[token] for token in tokens[: self.max_tokens]), -1]
+        """The space of edits between the rows that were cut: `stream` is all their tokens."""
+        size, tied = len(index), [False]
+        for _, held in [] if self.only_listed_moves else cut:
             tied += [*held[: self.max_tokens], False]
         owner = [size if token is None else index[token] for token, _ in safe]
         values = [-1 if new is None else index[new] for _, new in safe]
         owners, lists = (torch.tensor(numbers, dtype=torch.long) for numbers in (owner, values))
         return EditSpace(
-            bigrams=Bigrams.of(torch.tensor(flat), torch.tensor(tied), size),
+            bigrams=Bigrams.of(stream, torch.tensor(tied), size),
             safe=RaggedIndex.of(owners, lists, size + 2),
             most=self.max_edits,
             share=self.max_edit_share,
             keeps_length=keeps_length or bool(self.positions),
             crosses=not self.only_listed_moves,
         )
-
-    def _corpus(self, cut: list[Any], index: dict[Any, int]) -> Corpus | None:
-        """What a grammar can be learnt from; None where only the table's moves are allowed."""
-        if self.only_listed_moves or not index:
-            return None
-        flat = [-1]
-        for tokens, _ in cut:
-            flat += [*(index[token] for token in tokens[: self.max_tokens]), -1]
-        return Corpus(torch.tensor(flat), tuple(index))
 
     def _check(self) -> None:
         for name in ("frozen", "positions"):
@@ -303,15 +305,19 @@ class SequenceCoding(ShortRepr, Coding):
         """
         rows = containers.sequences(X)
         containers.refuse_no_tokens(rows)
+        tokens: list[int] = []
+        get, held, counts = self.index.get, [], []
+        for row in rows:
+            cut, fixed = self.cutter(row)
+            tokens += map(get, cut[: self.width], repeat(-1))
+            held += fixed[: self.width]
+            counts.append(min(len(cut), self.width))
         x = np.full((len(rows), self.width), -1, np.float32)
-        size, get = len(self.words), self.index.get
-        for row, to in zip(rows, x, strict=True):
-            tokens, held = self.cutter(row)
-            tokens, held = tokens[: self.width], held[: self.width]
-            numbers = np.array([get(token, -1) for token in tokens], dtype=np.int64)
-            is_held = np.array(held, dtype=bool)
-            unseen = -2 - 2 * np.arange(len(numbers)) - is_held
-            to[: len(numbers)] = np.where(numbers < 0, unseen, numbers + size * is_held)
+        is_token = np.arange(self.width) < np.array(counts)[:, None]
+        place = np.nonzero(is_token)[1]
+        numbers, is_held = np.array(tokens, np.int64), np.array(held, dtype=bool)
+        unseen = -2 - 2 * place - is_held
+        x[is_token] = np.where(numbers < 0, unseen, numbers + len(self.words) * is_held)
         return torch.from_numpy(x)
 
     def native(self, x: Tensor) -> Tensor:
