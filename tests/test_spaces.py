@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 from advaug.core import norms
 from advaug.core.box import Box
 from advaug.core.product import Product
+from advaug.core.row_random import RowRandom
 from advaug.core.simplex import Simplex
 from advaug.core.space import Space
 
@@ -407,19 +408,22 @@ def test_wandering_is_mixing_scattering_and_snapping(table, generator):
     reachable = torch.rand((POSITIONS, LEVELS), generator=generator) < 0.7
     parts = unit_box(norm=2.0, grid=torch.tensor([0.0, 0.5, 0.25])), Simplex(reachable, never_left)
     space = Product(parts, ((3,), (POSITIONS, LEVELS)))
-    seed, other = (x[:, :15].repeat(200, 1) for x in table[1:3])
-    share, size, *noise = torch.rand((2 + 2 * 15, 1800), generator=generator).split([1, 1, 15, 15])
-    plan = seed, other, share[0], size[0], torch.linspace(0.5, 2, 15), [u.T for u in noise]
-    wandered = space.wander(*plan)
-    assert torch.equal(wandered, Space.wander(space, *plan))
-    assert torch.equal(wandered, torch.cat([space.wander(*part) for part in halves_of(*plan)]))
-    changed = (wandered != seed).view(200, 9, 15)[..., 3:].any(-1).float().mean()
+    rows, n = torch.cat([x[:, :15] for x in table[1:3]]), 1800
+    seed, other = torch.randint(len(rows), (2, n), generator=generator)
+    share, size = torch.rand((2, n), generator=generator)
+    moving, rounding = (RowRandom.of(0, label, torch.arange(n)) for label in range(2))
+    scale, plan = torch.linspace(0.5, 2, 15), (seed, other, share, size, moving, rounding)
+    wander = space.wanderer(rows, scale)
+    wandered = wander(*plan)
+    assert torch.equal(wandered, Space.wanderer(space, rows, scale)(*plan))
+    assert torch.equal(wandered, torch.cat([wander(*part) for part in halves_of(*plan)]))
+    changed = (wandered != rows[seed]).view(200, 9, 15)[..., 3:].any(-1).float().mean()
     assert 0.1 < changed < 0.99
 
 
-def halves_of(seed, other, share, size, scale, noise):
-    for rows in (slice(0, 700), slice(700, None)):
-        yield (*(x[rows] for x in (seed, other, share, size)), scale, [u[rows] for u in noise])
+def halves_of(*plan):
+    for rows in (torch.arange(700), torch.arange(700, 1800)):
+        yield [one.take(rows) if isinstance(one, RowRandom) else one[rows] for one in plan]
 
 
 def test_a_products_distance_adds_its_parts(table):

@@ -138,15 +138,25 @@ def draw(
     like: Float[Tensor, "batch *shape"],
     random: RowRandom,
     cells: Int[Tensor, " cells"] | None = None,
+    first: int = 0,
 ) -> Float[Tensor, "batch *shape"]:
     """Uniform noise for each cell of the rows, as each row's own random numbers have it.
 
     cells : flat places of the cells that need noise; the others get 0
+    first : which of the random numbers is that of the first cell
     """
-    edge = 1 - torch.finfo(like.dtype).eps  # half precision rounds up to 1
     if cells is None:
-        noise = random.uniform(*like.shape[1:])
-        return noise.to(device=like.device, dtype=like.dtype).clamp_max(edge)
-    noise, flat = torch.zeros_like(like), random.of_cells(cells.to(random.keys.device))
-    noise.flatten(1)[:, cells] = flat.to(device=like.device, dtype=like.dtype).clamp_max(edge)
+        cells = torch.arange(like.shape[1:].numel(), device=random.keys.device)
+        return uniform_of(like, random, cells + first).view_as(like)
+    noise = torch.zeros_like(like)
+    noise.flatten(1)[:, cells] = uniform_of(like, random, cells + first)
     return noise
+
+
+def uniform_of(
+    like: Float[Tensor, "..."], random: RowRandom, places: Int[Tensor, " cells"]
+) -> Float[Tensor, "batch cells"]:
+    """Some of each row's own random numbers, in the dtype and on the device of `like`."""
+    edge = 1 - torch.finfo(like.dtype).eps  # half precision rounds up to 1
+    flat = random.of_cells(places.to(random.keys.device))
+    return flat.to(device=like.device, dtype=like.dtype).clamp_max(edge)

@@ -3,7 +3,7 @@
 Each part keeps its own space, unit and budget; the product only splits and joins.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from advaug.core.space import Space
+from advaug.core.space import Space, Wanderer
 
 
 @dataclass(frozen=True)
@@ -189,21 +189,18 @@ class Product(Space):
         cells = [part.scatter_cells(block) for part, block in pairs]
         return [own is None or len(own) > 0 for own in cells]
 
-    def wander(
-        self,
-        seed: Float[Tensor, "batch width"],
-        other: Float[Tensor, "batch width"],
-        share: Float[Tensor, " batch"],
-        size: Float[Tensor, " batch"],
-        scale: Float[Tensor, " width"],
-        noise: Sequence[Tensor],
-    ) -> Float[Tensor, "batch width"]:
-        if sum(self._parts_that_scatter(seed)) > 1:
-            return super().wander(seed, other, share, size, scale, noise)
-        return self._each(
-            lambda part, s, o, c, u, r: part.wander(s, o, share, size, c[0], (u, r)),
-            *(seed, other, scale.expand(len(seed), -1), *noise),
-        )
+    def wanderer(
+        self, rows: Float[Tensor, "rows width"], scale: Float[Tensor, " width"], first: int = 0
+    ) -> Wanderer:
+        if sum(self._parts_that_scatter(rows[:1])) > 1:
+            return super().wanderer(rows, scale, first)
+        found: list[Wanderer] = []
+        for part, block, own in zip(
+            self.parts, self._split(rows), self._split(scale[None]), strict=True
+        ):
+            found.append(part.wanderer(block, own[0], first))
+            first += own.numel()
+        return lambda *plan: torch.cat([wander(*plan).flatten(1) for wander in found], dim=1)
 
     def snap(
         self,

@@ -4,7 +4,7 @@ The unit of distance is one flip. At most `flips` positions of a row may leave t
 a budget of its own: in the numbers' radius a category would either never flip or always.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.core.norms import per_row
-from advaug.core.space import Space, is_typical
+from advaug.core.norms import per_row, uniform_of
+from advaug.core.row_random import RowRandom
+from advaug.core.space import Space, Wanderer, is_typical
 from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
@@ -76,17 +77,6 @@ class Simplex(Space):
     def _is_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
         """(batch, positions): at a level that is never left, or with nowhere to go."""
         return ((x * self.never_left).sum(-1) > 0.5) | ~self.reachable.any(-1)
-
-    def _is_one_hot_fixed(self, x: Float[Tensor, "batch positions levels"]) -> Tensor:
-        """The same of one-hot rows, of which only the levels that are never left are read.
-
-        It asks the host for their places: an attack that is captured as a CUDA graph may not.
-        """
-        cells = self.never_left.flatten().nonzero()[:, 0]
-        is_held = x.flatten(1).index_select(1, cells)
-        held = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
-        held.index_add_(1, cells // x.shape[2], is_held)
-        return (held > 0.5) | ~self.reachable.any(-1)
 
     def _strongest(
         self, score: Float[Tensor, "batch positions"], unit: float | Tensor = 1.0
@@ -243,24 +233,37 @@ class Simplex(Space):
         share = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
         return seed + share[..., None] * (other - seed)
 
-    def wander(
+    def wanderer(
         self,
-        seed: Float[Tensor, "batch positions levels"],
-        other: Float[Tensor, "batch positions levels"],
-        share: Float[Tensor, " batch"],
-        size: Float[Tensor, " batch"],
+        rows: Float[Tensor, "rows positions levels"],
         scale: Float[Tensor, "positions levels"],
-        noise: Sequence[Tensor],
-    ) -> Float[Tensor, "batch positions levels"]:
+        first: int = 0,
+    ) -> Wanderer:
         """Each position of two one-hot rows has the level of one of them."""
-        count = torch.arange(seed.shape[2], dtype=seed.dtype, device=seed.device)
-        level, other_level = seed @ count, other @ count
-        stuck = self._is_one_hot_fixed(seed) | self._is_one_hot_fixed(other)
-        comes = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
-        stays = 1 - comes
-        is_above = level < other_level
-        # As `snap`: the first level whose height, added to those before, exceeds the lot.
-        is_first = torch.where(is_above, stays, comes) > noise[1][..., 0] * (stays + comes)
-        can_flip = self.reachable.expand(seed.shape).gather(-1, other_level.long()[..., None])
-        takes = (is_first != is_above) & (level != other_level) & can_flip[..., 0]
-        return torch.where(takes[..., None], other, seed)
+        many = rows.shape[2]
+        levels, is_fixed = rows.argmax(2), self._is_fixed(rows)
+        start = torch.arange(rows.shape[1], device=rows.device) * many
+        can_reach = self.reachable.to(rows.device).expand(rows.shape[1:]).flatten()
+
+        def wander(
+            seed: Tensor,
+            other: Tensor,
+            share: Tensor,
+            size: Tensor,
+            moving: RowRandom,
+            rounding: RowRandom,
+        ) -> Tensor:
+            level, other_level = levels[seed], levels[other]
+            stuck = is_fixed[seed] | is_fixed[other]
+            comes = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
+            stays = 1 - comes
+            lot = uniform_of(comes, rounding, start + first)
+            is_above = level < other_level
+            # As `snap`: the first level whose height, added to those before, exceeds the lot.
+            is_first = torch.where(is_above, stays, comes) > lot * (stays + comes)
+            takes = (is_first != is_above) & (level != other_level) & can_reach[start + other_level]
+            taken = torch.where(takes, other_level, level)
+            new = torch.zeros((len(seed), *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+            return new.scatter_(2, taken[..., None], 1.0)
+
+        return wander

@@ -5,17 +5,20 @@ batch it is cut into. An infinite radius in `project` and `snap` means: no ball,
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol, Self
+from collections.abc import Callable
+from typing import ClassVar, Protocol, Self, TypeAlias
 
 import torch
 from torch import Tensor
 
-from advaug.core.norms import length, per_row, standard_normal
+from advaug.core.norms import draw, length, per_row, standard_normal
+from advaug.core.row_random import RowRandom
 from advaug.core.tensor_fields import moved_fields
 
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
+# (places of seeds and of other rows, share, size, random numbers of scatter and of snap) -> rows
+Wanderer: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, RowRandom, RowRandom], Tensor]
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 
@@ -211,21 +214,28 @@ class Space(Protocol):
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
 
-    def wander(
-        self,
-        seed: Tensor,
-        other: Tensor,
-        share: Tensor,
-        size: Tensor,
-        scale: Tensor,
-        noise: Sequence[Tensor],
-    ) -> Tensor:
-        """`mix`, `scatter` and `snap` without a ball; the noise is that of the last two.
+    def wanderer(self, rows: Tensor, scale: Tensor, first: int = 0) -> "Wanderer":
+        """`mix`, `scatter` and `snap` without a ball, as one function of the places of rows.
 
-        A space may do the same at less cost, to the bit.
+        A space may do the same at less cost, to the bit: it reads once what it needs of each row.
+        `first` is which of a row's random numbers is that of the first cell.
         """
-        moved = self.scatter(self.mix(seed, other, share), size, scale, noise[0])
-        return self.snap(moved, seed, torch.full_like(share, torch.inf), noise[1])
+
+        def wander(
+            seed: Tensor,
+            other: Tensor,
+            share: Tensor,
+            size: Tensor,
+            moving: RowRandom,
+            rounding: RowRandom,
+        ) -> Tensor:
+            start = rows[seed]
+            noise = draw(start, moving, self.scatter_cells(start), first)
+            moved = self.scatter(self.mix(start, rows[other], share), size, scale, noise)
+            noise = draw(start, rounding, self.snap_cells(start), first)
+            return self.snap(moved, start, torch.full_like(share, torch.inf), noise)
+
+        return wander
 
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
         """The seed, each column of it by `chance` (batch,) as the other row has it.

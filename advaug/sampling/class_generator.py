@@ -20,7 +20,7 @@ from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
-from advaug.core.space import Space
+from advaug.core.space import Space, Wanderer
 from advaug.core.tensor_fields import StoredFields, TensorFields
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
@@ -530,19 +530,25 @@ class ClassGenerator(StoredFields, ClassRows):
         if self.config.attack is not None or not is_own or not is_free:
             moved, reach = self._moved(models, rows, plan, random)
             return *self._finished(moved, plan, reach, random), reach
-        device = self.config.device
-        parent, second = self._encoded(plan.parent), self._encoded(plan.second_parent)
-        moving = self._noise(parent, random, NOISE, self.space.scatter_cells(parent))
-        rounding = self._noise(parent, random, ROUNDING, self.space.snap_cells(parent))
-        mix, size = plan.mix.to(device), plan.noise_std.to(device)
-        parts = in_parts(parent, second, mix, size, moving, rounding)
-        x = torch.cat(
+        x = self._wandered(plan.to(self.config.device), random.to(self.config.device))
+        return *self._repaired(x, plan), x.new_full((len(x),), torch.inf)
+
+    @cached_property
+    def wanderer(self) -> Wanderer:
+        return self.space.wanderer(self.cells.to(self.config.device), self.scale)
+
+    def _wandered(self, plan: Plan, random: RowRandom) -> Tensor:
+        """Rows of the class mixed, moved at random and rounded, some at a time."""
+        moving, rounding = (random.at(step).keys for step in (NOISE, ROUNDING))
+        facts = (plan.parent, plan.second_parent, plan.mix, plan.noise_std, moving, rounding)
+        height = max(CELLS_AT_ONCE // self.cells[0].numel(), 1)
+        parts = zip(*(fact.split(height) for fact in facts), strict=True)
+        return torch.cat(
             [
-                self.space.wander(start, other, share, far, self.scale, noise)
-                for start, other, share, far, *noise in parts
+                self.wanderer(seed, other, share, size, RowRandom(moves), RowRandom(rounds))
+                for seed, other, share, size, moves, rounds in parts
             ]
         )
-        return *self._repaired(x, parent, plan), torch.full_like(mix, torch.inf)
 
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
@@ -609,13 +615,13 @@ class ClassGenerator(StoredFields, ClassRows):
         noise = self._noise(parent, random, ROUNDING, self.space.snap_cells(parent))
         parts = in_parts(x, parent, reach, noise)
         x = torch.cat([self.space.snap(*part) for part in parts])
-        return self._repaired(x, parent, plan)
+        return self._repaired(x, plan)
 
-    def _repaired(self, x: Tensor, parent: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+    def _repaired(self, x: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
         """The rows, brought back to the rules, and what was done to each."""
         if self.config.repair is None:
             return x, x.new_zeros(len(x))
-        return self.config.repair(x, parent, plan.parent)
+        return self.config.repair(x, self._encoded(plan.parent), plan.parent)
 
     def _judged(self, models: Models, x: Tensor) -> Task[tuple[Tensor, dict[str, Tensor]]]:
         x = self._whole(x)
