@@ -110,6 +110,10 @@ class RowRandom(ShortRepr):
         """Those of some of the rows, or of some of them several times."""
         return type(self)(self.keys[rows])
 
+    def split(self, height: int) -> list[Self]:
+        """Those of so many rows each, as `Tensor.split` cuts them."""
+        return [type(self)(keys) for keys in self.keys.split(height)]
+
     def to(self, device: torch.device | str) -> Self:
         return type(self)(self.keys.to(device))
 

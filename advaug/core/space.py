@@ -19,6 +19,7 @@ TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
 # (places of seeds and of other rows, share, size, random numbers of scatter and of snap) -> rows
 Wanderer: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, RowRandom, RowRandom], Tensor]
+CELLS_AT_ONCE = 2**18  # Cells that are rounded at once: of wide rows each step fills much memory.
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 
@@ -235,7 +236,12 @@ class Space(Protocol):
             noise = draw(start, rounding, self.snap_cells(start), first)
             return self.snap(moved, start, torch.full_like(share, torch.inf), noise)
 
-        return wander
+        def in_parts(*plan: Tensor | RowRandom) -> Tensor:
+            parts = zip(*(one.split(height) for one in plan), strict=True)
+            return torch.cat([wander(*part) for part in parts])
+
+        height = max(CELLS_AT_ONCE // rows.shape[1:].numel(), 1)
+        return in_parts
 
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
         """The seed, each column of it by `chance` (batch,) as the other row has it.

@@ -20,7 +20,7 @@ from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
-from advaug.core.space import Space, Wanderer
+from advaug.core.space import CELLS_AT_ONCE, Space, Wanderer
 from advaug.core.tensor_fields import StoredFields, TensorFields
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
@@ -43,7 +43,6 @@ from advaug.sampling.tasks import Task, finish
 # least to be trusted where the data are rare. Two rows may still mix to such a level.
 COMMON = 0.05
 CPU_ROWS = 1024  # Rows attacked at once on a CPU: small nets are fastest so, memory is a quarter.
-CELLS_AT_ONCE = 2**18  # Cells that are rounded at once: of wide rows each step fills much memory.
 MOVE_SHARES = (1.0, 0.5, 0.25)  # Shares of its move that a row is judged with, one after the other.
 MAX_DRAWS = 128  # Draws of a row before its anchor is returned.
 MIN_CANDIDATES = 1024  # Candidates that are worth one pass of the voters.
@@ -538,17 +537,13 @@ class ClassGenerator(StoredFields, ClassRows):
         return self.space.wanderer(self.cells.to(self.config.device), self.scale)
 
     def _wandered(self, plan: Plan, random: RowRandom) -> Tensor:
-        """Rows of the class mixed, moved at random and rounded, some at a time."""
-        moving, rounding = (random.at(step).keys for step in (NOISE, ROUNDING))
-        facts = (plan.parent, plan.second_parent, plan.mix, plan.noise_std, moving, rounding)
-        height = max(CELLS_AT_ONCE // self.cells[0].numel(), 1)
-        parts = zip(*(fact.split(height) for fact in facts), strict=True)
-        return torch.cat(
-            [
-                self.wanderer(seed, other, share, size, RowRandom(moves), RowRandom(rounds))
-                for seed, other, share, size, moves, rounds in parts
-            ]
+        """Rows of the class mixed, moved at random and rounded."""
+        seed, other, noises = (
+            plan.parent,
+            plan.second_parent,
+            (random.at(NOISE), random.at(ROUNDING)),
         )
+        return self.wanderer(seed, other, plan.mix, plan.noise_std, *noises)
 
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
