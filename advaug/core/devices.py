@@ -1,6 +1,8 @@
-"""The one place that chooses a device."""
+"""The one place that chooses a device, and how much such a device does at once."""
 
 import torch
+
+CELLS = 2**24  # Cells that a device other than the CPU does at once: fewer would not fill it.
 
 
 def resolve(device: str | torch.device) -> torch.device:
@@ -15,3 +17,8 @@ def resolve(device: str | torch.device) -> torch.device:
             f"device={device!r} cannot be used here: take 'auto', 'cpu' or 'cuda' ({error})"
         ) from error
     return found
+
+
+def at_once(device: torch.device, on_cpu: int) -> int:
+    """How many cells a device does at once: a CPU's cache is small, a GPU wants many."""
+    return on_cpu if device.type == "cpu" else max(on_cpu, CELLS)
