@@ -1,6 +1,10 @@
-"""The one place that chooses a device."""
+"""The one place that chooses a device, and how much such a device does at once."""
 
 import torch
+
+FEWEST_ROWS, MOST_ROWS, MOST_ROWS_ON_CPU = 4096, 65_536, 16_384  # Rows of a batch.
+CELLS_OF_A_BATCH = 2**19  # Cells of a batch that fill a CPU's cache.
+CELLS = 2**24  # Cells that a device other than the CPU does at once: fewer would not fill it.
 
 
 def resolve(device: str | torch.device) -> torch.device:
@@ -15,3 +19,14 @@ def resolve(device: str | torch.device) -> torch.device:
             f"device={device!r} cannot be used here: take 'auto', 'cpu' or 'cuda' ({error})"
         ) from error
     return found
+
+
+def batch_rows(device: torch.device, width: int) -> int:
+    """How many rows of so many cells are a batch: few long ones, or many short ones."""
+    most = MOST_ROWS_ON_CPU if device.type == "cpu" else MOST_ROWS
+    return min(most, max(FEWEST_ROWS, at_once(device, CELLS_OF_A_BATCH) // max(width, 1)))
+
+
+def at_once(device: torch.device, on_cpu: int) -> int:
+    """How many cells a device does at once: a CPU's cache is small, a GPU wants many."""
+    return on_cpu if device.type == "cpu" else max(on_cpu, CELLS)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def not_finite(moved: Tensor) -> np.ndarray[Any, Any]:
     """The row numbers of rows that hold NaN or infinity."""
-    return (~moved.flatten(1).isfinite().all(1)).nonzero()[:, 0].numpy()
+    return (~moved.flatten(1).isfinite().all(1)).nonzero()[:, 0].cpu().numpy()
 
 
 def refuse_not_finite(moved: Tensor) -> None:

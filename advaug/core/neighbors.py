@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.devices import at_once
 from advaug.core.ties import at_most, stable_argsort, stable_topk
 
-CELLS = 2**19  # distances held at once
+CELLS = 2**19  # distances that a CPU holds at once
 SPARE = 3  # rows measured exactly beyond the k nearest,
 LEAST_SPARE = 1  # where torch orders so long a list at once,
 LISTED = 64  # as it does from so few reference rows for each row of the list on
@@ -36,7 +37,7 @@ def nearest(
     center = reference.mean(0)
     x, reference = x - center, reference - center
     own = torch.arange(len(x), device=x.device) if skips_self else torch.full_like(places, -1)[:, 0]
-    height = max(CELLS // len(reference), 1)
+    height = max(at_once(x.device, CELLS) // len(reference), 1)
     for first in range(0, len(x), height):
         rows = slice(first, first + height)
         distances[rows], places[rows] = _nearest(x[rows], reference, most, own[rows])
@@ -109,7 +110,7 @@ def balls_containing(
     """
     held = torch.empty(len(x), dtype=torch.long, device=x.device)
     holds = torch.zeros(len(reference), dtype=torch.bool, device=x.device)
-    height = max(CELLS // len(reference), 1)
+    height = max(at_once(x.device, CELLS) // len(reference), 1)
     for first in range(0, len(x), height):
         rows = slice(first, first + height)
         inside = at_most(exact_distances(x[rows], reference), radius, unit=0.0)

@@ -51,10 +51,13 @@ def mix_keys(
 
 def mix_seed(seed: int, *path: int) -> int:
     """One whole number of 63 bits from a seed and the way to where it is used."""
-    key = torch.tensor([signed(seed)])
-    for step in path:
-        key = mix_keys(key, step)
-    return int(key) & (2**63 - 1)
+    key = seed & MASK
+    for step in path:  # As `mix_keys`, in whole numbers of Python.
+        bits = (key + (step + 1) * GOLDEN) & MASK
+        bits = (bits ^ bits >> 30) * FACTORS[0] & MASK
+        bits = (bits ^ bits >> 27) * FACTORS[1] & MASK
+        key = bits ^ bits >> 31
+    return key & (2**63 - 1)
 
 
 def generator_at(seed: int, *path: int) -> torch.Generator:

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 import torch
 from torch import Tensor
 
+from advaug.core.devices import at_once
 from advaug.core.norms import draw, length, per_row, standard_normal
 from advaug.core.row_random import RowRandom
 from advaug.core.tensor_fields import moved_fields
@@ -19,7 +20,7 @@ TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
 # (places of seeds and of other rows, share, size, random numbers of scatter and of snap) -> rows
 Wanderer: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, RowRandom, RowRandom], Tensor]
-CELLS_AT_ONCE = 2**18  # Cells that are rounded at once: of wide rows each step fills much memory.
+CELLS_AT_ONCE = 2**18  # Cells that a CPU rounds at once: wide rows fill much memory at each step.
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 
@@ -240,7 +241,7 @@ class Space(Protocol):
             parts = zip(*(one.split(height) for one in plan), strict=True)
             return torch.cat([wander(*part) for part in parts])
 
-        height = max(CELLS_AT_ONCE // rows.shape[1:].numel(), 1)
+        height = max(at_once(rows.device, CELLS_AT_ONCE) // rows.shape[1:].numel(), 1)
         return in_parts
 
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:

@@ -26,6 +26,14 @@ MAX_LEVELS = 256  # A level is a whole number below this.
 MAX_BOXES = 200_000  # A leaf below several categorical splits becomes many boxes.
 
 
+def lowered_to_float32(edge: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The largest float32 numbers that are at most `edge`: float32 rows go the same ways."""
+    near = edge.astype(np.float32)
+    with np.errstate(over="ignore"):  # Below the least float is only -inf.
+        below = np.nextafter(near, np.float32(-np.inf))
+    return np.where(near > edge, below, near)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Nodes:
     """The nodes of one tree, or of several trees one after the other.
@@ -308,12 +316,7 @@ class TreeEnsemble(StoredFields):
 
     def _readable(self, edge: Array) -> Array:
         """The largest number that a row can hold that is at most `edge`."""
-        if not self.reads_float32:
-            return edge
-        near = edge.astype(np.float32)
-        with np.errstate(over="ignore"):  # Below the least float is only -inf.
-            below = np.nextafter(near, np.float32(-np.inf))
-        return np.where(near > edge, below, near).astype(np.float64)
+        return lowered_to_float32(edge).astype(np.float64) if self.reads_float32 else edge
 
     def _next(self, edge: Array) -> Array:
         """The smallest number that a row can hold that is larger than `edge`, which it can hold."""

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advaug.core.devices import at_once
 from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
@@ -21,7 +22,7 @@ from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import CELLS_AT_ONCE, Space, Wanderer
-from advaug.core.tensor_fields import StoredFields, TensorFields
+from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
 from advaug.models.protocol import Array
@@ -157,7 +158,7 @@ class ModelsWithStudent(Models):
 
 
 @dataclass(frozen=True)
-class RowGroups:
+class RowGroups(MovableFields):
     """Rows with equal codes: the group of each row, and the rows in the order of their groups."""
 
     of_row: Int[Tensor, " rows"]
@@ -222,17 +223,21 @@ class ClassGenerator(StoredFields, ClassRows):
         return finish(self.task(rows))
 
     def task(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
-        return self._with_all_columns((yield from self._cut_rows(rows)))
+        batch = yield from self._cut_rows(rows.to(self.config.device), rows >= JURY_ROWS)
+        return self._with_all_columns(batch.to("cpu"))  # Rows leave the device here alone.
 
-    def _cut_rows(self, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
+    def _cut_rows(
+        self, rows: Int[Tensor, " batch"], is_late: Bool[Tensor, " batch"]
+    ) -> Task[SyntheticBatch]:
+        """The cut rows on the device; `is_late` is on the CPU."""
         if not self.recipe.redraws:
             return self._retract(rows)
-        is_late = rows >= JURY_ROWS
         if not is_late.any() or (student := self.student) is None:
             return (yield from self._redraw(rows, self.models))
+        is_late, is_all = is_late.to(rows.device), bool(is_late.all())
         late = yield from self._redraw(rows[is_late], student)
         late.record["by_student"].fill_(1)
-        if is_late.all():
+        if is_all:
             return late
         return in_order([(yield from self._redraw(rows[~is_late], self.models)), late])
 
@@ -242,6 +247,7 @@ class ClassGenerator(StoredFields, ClassRows):
 
     def candidates(self, rows: Int[Tensor, " batch"]) -> SyntheticBatch:
         """The rows as recipe, attack, rounding and repair make them; nothing judges them."""
+        rows = rows.to(self.config.device)
         random = self.random(rows)
         plan = self.plan(rows, random)
         models = Models(self.config.attacked or self.committee.logits, self.committee)
@@ -249,7 +255,7 @@ class ClassGenerator(StoredFields, ClassRows):
         unknown = torch.full_like(reach, torch.nan)
         record = dict.fromkeys(("margin_after", "p_value", "probability"), unknown)
         record |= {"move_share": torch.ones_like(reach), "repair": status.to(reach)}
-        return self._with_all_columns(self._batch(rows, plan, x, record))
+        return self._with_all_columns(self._batch(rows, plan, x, record).to("cpu"))
 
     # ---------------------------------------------------------------- what is fitted once
 
@@ -263,9 +269,14 @@ class ClassGenerator(StoredFields, ClassRows):
         return CutRows.of(self.whole_space, own)
 
     @cached_property
+    def there(self) -> EncodedDataset:
+        """The dataset on the device."""
+        return self.dataset.to(self.config.device)
+
+    @cached_property
     def cells(self) -> Tensor:
-        """The dataset's rows, cut."""
-        return self.dataset.x if self.cut is None else self.cut(self.dataset.x)
+        """The dataset's rows, cut, on the device."""
+        return self.there.x if self.cut is None else self.cut(self.there.x)
 
     def _whole(self, x: Tensor) -> Tensor:
         return x if self.cut is None else self.cut.undone(x)
@@ -312,7 +323,8 @@ class ClassGenerator(StoredFields, ClassRows):
         models, features, votes = self.models, [], []
         if not self.config.jury.is_slow or not self.recipe.can_move(self.dataset, self.label):
             return None
-        for rows in torch.arange(DRAWS_TAUGHT).split(TAUGHT_AT_ONCE):
+        every = torch.arange(DRAWS_TAUGHT, device=self.config.device)
+        for rows in every.split(TAUGHT_AT_ONCE):
             plan, random = self._plan_of_draws(rows, torch.zeros_like(rows))
             x = self._whole(self._proposed(models, rows, plan, random)[0])
             seen = models.committee.features(x)
@@ -334,7 +346,7 @@ class ClassGenerator(StoredFields, ClassRows):
         """How far random moves go in each cell: see `Space.class_scale`."""
         if self.cut is None:
             return self.dataset.class_scale(self.label).to(self.config.device)
-        x, space = self.cells, self.cut.space
+        x, space = self.cut(self.dataset.x), self.cut.space
         own = x[self.dataset.of_class(self.label)]
         return space.class_scale(spread(x), space.bulk_variance(x), own).to(self.config.device)
 
@@ -346,12 +358,12 @@ class ClassGenerator(StoredFields, ClassRows):
         share = (codes > 0).double().mean(0)
         columns = (share * (1 - share)).topk(min(GROUPING_COLUMNS, len(share)))
         used = columns.indices[columns.values > 0]
-        return RowGroups.of(codes[:, used]) if len(used) else None
+        return RowGroups.of(codes[:, used]).to(self.config.device) if len(used) else None
 
     @cached_property
     def margins(self) -> Float[Tensor, " kept"]:
-        """Held-out margins of the dataset's rows for the class."""
-        return self.dataset.margins(self.label)
+        """Held-out margins of the dataset's rows for the class, on the device."""
+        return self.there.margins(self.label)
 
     def random(self, rows: Int[Tensor, " batch"]) -> RowRandom:
         """The random numbers of rows by their numbers."""
@@ -359,7 +371,7 @@ class ClassGenerator(StoredFields, ClassRows):
 
     def plan(self, draws: Int[Tensor, " batch"], random: RowRandom) -> Plan:
         """The recipe's plan, with the user's radius where there is one."""
-        plan = self.recipe.plan(self.dataset, self.label, draws, random)
+        plan = self.recipe.plan(self.there, self.label, draws, random)
         if self.config.radius is None:
             return plan
         # A row that its recipe holds still stays so.
@@ -378,12 +390,15 @@ class ClassGenerator(StoredFields, ClassRows):
             affordable = max(MAX_CELLS_DRAWN // (len(waiting) * width), 1)
             count = min(count, MAX_DRAWS_AT_ONCE, MAX_DRAWS - first, affordable)
             many = waiting.repeat_interleave(count)
-            draw_number = torch.arange(first, first + count).repeat(len(waiting))
+            draw_number = torch.arange(first, first + count, device=rows.device)
+            draw_number = draw_number.repeat(len(waiting))
             plan, random = self._plan_of_draws(many, draw_number)
             places, batch = yield from self._drawn(models, many, plan, random)
             row = places // count
-            done.append(batch.take((row.diff(prepend=row.new_tensor([-1])) > 0).nonzero()[:, 0]))
-            waiting = waiting[~torch.isin(torch.arange(len(waiting)), row)]
+            is_first = row.diff(prepend=row.new_full((1,), -1)) > 0
+            done.append(batch.take(is_first.nonzero()[:, 0]))
+            is_waiting = torch.ones_like(waiting, dtype=torch.bool).index_fill_(0, row, False)
+            waiting = waiting[is_waiting]
             first += count
         if len(waiting):
             done.append((yield from self._anchors(models, waiting)))
@@ -402,7 +417,7 @@ class ClassGenerator(StoredFields, ClassRows):
 
         So a class keeps its shares of them, though rows are drawn again and voters like some more.
         """
-        own, groups = self.dataset.of_class(self.label), self.special_groups
+        own, groups = self.there.of_class(self.label), self.special_groups
         if groups is None:
             return plan
         wanted = round_robin(own, rows, self.dataset.seed, self.label)
@@ -425,27 +440,28 @@ class ClassGenerator(StoredFields, ClassRows):
         cut, status, reach = self._proposed(models, rows, plan, random)
         admitted = self._admitted(models.committee.features, cut)
         if len(admitted) < len(cut):  # It costs less than the features that the others need.
-            cut, status = cut[admitted], status[admitted]
-            own = admitted.cpu()
-            rows, plan, random = rows[own], plan.take(own), random.take(own)
+            cut, status, rows = cut[admitted], status[admitted], rows[admitted]
+            plan, random = plan.take(admitted), random.take(admitted)
         x = self._whole(cut)
         features = models.committee.features(x)
         # The number is the draw's own, so noise of the arithmetic turns a decision with the
         # probability of that noise alone.
-        lot = random.at(ACCEPTANCE).uniform(1)[:, 0].to(features)
+        lot = random.at(ACCEPTANCE).uniform(1)[:, 0]
         least = self.recipe.least_probability(lot)
         places, *votes = yield from models.vote(x, features, self.label, least)
-        wins = self._wins(models, x[places], plan.take(places.cpu()), votes[1], lot[places])
+        wins = self._wins(models, x[places], plan.take(places), votes[1], lot[places])
+        wins = wins.nonzero()[:, 0]  # Once: each mask as an index makes a GPU wait.
         places, votes = places[wins], [vote[wins] for vote in votes]
         accepts, record = self._verdict(x[places], features[places], *votes)
         record |= {
             "repair": status[places].to(reach),
             "move_share": torch.ones_like(accepts).to(reach),
         }
-        places = places[accepts]
-        record = {name: values[accepts] for name, values in record.items()}
-        at = places.cpu()
-        return admitted.cpu()[at], self._batch(rows[at], plan.take(at), cut[places], record)
+        accepted = accepts.nonzero()[:, 0]
+        places = places[accepted]
+        record = {name: values[accepted] for name, values in record.items()}
+        batch = self._batch(rows[places], plan.take(places), cut[places], record)
+        return admitted[places], batch
 
     def _admitted(self, features: Features, x: Tensor) -> Int[Tensor, " some"]:
         """The places of candidates that the judge does not reject by their descriptors alone."""
@@ -465,7 +481,7 @@ class ClassGenerator(StoredFields, ClassRows):
 
     def _anchors(self, models: Models, rows: Int[Tensor, " batch"]) -> Task[SyntheticBatch]:
         """Real rows of the class in place of rows of which no draw was accepted."""
-        own = self.dataset.of_class(self.label)
+        own = self.there.of_class(self.label)
         plan = from_parents(round_robin(own, rows, self.dataset.seed, self.label))
         x = self._encoded(plan.anchor)
         _, record = yield from self._judged(models, x)
@@ -476,10 +492,10 @@ class ClassGenerator(StoredFields, ClassRows):
         """Each row moved as far as members that never saw its parent accept."""
         random = self.random(rows)
         plan = self.plan(rows, random)
-        fold = self.dataset.committee.fold_of_row[plan.parent]
+        fold = self.dataset.committee.fold_of_row[plan.parent.cpu()]
         done = []
         for one in fold.unique().tolist():
-            some = (fold == one).nonzero()[:, 0]
+            some = (fold == one).nonzero()[:, 0].to(rows.device)
             attackers, voters = self.committee.held_out_members(one).halves()
             models = Models(self.config.attacked or attackers.logits, voters)
             done.append(self._retracted(models, rows[some], plan.take(some), random.take(some)))
@@ -495,11 +511,10 @@ class ClassGenerator(StoredFields, ClassRows):
         record["move_share"], record["repair"] = torch.zeros_like(reach), torch.zeros_like(reach)
         waiting = torch.arange(len(anchor), device=anchor.device)
         for share in MOVE_SHARES:
-            at = waiting.cpu()
             back = torch.full_like(reach[waiting], 1 - share)
             tried = self.space.mix(moved[waiting], anchor[waiting], back)
             tried, accepts, facts = self._tried(
-                models, tried, plan.take(at), reach[waiting], random.take(at)
+                models, tried, plan.take(waiting), reach[waiting], random.take(waiting)
             )
             facts["move_share"] = torch.full_like(back, share)
             for name, values in facts.items():
@@ -513,73 +528,68 @@ class ClassGenerator(StoredFields, ClassRows):
     # ---------------------------------------------------------------- the steps
 
     def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
-        return self.cells[places].to(self.config.device)
+        return self.cells[places]
 
     def _noise(
         self, x: Tensor, random: RowRandom, step: int, cells: Tensor | None = None
     ) -> Tensor:
-        return draw(x, random.to(x.device).at(step), cells)
+        return draw(x, random.at(step), cells)
 
     def _proposed(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Rows moved, rounded and repaired, what the repair did, and the radius they had."""
-        is_own = bool((self.dataset.y[plan.parent] == self.label).all())
-        is_free = bool((plan.mix + plan.noise_std > 0).all()) and not plan.swap.any()
-        if self.config.attack is not None or not is_own or not is_free:
+        is_own = self.there.y[plan.parent] == self.label
+        wanders = is_own & (plan.mix + plan.noise_std > 0) & (plan.swap == 0)
+        if self.config.attack is not None or not wanders.all():
             moved, reach = self._moved(models, rows, plan, random)
             return *self._finished(moved, plan, reach, random), reach
-        x = self._wandered(plan.to(self.config.device), random.to(self.config.device))
-        return *self._repaired(x, plan), x.new_full((len(x),), torch.inf)
+        x = self._wandered(plan, random)
+        return *self._repaired(x, plan), torch.full_like(plan.mix, torch.inf)
 
     @cached_property
     def wanderer(self) -> Wanderer:
-        return self.space.wanderer(self.cells.to(self.config.device), self.scale)
+        return self.space.wanderer(self.cells, self.scale)
 
     def _wandered(self, plan: Plan, random: RowRandom) -> Tensor:
-        """Rows of the class mixed, moved at random and rounded."""
-        seed, other, noises = (
-            plan.parent,
-            plan.second_parent,
-            (random.at(NOISE), random.at(ROUNDING)),
-        )
+        """Rows of the class mixed, moved at random and rounded at once."""
+        seed, other = plan.parent, plan.second_parent
+        noises = random.at(NOISE), random.at(ROUNDING)
         return self.wanderer(seed, other, plan.mix, plan.noise_std, *noises)
 
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom
     ) -> tuple[Tensor, Tensor]:
         """The attacked rows, and the radius within which they are rounded."""
-        device = self.config.device
         parent = self._encoded(plan.parent)
-        is_own = self.dataset.y[plan.parent] == self.label
+        is_own = self.there.y[plan.parent] == self.label
         if not is_own.all() and self.config.keeps_typical:
-            own = self.dataset.of_class(self.label)
+            own = self.there.of_class(self.label)
             like = round_robin(own, rows, self.dataset.seed, self.label)
             like = torch.where(is_own, plan.parent, like)
             parent = self.space.take_special_values(parent, self._encoded(like))
-        start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix.to(device))
+        start = self.space.mix(parent, self._encoded(plan.second_parent), plan.mix)
         if plan.noise_std.any():
             noise = self._noise(start, random, NOISE, self.space.scatter_cells(start))
-            start = self.space.scatter(start, plan.noise_std.to(device), self.scale, noise)
+            start = self.space.scatter(start, plan.noise_std, self.scale, noise)
         if plan.swap.any():
             second, noise = self._encoded(plan.second_parent), self._noise(start, random, SWAP)
-            start = self.space.swap(start, second, plan.swap.to(device), noise)
+            start = self.space.swap(start, second, plan.swap, noise)
         # Only a row that starts at its parent has a ball to stay in when it is rounded.
         is_free = (plan.mix > 0) | (plan.swap > 0) | (plan.noise_std > 0)
-        reach = torch.where(is_free, torch.inf, plan.radius).to(device)
+        reach = torch.where(is_free, torch.inf, plan.radius)
         return self._attacked(models, plan, start, random), reach
 
     def _attacked(self, models: Models, plan: Plan, start: Tensor, random: RowRandom) -> Tensor:
         attack = self.config.attack
         if attack is None:
             return start
-        device = start.device
+        device, random = start.device, random.at(ATTACK)
         label = torch.full((len(start),), self.label, device=device)
-        plan, random = plan.to(device), random.to(device).at(ATTACK)
         real = self.dataset.x[self.dataset.of_class(self.label)]
         height = CPU_ROWS if device.type == "cpu" else len(start)
         moved = []
-        for rows in torch.arange(len(start)).split(height):
+        for rows in torch.arange(len(start), device=device).split(height):
             some = plan.take(rows)
             attacked = of_rows(models.attacked, some.parent)
             problem = AttackProblem(
@@ -591,7 +601,7 @@ class ClassGenerator(StoredFields, ClassRows):
                 reference_rows=real,
             )
             moved.append(attack(problem))
-        refuse_not_finite(torch.cat(moved).cpu())
+        refuse_not_finite(torch.cat(moved))
         return torch.cat(moved)
 
     def _tried(
@@ -616,7 +626,7 @@ class ClassGenerator(StoredFields, ClassRows):
         """The rows, brought back to the rules, and what was done to each."""
         if self.config.repair is None:
             return x, x.new_zeros(len(x))
-        return self.config.repair(x, self._encoded(plan.parent), plan.parent)
+        return self.config.repair(x, self._encoded(plan.parent), plan.parent.cpu())
 
     def _judged(self, models: Models, x: Tensor) -> Task[tuple[Tensor, dict[str, Tensor]]]:
         x = self._whole(x)
@@ -642,7 +652,7 @@ class ClassGenerator(StoredFields, ClassRows):
         self, rows: Tensor, plan: Plan, x: Tensor, record: dict[str, Tensor]
     ) -> SyntheticBatch:
         """The rows with where they came from: an anchor that is returned is its own parent."""
-        is_anchor = (record["move_share"] == 0).cpu()
+        is_anchor = record["move_share"] == 0
         origin = torch.where(is_anchor, plan.anchor, plan.parent)
         record["distance"] = self.space.distance(x, self._encoded(origin))
         record["margin_before"] = self.margins[origin]
@@ -650,17 +660,19 @@ class ClassGenerator(StoredFields, ClassRows):
         has_one = is_anchor | (plan.second_parent == plan.parent)
         return SyntheticBatch(
             rows=rows,
-            x=x.cpu(),
+            x=x,
             parent=origin,
             second_parent=torch.where(has_one, -1, plan.second_parent),
             anchor=plan.anchor,
-            record={name: values.cpu() for name, values in record.items()},
+            record=record,
         )
 
 
 def in_parts(*rows: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Tensors of rows, the first of which is the widest, some rows at a time."""
-    height = max(CELLS_AT_ONCE // rows[0][0].numel(), 1) if len(rows[0]) else 1
+    height = 1
+    if len(rows[0]):
+        height = max(at_once(rows[0].device, CELLS_AT_ONCE) // rows[0][0].numel(), 1)
     return zip(*(some.split(height) for some in rows), strict=True)
 
 

@@ -17,7 +17,7 @@ from advaug.core.neighbors import nearest
 from advaug.core.objectives import margin
 from advaug.core.row_random import generator_at
 from advaug.core.space import Space
-from advaug.core.tensor_fields import StoredFields
+from advaug.core.tensor_fields import StoredFields, moved, moved_fields
 from advaug.core.ties import tie_groups
 from advaug.models.committee import Committee, held_out_logits, spread
 from advaug.models.protocol import Array, CrossFitted, Surrogate
@@ -83,6 +83,26 @@ class EncodedDataset(StoredFields):
         vars(known)["features"] = features
         return known
 
+    def to(self, device: torch.device) -> Self:
+        """The same rows on another device, copied there once for all classes."""
+        if device == self.x.device:
+            return self
+        if device not in self._copies:
+            self._copies[device] = self._copied(device)
+        return self._copies[device]
+
+    @cached_property
+    def _copies(self) -> dict[torch.device, Self]:
+        return {}
+
+    def _copied(self, device: torch.device) -> Self:
+        for label in range(self.n_classes):
+            self._places_of(label)
+        copy = moved_fields(self, device)
+        for name in ("features", "logits", "_places"):
+            vars(copy)[name] = moved(getattr(self, name), device)
+        return copy
+
     @cached_property
     def memo(self) -> dict[Any, Any]:
         """What recipes have computed of the rows, by keys of theirs, so that they do it once."""
@@ -143,13 +163,24 @@ class EncodedDataset(StoredFields):
         wins = rank[own].sum() - positives * (positives + 1) / 2
         return float(wins / (positives * negatives))
 
+    @cached_property
+    def _places(self) -> dict[int, tuple[Tensor, Tensor]]:
+        return {}
+
+    def _places_of(self, label: int) -> tuple[Tensor, Tensor]:
+        """The places of a class's rows and those of all others, looked up once."""
+        if label not in self._places:
+            is_own = self.y == label
+            self._places[label] = is_own.nonzero()[:, 0], (~is_own).nonzero()[:, 0]
+        return self._places[label]
+
     def of_class(self, label: int) -> Int[Tensor, " own"]:
         """Places of the rows of a class."""
-        return (self.y == label).nonzero()[:, 0]
+        return self._places_of(label)[0]
 
     def of_others(self, label: int) -> Int[Tensor, " others"]:
         """Places of the rows of all other classes."""
-        return (self.y != label).nonzero()[:, 0]
+        return self._places_of(label)[1]
 
     @property
     def positions(self) -> Float[Tensor, "kept cells"]:
@@ -192,7 +223,7 @@ class EncodedDataset(StoredFields):
 
     @cached_property
     def _all_neighbors(self) -> Callable[[int], Tensor]:
-        every = torch.arange(len(self.y))
+        every = torch.arange(len(self.y), device=self.y.device)
         return cache(lambda k: self.neighbors(every, every, k, skips_self=True)[1])
 
     @cached_property

@@ -142,16 +142,16 @@ def round_robin(
     """
     n = len(own)
     place, key = draws % n, draws // n + signed(mix_seed(seed, label))
-    units = units_of(n)
+    units = units_of(n, draws.device)
     factor = units[mix_keys(key, FACTOR) % len(units)]
     return own[(factor * place + mix_keys(key, SHIFT) % n) % n]
 
 
 @lru_cache(maxsize=64)
-def units_of(n: int) -> Int[Tensor, " units"]:
+def units_of(n: int, device: torch.device) -> Int[Tensor, " units"]:
     """The numbers up to n that have no divisor in common with it."""
     units = torch.arange(1, n + 1)
-    return units[torch.gcd(units, torch.tensor(n)) == 1]
+    return units[torch.gcd(units, torch.tensor(n)) == 1].to(device)
 
 
 def one_of(places: Int[Tensor, "rows k"], random: RowRandom) -> Int[Tensor, " rows"]:
@@ -166,7 +166,7 @@ def uniform(random: RowRandom, step: int) -> Float[Tensor, " rows"]:
 
 def from_parents(parent: Tensor, radius: Tensor | None = None) -> Plan:
     """A plan that starts at the parents themselves."""
-    zero = torch.zeros(len(parent), dtype=torch.float32)
+    zero = torch.zeros(len(parent), dtype=torch.float32, device=parent.device)
     radius = zero if radius is None else radius
     return Plan(parent, parent, zero, parent, radius, zero, zero, zero)
 

@@ -66,9 +66,10 @@ class StudentVotes(TensorFields):
         student = cls(parts, features.mean(0), spread(features))
         inputs = student.inputs(features)
         rows = torch.randint(len(features), (STEPS, BATCH), generator=generator)
+        rows = rows.to(features.device)
 
         def gradients(step: int, _: Weights) -> Gradients:
-            batch = rows[step].to(features.device)
+            batch = rows[step]
             found = cross_entropy_gradients(parts, inputs[batch][None], probability[batch])
             return (torch.cat([one.flatten() for one in found]),)
 

@@ -8,10 +8,12 @@ the nearest rows take weights of rows.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +21,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 from torch import Tensor
 
+from advaug.core.tensor_fields import MovableFields, StoredFields
 from advaug.models.extra_trees import ExtraTrees
 from advaug.models.protocol import ModelFamily, Voter
 from advaug.models.read_trees import read_trees
+from advaug.models.tree_ensemble import TreeEnsemble
+from advaug.models.tree_tensors import TreeTensors
 from advaug.sampling.balanced_boosting import BalancedBoosting
 from advaug.sampling.encoded_dataset import sample_of_classes
 
@@ -54,17 +59,54 @@ class SklearnVoter:
         return torch.from_numpy(probability).to(rows.device)
 
 
+@dataclass(frozen=True, eq=False)
+class TreeVoter(StoredFields, MovableFields):
+    """Trees as a voter, asked on the device of the rows; a class that they have not seen gets 0.
+
+    Parameters
+    ----------
+    trees : `TreeTensors`
+        Their classes are the places in `classes`.
+    classes : int Tensor (known classes,)
+    n_classes : int
+    """
+
+    trees: TreeTensors
+    classes: Int[Tensor, " known"]
+    n_classes: int
+
+    @cached_property
+    def _by_device(self) -> dict[torch.device, "TreeVoter"]:
+        return {self.classes.device: self}
+
+    def __call__(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
+        there = self._by_device
+        if rows.device not in there:
+            there[rows.device] = self.to(rows.device)
+        return there[rows.device].answer(rows)
+
+    def answer(self, rows: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
+        """The probabilities of rows that are where the trees are."""
+        known = self.trees(rows.clamp(-CLIP_AT, CLIP_AT))
+        if known.shape[1] == self.n_classes:
+            return known
+        return known.new_zeros(len(rows), self.n_classes).index_copy_(1, self.classes, known)
+
+
 @np.errstate(all="ignore")  # Some kernels of BLAS flag errors in cells that they only pad with.
 def fit_voter(
     classifier: Any, x: Tensor, y: Tensor, n_classes: int, sample_weight: Tensor | None = None
-) -> SklearnVoter:
-    """A scikit-learn classifier fitted on encoded rows; trees as plain arrays."""
+) -> Voter:
+    """A scikit-learn classifier fitted on encoded rows; trees as tensors."""
     classes, codes = np.unique(y.numpy(), return_inverse=True)
     if len(classes) == 1:
         return SklearnVoter(None, classes, n_classes)
     given = {} if sample_weight is None else {"sample_weight": sample_weight.double().numpy()}
     fitted = classifier.fit(clipped(x), codes, **given)
-    return SklearnVoter(read_trees(fitted) or fitted, classes, n_classes)
+    trees = fitted if isinstance(fitted, TreeEnsemble) else read_trees(fitted)
+    if trees is None:
+        return SklearnVoter(fitted, classes, n_classes)
+    return TreeVoter(TreeTensors.of(trees), torch.from_numpy(classes), n_classes)
 
 
 @np.errstate(all="ignore")

@@ -43,8 +43,8 @@ def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
         own, others = dataset.of_class(label), dataset.of_others(label)
         x = dataset.x[own]
         space = dataset.space.keep_structure().hold_typical_values(x, dataset.x[others])
-        once = torch.ones(len(own))
-        moves = torch.zeros(len(own), dtype=torch.bool)
+        once = torch.ones(len(own), device=x.device)
+        moves = torch.zeros_like(once, dtype=torch.bool)
         for step in range(PROBES):
             noise = RowRandom.of(dataset.seed, label, own).at(step).uniform(*x.shape[1:])
             moves |= (space.scatter(x, once, dataset.scale, noise) != x).any(1)

@@ -4,7 +4,7 @@ Nearly all numbers that were measured or computed are such. Of them nothing is k
 scale, their bounds and the real values, which is what column by column would be found as well.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from advaug.domains.tables.value_sets import (
     some_of,
 )
 
+FEW = 1000  # Numbers in which a step is looked for first.
 FEWEST_ROWS = 20  # Columns of fewer rows are read one by one.
 NOISES = ((np.float64, NOISE), (np.float32, NOISE_FLOAT32), (np.float16, NOISE_FLOAT16))
 
@@ -59,17 +60,39 @@ def learn_continuous(X: Any, frozen: Collection[Any]) -> dict[int, Number]:
     return found
 
 
+def of_each(fact: Callable[..., Any], *columns: Array) -> Array:
+    """A fact of each column, one after the other: a block of them all leaves the cache."""
+    return np.array([*map(fact, *columns)]).reshape(-1, 1)
+
+
+def lies_off(column: Array, step: Array) -> bool:
+    """Whether an ordered number lies between whole steps; most columns show it at once."""
+
+    def off(some: Array) -> bool:
+        places = (some - column[0]) / step
+        return bool((np.abs(places - np.rint(places)) > MOST_NOISE).any())
+
+    return off(column[:FEW]) or off(column)
+
+
+def holds_sentinel(column: Array) -> bool:
+    """Whether a number that stands for a missing one is among ordered numbers."""
+    wanted = np.array([*SENTINELS, *(-one for one in SENTINELS)])
+    at = np.searchsorted(column, wanted).clip(max=len(column) - 1)
+    return bool((column[at] == wanted).any())
+
+
 def are_continuous(ordered: Array) -> Array:
     """Which columns, each a row of ordered numbers, hold distinct numbers without any step."""
     first, last = ordered[:, :1], ordered[:, -1:]
     with np.errstate(all="ignore"):
-        gaps = np.diff(ordered, axis=1)
-        width, span = gaps.min(1, keepdims=True), last - first
+        width = of_each(lambda column: np.diff(column).min(), ordered)
+        span = last - first
         found = (width > 0) & np.isfinite(span) & (np.maximum(-first, last) < EXACT)
         # Equal distances, as of whole numbers that were scaled.
-        places = (ordered - first) / (span / np.rint(span / width))
-        found &= (np.abs(places - np.rint(places)) > MOST_NOISE).any(1, keepdims=True)
-    found &= ~np.isin(np.abs(ordered), SENTINELS).any(1, keepdims=True)
+        step = span / np.rint(span / width)
+        found &= of_each(lies_off, ordered, step)
+    found &= ~of_each(holds_sentinel, ordered)
     may_have_step = np.zeros(len(ordered), dtype=bool)
     few = some_of(ordered.T)
     for dtype, noise in NOISES:
