@@ -9,8 +9,9 @@ from torch.testing import assert_close
 from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
 from advaug.attacks import Greedy
-from advaug.domains.sequences.ngram_ridge import calibrated, ridge
+from advaug.domains.sequences.ngram_ridge import ridge
 from advaug.models import NGramRidge
+from advaug.models.calibration import calibrated
 
 from .test_sequences import tickets
 

@@ -38,7 +38,7 @@ class OutOfFoldModel(RowLogits):
         """The model for some of its rows."""
         return replace(self, fold=self.fold[rows.cpu()])
 
-    def __call__(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
+    def __call__(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         logits = self.members(x)
         is_held_out = (self.fold_of_member[:, None] == self.fold).to(logits)[..., None]
         return (logits * is_held_out).sum(0) / is_held_out.sum(0)

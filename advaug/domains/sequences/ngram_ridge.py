@@ -12,21 +12,20 @@ import torch
 from jaxtyping import Float, Int
 from scipy import sparse
 from torch import Tensor
-from torch.autograd.functional import hessian, jacobian
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import one_hot
 
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
 from advaug.core.storable import storable
 from advaug.core.tensor_fields import TensorFields
 from advaug.domains.sequences.features import NGramFeatures, ngram_features_of
+from advaug.models.calibration import calibrated, class_weights
 from advaug.models.committee import stratified_folds
 from advaug.models.protocol import CrossFitted, Surrogate
 
 Array = np.ndarray[Any, Any]
 ROUNDS = 50  # of conjugate gradients, at most
 EXACT = 1e-4  # share of the first residual at which they stop
-STEPS = 20  # of Newton's method, for one number a class and one more
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,35 +170,3 @@ def ridge(table: sparse.csr_matrix, target: Array, weight: Array, penalty: float
         before, size = size, (rest * rest).sum(0)
         way = rest + size / before.clip(1e-30) * way
     return found
-
-
-def class_weights(
-    y: Int[Tensor, " rows"], each: Float[Tensor, " rows"], n_classes: int
-) -> Float[Tensor, " classes"]:
-    """What makes all classes equally heavy, and all of them together as heavy as all rows."""
-    of_class = each.new_zeros(n_classes).index_add_(0, y, each)
-    return each.sum() / (n_classes * torch.where(of_class > 0, of_class, 1))
-
-
-def calibrated(
-    scores: Float[Tensor, "rows classes"],
-    y: Int[Tensor, " rows"],
-    each: Float[Tensor, " rows"],
-) -> tuple[float, Float[Tensor, " classes"]]:
-    """Sharpness and offsets under which held-out scores are the most likely log-probabilities."""
-    each = each.double()
-    heavy = each * class_weights(y, each, scores.shape[1])[y]
-    heavy, scores = heavy / heavy.sum(), scores.double()
-
-    def loss(theta: Tensor) -> Tensor:
-        logits = theta[0].exp() * scores + theta[1:]
-        misfit = (heavy * cross_entropy(logits, y, reduction="none")).sum()
-        return misfit + 1e-3 * (theta * theta).sum()
-
-    theta = torch.zeros(1 + scores.shape[1], dtype=torch.float64)
-    for _ in range(STEPS):
-        slope, bend = jacobian(loss, theta), hessian(loss, theta)
-        size, along = torch.linalg.eigh(bend)
-        step = along @ ((along.T @ slope) / size.abs().clamp_min(1e-3))
-        theta = theta - step / max(float(step.norm()), 1.0)
-    return float(theta[0].exp()), theta[1:].float()

@@ -1,6 +1,7 @@
 """What estimators do with signals where the user does not say so: chosen by measurement."""
 
 from advaug.core.problem import Attack
+from advaug.domains.signals.rocket_ridge import RocketRidge
 from advaug.domains.signals.warp import Warp
 from advaug.models.committee import Ensemble
 from advaug.sampling.defaults import Defaults, attack_for_queries
@@ -29,5 +30,6 @@ DEFAULTS = Defaults(
     recipe=explore,
     ensemble=Ensemble(n_components=64),
     candidates=lambda: explore(0.0),
+    row_surrogates=(RocketRidge(),),
     attack=warp_or_queries,
 )
