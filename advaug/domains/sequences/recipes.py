@@ -265,7 +265,7 @@ class Recombine(VotedRecipe, Parameters):
         own = movable(dataset, label) if self.can_move(dataset, label) else dataset.of_class(label)
         plan = from_parents(round_robin(own, draws, dataset.seed, label))
         edits = (uniform(random, SIZE) * (self.max_edits + 1)).floor()
-        plan = replace(plan, noise_std=edits, radius=torch.ones(len(draws)))
+        plan = replace(plan, noise_std=edits, radius=torch.ones(len(draws), device=draws.device))
         if has_grammar(dataset, label):
             return with_moves_of_texts(plan, dataset, label, random)
         near = nearest_partners(dataset, label, own)[torch.searchsorted(own, plan.parent)]
