@@ -158,7 +158,9 @@ class EncodedCells:
         nearest = self.space.nearest_between(seed[column], self.low, self.high, column)
         radius = self.space.radius_of(nearest - seed[column], column)
         is_free = self.space.mask_frozen(torch.ones_like(seed)[None], seed[None])[0] != 0
-        cost = radius.masked_fill(~is_free[column] | radius.isnan(), torch.inf).numpy()
+        # A cell whose nearest number is the row's own ends there: it is another one's.
+        is_valid = is_free[column] & (radius > 0)
+        cost = radius.masked_fill(~is_valid, torch.inf).numpy()
         value = nearest.numpy().copy()
         value[own] = seed.numpy()
         size = np.abs(goals[0]).max(initial=0.0)

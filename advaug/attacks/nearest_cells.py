@@ -81,8 +81,8 @@ def walk(
     It is `best`, or None, where none is nearer.
     """
     best = first_success(search, best, limit if best is None else search.cost(best))
-    if best is None:
-        return None
+    if best is None or not search.cost(best) > 0:
+        return best
     near, kept = search.cropped(search.cost(best) * (1 + SLACK))
     best = np.searchsorted(kept, best)
     return np.asarray(kept[shrink(near, best) if near.norm == np.inf else refine(near, best)])
