@@ -1,6 +1,8 @@
 """Attacks that only ask: the same invariants for each, then each against an oracle of its own."""
 
+import itertools
 import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +15,11 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from torch import Tensor
 
+from advaug import AdversarialTransformer
 from advaug.attacks import (
     APGD,
     CAA,
@@ -416,6 +420,33 @@ def test_leaf_search_keeps_grids_bounds_and_frozen_columns(norm):
     assert torch.equal(moved, moved.round())
     assert torch.equal(moved[:, 4], seed[:, 4])
     assert (moved.abs() <= seed.abs().clamp_min(7)).all()
+
+
+def test_leaf_search_finds_what_whole_steps_of_scaled_columns_change():
+    X, y = make_classification(300, 3, n_informative=3, n_redundant=0, random_state=3)
+    scaler = StandardScaler().fit(whole := np.rint(4 * X))
+    X = scaler.transform(whole)  # A threshold between neighbours of 2 steps is a value itself.
+    model = RandomForestClassifier(10, random_state=0).fit(X[:200], y[:200])
+    label = model.predict(X)
+    mover = AdversarialTransformer(
+        attack=LeafSearch(max_boxes=10**6),
+        radius={column: 2.2 / scaler.scale_[column] for column in range(3)},
+        surrogate=model,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* rows were not moved by")
+        moved = mover.fit(X, y).transform(X[200:], label[200:])
+    is_fooled = model.predict(moved) != label[200:]
+    steps = np.array(list(itertools.product(range(-2, 3), repeat=3)))
+    near = (whole[200:, None] + steps).clip(whole.min(0), whole.max(0))
+    near = scaler.transform(near.reshape(-1, 3))
+    is_other = np.all(
+        [model.predict(near + by) for by in (-1e-6, 0, 1e-6)] != label[200:].repeat(125), 0
+    )
+    can_be = is_other.reshape(-1, 125).any(1)
+    assert can_be.sum() > 30
+    assert is_fooled[can_be].mean() > 0.9
 
 
 def test_leaf_search_says_what_it_needs(mlp):

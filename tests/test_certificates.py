@@ -103,6 +103,24 @@ def test_bounds_are_those_of_an_exhaustive_search_in_200_cases():
     assert checked >= 200
 
 
+@every_norm
+@pytest.mark.parametrize("make", MODELS[1:6:2])
+def test_a_radius_is_decided_as_by_the_shortest_move(make, norm):
+    X, y = rows(0)
+    model = make(0).fit(X, y)
+    full = certify(model, X[:30], norm=norm, time_limit=60)
+    for radius in np.quantile(full.lower, (0.3, 0.7)):
+        radius *= 1 - 1e-6
+        bounds = certify(model, X[:30], norm=norm, radius=radius, time_limit=60)
+        is_robust = bounds.lower > radius
+        np.testing.assert_array_equal(is_robust, full.lower > radius)
+        np.testing.assert_allclose(bounds.lower[is_robust], radius, rtol=1e-6)
+        assert np.isinf(bounds.upper[is_robust]).all()
+        np.testing.assert_allclose(bounds.lower[~is_robust], full.lower[~is_robust], rtol=1e-6)
+    with pytest.raises(ValueError, match="radius must be above 0, got 0"):
+        certify(model, X[:3], radius=0)
+
+
 def test_what_no_valid_move_changes_has_infinite_bounds():
     X, y = rows(0)
     model = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, y)

@@ -5,10 +5,11 @@ what it returns.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advaug.attacks.black_box import find_starts, unsolved
@@ -17,10 +18,12 @@ from advaug.attacks.nearest_cells import BranchAndBound, walk
 from advaug.core.norms import per_row
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack, AttackProblem, Loss
+from advaug.core.space import Space
 from advaug.core.ties import resolution
 
-FEWEST_NODES = 10  # With fewer of them branch and bound is left out.
+FEWEST_NODES = 2  # for each tree; with fewer of them branch and bound is left out
 ROUNDING = 8 * float(torch.finfo(torch.float32).eps)  # of a number that is encoded and decoded
+NEAR_END = 2e-3  # steps: a number so near to the end of its cell may be read in the next one
 
 
 @dataclass
@@ -62,7 +65,7 @@ class LeafSearch(Attack, Parameters):
     is_min_norm: ClassVar[bool] = True
     requires: ClassVar[frozenset[str]] = frozenset({"cells", "leaf_boxes"})
     needs_reference_rows: ClassVar[bool] = True
-    max_boxes: int = 10_000
+    max_boxes: int = 12_000
 
     def __call__(self, problem: AttackProblem) -> Tensor:
         boxes = problem.objective.leaf_boxes
@@ -72,67 +75,98 @@ class LeafSearch(Attack, Parameters):
                 "LightGBM, CatBoost): take attack='hopskipjump' for others"
             )
         done, unfinished = unsolved(problem)
-        some = problem.take(unfinished)
-        start, is_started = find_starts(some)
-        found, cells = start.clone(), LeafCells.of(boxes)
-        for row in range(len(start)):
-            one = some.take(torch.tensor([row], device=start.device))
-            known = start[row] if is_started[row] else None
-            x = self._nearest(one, cells, known)
-            found[row] = one.seed[0] if x is None else x
-        found = some.valid_anywhere(found)
-        # Rounding may undo a move that is hardly long enough.
-        is_success = some.succeeds(found)
-        found = torch.where(per_row(is_success, found), found, start)
-        is_good = (is_success | is_started) & some.contains(found)
+        some, cells = problem.take(unfinished), LeafCells.of(boxes)
+        found, is_success = self._found(some, cells, None)
+        rows = (~is_success).nonzero()[:, 0]
+        found[rows], is_success[rows] = self._found_again(some.take(rows), cells)
+        is_good = is_success & some.contains(found)
         done[unfinished[is_good]] = found[is_good]
         return done
 
+    def _found_again(self, problem: AttackProblem, cells: LeafCells) -> tuple[Tensor, Tensor]:
+        """Successes where single moves from the row find none, or rounding undid the move."""
+        start, is_started = find_starts(problem)
+        found, is_success = self._found(problem, cells, start)
+        return torch.where(per_row(is_success, start), found, start), is_success | is_started
+
+    def _found(
+        self, problem: AttackProblem, cells: LeafCells, start: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The nearest successes, from known ones on if there are any; and where there is one."""
+        found = problem.seed.clone()
+        slack = 0.0 if start is None else NEAR_END
+        if not len(found):
+            return found, torch.empty(0, dtype=torch.bool, device=found.device)
+        encoded = EncodedCells.of(problem, cells, slack)
+        for row in range(len(found)):
+            one = problem.take(torch.tensor([row], device=found.device))
+            x = self._nearest(one, encoded, None if start is None else start[row])
+            found[row] = one.seed[0] if x is None else x
+        found = problem.valid_anywhere(found)
+        return found, problem.succeeds(found)
+
     def _nearest(
-        self, problem: AttackProblem, cells: LeafCells, known: Tensor | None
+        self, problem: AttackProblem, encoded: "EncodedCells", known: Tensor | None
     ) -> Tensor | None:
         """The nearest success of a problem of one row; None where there is none in the radius."""
-        row = EncodedRow.of(problem, cells)
-        best = None if known is None else cells.of_rows(known.cpu().double().numpy()[None])[0]
-        search, radius = row.search, float(problem.radius[0])
-        limit = search.size_of(radius) * (1 + ROUNDING)
-        if best is not None and not search.excess(search.sums(best)) > search.noise:
-            best = None
-        if best is not None and search.cost(best) >= limit:
-            best = None
+        search, value = encoded.of_row(problem)
+        limit = search.size_of(float(problem.radius[0])) * (1 + ROUNDING)
+        best = None
+        if known is not None:
+            best = encoded.cells.of_rows(known.cpu().double().numpy()[None])[0]
+            is_good = search.excess(search.sums(best)) > search.noise and search.cost(best) < limit
+            best = best if is_good else None
         best = walk(search, best, limit)
         near = search if best is None else search.within(search.cost(best))
-        if len(near.tree) * FEWEST_NODES < self.max_boxes:
+        n_nodes = FEWEST_NODES * len(np.unique(near.tree))
+        if len(near.tree) * n_nodes < self.max_boxes:
             best = BranchAndBound(near, lambda at: False, best, limit).run(self.max_boxes).cells
-        return None if best is None else torch.from_numpy(row.value[best]).to(problem.seed)
+        return None if best is None else torch.from_numpy(value[best]).to(problem.seed)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EncodedRow:
-    """A row, its search, and the number that it has in each cell."""
+class EncodedCells:
+    """The cells, and where a number may lie in each: away from its ends.
 
-    search: RowSearch
-    value: Array
+    Parameters
+    ----------
+    cells : `LeafCells`
+    space : Space
+    column : int Tensor (cells,)
+    low, high : float64 Tensor (cells,)
+    """
+
+    cells: LeafCells
+    space: Space
+    column: Int[Tensor, " cells"]
+    low: Float[Tensor, " cells"]
+    high: Float[Tensor, " cells"]
 
     @classmethod
-    def of(cls, problem: AttackProblem, cells: LeafCells) -> "EncodedRow":
-        """From a problem of one row."""
-        seed = problem.seed.cpu().double()[0]
-        column = torch.from_numpy(cells.column)
+    def of(cls, problem: AttackProblem, cells: LeafCells, slack: float) -> Self:
+        """For a problem; `slack` is in the steps of columns that have steps."""
+        space, column = problem.space.to("cpu"), torch.from_numpy(cells.column)
+        low, high = (torch.from_numpy(end) for end in cells.inside(ROUNDING))
+        away = slack * space.steps(problem.seed.cpu()).to(low)[column]
+        return cls(cells, space, column, low + away, high - away)
+
+    def of_row(self, problem: AttackProblem) -> tuple[RowSearch, Array]:
+        """The search of a problem of one row, and the number that the row has in each cell."""
+        seed, column, cells = problem.seed.cpu().double()[0], self.column, self.cells
         goals = goals_of(problem, cells)
         own = cells.of_rows(seed.numpy()[None])[0]
-        space = problem.space.to("cpu")
-        low, high = (torch.from_numpy(end) for end in cells.inside(ROUNDING))
-        nearest = space.nearest_between(seed[column], low, high, column)
-        radius = space.radius_of(nearest - seed[column], column)
-        is_free = space.mask_frozen(torch.ones_like(seed)[None], seed[None])[0] != 0
-        cost = radius.masked_fill(~is_free[column] | radius.isnan(), torch.inf).numpy()
+        nearest = self.space.nearest_between(seed[column], self.low, self.high, column)
+        radius = self.space.radius_of(nearest - seed[column], column)
+        is_free = self.space.mask_frozen(torch.ones_like(seed)[None], seed[None])[0] != 0
+        # A cell whose nearest number is the row's own ends there: it is another one's.
+        is_valid = is_free[column] & (radius > 0)
+        cost = radius.masked_fill(~is_valid, torch.inf).numpy()
         value = nearest.numpy().copy()
         value[own] = seed.numpy()
         size = np.abs(goals[0]).max(initial=0.0)
         noise = resolution(torch.float32) * size * (cells.boxes.tree[-1] + 1)
-        search = RowSearch.of(cells, own, cost, *goals, noise, float(problem.space.norm))
-        return cls(search, value)
+        norm = float(self.space.norm)
+        return RowSearch.of(cells, own, cost, *goals, noise, norm), value
 
 
 def goals_of(problem: AttackProblem, cells: LeafCells) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ own leaf. The cheapest node is opened first, so at any time the cheapest bound i
 import heapq
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -19,8 +19,8 @@ from advaug.attacks.leaf_cells import RowSearch, valid_neighbours
 Array = np.ndarray[Any, Any]
 
 HALVINGS = 16  # of the price of a move, from one at which no move pays
-BISECTIONS = 4  # of the way to a known success
-REFINEMENTS = 4  # of the price between the last failure and the first success
+GROWTH = 2.0  # of the ball in which a first success is looked for
+REFINEMENTS = 2  # of the price between the last failure and the first success
 SLACK = 1e-9
 CLOSE = 1 - SLACK  # A total that is nearer than this to another one is no better.
 
@@ -80,23 +80,55 @@ def walk(
 
     It is `best`, or None, where none is nearer.
     """
-    if best is not None:
-        best = halfway(search, best)
-        limit = search.cost(best)
-    if search.norm == np.inf:
-        return shrink(search, best, limit)
-    around = search.within(limit)
+    best = first_success(search, best, limit if best is None else search.cost(best))
+    if best is None or not search.cost(best) > 0:
+        return best
+    near, kept = search.cropped(search.cost(best) * (1 + SLACK))
+    best = np.searchsorted(kept, best)
+    return np.asarray(kept[shrink(near, best) if near.norm == np.inf else refine(near, best)])
+
+
+def first_success(
+    search: RowSearch, best: Int[Array, " columns"] | None, limit: float
+) -> Int[Array, " columns"] | None:
+    """A success in the smallest of growing balls that single moves find one in, else `best`."""
+    limit = min(limit, search.farthest() * (1 + SLACK))
+    total, largest = least_possible(search, limit), 0.0
+    while largest < limit and np.isfinite(total):
+        largest = total = min(total, limit)
+        around, kept = search.cropped(total)
+        at, is_success = climb(around, around.own, 0.0, total)
+        if is_success:
+            return np.asarray(kept[settle(around, at)])
+        total *= search.size_of(GROWTH)
+    return best
+
+
+def least_possible(search: RowSearch, limit: float) -> float:
+    """A total at which a success may be possible: every tree may pick its own box."""
+    levels = np.sort(search.totals[(search.totals > 0) & (search.totals < limit)])
+    first = np.flatnonzero(np.append(True, search.tree[1:] != search.tree[:-1]))
+    below, above = 0, len(levels) - 1
+    while above - below > 1:
+        middle = (below + above) // 2
+        value = np.where(search.totals <= levels[middle], search.value, -np.inf)
+        most = np.maximum.reduceat(value, first, axis=1).sum(1) + search.offset
+        below, above = (below, middle) if most.max() > 0 else (middle, above)
+    return float(levels[above] * (1 + SLACK)) if len(levels) else np.inf
+
+
+def refine(search: RowSearch, best: Int[Array, " columns"]) -> Int[Array, " columns"]:
+    """A nearer success than `best` by moves that gain most for their price, at falling prices."""
+    around = replace(search.within(search.cost(best)), known={})
     at, price, failed = search.own, first_price(around), None
     for _ in range(HALVINGS):
-        at, is_success = climb(around, at, price, limit)
+        at, is_success = climb(around, at, price, search.cost(best))
         if is_success:
             best = settle(around, at)
             break
         failed, price = price, price / 2
     else:
-        if best is None:
-            return None
-        best = settle(search.within(limit * (1 + SLACK)), best)
+        best = settle(search, best)
     for _ in range(REFINEMENTS):
         if failed is None:
             break
@@ -108,21 +140,6 @@ def walk(
         else:
             failed = middle
     return spare(around, best, price)
-
-
-def halfway(search: RowSearch, best: Int[Array, " columns"]) -> Int[Array, " columns"]:
-    """A success on the way from the row to a known one, by bisection."""
-    before, first = valid_neighbours(search.size)[1], search.ends()[0]
-    low, high, found = 0.0, 1.0, best
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        at = search.own + np.rint(middle * (best - search.own)).astype(int)
-        at = np.maximum(before[at], first)
-        if search.excess(search.sums(at)) > search.noise:
-            high, found = middle, at
-        else:
-            low = middle
-    return found
 
 
 def spare(around: RowSearch, best: Int[Array, " columns"], price: float) -> Int[Array, " columns"]:
@@ -143,27 +160,23 @@ def spare(around: RowSearch, best: Int[Array, " columns"], price: float) -> Int[
     return best
 
 
-def shrink(
-    search: RowSearch, best: Int[Array, " columns"] | None, limit: float
-) -> Int[Array, " columns"] | None:
+def shrink(search: RowSearch, best: Int[Array, " columns"]) -> Int[Array, " columns"]:
     """In ever smaller balls, the sum raised by single moves that stay in the ball."""
-    low, limit = 0.0, limit if best is None else search.cost(best)
+    low, limit = 0.0, search.cost(best)
     inside = search.within(limit)
-    while limit - low > 0.005 * limit:
-        tried = limit if best is None else (low + limit) / 2
+    while limit - low > 0.05 * limit:
+        tried = (low + limit) / 2
         around = inside.within(tried)
         at, is_success = climb(around, around.own, 0.0, tried)
-        if not is_success and best is not None:
+        if not is_success:
             start = np.where(around.size[best] < tried, best, around.own)
             at, is_success = climb(around, start, 0.0, tried)
         if is_success:
             best = settle(around, at)
             inside, limit = around, around.cost(best)
-        elif best is None:
-            return None
         else:
             low = tried
-    return best if best is None else settle(search.within(limit * (1 + SLACK)), best)
+    return settle(search.within(limit * (1 + SLACK)), best)
 
 
 def first_price(search: RowSearch) -> float:
@@ -252,8 +265,7 @@ class BranchAndBound:
         return Outcome(self.best, self.limit)
 
     def _add_roots(self) -> None:
-        search, sizes = self.search, self.search.box_sizes()
-        totals = search.total(sizes)
+        search, totals = self.search, self.search.totals
         boxes = np.flatnonzero(totals < self.limit)
         low, high = search.ends()
         for goal in range(len(search.value)):
@@ -266,29 +278,37 @@ class BranchAndBound:
         if bound < self.limit * CLOSE:
             heapq.heappush(self.queue, (bound, next(self.number), node))
 
-    def _highest(self, node: Node, total: float) -> tuple[Array, Array, Array]:
-        """The value of each box within a total, the place of each tree's first, and its highest."""
-        value = np.where(node.totals <= total, self.search.value[node.goal, node.boxes], -np.inf)
+    def _by_tree(self, node: Node) -> tuple[Array, Array]:
+        """The value of each box of a node, and the place of each tree's first one."""
         tree = self.search.tree[node.boxes]
-        first = np.flatnonzero(np.concatenate([[True], tree[1:] != tree[:-1]]))
-        return value, first, np.maximum.reduceat(value, first)
-
-    def _is_possible(self, node: Node, total: float) -> bool:
-        """Whether the trees could reach the goal if each picked its own box within a total."""
-        highest = self._highest(node, total)[2]
-        most = highest.sum() + self.search.offset[node.goal]
-        return bool(len(highest) == self.n_trees and most > -self.search.noise)
+        first = np.concatenate([[True], tree[1:] != tree[:-1]]).nonzero()[0]
+        return self.search.value[node.goal, node.boxes], first
 
     def _bound(self, node: Node, bound: float) -> float:
-        """The smallest total at which the goal is possible; infinite if there is none."""
-        levels = np.unique(node.totals)
-        levels = np.concatenate([[bound], levels[(levels > bound) & (levels < self.limit)]])
-        if not len(node.boxes) or not self._is_possible(node, levels[-1]):
+        """The smallest total at which the goal is possible; infinite if there is none.
+
+        It is possible if it is reached where each tree picks its own box within the total.
+        """
+        if not len(node.boxes):
+            return np.inf
+        value, first = self._by_tree(node)
+        if len(first) < self.n_trees:
+            return np.inf
+        needed = -self.search.noise - self.search.offset[node.goal]
+
+        def is_possible(total: float) -> bool:
+            within = np.where(node.totals <= total, value, -np.inf)
+            return bool(np.add.reduce(np.maximum.reduceat(within, first)) > needed)
+
+        if is_possible(bound):
+            return bound
+        levels = np.sort(node.totals[(node.totals > bound) & (node.totals < self.limit)])
+        if not len(levels) or not is_possible(levels[-1]):
             return np.inf
         below, above = -1, len(levels) - 1
         while above - below > 1:
             middle = (below + above) // 2
-            if self._is_possible(node, levels[middle]):
+            if is_possible(levels[middle]):
                 above = middle
             else:
                 below = middle
@@ -301,9 +321,9 @@ class BranchAndBound:
         if not keeps.all():
             node = Node(node.goal, node.low, node.high, node.boxes[keeps], node.totals[keeps])
         picked = self._picked(node, bound)
-        begin = np.maximum(search.begin[picked], node.low)
-        end = np.minimum(search.end[picked], node.high)
-        top, bottom = begin.max(0), end.min(0)
+        begin = np.maximum(search.begin[:, picked], node.low[:, None])
+        end = np.minimum(search.end[:, picked], node.high[:, None])
+        top, bottom = begin.max(1), end.min(1)
         if (top > bottom).any():
             self._split(node, bound, *conflict(begin, end, top, bottom))
             return
@@ -341,7 +361,9 @@ class BranchAndBound:
 
     def _picked(self, node: Node, bound: float) -> Array:
         """Of each tree the highest box within the bound; of equal ones the cheapest."""
-        value, first, highest = self._highest(node, bound)
+        value, first = self._by_tree(node)
+        value = np.where(node.totals <= bound, value, -np.inf)
+        highest = np.maximum.reduceat(value, first)
         place = np.repeat(np.arange(len(first)), np.diff([*first, len(value)]))
         tied = np.flatnonzero(value == highest[place])
         order = tied[np.lexsort((node.totals[tied], place[tied]))]
@@ -359,7 +381,7 @@ class BranchAndBound:
     def _part(self, node: Node, column: int, low: Array, high: Array) -> Node:
         """The node in another range of one column."""
         search, own = self.search, self.search.own[column]
-        begin, end = search.begin[node.boxes, column], search.end[node.boxes, column]
+        begin, end = search.begin[column, node.boxes], search.end[column, node.boxes]
         meets = (begin <= high[column]) & (end >= low[column])
         begin, end, boxes, totals = begin[meets], end[meets], node.boxes[meets], node.totals[meets]
 
@@ -378,9 +400,9 @@ class BranchAndBound:
 
 def conflict(begin: Array, end: Array, top: Array, bottom: Array) -> tuple[int, int]:
     """The column and the cell that part the picked boxes most evenly."""
-    best = (0, 0, 0, 0)
-    for column in np.flatnonzero(top > bottom):
-        for at in (int(top[column]), int(bottom[column]) + 1):
-            left, right = int((end[:, column] < at).sum()), int((begin[:, column] >= at).sum())
-            best = max(best, (min(left, right), left + right, int(column), at))
-    return best[2], best[3]
+    column = np.tile((top > bottom).nonzero()[0], 2)
+    at = np.where(np.arange(len(column)) < len(column) // 2, top[column], bottom[column] + 1)
+    left = np.count_nonzero(end[column] < at[:, None], axis=1)
+    right = np.count_nonzero(begin[column] >= at[:, None], axis=1)
+    best = int(np.lexsort((left + right, np.minimum(left, right)))[-1])
+    return int(column[best]), int(at[best])

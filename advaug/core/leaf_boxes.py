@@ -4,6 +4,7 @@ The boxes of one tree are disjoint and cover every row. A row's scores are the s
 the boxes that it lies in, one of each tree, and its largest score is the predicted class.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -11,8 +12,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 Array = np.ndarray[Any, Any]
-
-ON_STEP = 1e-6  # A number so many steps from a whole count of them is on it.
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,19 +71,25 @@ class LeafBoxes:
         )
 
     def between_steps(
-        self, start: Float[Array, " columns"], step: Float[Array, " columns"]
+        self,
+        start: Float[Array, " columns"],
+        step: Float[Array, " columns"],
+        read: Callable[[Array], Array],
     ) -> Self:
         """The boxes with bounds well between the numbers that columns with steps may hold.
 
-        These are start + k * step. So rounding never carries one of them over a bound.
+        These are start + k * step, which the trees read as read(start + k * step). So rounding
+        never carries one of them over a bound, not even where a bound is one of them.
         """
         has_steps = step > 0
         width = np.where(has_steps, step, 1.0)
-        start = np.mod(start, width)
-        is_whole = (start == 0) & (width == np.rint(width))  # Then a bound is on a step or not.
-        slack = np.where(is_whole, 0.0, ON_STEP)
-        first = np.ceil((self.lower - start) / width - slack) - 0.25
-        last = np.floor((self.upper - start) / width + slack) + 0.25
-        lower = np.where(has_steps, start + first * width, self.lower)
-        upper = np.where(has_steps, start + last * width, self.upper)
+
+        def near(bound: Array) -> tuple[Array, Array]:
+            count = np.rint((bound - start) / width)
+            return count, read(start + count * width)
+
+        (first, least), (last, largest) = near(self.lower), near(self.upper)
+        first, last = first + (least < self.lower), last - (largest > self.upper)
+        lower = np.where(has_steps, start + (first - 0.25) * width, self.lower)
+        upper = np.where(has_steps, start + (last + 0.25) * width, self.upper)
         return replace(self, lower=lower, upper=upper)

@@ -163,16 +163,25 @@ def encoded_boxes(estimator: Any, coding: RowCoding, rows: Any) -> LeafBoxes | N
         return None
     seed, values = coding.encode(rows), containers.number_matrix(rows)
     place, center, scale = columns_of(coding, seed.shape[1])
-    steps = native_steps(coding, seed, place, scale)
+    steps = native_steps(coding, seed, values, place, scale)
     count = (values - values[0]) / np.where(steps > 0, steps, 1.0)
     steps = np.where((np.abs(count - np.rint(count)) < OFF_STEP).all(0), steps, 0.0)
-    return boxes.between_steps(values[0], steps).scaled(place, center, scale)
+    return boxes.between_steps(values[0], steps, trees.read).scaled(place, center, scale)
 
 
-def native_steps(coding: RowCoding, seed: Tensor, place: Array, scale: Array) -> Array:
-    """The distance between neighbouring values of each column, in its units; 0 for any value."""
+def native_steps(
+    coding: RowCoding, seed: Tensor, values: Array, place: Array, scale: Array
+) -> Array:
+    """The distance between neighbouring values of each column, in its units; 0 for any value.
+
+    Encoded steps are float32: those of the values themselves, by least squares, are exact.
+    """
     steps = coding.space().steps(seed).double().numpy()[place] * scale
-    return np.array([float(f"{step:.6g}") for step in steps])  # Encoded steps are float32.
+    steps = np.array([float(f"{step:.6g}") for step in steps])
+    move = np.nan_to_num(values - np.fmin.reduce(values, axis=0))
+    count = np.rint(move / np.where(steps > 0, steps, 1.0))
+    size = (count**2).sum(0)
+    return np.where((steps > 0) & (size > 0), (count * move).sum(0) / size.clip(1), steps)
 
 
 def predicts_as(trees: FittedTrees, estimator: Any, rows: Any) -> bool:

@@ -27,6 +27,7 @@ from advaug.sampling.domain import Coding
 
 EXACT = 1e-3  # Bounds that differ by a smaller share are one number.
 TRIED = 20  # Rows of another prediction that a search may start from.
+BEYOND = 1 + 1e-9  # times a radius: it is proven that no move of the radius changes a row.
 FARTHEST = 1e9  # Encoded numbers: beyond it there is no bound.
 OVERSHOOTS = (1e-9, 1e-6, 1e-4)  # By such shares a move to the boundary is lengthened over it.
 
@@ -92,6 +93,7 @@ def certify(
     y: Any = None,
     *,
     norm: float = np.inf,
+    radius: float | None = None,
     budget: Mapping[Any, Any] | None = None,
     adapter: AdapterParameter = "auto",
     time_limit: float = 1.0,
@@ -113,6 +115,10 @@ def certify(
         The label of each row; the bounds of a row that is predicted wrong are 0.
     norm : {inf, 2, 1}, default=inf
         The norm of moves.
+    radius : float > 0, optional
+        Only whether moves of this length change a prediction: `lower` is hardly above it, and
+        `upper` infinite, where none does. For trees this takes much less time than the shortest
+        move.
     budget : dict or Series of column -> budget, optional
         What a radius of 1 is, in the columns' own units, so that each column has its own cost; all
         others are frozen. See `AdversarialTransformer`.
@@ -160,20 +166,24 @@ def certify(
         raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
     if not time_limit > 0:
         raise ValueError(f"time_limit must be above 0, got {time_limit}")
+    if radius is not None and not radius > 0:
+        raise ValueError(f"radius must be above 0, got {radius}")
     check_classifier(model)
     X = containers.owned(X)
     coding = learnt_coding(adapter, X)
     coding = coding if budget is None else coding.budgeted(budget)
     table = NumberTable.of(coding, X, norm)
     predicted = np.asarray(model.predict(X))
-    bounds_of = row_bounds(model, table, predicted, time_limit)
+    bounds_of = row_bounds(model, table, predicted, time_limit, radius or np.inf)
     wrong = np.zeros(len(predicted), bool) if y is None else predicted != target_of(X, y)
     bounds = [(0.0, 0.0) if wrong[row] else bounds_of(row) for row in range(len(predicted))]
     lower, upper = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
     return Certificates(lower, upper)
 
 
-def row_bounds(model: Any, table: "NumberTable", predicted: Array, time_limit: float) -> RowBounds:
+def row_bounds(
+    model: Any, table: "NumberTable", predicted: Array, time_limit: float, radius: float
+) -> RowBounds:
     """What computes the bounds of a row; TypeError for a model without certificates."""
     name = type(model).__name__
     if (trees := fitted_trees(model)) is not None:
@@ -182,7 +192,7 @@ def row_bounds(model: Any, table: "NumberTable", predicted: Array, time_limit: f
             raise TypeError(f"{name} does not predict as its trees do: it has no certificates")
         if (boxes := trees.leaf_boxes()) is None:
             raise TypeError(f"{name} has too many sets of categories for certificates")
-        return TreeBounds(trees, LeafCells.of(boxes), table, codes, time_limit)
+        return TreeBounds(trees, LeafCells.of(boxes), table, codes, time_limit, radius)
     if (linear := linear_scores(model, table.values.shape[1])) is not None:
         codes = np.searchsorted(model.classes_, predicted)
         return LinearBounds(*linear, table, codes)
@@ -238,7 +248,7 @@ class NumberTable:
         is_free = space.mask_frozen(torch.ones_like(seed), seed).numpy()[:, place] != 0
         values = containers.number_matrix(X)
         is_free &= ~np.isnan(values)
-        steps = native_steps(coding, seed, place, scale)
+        steps = native_steps(coding, seed, values, place, scale)
         return cls(values, place, center, scale, space, steps, seed.shape[1], is_free, norm)
 
     def encoded(self, values: Array, column: Array) -> torch.Tensor:
@@ -317,6 +327,7 @@ class TreeBounds(RowBounds):
     table: NumberTable
     codes: Array
     time_limit: float
+    radius: float
 
     def __call__(self, row: int, /) -> tuple[float, float]:
         """Lower and upper bound of the smallest move of a row."""
@@ -334,9 +345,10 @@ class TreeBounds(RowBounds):
             return bool(self.trees.predict(move[at][None])[0] != self.codes[row])
 
         search = self._search(row, own, cost)
-        best = walk(search, self._known(row, search), np.inf)
+        limit = search.size_of(self.radius * BEYOND)
+        best = walk(search, self._known(row, search, limit), limit)
         best = best if best is None or succeeds(best) else None
-        found = BranchAndBound(search, succeeds, best).run(seconds=self.time_limit)
+        found = BranchAndBound(search, succeeds, best, limit).run(seconds=self.time_limit)
         lower = float(search.length(found.least))
         if found.cells is None or not succeeds(found.cells):
             return lower, np.inf
@@ -347,13 +359,13 @@ class TreeBounds(RowBounds):
         """The cells of each row."""
         return self.cells.of_rows(self.trees.read(self.table.values))
 
-    def _known(self, row: int, search: RowSearch) -> Array | None:
+    def _known(self, row: int, search: RowSearch, limit: float) -> Array | None:
         """The cells of the nearest of the rows that are predicted otherwise, if one is valid."""
         others = self.places[self.codes != self.codes[row]]
         others = np.unique(np.where(self.table.is_free[row], others, self.places[row]), axis=0)
-        total = search.total(search.size[others]) if len(others) else np.empty(0)
+        total = search.total(search.size[others].T) if len(others) else np.empty(0)
         for other in others[np.argsort(total)[:TRIED]]:
-            if np.isfinite(search.cost(other)) and search.excess(search.sums(other)) > search.noise:
+            if search.cost(other) < limit and search.excess(search.sums(other)) > search.noise:
                 return np.asarray(other)
         return None
 

@@ -138,6 +138,7 @@ class AttackBenchmark:
                 model,
                 self.X,
                 norm=self.norm,
+                radius=1.0 if by_column else radius or None,  # type: ignore[arg-type]
                 budget=radius if by_column else None,  # type: ignore[arg-type]
                 adapter=self.adapter,
                 time_limit=time_limit,
