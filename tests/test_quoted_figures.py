@@ -28,25 +28,12 @@ ELSEWHERE = {
             [".815", ".763", ".733", ".826", ".823", ".758", ".801"], "run by hand on two sets"
         ),
         ".042": "a difference of two figures",
-        **dict.fromkeys(
-            [
-                *("nothing", "plain copies", "random edits (EDA)", "former default", "default"),
-                *(
-                    "its control: more random edits, the same voters",
-                    ".477",
-                    ".523",
-                    ".617",
-                    ".627",
-                ),
-            ],
-            "run by hand on sets beside those of the benchmark",
-        ),
     },
     "signals.md": dict.fromkeys(
         ["logistic regression", "forest on samples"], "examples/ecg_pipeline.py prints it"
     ),
     "when-it-helps.md": {
-        **dict.fromkeys([".6447", ".6438", ".8583", ".8582", ".6238", ".633"], "run by hand"),
+        **dict.fromkeys([".6447", ".6438", ".8583", ".8582", ".6238"], "run by hand"),
         **dict.fromkeys([".117", ".047"], "a difference of two figures"),
         **dict.fromkeys(["tree", "boosting"], "curves.parquet"),
         ".045": "distill_large.parquet",

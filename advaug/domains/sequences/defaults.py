@@ -20,11 +20,6 @@ def bag(auc: float) -> Recipe:
     return Bag()
 
 
-def candidates() -> Recipe:
-    """Rows whose labels a teacher says: with fewer between the classes students rank better."""
-    return Bag(p_cross_class=0.6)
-
-
 def ngram_ridge(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     """Linear models on all n-grams vote: the nets see only leading directions of them."""
     few = sample_of_classes(dataset.y, draw_seed(generator), MAX_ROWS)
@@ -57,7 +52,7 @@ def edits(attack: Attack, *, is_queried: bool) -> Attack:
 DEFAULTS = Defaults(
     recipe=bag,
     jury=ngram_ridge,
-    candidates=candidates,
+    candidates=Bag,
     # Rare rows are few: members of many folds that learn all of them rank better.
     row_surrogates=(NGramRidge(n_repeats=1, cv=8, alpha=0.5, bootstrap=False),),
     judge=judge,

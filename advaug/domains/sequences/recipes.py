@@ -306,11 +306,7 @@ class Bag(VotedRecipe, Parameters):
 
     Parameters
     ----------
-    p_cross_class : float in [0, 1]
-        Share of the rows whose second parent is a row of another class; the voters accept those
-        that still belong to the class. A learner then sees words of the other classes in rows of
-        the class, and decides better at .5.
-    noise_std, acceptance_power : float
+    p_cross_class, noise_std, acceptance_power : float
         As in `Explore`; `noise_std` counts edits.
     norm : {inf, 2, 1}, default=2
         The norm of the radius.
@@ -336,7 +332,7 @@ class Bag(VotedRecipe, Parameters):
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
-    p_cross_class: float = 1.0
+    p_cross_class: float = 0.6
     noise_std: float = 3.0
     acceptance_power: float = 4.0
     norm: float = 2.0
