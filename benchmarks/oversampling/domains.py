@@ -121,9 +121,10 @@ DOMAINS = {
     "sequence": Domain(
         rivals=sequences.RIVALS,
         learners=(*sequence_learners.LEARNERS,),
-        tuned=(*sequence_learners.MORE_LEARNERS,),
         probabilities=sequence_learners.probabilities,
-        model_of=partial(trained_later, sequence_learners.probabilities, ()),
+        model_of=partial(
+            trained_later, sequence_learners.probabilities, sequence_learners.TAKES_NO_WEIGHTS
+        ),
         encoder_of=sequences.encoder_of,
         facts=sequences.facts,
         most_rows=2000,

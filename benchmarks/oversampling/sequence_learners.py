@@ -1,4 +1,5 @@
-"""Learners of sequences: linear ones on TF-IDF, boosting on hashed n-grams, a small net.
+"""Learners of sequences: linear ones, naive Bayes and near rows on TF-IDF, boosting on hashed
+n-grams, a small net.
 
 Words, characters or tokens as fits the set. Blends of two rows are mixed in the features; the net,
 which has none before it has learnt, takes the nearer of the two rows.
@@ -150,14 +151,12 @@ def train(model: Net, codes: torch.Tensor, labels: torch.Tensor, weight: torch.T
 LEARNERS = {
     "tfidf logistic": linear(lambda seed: LogisticRegression(max_iter=300, random_state=seed)),
     "tfidf svm": linear(lambda seed: LinearSVC(random_state=seed)),
+    "naive bayes": linear(lambda seed: MultinomialNB(alpha=0.1)),
+    "tfidf knn": linear(lambda seed: NeighborsOfText()),
     "convolutional net": net,
     "hashed boosting": boosting,
 }
-# Learners that a table has only where it is asked for them (`--learners`).
-MORE_LEARNERS = {
-    "naive bayes": linear(lambda seed: MultinomialNB(alpha=0.1)),
-    "tfidf knn": linear(lambda seed: NeighborsOfText()),
-}
+TAKES_NO_WEIGHTS = ("tfidf knn",)
 
 
 def probabilities(
@@ -168,5 +167,5 @@ def probabilities(
     X_test: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Train and ask: (test rows, classes)."""
-    return (LEARNERS | MORE_LEARNERS)[learner](fold, X, y, X_test, weights)
+    """Train and ask: (test rows, classes). `TAKES_NO_WEIGHTS` pays no heed to weights."""
+    return LEARNERS[learner](fold, X, y, X_test, weights)
