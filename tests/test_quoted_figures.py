@@ -33,7 +33,9 @@ ELSEWHERE = {
         ["logistic regression", "forest on samples"], "examples/ecg_pipeline.py prints it"
     ),
     "when-it-helps.md": {
-        **dict.fromkeys([".6447", ".6438", ".8583", ".8582", ".6238"], "run by hand"),
+        **dict.fromkeys(
+            [".6447", ".6438", ".8583", ".8582", ".6238", ".551", ".633"], "run by hand"
+        ),
         **dict.fromkeys([".117", ".047"], "a difference of two figures"),
         **dict.fromkeys(["tree", "boosting"], "curves.parquet"),
         ".045": "distill_large.parquet",

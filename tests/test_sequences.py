@@ -29,6 +29,7 @@ from advaug.domains.sequences.splicing import compact, lengths
 from advaug.estimators.choices import choose_adapter
 from advaug.judges import BigramJudge
 from advaug.models import Ensemble
+from advaug.recipes import Bag
 from advaug.report import SequenceDiff
 from advaug.sampling.encoded_dataset import EncodedDataset
 
@@ -579,6 +580,16 @@ def test_no_new_row_is_a_copy_where_fluency_judges():
     made = [new for new, is_kept in zip(X_new[300:], kept, strict=True) if is_kept]
     assert len(made) > 20
     assert not {*made} & {text for text, label in zip(texts, y, strict=True) if label == "rare"}
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_all_rows_or_none_cross_with_a_row_of_another_class(share):
+    texts, y = tickets(300)
+    sampler = AdversarialOverSampler(recipe=Bag(p_cross_class=share), random_state=0).fit(texts, y)
+    made = sampler.generator_.provenance("rare", 0, 60)
+    second = made.second_parent[made.second_parent >= 0].to_numpy()
+    assert len(second) > 40
+    assert {*(np.asarray(y)[second] != "rare")} == {share == 1.0}
 
 
 # ---------------------------------------------------------------- attacks
