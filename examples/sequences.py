@@ -2,8 +2,8 @@
 New service tickets beside their parents
 ========================================
 
-Tickets of a rare kind are made by exchanging whole clauses, so that they can be read. Ticket
-numbers are protected. A rule of our own keeps every ticket a whole sentence.
+Tickets of a rare kind are made by exchanging whole sentences, so that they can be read. Ticket
+numbers are protected. A rule of our own keeps every ticket a text that ends in a full stop.
 """
 
 import random
@@ -22,15 +22,26 @@ plt.style.use("advaug.data.pictures")
 
 chance = random.Random(0)
 openings = ["Hello, ", "Since yesterday ", "Please help: ", "After the update ", "Again "]
-things = ["the printer", "my laptop", "the mail program", "our file server", "the new phone"]
+things = ["printer", "laptop", "scanner", "server", "phone"]
 usual = ["is slow", "does not start", "shows an error", "forgets my settings", "asks to log in"]
 rare = ["lets strangers log in", "sends mail that I did not write", "shows a ransom note"]
+tried = ["I restarted the {} twice", "I cleaned the {} before", "We rented the {} in spring"]
+closings = ["Thank you for your help.", "Please call me today.", "I can wait until Friday."]
+
+
+def ticket(kind):
+    """A ticket of two or three sentences about one thing."""
+    thing, flaw = chance.choice(things), chance.choice(rare if kind == "security" else usual)
+    parts = [
+        f"{chance.choice(openings)}the {thing} {flaw}.",
+        f"{chance.choice(tried).format(thing)} and it {chance.choice(usual)}.",
+        chance.choice([*closings, ""]),
+    ]
+    return f"#{chance.randrange(10**5):05d} {' '.join(parts).strip()}"
+
+
 y = ["security" if chance.random() < 0.1 else "usual" for _ in range(1000)]
-X = [
-    f"#{chance.randrange(10**5):05d} {chance.choice(openings)}{chance.choice(things)} "
-    f"{chance.choice(rare if kind == 'security' else usual)} and {chance.choice(usual)}."
-    for kind in y
-]
+X = [ticket(kind) for kind in y]
 
 # %%
 # New tickets, each below its parent. Notebooks show the last one in colour.

@@ -4,12 +4,10 @@ A word gives way only to words that stand in the same places in the corpus, and 
 words in a row are known on either side. Blocks are cut at the borders of sentences and clauses.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,49 +18,18 @@ from torch import Tensor
 from advaug.core.row_random import mix_keys
 from advaug.core.tensor_fields import MovableFields
 from advaug.domains.sequences.bigrams import RaggedIndex
-from advaug.domains.sequences.function_words import function_words
+from advaug.domains.sequences.cohesion import Cohesion
 from advaug.domains.sequences.phrases import Phrases
+from advaug.domains.sequences.spelling import Spelling
 from advaug.domains.sequences.splicing import END
 
 FEWEST = 3  # A word in lower case must have been seen so often before others stand for it.
 MOST_WORDS = 4000  # The most frequent words have classes.
-COMMON = 5  # A word that was seen so often may stand in a text about anything.
 N_SIMILAR = 24  # A word has so many others that may stand for it,
 LEAST_SIMILAR = 0.12  # whose contexts have this cosine.
 TOLD = 0.05  # Least share of a class's rows that hold a word that tells it.
 TELLING = 3.0  # Standard errors by which a word is more frequent in a class that it tells.
-OFTEN = 20  # A language model knows a word by itself that was seen so often,
-ENDING = 3  # and others by so many letters of their endings.
 CHUNK = 512  # Words whose similarity is computed at once.
-
-LETTERS = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-APOSTROPHE = re.compile("['\u2019]")
-ABBREVIATION = re.compile(r"(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs|etc|No|Inc|Ltd|Co)")
-SENTENCE_MARKS, CLAUSE_MARKS = frozenset(".!?\u2026\u3002"), frozenset(",;:\u2013\u2014")
-CLOSERS = frozenset(")]}\"'\u201d\u2019\u00bb")
-PAIRS = (
-    ("(", ")"),
-    ("[", "]"),
-    ("{", "}"),
-    ("\u201c", "\u201d"),
-    ("\u00ab", "\u00bb"),
-)  # Closed again;
-QUOTE = '"'  # There is an even number of these where they are paired.
-NO_MARK, CLAUSE, SENTENCE = range(3)
-# Pronouns that stand for somebody who was named before, by whom they may stand for.
-THIRD_PERSON = (
-    frozenset({"he", "him", "his", "himself"}),
-    frozenset({"she", "her", "hers", "herself"}),
-    frozenset({"they", "them", "their", "theirs", "themselves"}),
-)
-# Words that tie a sentence to the one before it where they open it.
-LINKING = frozenset(
-    {
-        *("also", "and", "anyway", "because", "besides", "but", "else", "finally", "hence"),
-        *("however", "instead", "meanwhile", "moreover", "nor", "or", "otherwise", "plus", "so"),
-        *("still", "then", "therefore", "though", "thus", "too", "yet"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -93,130 +60,6 @@ def window_key(*tokens: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
 
 
 @dataclass(frozen=True)
-class Spelling(MovableFields):
-    """How each token is spelt.
-
-    Parameters
-    ----------
-    space : int Tensor (tokens,)
-        Number of the white space before the token; 0: none.
-    breaks : bool Tensor (tokens,)
-        Whether a line ends in this white space.
-    case : int Tensor (tokens,)
-        0 lower, 1 capital first, 2 capitals, 3 another pattern.
-    is_word, is_content : bool Tensor (tokens,)
-        Letters; letters that are no function word.
-    mark : int Tensor (tokens,)
-        NO_MARK, CLAUSE or SENTENCE: what a token ends.
-    is_closer, is_abbreviation : bool Tensor (tokens,)
-    form : int Tensor (tokens,)
-        Number of the token without case and white space.
-    function : int Tensor (tokens,)
-        The form of a function word, -1 for other tokens.
-    kind : int Tensor (tokens,)
-        Number of the form, but one number for rare words of one ending, and for tokens with digits.
-    balance : int Tensor (tokens, kinds of brackets)
-        1 for what opens, -1 for what closes; the last kind counts straight quotes.
-    person : int Tensor (tokens, kinds of pronouns)
-        Whether a token is a pronoun of each kind of THIRD_PERSON.
-    links, is_common : bool Tensor (tokens,)
-        Words of LINKING; words that the corpus holds COMMON times, in whatever case.
-    """
-
-    space: Int[Tensor, " tokens"]
-    breaks: Bool[Tensor, " tokens"]
-    case: Int[Tensor, " tokens"]
-    is_word: Bool[Tensor, " tokens"]
-    is_content: Bool[Tensor, " tokens"]
-    mark: Int[Tensor, " tokens"]
-    is_closer: Bool[Tensor, " tokens"]
-    is_abbreviation: Bool[Tensor, " tokens"]
-    form: Int[Tensor, " tokens"]
-    function: Int[Tensor, " tokens"]
-    kind: Int[Tensor, " tokens"]
-    balance: Int[Tensor, "tokens kinds"]
-    person: Int[Tensor, "tokens persons"]
-    links: Bool[Tensor, " tokens"]
-    is_common: Bool[Tensor, " tokens"]
-
-    @classmethod
-    def of(cls, words: Sequence[str], counts: Sequence[int]) -> Self:
-        """Read the spelling of tokens that the corpus holds so often."""
-        bare = [word.strip() for word in words]
-        spaces = [word[: len(word) - len(word.lstrip())] for word in words]
-        forms = [text.lower() for text in bare]
-        is_word = flags(LETTERS.fullmatch(text) for text in bare)
-        often: Counter[str] = Counter()
-        for text, count, is_one in zip(forms, counts, is_word.tolist(), strict=True):
-            often[text] += count * is_one
-        known = function_words(often)
-        form, is_function = numbered(forms), flags(text in known for text in forms)
-        return cls(
-            space=numbered(["", *spaces])[1:],
-            breaks=flags("\n" in space for space in spaces),
-            case=whole(case_of(text) for text in bare),
-            is_word=is_word,
-            is_content=is_word & ~is_function & flags(len(text) > 1 for text in bare),
-            mark=whole(mark_of(text) for text in bare),
-            is_closer=flags(text in CLOSERS for text in bare),
-            is_abbreviation=flags(ABBREVIATION.fullmatch(text) for text in bare),
-            form=form,
-            function=torch.where(is_function, form, -1),
-            kind=numbered(
-                [kind_of(text, text.lower() in known, often[text.lower()]) for text in bare]
-            ),
-            balance=whole(n for text in bare for n in balance_of(text)).view(-1, len(PAIRS) + 1),
-            person=whole(
-                APOSTROPHE.split(text)[0] in kind for text in forms for kind in THIRD_PERSON
-            ).view(-1, len(THIRD_PERSON)),
-            links=flags(text in LINKING for text in forms),
-            is_common=flags(often[text] >= COMMON for text in forms),
-        )
-
-
-def whole(numbers: Iterable[int]) -> Int[Tensor, " numbers"]:
-    return torch.tensor([*numbers], dtype=torch.long)
-
-
-def flags(values: Iterable[Any]) -> Bool[Tensor, " values"]:
-    return torch.tensor([bool(value) for value in values], dtype=torch.bool)
-
-
-def numbered(texts: Sequence[str]) -> Int[Tensor, " texts"]:
-    """Texts as whole numbers from 0 on, by when they are first seen."""
-    numbers: dict[str, int] = {}
-    return whole(numbers.setdefault(text, len(numbers)) for text in texts)
-
-
-def case_of(text: str) -> int:
-    """Which capitals a word has: 0 none, 1 the first, 2 all, 3 others."""
-    if text == text.lower():
-        return 0
-    if text[1:] == text[1:].lower():
-        return 1
-    return 2 if text == text.upper() else 3
-
-
-def kind_of(text: str, is_function: bool, count: int) -> str:
-    """What a token is to a model of language: itself, or how a rare word begins and ends."""
-    if any(sign.isdigit() for sign in text):
-        return f"#{LETTERS.search(text) is not None}"
-    if is_function or count >= OFTEN or LETTERS.fullmatch(text) is None:
-        return text.lower()
-    return f"~{text[:1].isupper()}{text[-ENDING:].lower()}"
-
-
-def mark_of(text: str) -> int:
-    """Whether a sign ends a sentence or a clause."""
-    return SENTENCE if text in SENTENCE_MARKS else CLAUSE if text in CLAUSE_MARKS else NO_MARK
-
-
-def balance_of(text: str) -> list[int]:
-    """For each kind of bracket how many are opened less those closed, then straight quotes."""
-    return [*(text.count(a) - text.count(b) for a, b in PAIRS), text.count(QUOTE)]
-
-
-@dataclass(frozen=True)
 class Grammar(MovableFields):
     """Spelling of the tokens, runs of three tokens that the corpus holds, and classes of words.
 
@@ -224,6 +67,8 @@ class Grammar(MovableFields):
     ----------
     similar : RaggedIndex
         For each token those that may stand for it: spelt alike, and seen in the same contexts.
+    cohesion : Cohesion
+        How similar sentences of one text are.
     fillers : RaggedIndex
         For each pair of neighbours, by its place in `gaps`, the words that may come and go and
         stood between them.
@@ -234,6 +79,7 @@ class Grammar(MovableFields):
     windows: Windows
     phrases: Phrases
     similar: RaggedIndex
+    cohesion: Cohesion
     gaps: Int[Tensor, " gaps"]
     fillers: RaggedIndex
 
@@ -258,6 +104,7 @@ class Grammar(MovableFields):
             windows=Windows.of(before, at, after),
             phrases=phrases,
             similar=RaggedIndex.of(*similar, size + 2),
+            cohesion=Cohesion.of(tokens, spelling),
             gaps=gaps,
             fillers=RaggedIndex.of(pairs[:, 0], pairs[:, 1], len(gaps) + 1),
         )

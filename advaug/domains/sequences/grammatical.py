@@ -9,9 +9,10 @@ from torch import Tensor
 from advaug.core.row_random import RowRandom
 from advaug.domains.sequences.bigrams import RaggedIndex
 from advaug.domains.sequences.crossing import is_frozen, plain
-from advaug.domains.sequences.grammar import NO_MARK, Grammar
+from advaug.domains.sequences.grammar import Grammar
 from advaug.domains.sequences.phrases import NOTHING
 from advaug.domains.sequences.proposals import Proposals
+from advaug.domains.sequences.spelling import NO_MARK
 from advaug.domains.sequences.splicing import END, lengths, neighbours
 
 KIND, TOKEN, TABLE = 1, 2, 3  # Streams of random numbers, as for edits of all kinds.

@@ -16,9 +16,9 @@ from advaug.core.domain import RowCoding
 from advaug.core.parameters import Parameters
 from advaug.core.tensor_fields import MovableFields
 from advaug.core.ties import at_least
-from advaug.domains.sequences.grammar import Spelling
 from advaug.domains.sequences.reading import Reader, Reading
 from advaug.domains.sequences.space import EditSpace
+from advaug.domains.sequences.spelling import Spelling
 from advaug.domains.sequences.splicing import keys_of
 from advaug.sampling.judges.protocol import FittedJudge, Judge, Verdict
 from advaug.sampling.judges.row_metrics import conformal

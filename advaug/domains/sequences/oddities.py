@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from advaug.domains.sequences.grammar import CLAUSE, NO_MARK, SENTENCE, Spelling
+from advaug.domains.sequences.spelling import CLAUSE, NO_MARK, SENTENCE, Spelling
 from advaug.domains.sequences.splicing import END
 
 ODDITIES = ("glued word", "repeated word", "space before a mark", "unpaired quote or bracket")

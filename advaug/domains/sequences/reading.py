@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.tensor_fields import MovableFields
-from advaug.domains.sequences.grammar import Corpus, Spelling
+from advaug.domains.sequences.grammar import Corpus
 from advaug.domains.sequences.language_model import LanguageModel
 from advaug.domains.sequences.oddities import ODDITIES, oddities
+from advaug.domains.sequences.spelling import Spelling
 from advaug.domains.sequences.splicing import lengths
 from advaug.sampling.faults import Trait
 

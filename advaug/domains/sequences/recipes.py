@@ -4,22 +4,24 @@ Those of "paraphrase" and "recombine" keep the grammar of texts; those of "bag" 
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from advaug.core.neighbors import nearest
 from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom
-from advaug.domains.sequences.clauses import read
-from advaug.domains.sequences.grammar import NO_MARK
+from advaug.core.space import Space
+from advaug.domains.sequences.sentences import read
 from advaug.domains.sequences.space import EditSpace
+from advaug.domains.sequences.spelling import NO_MARK
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.recipes import (
     MIX,
+    OTHER,
     OWN,
     SIZE,
     Explore,
@@ -32,22 +34,41 @@ from advaug.sampling.recipes import (
 )
 
 EDITS = frozenset({"edits"})
+MOST_EDITS = 2  # Of a paraphrase.
 PROBES = 3  # Edits that are tried on a row before it counts as one that cannot be edited.
-N_NEAREST = 20  # Rows of the class with which a row exchanges sentences: they are about the same.
-EDITABLE, CROSSABLE, NEAREST = "editable", "crossable", "nearest"
+N_NEAREST = 20  # Rows of the class with which a row exchanges blocks: they are about the same.
+PARTNERS = 8  # With so many of them texts are crossed, to see which fit.
+LOSES = 0.5  # Chance by which a row that does not cross loses sentences if it can, and has no edit.
+TEXT_SPACE, EDITABLE, CROSSABLE = "text space", "editable", "crossable"
+NEAREST, CROSSINGS = "nearest", "crossings"
+
+
+def text_space(dataset: EncodedDataset, label: int) -> Space:
+    """The space of moves that keep the grammar, in which what is typical of the class stays."""
+    if (TEXT_SPACE, label) not in dataset.memo:
+        own, others = (dataset.x[of(label)] for of in (dataset.of_class, dataset.of_others))
+        space = dataset.space.keep_structure().hold_typical_values(own, others)
+        dataset.memo[TEXT_SPACE, label] = space
+    found: Space = dataset.memo[TEXT_SPACE, label]
+    return found
+
+
+def has_grammar(dataset: EncodedDataset, label: int) -> bool:
+    """Whether the rows are texts."""
+    space = text_space(dataset, label)
+    return isinstance(space, EditSpace) and space.grammar is not None
 
 
 def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
     """Places of the rows of a class in which an edit was found that keeps their grammar."""
     if (EDITABLE, label) not in dataset.memo:
-        own, others = dataset.of_class(label), dataset.of_others(label)
-        x = dataset.x[own]
-        space = dataset.space.keep_structure().hold_typical_values(x, dataset.x[others])
-        once = torch.ones(len(own), device=x.device)
-        moves = torch.zeros_like(once, dtype=torch.bool)
+        own, space = dataset.of_class(label), text_space(dataset, label)
+        moves = torch.zeros(len(own), dtype=torch.bool, device=dataset.x.device)
         for step in range(PROBES):
-            noise = RowRandom.of(dataset.seed, label, own).at(step).uniform(*x.shape[1:])
-            moves |= (space.scatter(x, once, dataset.scale, noise) != x).any(1)
+            left = own[~moves]
+            x, once = dataset.x[left], torch.ones(len(left), device=dataset.x.device)
+            noise = RowRandom.of(dataset.seed, label, left).at(step).uniform(*x.shape[1:])
+            moves[~moves] = (space.scatter(x, once, dataset.scale, noise) != x).any(1)
         dataset.memo[EDITABLE, label] = own[moves]
     found: Tensor = dataset.memo[EDITABLE, label]
     return found
@@ -56,23 +77,72 @@ def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
 def crossable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
     """Places of the rows of a class with two sentences or clauses; all if they are no texts."""
     if (CROSSABLE, label) not in dataset.memo:
-        own, space = dataset.of_class(label), dataset.space.keep_structure()
+        own, space = dataset.of_class(label), text_space(dataset, label)
         if isinstance(space, EditSpace) and space.grammar is not None:
-            row = read(dataset.x[own].long(), space.grammar, space.size)
+            row = read(dataset.x[own].long(), space.grammar.spelling, space.size)
             own = own[(row.border > NO_MARK).sum(1) > 2]
         dataset.memo[CROSSABLE, label] = own
     found: Tensor = dataset.memo[CROSSABLE, label]
     return found
 
 
+def movable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
+    """Places of the rows of a class that can cross with others, or be edited."""
+    ways = [crossable(dataset, label)]
+    if has_grammar(dataset, label):
+        ways.append(editable(dataset, label))
+    found: Tensor = torch.cat(ways).unique()
+    return found
+
+
+class Crossings(NamedTuple):
+    """Of the texts of a class that can move: with which others they cross, if they do."""
+
+    partners: Int[Tensor, "own k"]  # Those that cross come first.
+    n_partners: Int[Tensor, " own"]
+    loses: Bool[Tensor, " own"]  # Whether a text can lose sentences.
+
+
+def crossings(dataset: EncodedDataset, label: int) -> Crossings:
+    """What is known of the texts of a class, found once."""
+    if (CROSSINGS, label) not in dataset.memo:
+        own = movable(dataset, label)
+        near = nearest_partners(dataset, label, own)[:, :PARTNERS]
+        first = own.repeat_interleave(near.shape[1])
+        crosses = mixes(dataset, label, first, near.flatten()).view(near.shape)
+        order = (~crosses).long().argsort(dim=1, stable=True)
+        dataset.memo[CROSSINGS, label] = Crossings(
+            torch.cat([near.gather(1, order), own[:, None]], 1),
+            crosses.sum(1),
+            mixes(dataset, label, own, own),
+        )
+    found: Crossings = dataset.memo[CROSSINGS, label]
+    return found
+
+
+def mixes(
+    dataset: EncodedDataset, label: int, first: Int[Tensor, " some"], second: Int[Tensor, " some"]
+) -> Bool[Tensor, " some"]:
+    """Whether rows change where they are mixed with others."""
+    space, x = text_space(dataset, label), dataset.x[first]
+    half = torch.full_like(x[:, 0], 0.5)
+    return (space.mix(x, dataset.x[second], half) != x).any(1)
+
+
 def nearest_partners(
     dataset: EncodedDataset, label: int, own: Int[Tensor, " own"]
 ) -> Int[Tensor, "own k"]:
-    """For each of some rows of a class the places of those others that have most in common."""
+    """For each of some rows of a class the places of those that have most in common with it.
+
+    Of texts these are those of two sentences or clauses, itself among them.
+    """
     if (NEAREST, label) not in dataset.memo:
-        seen = dataset.features[own]
-        places = nearest(seen, seen, N_NEAREST, skips_self=True)[1]
-        dataset.memo[NEAREST, label] = own[places]
+        others, seen = crossable(dataset, label), dataset.features
+        near = own.new_empty(len(own), 0)
+        if len(others):
+            skips_self = not has_grammar(dataset, label)
+            near = others[nearest(seen[own], seen[others], N_NEAREST, skips_self=skips_self)[1]]
+        dataset.memo[NEAREST, label] = near
     found: Tensor = dataset.memo[NEAREST, label]
     return found
 
@@ -119,7 +189,7 @@ class Paraphrase(VotedRecipe, Parameters):
 
     requires: ClassVar[frozenset[str]] = EDITS
     keeps_structure: ClassVar[bool] = True
-    max_edits: int = 2
+    max_edits: int = MOST_EDITS
     acceptance_power: float = 4.0
     norm: float = 2.0
     attack: Attack | None = None
@@ -140,12 +210,15 @@ class Paraphrase(VotedRecipe, Parameters):
 class Recombine(VotedRecipe, Parameters):
     """Sentences and clauses of two rows of the class, exchanged at their borders.
 
-    The second row is one of the 20 that have most n-grams in common with the first. What stands
-    first or last in its text stays so. Whole sentences are taken where there are some. They share a
-    word with the text that is neither a function word nor tells the class, or say little; a word
-    such as "she" or "however" does not lose the sentence that it refers to. Rows of a single
-    sentence are no parents; where a class has no other rows, its new rows are copies ("copied" in
-    the provenance). Sequences that are no texts exchange blocks where both joins are usual.
+    A text takes over sentences of one of the 8 texts that have most n-grams in common with it:
+    whole ones, or clauses of the same conjunction with their subject. Its first sentence stays, or
+    gives way to another first one. What is taken over is as similar to the rest as one of 100
+    sentences of other texts is, or says little; it brings no names that the text does not know, and
+    opens with no word that refers to another sentence, such as "that" or "however". A text that
+    stands among its own 8, or fits none of them, loses sentences instead, or gets the edits of
+    `Paraphrase`: then it has no second parent in the provenance. Rows that can do nothing of this
+    are no parents; where a class has no others, its new rows are copies ("copied"). Sequences that
+    are no texts exchange blocks with one of the 20 nearest rows where both joins are usual.
 
     Parameters
     ----------
@@ -165,16 +238,15 @@ class Recombine(VotedRecipe, Parameters):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from advaug import AdversarialOverSampler
-    >>> things = ["boat", "car", "bike", "coat", "lamp", "desk"]
-    >>> told = ("big", "like"), ("old", "keep")
+    >>> things, told = ["boat", "car", "bike", "coat", "lamp"], [("big", "like"), ("old", "keep")]
     >>> X = [f"My {t} is {a}. I {b} this {t}." for t in things for a, b in told]
     >>> X += [f"Who are you, and {what}?" for what in ["why", "how", "where", "when"] * 9]
     >>> sampler = AdversarialOverSampler(recipe="recombine", random_state=0)
-    >>> X_new, y_new = sampler.fit_resample(X, np.repeat(["told", "asked"], [12, 36]))
-    >>> sorted({*X_new} - {*X})[:2]
-    ['My bike is big. I keep this bike.', 'My bike is old. I like this bike.']
+    >>> X_new, y_new = sampler.fit_resample(X, ["told"] * 10 + ["asked"] * 36)
+    >>> known = {part for text in X for part in text.strip(".").split(". ")}
+    >>> {part for text in X_new for part in text.strip(".").split(". ")} <= known
+    True
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
@@ -185,25 +257,44 @@ class Recombine(VotedRecipe, Parameters):
     attack: Attack | None = None
 
     def can_move(self, dataset: EncodedDataset, label: int) -> bool:
-        can_edit = self.max_edits > 0 and len(editable(dataset, label)) > 0
-        return can_edit or len(crossable(dataset, label)) > 1
+        return len(movable(dataset, label)) > 0
 
     def plan(
         self, dataset: EncodedDataset, label: int, draws: Int[Tensor, " rows"], random: RowRandom
     ) -> Plan:
-        own = crossable(dataset, label)
-        if self.max_edits or len(own) < 2:
-            own = dataset.of_class(label)
+        own = movable(dataset, label) if self.can_move(dataset, label) else dataset.of_class(label)
         plan = from_parents(round_robin(own, draws, dataset.seed, label))
+        edits = (uniform(random, SIZE) * (self.max_edits + 1)).floor()
+        plan = replace(plan, noise_std=edits, radius=torch.ones_like(edits))
+        if has_grammar(dataset, label):
+            return with_moves_of_texts(plan, dataset, label, random)
         near = nearest_partners(dataset, label, own)[torch.searchsorted(own, plan.parent)]
         second = one_of(near, random.at(OWN)) if near.shape[1] else plan.parent
-        return replace(
-            plan,
-            second_parent=second,
-            mix=uniform(random, MIX),
-            noise_std=(uniform(random, SIZE) * (self.max_edits + 1)).floor(),
-            radius=torch.ones(len(draws)),
-        )
+        return replace(plan, second_parent=second, mix=uniform(random, MIX))
+
+
+def with_moves_of_texts(plan: Plan, dataset: EncodedDataset, label: int, random: RowRandom) -> Plan:
+    """A plan by which texts cross with a partner, or else lose sentences, or else are edited.
+
+    A row that loses sentences is its own partner; a row that is edited is mixed with none.
+    """
+    own, parent, mix = movable(dataset, label), plan.parent, uniform(random, MIX)
+    at = torch.searchsorted(own, parent)
+    found = crossings(dataset, label)
+    count = found.n_partners[at]
+    lot = (uniform(random, OWN) * count).long()
+    is_crossed = count > 0
+    second = torch.where(is_crossed, found.partners[at, lot], parent)
+    loses = ~is_crossed & found.loses[at]
+    loses &= ~torch.isin(parent, editable(dataset, label)) | (uniform(random, OTHER) < LOSES)
+    is_edited = ~is_crossed & ~loses
+    edits = (1 + uniform(random, SIZE) * MOST_EDITS).floor()
+    return replace(
+        plan,
+        second_parent=second,
+        mix=mix.masked_fill(is_edited, 0.0),
+        noise_std=torch.where(is_edited, edits, plan.noise_std),
+    )
 
 
 @dataclass

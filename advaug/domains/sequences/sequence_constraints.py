@@ -17,7 +17,6 @@ from torch import Tensor
 
 from advaug import containers
 from advaug.core.parameters import is_auto
-from advaug.domains.sequences.grammar import PAIRS, QUOTE, balance_of
 from advaug.domains.sequences.order_rules import (
     END,
     FALSE_RULES,
@@ -31,6 +30,7 @@ from advaug.domains.sequences.order_rules import (
     OrderRule,
     find_order_rules,
 )
+from advaug.domains.sequences.spelling import PAIRS, QUOTE, balance_of
 from advaug.domains.sequences.tokenizer import Tokenizer
 from advaug.sampling.constraints import (
     Array,

@@ -29,7 +29,7 @@ from advaug.domains.sequences.splicing import END, compact, keys_of, lengths, ne
 from advaug.domains.sequences.strands import from_other_strand
 
 TRIES = 8  # proposals for one edit,
-GRAMMATICAL_TRIES = 64  # and where it must keep the grammar
+GRAMMATICAL_TRIES = (16, 64)  # and where it must keep the grammar: more if no first one does
 PLACE, KIND, TOKEN, TABLE = range(4)  # streams of random numbers for an edit
 KINDS = (0.4, 0.6, 0.8)  # shares up to substitute, insert, delete; the rest are swaps
 SAFE = 0.5  # share of the substitutions that are taken from the table of safe moves
@@ -105,7 +105,9 @@ class EditSpace(Space):
         sides; function words, numbers, addresses, signs and white space stay. Rows cross at the
         borders of sentences and clauses. Other kinds of rows have no grammar.
         """
-        return self if self.corpus is None else replace(self, grammar=self.corpus.grammar)
+        if self.corpus is None:
+            return self
+        return replace(self, grammar=self.corpus.grammar.to(self.bigrams.pairs.device))
 
     def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
         """The same space, with what is typical of the class held.
@@ -221,9 +223,13 @@ class EditSpace(Space):
         self, x: Int[Tensor, "batch length"], random: RowRandom
     ) -> Int[Tensor, "batch length"]:
         """One edit a row: the first of some proposals that the corpus or the table allows."""
-        tries = TRIES if self.grammar is None else GRAMMATICAL_TRIES
-        proposals = self.proposals(x, random.at(PLACE).uniform(tries), random)
-        return proposals.made(x, proposals.valid.long().argmax(1))
+        moved, left = x.clone(), torch.arange(len(x), device=x.device)
+        for tries in (TRIES,) if self.grammar is None else GRAMMATICAL_TRIES:
+            some = random.take(left)
+            proposals = self.proposals(x[left], some.at(PLACE).uniform(tries), some)
+            moved[left] = proposals.made(x[left], proposals.valid.long().argmax(1))
+            left = left[~proposals.valid.any(1)]
+        return moved
 
     def proposals(
         self, x: Int[Tensor, "batch length"], place: Float[Tensor, "batch tries"], random: RowRandom
