@@ -1,9 +1,10 @@
 """What over-sampling sequences costs: CPU seconds and extra memory of one `fit_resample`.
 
-Generated rows, one in 21 of the rare class: texts of 12 words (Zipf's law, 20 000 words), texts of
-60 letters without a blank, and lists of 5 to 40 events. Each cell runs in a process of its own, one
-thread, warmed up on 200 rows. Extra memory is the peak resident size during the call less the size
-before it, so the new rows themselves are in it.
+Generated rows, one in 21 of the rare class: texts of 12 words (Zipf's law, 20 000 words), the same
+spelt with letters as two sentences (those of "words" hold digits, which "paraphrase" and
+"recombine" leave alone), texts of 60 letters without a blank, and lists of 5 to 40 events. Each
+cell runs in a process of its own, one thread, warmed up on 200 rows. Extra memory is the peak
+resident size during the call less the size before it, so the new rows themselves are in it.
 
     python -m benchmarks.sequences [--sizes 30000] [--out FILE]
 """
@@ -26,6 +27,7 @@ from advaug.models import NGramRidge
 from benchmarks.tables import machine, markdown, save
 
 RATIO, WORDS, SEED = 20, 20_000, 0
+DIGITS_TO_LETTERS = str.maketrans("0123456789", "abcdefghij")
 METHODS: dict[str, dict[str, Any]] = {
     "auto": {},
     "paraphrase": {"recipe": "paraphrase"},
@@ -41,6 +43,12 @@ def texts(count: int, is_rare: bool, rng: np.random.Generator) -> list[str]:
     telling = rng.random(words.shape) < (0.3 if is_rare else 0.02)
     words = np.where(telling, WORDS + rng.integers(30, size=words.shape), words)
     return [" ".join(f"w{word}" for word in row) for row in words]
+
+
+def sentences(count: int, is_rare: bool, rng: np.random.Generator) -> list[str]:
+    """The same words in letters, as two sentences of six words."""
+    rows = [text.translate(DIGITS_TO_LETTERS).split() for text in texts(count, is_rare, rng)]
+    return [". ".join(" ".join(row[k : k + 6]).capitalize() for k in (0, 6)) + "." for row in rows]
 
 
 def letters(count: int, is_rare: bool, rng: np.random.Generator) -> list[str]:
@@ -66,7 +74,7 @@ def events(count: int, is_rare: bool, rng: np.random.Generator) -> list[list[int
     return made
 
 
-KINDS = {"words": texts, "letters": letters, "events": events}
+KINDS = {"words": texts, "sentences": sentences, "letters": letters, "events": events}
 
 
 def rows_of(kind: str, rows: int) -> tuple[list[Any], np.ndarray]:

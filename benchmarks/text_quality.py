@@ -14,8 +14,8 @@ perplexity: the median over texts of exp(mean surprise of a word), by trigrams o
 with Witten-Bell smoothing (Witten, Bell. The zero-frequency problem. IEEE Transactions on
 Information Theory 1991); the library itself judges by Kneser-Ney models of its own tokens. Words
 that the model's texts hold less than twice are one word. unseen: the share of trigrams that the
-model's texts do not hold. copied: the share of new rows of which no new one was accepted. CPU s: of
-one `fit_resample`, one thread.
+model's texts do not hold. copied: the share of new rows of which no new one was accepted. crossed:
+the share of new rows with a second parent. CPU s: of one `fit_resample`, one thread.
 
 `--reading` writes files for a blind reading: SET_RECIPE.txt has 60 new texts and 60 real ones of
 the same classes and lengths, shuffled and numbered, below the names of the classes; keys/ says
@@ -138,6 +138,7 @@ class NewTexts:
 
     frame: pd.DataFrame
     copied: float
+    crossed: float
     cpu_seconds: float
 
 
@@ -153,7 +154,8 @@ def made(split: Split, recipe: str) -> NewTexts:
     seconds = time.process_time() - start
     new = pd.DataFrame({"text": X[len(texts) :], "target": y[len(texts) :]})
     is_copied = (sampler.provenance_["status"] == "copied").to_numpy()
-    return NewTexts(new[~is_copied].reset_index(drop=True), is_copied.mean(), seconds)
+    is_crossed = (sampler.provenance_["second_parent"] >= 0).mean()
+    return NewTexts(new[~is_copied].reset_index(drop=True), is_copied.mean(), is_crossed, seconds)
 
 
 def alike(new: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
@@ -191,6 +193,7 @@ def quality(split: Split, texts: dict[str, NewTexts]) -> list[dict[str, Any]]:
                 "unseen": unseen[0],
                 "unseen of real": unseen[1],
                 "copied": one.copied,
+                "crossed": one.crossed,
                 "CPU s": one.cpu_seconds,
                 "of bag": one.cpu_seconds / texts["bag"].cpu_seconds,
             }

@@ -58,19 +58,19 @@ def grammatical_proposals(
     around = Places.of(plain(x, size), start)
     owner = torch.where(inserts, size, torch.where(around.at >= 0, around.at, size + 1))
     listed = safe.draw(owner, lot, -2)
-    edits = (
-        (kind < KINDS[0], phrase_edits(around, lot, grammar)),
-        ((kind >= KINDS[0]) & (kind < KINDS[1]), class_edits(around, lot, grammar)),
-        (inserts, insertions(around, lot, grammar)),
-        (deletes, deletions(around, grammar)),
-        (~deletes & (table < SAFE) & (listed > -2), listed_edits(listed, inserts)),
+    is_listed = ~deletes & (table < SAFE) & (listed > -2)
+    ways = (
+        ((kind < KINDS[0]) & ~is_listed, phrase_edits),
+        ((kind >= KINDS[0]) & (kind < KINDS[1]) & ~is_listed, class_edits),
+        (inserts & ~is_listed, insertions),
+        (deletes, deletions),
     )
-    removed, first, second, valid = edits[0][1]
-    for chosen, edit in edits[1:]:
-        removed, first, second, valid = (
-            torch.where(chosen, one, other)
-            for one, other in zip(edit, (removed, first, second, valid), strict=True)
-        )
+    edits = listed_edits(listed, inserts)
+    for chosen, way in ways:
+        some = way(Places(*(one[chosen] for one in around)), lot[chosen], grammar)
+        for values, new in zip(edits, some, strict=True):
+            values[chosen] = new
+    removed, first, second, valid = edits
     put = (first >= 0).long() + (second >= 0)
     valid &= (removed < 1) | ((held.at == 0) & (around.at != END))
     valid &= (removed < 2) | (held.then == 0)
@@ -83,13 +83,13 @@ Edits = tuple[Tensor, Tensor, Tensor, Tensor]  # Tokens removed, one or two new 
 
 
 def edits_of(removed: Tensor | int, first: Tensor, second: Tensor, valid: Tensor) -> Edits:
-    return torch.as_tensor(removed).expand_as(first), first, second, valid
+    return torch.as_tensor(removed, device=first.device).expand_as(first), first, second, valid
 
 
 def listed_edits(listed: Tensor, inserts: Tensor) -> Edits:
     """What the table of safe moves says; -1: the token is left out."""
     nothing = torch.full_like(listed, NOTHING)
-    return edits_of((~inserts).long(), listed, nothing, torch.ones_like(inserts))
+    return (~inserts).long(), listed.clone(), nothing, torch.ones_like(inserts)
 
 
 def phrase_edits(around: Places, lot: Tensor, grammar: Grammar) -> Edits:
@@ -143,7 +143,7 @@ def insertions(around: Places, lot: Tensor, grammar: Grammar) -> Edits:
     return edits_of(0, new, torch.full_like(at, NOTHING), valid)
 
 
-def deletions(around: Places, grammar: Grammar) -> Edits:
+def deletions(around: Places, lot: Tensor, grammar: Grammar) -> Edits:
     """A word that may come and go is left out, where the corpus knows what then meets."""
     first, before, at, then, last = around
     seen = grammar.windows.seen

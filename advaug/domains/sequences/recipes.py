@@ -66,7 +66,7 @@ def editable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
         moves = torch.zeros(len(own), dtype=torch.bool, device=dataset.x.device)
         for step in range(PROBES):
             left = own[~moves]
-            x, once = dataset.x[left], torch.ones(len(left), device=own.device)
+            x, once = dataset.x[left], torch.ones(len(left), device=dataset.x.device)
             noise = RowRandom.of(dataset.seed, label, left).at(step).uniform(*x.shape[1:])
             moves[~moves] = (space.scatter(x, once, dataset.scale, noise) != x).any(1)
         dataset.memo[EDITABLE, label] = own[moves]
@@ -124,8 +124,8 @@ def mixes(
     dataset: EncodedDataset, label: int, first: Int[Tensor, " some"], second: Int[Tensor, " some"]
 ) -> Bool[Tensor, " some"]:
     """Whether rows change where they are mixed with others."""
-    space, half = text_space(dataset, label), torch.full_like(first, 0.5, dtype=torch.float32)
-    x = dataset.x[first]
+    space, x = text_space(dataset, label), dataset.x[first]
+    half = torch.full_like(x[:, 0], 0.5)
     return (space.mix(x, dataset.x[second], half) != x).any(1)
 
 
@@ -265,7 +265,7 @@ class Recombine(VotedRecipe, Parameters):
         own = movable(dataset, label) if self.can_move(dataset, label) else dataset.of_class(label)
         plan = from_parents(round_robin(own, draws, dataset.seed, label))
         edits = (uniform(random, SIZE) * (self.max_edits + 1)).floor()
-        plan = replace(plan, noise_std=edits, radius=torch.ones(len(draws), device=draws.device))
+        plan = replace(plan, noise_std=edits, radius=torch.ones_like(edits))
         if has_grammar(dataset, label):
             return with_moves_of_texts(plan, dataset, label, random)
         near = nearest_partners(dataset, label, own)[torch.searchsorted(own, plan.parent)]
@@ -306,10 +306,7 @@ class Bag(VotedRecipe, Parameters):
 
     Parameters
     ----------
-    p_cross_class : float in [0, 1]
-        Share of the rows whose second parent is a row of another class; the voters accept those
-        that still belong to the class.
-    noise_std, acceptance_power : float
+    p_cross_class, noise_std, acceptance_power : float
         As in `Explore`; `noise_std` counts edits.
     norm : {inf, 2, 1}, default=2
         The norm of the radius.

@@ -105,7 +105,9 @@ class EditSpace(Space):
         sides; function words, numbers, addresses, signs and white space stay. Rows cross at the
         borders of sentences and clauses. Other kinds of rows have no grammar.
         """
-        return self if self.corpus is None else replace(self, grammar=self.corpus.grammar)
+        if self.corpus is None:
+            return self
+        return replace(self, grammar=self.corpus.grammar.to(self.bigrams.pairs.device))
 
     def hold_typical_values(self, own: Tensor, others: Tensor) -> Self:
         """The same space, with what is typical of the class held.
