@@ -169,7 +169,9 @@ def digits_of(cells: Array) -> int | None:
 
 def step_of(cells: Array) -> float:
     """The unit of the last decimal of a column's numbers; 0 if there are many decimals."""
+    noise = 1e-9 * max(1.0, np.abs(cells).max())
     for digits in range(MOST_DIGITS + 1):
-        if np.abs(cells - np.round(cells, digits)).max() <= 1e-9 * max(1.0, np.abs(cells).max()):
+        # A few cells refute most guesses.
+        if all(np.abs(x - np.round(x, digits)).max() <= noise for x in (cells[:PROBES], cells)):
             return float(10.0**-digits)
     return 0.0

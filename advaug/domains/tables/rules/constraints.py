@@ -338,6 +338,8 @@ def rule_names(X: Any, keys: Sequence[Any]) -> dict[str, Any]:
 
 def writable_names(X: Any) -> list[str]:
     """The columns that a rule can name; none where two columns read the same."""
+    if containers.is_float_array(X):
+        return [*rule_names(X, containers.column_names(X))]
     frame = containers.open_table(X)
     names = rule_names(X, frame.columns)
     if len(names) < len(frame.columns):
@@ -353,9 +355,9 @@ def writable_names(X: Any) -> list[str]:
 
 def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> Cells:
     """Some columns of a container; ValueError names a column that it lacks."""
-    frame = containers.open_table(X)
-    known = rule_names(X, frame.columns)
-    if len(known) < len(frame.columns) and names:
+    keys = containers.column_names(X)
+    known = rule_names(X, keys)
+    if len(known) < len(keys) and names:
         raise ValueError("two columns of X read the same as text: rename one of them")
     for rule in rules:
         for name, at in columns(rule.tree).items():
@@ -364,6 +366,10 @@ def cells_of(X: Any, names: Sequence[str], rules: Sequence[Expression] = ()) -> 
     for name in names:
         if name not in known:
             raise ValueError(f"constraints: {no_column(name, list(known))}")
+    if containers.is_float_array(X):
+        numbers = {name: np.asarray(X[:, known[name]], np.float64) for name in names}
+        return Cells(numbers, len(X), frozenset(names if X.itemsize < 8 else ()))
+    frame = containers.open_table(X)
     series = {name: frame.get_column(known[name]) for name in names}
     for name, column in series.items():
         if containers.kind_of_column(column) == "unreadable":

@@ -98,10 +98,10 @@ def sums_of(table: Table, parts: tuple[int, ...], at: int) -> Iterator[Candidate
 
 def shares(table: Table) -> Iterator[Candidate]:
     """b == k * a with one k in all rows."""
-    for a in range(len(table.names)):
+    for a, hits in enumerate(scaled(table, table.probe)):
         if a in table.repeated:
             continue
-        for at in scaled(table, table.probe[:, [a]])[0]:
+        for at in hits:
             pair = table.names[a], table.names[at]
             if at == a or table.is_linked(*pair) or at in table.repeated:
                 continue
@@ -229,12 +229,14 @@ def needed(x: Array, parts: list[int], at: int) -> list[int]:
 
 def functions(table: Table) -> Iterator[Candidate]:
     """b == k * log(a), k * sqrt(a) or k * a * a: of several spellings the shortest."""
+    hits = {}
+    for text, function in FUNCTIONS.items():
+        guess = np.nan_to_num(function(table.probe), nan=np.inf, posinf=np.inf)
+        hits[text] = scaled(table, np.where(np.isnan(table.probe), np.nan, guess))
     for a in table.distinct:
         found: dict[int, list[tuple[int, str, bool]]] = {}
         for text, function in FUNCTIONS.items():
-            guess = np.nan_to_num(function(table.probe[:, [a]]), nan=np.inf, posinf=np.inf)
-            guess = np.where(np.isnan(table.probe[:, [a]]), np.nan, guess)
-            for at in scaled(table, guess)[0].tolist():
+            for at in hits[text][a].tolist():
                 if at == a or at in table.repeated:
                     continue
                 spelt_out = text.format(table.quoted(a))
@@ -252,10 +254,17 @@ def functions(table: Table) -> Iterator[Candidate]:
 
 def leading_parts(table: Table) -> Iterator[Candidate]:
     """b == month_of(a) of dates, b == floor(a / 100) of whole numbers."""
+    dates = [at for at in table.distinct if table.names[at] in table.cells.dates]
+    others = [at for at in table.distinct if at not in dates]
+    hits: dict[int, tuple[Array, ...]] = {}
+    for columns, parts in ((dates, PARTS_OF_DATES), (others, PARTS_OF_NUMBERS)):
+        if columns:
+            found = [fits(table, function(table.probe[:, columns])) for function in parts.values()]
+            hits |= dict(zip(columns, zip(*found, strict=True), strict=True))
     for a in table.distinct:
-        is_date = table.names[a] in table.cells.dates
-        for form, function in (PARTS_OF_DATES if is_date else PARTS_OF_NUMBERS).items():
-            for at in np.flatnonzero(fits(table, function(table.probe[:, [a]]))[0]).tolist():
+        parts = PARTS_OF_DATES if a in dates else PARTS_OF_NUMBERS
+        for (form, function), fit in zip(parts.items(), hits[a], strict=True):
+            for at in np.flatnonzero(fit).tolist():
                 pair = table.names[a], table.names[at]
                 if at == a or table.is_linked(*pair) or at in table.repeated:
                     continue
