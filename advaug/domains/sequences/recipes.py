@@ -306,7 +306,10 @@ class Bag(VotedRecipe, Parameters):
 
     Parameters
     ----------
-    p_cross_class, noise_std, acceptance_power : float
+    p_cross_class : float in [0, 1]
+        Share of the rows whose second parent is a row of another class; the voters accept those
+        that still belong to the class.
+    noise_std, acceptance_power : float
         As in `Explore`; `noise_std` counts edits.
     norm : {inf, 2, 1}, default=2
         The norm of the radius.
