@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
@@ -19,8 +20,9 @@ from torch import nn
 
 from advaug import AdversarialTransformer, CommitteeClassifier
 from advaug.adapters import Budget, TabularAdapter
-from advaug.attacks import APGD, CAPGD, MOEVA, DeepFool, Square
+from advaug.attacks import APGD, CAPGD, MOEVA, PGD, DeepFool, Square
 from advaug.core.box import Box
+from advaug.core.objectives import Margin
 from advaug.models import Ensemble
 from advaug.models.training import Training
 from advaug.registry import ATTACKS
@@ -31,6 +33,7 @@ from advaug.robust import (
     robust_accuracy_scorer,
     robustness_table,
 )
+from tests.problems import problem_of
 
 DAY = pd.Timedelta("1D")
 
@@ -578,3 +581,19 @@ def test_a_coordinate_that_may_only_rise_comes_back_as_far_as_it_rose():
     seed, radius = torch.zeros(1, 1), torch.tensor([2.0])
     move = box.steepest(-torch.ones(1, 1), torch.tensor([[1.5]]), radius, seed)
     assert move.tolist() == [[-1.5]]
+
+
+@pytest.mark.parametrize("attack", [PGD(steps=20), APGD(steps=20)], ids=repr)
+def test_in_norm_1_one_sided_shares_are_used_as_the_linear_program_says(attack):
+    generator = torch.Generator().manual_seed(0)
+    slope, share = torch.randn(12, generator=generator), torch.rand(12, generator=generator) + 0.2
+    down, up = (share * (torch.arange(12) % k > 0) for k in (2, 3))
+    box = Box(torch.full((12,), -99.0), torch.full((12,), 99.0), norm=1, down=down, up=up)
+    net = nn.Linear(12, 2).requires_grad_(False)
+    net.weight.data = torch.stack([-slope, slope])
+    seed, radius = torch.randn(40, 12, generator=generator), torch.full((40,), 1.5)
+    objective = Margin(net, torch.zeros(40, dtype=torch.long))
+    moved = attack(problem_of(objective, seed, box, radius)) - seed
+    room = [(0, most) for most in (torch.where(slope > 0, up, down) * 1.5).tolist()]
+    best = linprog(-slope.abs().numpy(), A_ub=np.ones((1, 12)), b_ub=1.5, bounds=room)
+    np.testing.assert_allclose(moved @ slope, -best.fun, rtol=1e-3)

@@ -1,7 +1,7 @@
 """Leaf search: the nearest row for which a tree ensemble predicts another class.
 
-It reads the leaves of the trees, and queries their predictions only for where to start and for
-what it returns.
+It reads the leaves of the trees. It queries predictions of the rows as they are, of what it
+returns, and where it finds no move for another start.
 """
 
 from dataclasses import dataclass

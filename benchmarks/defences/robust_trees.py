@@ -1,7 +1,7 @@
 """How far forests and boosting can be made robust, with certificates and with noise as control.
 
-Trees learn the soft labels of a committee on rows with noise, or the leaves of a forest are labelled
-again (Vos, Verwer. ECML PKDD 2022). A small tree has few leaves near a row.
+Trees learn the soft labels of a committee on rows with noise, or the leaves of a forest are
+labelled again (Vos, Verwer. ECML PKDD 2022). A small tree has few leaves near a row.
 """
 
 from collections.abc import Iterator
