@@ -6,7 +6,9 @@ in it. `--before FOLDER` runs advaug from a checkout of another commit too, in t
 
 Cases that are not run keep their rows of the page.
 
-    python -m benchmarks.oversamplers [--cases NAME ...] [--before FOLDER] [--device cpu]
+On another device than the CPU the seconds are wall seconds, since the CPU only waits there.
+
+    python -m benchmarks.oversamplers [--cases NAME ...] [--before FOLDER] [--device cpu] [--alone]
 """
 
 import argparse
@@ -224,9 +226,14 @@ def cell(method: str, name: str, device: str, folder: Path, limit: float) -> dic
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def best(cells: list[dict[str, float]]) -> dict[str, float]:
-    """The cell of least CPU time: what else the machine does only adds to it."""
-    return min((one for one in cells if one), key=lambda one: one["cpu_s"], default={})
+def best(cells: list[dict[str, float]], clock: str) -> dict[str, float]:
+    """The cell of least time: what else the machine does only adds to it."""
+    return min((one for one in cells if one), key=lambda one: one[clock], default={})
+
+
+def clock_of(device: str) -> str:
+    """The seconds that count on a device."""
+    return "cpu_s" if device == "cpu" else "wall_s"
 
 
 def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -241,18 +248,19 @@ def rows_of(args: argparse.Namespace) -> list[dict[str, Any]]:
             for method, folder in folders.items():
                 found = cell("advaug", name, args.device, folder, args.limit)
                 cells.setdefault(method, []).append(found)
-            for method in CASES[name].rivals:
+            for method in () if args.alone else CASES[name].rivals:
                 cells.setdefault(method, []).append(
                     cell(method, name, args.device, Path(), args.limit)
                 )
-        fastest = {method: best(some) for method, some in cells.items()}
-        own = fastest["advaug"].get("cpu_s", np.nan)
+        clock = clock_of(args.device)
+        fastest = {method: best(some, clock) for method, some in cells.items()}
+        own = fastest["advaug"].get(clock, np.nan)
         for method, found in fastest.items():
             row = {
                 "case": name,
                 "method": method,
-                "CPU s": found.get("cpu_s", np.nan),
-                "advaug / it": own / found["cpu_s"] if found else np.nan,
+                "CPU s" if clock == "cpu_s" else "wall s": found.get(clock, np.nan),
+                "advaug / it": own / found[clock] if found else np.nan,
                 "extra MiB": found.get("extra_mib", np.nan),
                 "extra / output": found["extra_mib"] / found["output_mib"] if found else np.nan,
                 "commit": commit_of(args.before if method == "before" else None),
@@ -278,7 +286,8 @@ def rows_in(page: Path, columns: Iterable[str]) -> pd.DataFrame:
 
 def exponents(table: pd.DataFrame) -> pd.DataFrame:
     """With which power of rows, columns and classes the CPU seconds grow over a decade."""
-    cells = table.set_index("method", append=True)["CPU s"]
+    seconds = "CPU s" if "CPU s" in table else "wall s"
+    cells = table.set_index("method", append=True)[seconds]
     cost = pd.to_numeric(cells, errors="coerce")
     rows = {}
     for name, (small, large) in DECADES.items():
@@ -294,6 +303,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="a checkout of another commit")
     parser.add_argument("--rounds", type=int, default=2, help="the fastest of so many counts")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--alone", action="store_true", help="without the rivals")
     parser.add_argument("--limit", type=float, default=400, help="wall seconds a cell")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/oversamplers.md"))
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
