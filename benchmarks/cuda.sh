@@ -52,7 +52,7 @@ if [ "$device" = cpu ]; then
 fi
 if [ -n "$short" ]; then
     tests="tests/test_tree_tensors.py tests/test_host_transfers.py"
-    rounds=1 least=0.01 cases=("200 x 8") rows=2000 only=(--only "FGSM, small MLP")
+    rounds=1 least=0.01 cases=("200 x 8") rows=2000 only=(--only "FGSM, MLP 30-128-128-2, 1 000")
 fi
 
 [ -n "$dry" ] || mkdir -p "$out"

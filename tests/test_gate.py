@@ -1,5 +1,6 @@
 """The gate of `AugmentedClassifier(sampler="auto")`: what it takes, and when it takes nothing."""
 
+import os
 import pickle
 from dataclasses import replace
 
@@ -198,6 +199,34 @@ def test_a_standard_error_is_that_of_the_gain():
     assert 0 < 4 * error[1] < error[2] < 0.1
 
 
+class Located(GaussianNB):
+    """Leaves a file in a folder that is named by the process in which it is fitted."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def fit(self, X, y, sample_weight=None):
+        (self.folder / str(os.getpid())).touch()
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.slow
+def test_the_choice_is_the_same_in_any_number_of_processes(tmp_path):
+    X, y = problem(200)
+    fitted = []
+    for n_jobs in (None, 2):
+        folder = tmp_path / str(n_jobs)
+        folder.mkdir()
+        fitted.append(augmented(Located(folder), n_jobs=n_jobs).fit(X, y))
+    one, two = fitted
+    pd.testing.assert_frame_equal(one.report_, two.report_)
+    assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+    places = [{int(file.name) for file in (tmp_path / n).iterdir()} for n in ("None", "2")]
+    assert places[0] == {os.getpid()}
+    assert places[1] > {os.getpid()}, "the folds are fitted in other processes"
+
+
 def test_a_scorer_that_asks_about_other_rows_is_refused():
     X, y = problem()
     data = checked_data(augmented(TREE), X, y)
@@ -286,6 +315,7 @@ def test_a_stored_classifier_holds_no_teacher(distilled):
     [
         ({"sampler": "auto", "n_rounds": 3}, "n_rounds has no effect"),
         ({"scoring": "f1"}, "scoring has no effect"),
+        ({"n_jobs": 2}, "n_jobs has no effect"),
         ({"sampler": "auto", "estimator": SVC()}, "SVC has not: wrap it"),
         ({"sampler": "best"}, "'sampler' parameter"),
         ({"sampler": "auto", "scoring": "best"}, "'scoring' parameter"),

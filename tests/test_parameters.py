@@ -265,6 +265,7 @@ TABLE = {
             "sampler": AdversarialTransformer(attack="fgsm", radius=0.9),
             "n_rounds": 1,
             "scoring": (many_positives, {"sampler": "auto"}),
+            "n_jobs": (2, Refused("n_jobs has no effect")),
             "random_state": (1, {"sampler": AdversarialTransformer(attack="noise")}),
         },
     ),

@@ -69,6 +69,10 @@ class AugmentedClassifier(WrappedClassifier):
         more.
     random_state : int, RandomState or None, default=None
         Seeds the sampler, if it takes one, or the gate.
+    n_jobs : int or None, default=None
+        In how many processes `sampler="auto"` fits the classifier without each fold, as in joblib;
+        None is 1, unless a `joblib.parallel_config` says more. The choice is the same for any
+        number. It pays if one fit takes seconds, since each process first imports for some.
 
     Attributes
     ----------
@@ -163,6 +167,7 @@ class AugmentedClassifier(WrappedClassifier):
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -173,12 +178,14 @@ class AugmentedClassifier(WrappedClassifier):
         n_rounds: int = N_ROUNDS,
         scoring: Any = None,
         random_state: RandomState = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.sampler = sampler
         self.n_rounds = n_rounds
         self.scoring = scoring
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Metadata of `fit` is passed to the estimator's `fit`, if it requests it.
@@ -237,6 +244,11 @@ class AugmentedClassifier(WrappedClassifier):
         if not is_auto(self.sampler):
             if self.scoring is not None:
                 raise ValueError("scoring has no effect: only sampler='auto' chooses by a score")
+            if self.n_jobs is not None:
+                raise ValueError(
+                    "n_jobs has no effect: only sampler='auto' fits folds side by side; leave "
+                    "n_jobs=None"
+                )
             return
         if self.n_rounds != N_ROUNDS:
             raise ValueError(
@@ -256,7 +268,7 @@ class AugmentedClassifier(WrappedClassifier):
         check_parameters(self)
         data = checked_data(self, X, y, sample_weight)
         refuse_unsortable(data.classes, self.estimator)
-        choice = choose(self.estimator, Lesson.of(data), self.scoring)
+        choice = choose(self.estimator, Lesson.of(data), self.scoring, self.n_jobs)
         self.classes_, self.report_ = data.classes, choice.report
         self.estimator_, self.n_rows_ = choice.estimator, [choice.n_rows]
         self.teacher_score_ = choice.teacher_score

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from jaxtyping import Float
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import average_precision_score, get_scorer, make_scorer
 
@@ -195,7 +196,9 @@ class HeldOutAnswers(ClassifierMixin, BaseEstimator):
         return type(self)(self.classes_, self.probability[rows], self.label[rows])
 
 
-def choose(estimator: Any, lesson: Lesson, scoring: Any = None) -> Choice:
+def choose(
+    estimator: Any, lesson: Lesson, scoring: Any = None, n_jobs: int | None = None
+) -> Choice:
     """Score all options out of fold, and fit the estimator by the best one on all rows.
 
     An option is taken if its gain over nothing is above one standard error.
@@ -203,7 +206,9 @@ def choose(estimator: Any, lesson: Lesson, scoring: Any = None) -> Choice:
     data = lesson.data
     score = error = np.full(len(OPTIONS), np.nan)
     if can_be_scored(data) and lesson.teacher_score >= MIN_AUC:
-        score, error = scores(held_out_answers(estimator, lesson), data, scorer_of(scoring, data))
+        score, error = scores(
+            held_out_answers(estimator, lesson, n_jobs), data, scorer_of(scoring, data)
+        )
     gain = score - score[0]
     best = int(np.where(gain > error, gain, 0).argmax())
     fitted, n_rows = lesson.fit(estimator, OPTIONS[best])
@@ -237,7 +242,9 @@ def scorer_of(scoring: Any, data: CheckedData) -> Scorer:
     return get_scorer("roc_auc_ovr" if scoring is None else scoring)
 
 
-def held_out_answers(estimator: Any, lesson: Lesson) -> list[HeldOutAnswers]:
+def held_out_answers(
+    estimator: Any, lesson: Lesson, n_jobs: int | None = None
+) -> list[HeldOutAnswers]:
     """For each option what the estimator, fitted without each fold, says of the fold's rows."""
     data, fold = lesson.data, lesson.fold_of_row
     answers = [
@@ -246,17 +253,27 @@ def held_out_answers(estimator: Any, lesson: Lesson) -> list[HeldOutAnswers]:
         )
         for _ in OPTIONS
     ]
-    for one in range(CV):
-        inner, rows = lesson.without_folds[one], np.flatnonzero(fold == one)
-        X = containers.take(data.rows, rows)
-        for option, answer in zip(OPTIONS, answers, strict=True):
-            with warnings.catch_warnings():
-                # That the class has few rows is said where all of them are over-sampled.
-                warnings.filterwarnings("ignore", "too few rows to learn from", UserWarning)
-                fitted, _ = inner.fit(estimator, option)
-            answer.probability[rows] = fitted.predict_proba(X)
-            answer.label[rows] = fitted.predict(X)
+    of_fold = [np.flatnonzero(fold == one) for one in range(CV)]
+    said = Parallel(n_jobs=n_jobs)(
+        delayed(answers_of_fold)(estimator, inner, containers.take(data.rows, rows))
+        for inner, rows in zip(lesson.without_folds, of_fold, strict=True)
+    )
+    for rows, by_option in zip(of_fold, said, strict=True):
+        for answer, (probability, label) in zip(answers, by_option, strict=True):
+            answer.probability[rows], answer.label[rows] = probability, label
     return answers
+
+
+def answers_of_fold(estimator: Any, inner: Lesson, X: Any) -> list[tuple[Array, Array]]:
+    """The probabilities and classes of a fold's rows by the estimator fitted by each option."""
+    said = []
+    for option in OPTIONS:
+        with warnings.catch_warnings():
+            # That the class has few rows is said where all of them are over-sampled.
+            warnings.filterwarnings("ignore", "too few rows to learn from", UserWarning)
+            fitted, _ = inner.fit(estimator, option)
+        said.append((fitted.predict_proba(X), fitted.predict(X)))
+    return said
 
 
 def scores(
