@@ -243,7 +243,7 @@ def test_frozen_blocks_stay_and_are_not_copied():
 def test_borders_of_sentences_and_clauses(text, kinds):
     _, x, space = grammatical([text])
     length = (x >= 0).sum(1, keepdim=True)
-    found = borders(x.long(), x.long(), length, space.grammar.spelling)[0]
+    found = borders(x.long(), length, space.grammar.spelling)[0]
     inner = {k: int(kind) for k, kind in enumerate(found) if kind and 0 < k < length}
     assert inner == kinds
     assert found[0] == found[int(length)] == 2
@@ -392,7 +392,7 @@ def test_a_text_that_is_crossed_with_itself_loses_sentences():
 def test_abbreviations_end_no_sentence(text):
     _, x, space = grammatical([text])
     length = (x >= 0).sum(1, keepdim=True)
-    assert (borders(x.long(), x.long(), length, space.grammar.spelling) == 2).sum() == 2
+    assert (borders(x.long(), length, space.grammar.spelling) == 2).sum() == 2
 
 
 def test_no_text_repeats_itself():

@@ -43,7 +43,8 @@ def clauses_crossed(
     child, width = x.clone(), x.shape[1]
     room = lengths(x) + lengths(y)
     for least, most in pairwise([-1, *(w for w in WIDTHS if w < width), width]):
-        rows = ((room > least) & ((room <= most) | (most == width))).nonzero()[:, 0]
+        is_here = (room > least) & ((room <= most) | (most == width))
+        rows = (is_here & (share > 0)).nonzero()[:, 0]
         if len(rows):
             a, b = (read(one[rows, :most], grammar.spelling, size) for one in (x, y))
             child[rows, :most] = joined(a, b, share[rows], random.take(rows), grammar, size)
@@ -64,7 +65,7 @@ def joined(
     at = torch.arange(b.x.shape[1], device=a.x.device)
     block = b.x.gather(1, (start + at).clamp_max(b.x.shape[1] - 1))
     child = spliced(a.x, cut[:, 0], (end - cut)[:, 0], block, (stop - start)[:, 0])
-    moves = fits.gather(1, best)[:, 0] & (share > 0)
+    moves = fits.gather(1, best)[:, 0]
     moves &= repeats(child, grammar, size) <= repeats(a.x, grammar, size)
     return torch.where(moves[:, None], child, a.x)
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from advaug.core.tensor_fields import MovableFields
 from advaug.core.ties import at_least
-from advaug.domains.sequences.sentences import Blocks, Read, read
+from advaug.domains.sequences.sentences import Blocks, Read, borders, read
 from advaug.domains.sequences.spelling import SENTENCE, Spelling
-from advaug.domains.sequences.splicing import END
+from advaug.domains.sequences.splicing import END, lengths
 
 MOST_TEXTS, MOST_TOKENS = 3000, 200  # Texts, and tokens of each, from which similarity is learnt.
 SHIFTS = range(1, 5)  # Each text is compared with so many others.
@@ -74,13 +74,15 @@ class Cohesion(MovableFields):
         pairs = (text * n_forms + form)[tokens != END].unique()
         count = (pairs % n_forms).bincount(minlength=n_forms)
         weight = ((int(text[-1]) - 1) / count.clamp_min(1)).clamp_min(1).log()
-        row = read(texts_of(tokens), spelling, len(spelling.form))
-        is_name = (weight >= -math.log(NAME_SHARE)) & are_capital(row, spelling, n_forms)
+        x = texts_of(tokens)
+        border = borders(x, lengths(x)[:, None], spelling)
+        is_name = (weight >= -math.log(NAME_SHARE)) & are_capital(x, border, spelling)
         unknown = cls(weight, is_name, torch.tensor(0.0))
-        row = row.take((row.border == SENTENCE).sum(1) > 2)
-        if len(row.x) < FEWEST_TEXTS:
+        x = x[(border == SENTENCE).sum(1) > 2]
+        if len(x) < FEWEST_TEXTS:
             return unknown
-        others = [row.take(torch.arange(len(row.x)).roll(k)) for k in SHIFTS]
+        row = read(x, spelling, len(spelling.form))
+        others = [row.take(torch.arange(len(x)).roll(k)) for k in SHIFTS]
         found = [unknown.compare(row, one, last_sentences(row, one)).similarity for one in others]
         return cls(weight, is_name, torch.cat(found).flatten().quantile(1 - CHANCE))
 
@@ -162,14 +164,16 @@ def last_sentences(a: Read, b: Read) -> Blocks:
     return Blocks(*ends)
 
 
-def are_capital(row: Read, spelling: Spelling, n_forms: int) -> Bool[Tensor, " forms"]:
+def are_capital(
+    x: Int[Tensor, "texts length"], border: Int[Tensor, "texts longer"], spelling: Spelling
+) -> Bool[Tensor, " forms"]:
     """Which words stand in capitals inside of sentences more often than in lower case."""
-    known = row.tokens.clamp_min(0)
-    form = row.content
-    is_inside = (form >= 0) & (row.border[:, :-1] != SENTENCE)
-    is_lower = spelling.is_lower[known]
+    known = x.clamp_min(0)
+    is_content, is_lower = (x >= 0) & spelling.is_content[known], spelling.is_lower[known]
+    is_inside = border[:, :-1] != SENTENCE
+    n_forms = int(spelling.form.max()) + 1
     capital, lower = (
-        form[where].bincount(minlength=n_forms)
-        for where in (is_inside & ~is_lower, (form >= 0) & is_lower)
+        spelling.form[x[is_content & where]].bincount(minlength=n_forms)
+        for where in (is_inside & ~is_lower, is_lower)
     )
     return capital > lower

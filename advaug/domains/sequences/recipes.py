@@ -15,9 +15,10 @@ from advaug.core.parameters import Parameters
 from advaug.core.problem import Attack
 from advaug.core.row_random import RowRandom
 from advaug.core.space import Space
-from advaug.domains.sequences.sentences import read
+from advaug.domains.sequences.sentences import borders
 from advaug.domains.sequences.space import EditSpace
 from advaug.domains.sequences.spelling import NO_MARK
+from advaug.domains.sequences.splicing import END, lengths
 from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.recipes import (
     MIX,
@@ -79,8 +80,10 @@ def crossable(dataset: EncodedDataset, label: int) -> Int[Tensor, " some"]:
     if (CROSSABLE, label) not in dataset.memo:
         own, space = dataset.of_class(label), text_space(dataset, label)
         if isinstance(space, EditSpace) and space.grammar is not None:
-            row = read(dataset.x[own].long(), space.grammar.spelling, space.size)
-            own = own[(row.border > NO_MARK).sum(1) > 2]
+            x = dataset.x[own].long()
+            tokens, count = space.plain(x).clamp_min(END), lengths(x)[:, None]
+            border = borders(tokens, count, space.grammar.spelling)
+            own = own[(border > NO_MARK).sum(1) > 2]
         dataset.memo[CROSSABLE, label] = own
     found: Tensor = dataset.memo[CROSSABLE, label]
     return found

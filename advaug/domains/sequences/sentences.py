@@ -64,7 +64,7 @@ def read(x: Int[Tensor, "batch length"], spelling: Spelling, size: int) -> Read:
         )
         for values in (spelling.balance, spelling.person)
     )
-    border = borders(x, tokens, count, spelling)
+    border = borders(tokens, count, spelling)
     has_subject = torch.nn.functional.pad(of(spelling.is_subject, False)[:, 1:], (0, 1))
     content = torch.where(spelling.is_content[known], of(spelling.form, END), END)
     return Read(
@@ -95,7 +95,6 @@ def there(opened: Tensor, count: Tensor) -> Tensor:
 
 
 def borders(
-    x: Int[Tensor, "batch length"],
     tokens: Int[Tensor, "batch length"],
     count: Int[Tensor, "batch 1"],
     spelling: Spelling,
@@ -119,7 +118,7 @@ def borders(
     is_broken = spelling.breaks[then.clamp_min(0)] & (then >= 0)
     behind = torch.where(is_broken, SENTENCE, mark * is_spaced)
     border = torch.nn.functional.pad(behind, (1, 0))
-    at = torch.arange(border.shape[1], device=x.device)
+    at = torch.arange(border.shape[1], device=tokens.device)
     border = border.masked_fill(at > count, NO_MARK)
     return border.masked_fill((at == 0) | (at == count), SENTENCE)
 
