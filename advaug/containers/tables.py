@@ -23,6 +23,7 @@ from advaug.containers.rows import (
     refuse_twice,
 )
 
+CELLS = 2**17  # Cells that are moved at once.
 BLOCK = 256  # Columns of a sparse matrix that are made dense at once.
 
 
@@ -133,14 +134,18 @@ def add_to_floats(
     places are some of `float_places`. `rounded` brings moved cells, in float64, to what their
     columns may hold.
     """
-    own = X.iloc[:, places].to_numpy() if isinstance(X, pd.DataFrame) else X[:, places]
-    cells = own.astype(np.float64)
-    moved = np.clip(cells + by, np.minimum(cells, low), np.maximum(cells, high))
-    found = np.where(by == 0, cells, rounded(moved))
+    found = np.array(X.iloc[:, places]) if isinstance(X, pd.DataFrame) else X[:, places]
+    height = max(CELLS // len(places), 1)
+    for rows in (slice(first, first + height) for first in range(0, len(found), height)):
+        cells, shift = found[rows].astype(np.float64), by[rows]
+        moved = np.clip(cells + shift, np.minimum(cells, low), np.maximum(cells, high))
+        found[rows] = np.where(shift == 0, cells, rounded(moved))
     if isinstance(X, pd.DataFrame):
         dtypes = X.dtypes.iloc[places]
         pairs = zip(places, found.T, dtypes, strict=True)
         return with_columns(X, {place: column.astype(dtype) for place, column, dtype in pairs})
+    if len(places) == X.shape[1] and places == sorted(places):
+        return found
     new = X.copy()
     new[:, places] = found
     return new

@@ -134,13 +134,7 @@ class Committee(TensorFields, CrossFitted):
         self, features: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits of rows whose features are known."""
-        rows, members = self.inputs(features), len(self.weights[0])
-        height = READ_ROWS if rows.device.type == "cpu" else max(len(rows), 1)
-        read = [
-            forward(self.weights, some.expand(members, *some.shape)).mT
-            for some in rows.split(height)
-        ]
-        return torch.cat(read, dim=2).mT
+        return logits_of(self.weights, self.inputs(features))
 
     def member_logits(
         self, x: Float[Tensor, "batch *shape"]
@@ -152,6 +146,16 @@ class Committee(TensorFields, CrossFitted):
     def probability(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch classes"]:
         """The members' mean probability of each class."""
         return mean_probability(self.member_logits(x))
+
+
+def logits_of(
+    weights: Weights, rows: Float[Tensor, "batch width"]
+) -> Float[Tensor, "members batch classes"]:
+    """Each member's logits of standardised rows, some rows at a time."""
+    members = len(weights[0])
+    height = READ_ROWS if rows.device.type == "cpu" else max(len(rows), 1)
+    parts = (some.expand(members, *some.shape) for some in rows.split(height))
+    return torch.cat([forward(weights, some).mT for some in parts], dim=2).mT
 
 
 def forward(

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advaug.core.tensor_fields import TensorFields
-from advaug.models.committee import cross_entropy_gradients, forward, spread, squash
+from advaug.models.committee import cross_entropy_gradients, logits_of, spread, squash
 from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 
 JURY_ROWS = 16_384  # Rows of a class that the whole jury judges; a student judges those above.
@@ -46,7 +46,7 @@ class StudentVotes(TensorFields):
 
     def __call__(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
         """Probabilities of rows whose features are known."""
-        return forward(self.weights, self.inputs(features)[None])[0].softmax(-1)
+        return logits_of(self.weights, self.inputs(features))[0].softmax(-1)
 
     @classmethod
     def learn(

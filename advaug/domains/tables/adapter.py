@@ -586,7 +586,9 @@ class TabularCoding(ShortRepr, Coding):
                 column[:] = number.values.nearest(column)
             return cells
 
-        return containers.add_to_floats(rows, places, by[:, at_once] * scale, low, high, real)
+        shift = by[:, at_once]
+        shift *= scale
+        return containers.add_to_floats(rows, places, shift, low, high, real)
 
     def _moves(self, by: Array, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
         """The places of other numbers of which a cell has moved, and how they are edited."""

@@ -33,9 +33,10 @@ def learn_continuous(X: Any, frozen: Collection[Any]) -> dict[int, Number]:
     """The columns of an array of floats that are continuous, by their places."""
     if len(X) < FEWEST_ROWS:
         return {}
-    ordered = np.sort(np.ascontiguousarray(X.T, dtype=np.float64), axis=1)
+    ordered = np.array(X.T, dtype=np.float64, order="C")
+    ordered.sort(axis=1)  # In place: a second copy would be the largest thing in memory.
     places = np.flatnonzero(are_continuous(ordered))
-    ordered = ordered[places]
+    ordered = ordered[places] if len(places) < len(ordered) else ordered
     lower, center, upper = np.percentile(ordered, [25, 50, 75], axis=1)
     facts = center, (upper - lower) / 1.349, SAME * ordered.std(1)
     own, n_rows, nothing = X.dtype.type, len(X), np.empty((2, 0))
