@@ -188,11 +188,18 @@ def even(X):
     return X[:, 0] > 0
 
 
+def blind_net():
+    """A net that knows one class only, which is warned of."""
+    net = nn.Linear(3, 2)
+    nn.init.zeros_(net.weight)
+    return net
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"constraints": even}, "cannot hold even of"),
-        ({"surrogate": nn.Linear(3, 2), "recipe": "match"}, "cannot hold .* use joblib.dump"),
+        ({"surrogate": blind_net(), "recipe": "match"}, "cannot hold .* use joblib.dump"),
         ({"voters": "stacked"}, "cannot hold \\w+ of sklearn.* use joblib.dump"),
     ],
 )
