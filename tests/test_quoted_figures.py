@@ -27,7 +27,6 @@ ELSEWHERE = {
         **dict.fromkeys(
             [".815", ".763", ".733", ".826", ".823", ".758", ".801"], "run by hand on two sets"
         ),
-        ".042": "a difference of two figures",
     },
     "signals.md": dict.fromkeys(
         ["logistic regression", "forest on samples"], "examples/ecg_pipeline.py prints it"

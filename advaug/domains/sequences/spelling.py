@@ -23,7 +23,7 @@ DIGIT = re.compile(r"\d")
 APOSTROPHE = re.compile("['\u2019]")
 ABBREVIATION = re.compile(
     r"[A-Za-z]|Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs|etc|No|Inc|Ltd|Co|Corp|Bros|Cos|Rep|Sen|Gov|Gen|Col|Sgt"
-    r"|Capt|Lt|Maj|Rev|Hon|Pres|Sec|Assn|Dept|Univ|Mt|Ft|Ave|Blvd|Rd|approx|est|[Ss]tg|[Vv]ol|[Ff]ig"
+    r"|Capt|Lt|Maj|Rev|Hon|Sec|Assn|Dept|Univ|Mt|Ft|Ave|Blvd|Rd|approx|est|[Ss]tg|[Vv]ol|[Ff]ig"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun|Calif|Mass|Conn"
 )
 SENTENCE_MARKS, CLAUSE_MARKS = frozenset(".!?\u2026\u3002"), frozenset(",;:\u2013\u2014")
