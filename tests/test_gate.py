@@ -109,7 +109,7 @@ def test_where_labels_are_noise_the_classifier_is_fitted_as_it_is():
 )
 def test_an_option_must_gain_more_than_a_standard_error(monkeypatch, score, error, best):
     X, y = problem(80)
-    monkeypatch.setattr(gate, "held_out_answers", lambda estimator, lesson: None)
+    monkeypatch.setattr(gate, "held_out_answers", lambda estimator, lesson, n_jobs: None)
     monkeypatch.setattr(gate, "scores", lambda *_: (np.array(score), np.array(error)))
     assert chosen(augmented(GaussianNB()).fit(X, y)) == best
 
@@ -279,7 +279,7 @@ def test_a_learner_that_takes_no_weights_and_stands_in_a_pipeline():
 
 def test_over_sampled_probabilities_are_corrected_and_predict_is_the_estimators_own(monkeypatch):
     X, y = problem()
-    monkeypatch.setattr(gate, "held_out_answers", lambda estimator, lesson: None)
+    monkeypatch.setattr(gate, "held_out_answers", lambda estimator, lesson, n_jobs: None)
     monkeypatch.setattr(gate, "scores", lambda *_: (np.arange(4.0), np.zeros(4)))
     model = augmented(LogisticRegression()).fit(X, y)
     assert chosen(model) == "over-sampled"
