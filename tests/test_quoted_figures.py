@@ -23,18 +23,11 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?(\d*\.?\d+)( ?%)?")
 # What no committed page of results holds, page -> a row's name or a figure -> where it comes from.
 ELSEWHERE = {
     "over-sampler.md": {".985": "a limit in the code"},
-    "sequences.md": {
-        **dict.fromkeys(
-            [".815", ".763", ".733", ".826", ".823", ".758", ".801"], "run by hand on two sets"
-        ),
-    },
     "signals.md": dict.fromkeys(
         ["logistic regression", "forest on samples"], "examples/ecg_pipeline.py prints it"
     ),
     "when-it-helps.md": {
-        **dict.fromkeys(
-            [".6447", ".6438", ".8583", ".8582", ".6238", ".551", ".633"], "run by hand"
-        ),
+        **dict.fromkeys([".6447", ".6438", ".8583", ".8582", ".6238"], "run by hand"),
         **dict.fromkeys([".117", ".047"], "a difference of two figures"),
         **dict.fromkeys(["tree", "boosting"], "curves.parquet"),
         ".045": "distill_large.parquet",

@@ -11,11 +11,11 @@ from advaug.adapters import SignalAdapter
 from advaug.core.features import FlatFeatures
 from advaug.domains.signals.rocket_ridge import (
     PENALTIES,
-    Look,
+    KernelBank,
     RocketFeatures,
     RocketRidge,
+    convolved,
     fixed_kernels,
-    laid_over,
     ridges,
     scores_of,
 )
@@ -47,10 +47,10 @@ def fitted(X, y, **settings):
 
 @pytest.mark.parametrize("dilation", [1, 3])
 @pytest.mark.parametrize("is_difference", [False, True])
-def test_a_look_lays_the_kernels_over_the_mixed_channels(dilation, is_difference):
+def test_a_bank_convolves_the_mixed_channels_with_all_kernels(dilation, is_difference):
     values, there = torch.randn(3, 2, 40, generator=source()), torch.ones(3, 40)
     mix = torch.tensor([1.0, -1.0])
-    found, _ = laid_over(values, there, mix, dilation, is_difference)
+    found, _ = convolved(values, there, mix, dilation, is_difference)
     signal = values[:, 0] - values[:, 1]
     signal = signal.diff() if is_difference else signal
     kernels = fixed_kernels()[:, None]
@@ -59,12 +59,12 @@ def test_a_look_lays_the_kernels_over_the_mixed_channels(dilation, is_difference
 
 def test_pooling_is_the_share_above_each_threshold_the_mean_above_the_middle_one_and_the_maximum():
     values, there = torch.randn(4, 1, 30, generator=source()), torch.ones(4, 30)
-    look = Look.learn(False, 1, torch.ones(1), values, there)
-    found, _ = laid_over(values, there, torch.ones(1), 1, False)
-    pooled = look(values, there).reshape(4, 5, 84)
-    for k, level in enumerate(look.thresholds.T):
+    bank = KernelBank.learn(False, 1, torch.ones(1), values, there)
+    found, _ = convolved(values, there, torch.ones(1), 1, False)
+    pooled = bank(values, there).reshape(4, 5, 84)
+    for k, level in enumerate(bank.thresholds.T):
         assert_close(pooled[:, k], (found > level[:, None]).float().mean(2))
-    above = found[1, 7][found[1, 7] > look.thresholds[7, 1]]
+    above = found[1, 7][found[1, 7] > bank.thresholds[7, 1]]
     assert_close(pooled[1, 3, 7], above.mean())
     assert_close(pooled[:, 4], found.amax(2))
 
@@ -102,7 +102,7 @@ def test_ridges_are_the_closed_form_of_each_penalty():
 def test_a_member_learns_the_rows_outside_its_fold():
     X, y = bursts()
     models, x, codes = fitted(X, y)
-    rows, target = models.rocket(x), one_hot(codes, 2).double() - 0.5
+    rows, target = models.features(x), one_hot(codes, 2).double() - 0.5
     heavy = class_weights(codes, torch.ones(len(y)), 2)[codes]
     for fold, weights, bias in zip(models.fold_of_member, models.weights, models.bias, strict=True):
         known = models.fold_of_row != fold
@@ -110,6 +110,32 @@ def test_a_member_learns_the_rows_outside_its_fold():
         score = rows @ weights + bias
         off = (scores_of(rows, *solved) - score).abs().amax((1, 2))  # of each penalty
         assert off.min() < 1e-4 < off.max()
+
+
+def test_of_many_rows_each_class_has_an_equal_part_or_all_of_its_rows():
+    X, y = bursts(count=120, rare=0.1)
+    models, x, codes = fitted(X, y, max_rows=40)
+    assert len(models.fold_of_row) == 120
+    held_out = OutOfFoldModel.of(models)(x).argmax(1)
+    assert (held_out[codes == 1] == 1).all()
+    assert (held_out[codes == 0] == 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("time", [1, 2, 9, 10])
+def test_short_signals_are_learnt(time):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 1, time)), np.arange(40) % 2
+    X[y == 1] += 5
+    models, x, codes = fitted(X, y)
+    assert (models.logits(x).argmax(1) == codes).all()
+
+
+def test_signals_without_two_values_side_by_side_are_learnt():
+    X, y = bursts(count=40)
+    X[:, :, ::2] = np.nan
+    models, x, _ = fitted(X, y)
+    assert not any(bank.is_difference for bank in models.features.banks)
+    assert models.logits(x).isfinite().all()
 
 
 def test_bursts_are_found_where_they_are_held_out():

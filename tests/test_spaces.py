@@ -13,7 +13,7 @@ from advaug.core.box import Box
 from advaug.core.product import Product
 from advaug.core.row_random import RowRandom
 from advaug.core.simplex import Simplex
-from advaug.core.space import Space
+from advaug.core.space import RandomMoves, Space
 
 DUAL = {math.inf: 1, 2.0: 2, 1.0: math.inf}
 every_norm = pytest.mark.parametrize("norm", norms.NORMS)
@@ -412,18 +412,16 @@ def test_wandering_is_mixing_scattering_and_snapping(table, generator):
     seed, other = torch.randint(len(rows), (2, n), generator=generator)
     share, size = torch.rand((2, n), generator=generator)
     moving, rounding = (RowRandom.of(0, label, torch.arange(n)) for label in range(2))
-    scale, plan = torch.linspace(0.5, 2, 15), (seed, other, share, size, moving, rounding)
+    scale, moves = (
+        torch.linspace(0.5, 2, 15),
+        RandomMoves(seed, other, share, size, moving, rounding),
+    )
     wander = space.wanderer(rows, scale)
-    wandered = wander(*plan)
-    assert torch.equal(wandered, Space.wanderer(space, rows, scale)(*plan))
-    assert torch.equal(wandered, torch.cat([wander(*part) for part in halves_of(*plan)]))
+    wandered = wander(moves)
+    assert torch.equal(wandered, Space.wanderer(space, rows, scale)(moves))
+    assert torch.equal(wandered, torch.cat([*map(wander, moves.split(700))]))
     changed = (wandered != rows[seed]).view(200, 9, 15)[..., 3:].any(-1).float().mean()
     assert 0.1 < changed < 0.99
-
-
-def halves_of(*plan):
-    for rows in (torch.arange(700), torch.arange(700, 1800)):
-        yield [one.take(rows) if isinstance(one, RowRandom) else one[rows] for one in plan]
 
 
 def test_a_products_distance_adds_its_parts(table):

@@ -95,8 +95,8 @@ def edited_column(
 
 
 def with_columns(X: pd.DataFrame, columns: Mapping[int, Any]) -> pd.DataFrame:
-    """A frame with other cells in some columns, by their places; the others are not copied."""
-    new, dtypes = X.copy(deep=False), X.dtypes
+    """A copy with other cells in some columns, by their places."""
+    new, dtypes = X.copy(), X.dtypes  # Before pandas 3 a shallow copy shares its cells with X.
     for place, cells in columns.items():  # Of a series pandas guesses no other dtype.
         series = pd.Series(cells, X.index, dtype=dtypes.iloc[place], copy=False)
         new.isetitem(place, series)

@@ -200,7 +200,7 @@ class Product(Space):
         ):
             found.append(part.wanderer(block, own[0], first))
             first += own.numel()
-        return lambda *plan: torch.cat([wander(*plan).flatten(1) for wander in found], dim=1)
+        return lambda moves: torch.cat([wander(moves).flatten(1) for wander in found], dim=1)
 
     def snap(
         self,

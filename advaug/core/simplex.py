@@ -13,8 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.norms import per_row, uniform_of
-from advaug.core.row_random import RowRandom
-from advaug.core.space import Space, Wanderer, is_typical
+from advaug.core.space import RandomMoves, Space, Wanderer, is_typical
 from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
@@ -245,25 +244,18 @@ class Simplex(Space):
         start = torch.arange(rows.shape[1], device=rows.device) * many
         can_reach = self.reachable.to(rows.device).expand(rows.shape[1:]).flatten()
 
-        def wander(
-            seed: Tensor,
-            other: Tensor,
-            share: Tensor,
-            size: Tensor,
-            moving: RowRandom,
-            rounding: RowRandom,
-        ) -> Tensor:
-            level, other_level = levels[seed], levels[other]
-            stuck = is_fixed[seed] | is_fixed[other]
-            comes = per_row(share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
+        def wander(moves: RandomMoves) -> Tensor:
+            level, other_level = levels[moves.seed], levels[moves.other]
+            stuck = is_fixed[moves.seed] | is_fixed[moves.other]
+            comes = per_row(moves.share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
             stays = 1 - comes
-            lot = uniform_of(comes, rounding, start + first)
+            lot = uniform_of(comes, moves.rounding, start + first)
             is_above = level < other_level
             # As `snap`: the first level whose height, added to those before, exceeds the lot.
             is_first = torch.where(is_above, stays, comes) > lot * (stays + comes)
             takes = (is_first != is_above) & (level != other_level) & can_reach[start + other_level]
             taken = torch.where(takes, other_level, level)
-            new = torch.zeros((len(seed), *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+            new = torch.zeros((len(level), *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
             return new.scatter_(2, taken[..., None], 1.0)
 
         return wander

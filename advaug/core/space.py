@@ -5,8 +5,8 @@ batch it is cut into. An infinite radius in `project` and `snap` means: no ball,
 """
 
 import math
-from collections.abc import Callable
-from typing import ClassVar, Protocol, Self, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import ClassVar, NamedTuple, Protocol, Self, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,8 +18,6 @@ from advaug.core.tensor_fields import moved_fields
 
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
-# (places of seeds and of other rows, share, size, random numbers of scatter and of snap) -> rows
-Wanderer: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, RowRandom, RowRandom], Tensor]
 CELLS_AT_ONCE = 2**18  # Cells that a CPU rounds at once: wide rows fill much memory at each step.
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
@@ -29,6 +27,25 @@ def is_typical(own_share: Tensor, n_own: int, other_share: Tensor, n_others: int
     share = other_share.clamp(1 / (n_others + 1), 1 - 1e-6)
     by_chance = n_own * own_share * share.log()
     return (own_share >= TYPICAL) & (by_chance < math.log(TYPICAL_BY_CHANCE))
+
+
+class RandomMoves(NamedTuple):
+    """What moves rows at random: places of the rows, and for each move its own numbers."""
+
+    seed: Tensor
+    other: Tensor  # The row that the seed is mixed with,
+    share: Tensor  # and how far.
+    size: Tensor  # Of the move after that.
+    moving: RowRandom
+    rounding: RowRandom
+
+    def split(self, height: int) -> Iterator[Self]:
+        """So many moves at a time."""
+        parts = zip(*(one.split(height) for one in self), strict=True)
+        return (type(self)(*part) for part in parts)
+
+
+Wanderer: TypeAlias = Callable[[RandomMoves], Tensor]  # to the moved rows
 
 
 class Space(Protocol):
@@ -216,33 +233,23 @@ class Space(Protocol):
         """The point at `share` (batch,) of the way from the seed to the other row."""
         ...
 
-    def wanderer(self, rows: Tensor, scale: Tensor, first: int = 0) -> "Wanderer":
+    def wanderer(self, rows: Tensor, scale: Tensor, first: int = 0) -> Wanderer:
         """`mix`, `scatter` and `snap` without a ball, as one function of the places of rows.
 
         A space may do the same at less cost, to the bit: it reads once what it needs of each row.
         `first` is which of a row's random numbers is that of the first cell.
         """
 
-        def wander(
-            seed: Tensor,
-            other: Tensor,
-            share: Tensor,
-            size: Tensor,
-            moving: RowRandom,
-            rounding: RowRandom,
-        ) -> Tensor:
-            start = rows[seed]
-            noise = draw(start, moving, self.scatter_cells(start), first)
-            moved = self.scatter(self.mix(start, rows[other], share), size, scale, noise)
-            noise = draw(start, rounding, self.snap_cells(start), first)
-            return self.snap(moved, start, torch.full_like(share, torch.inf), noise)
-
-        def in_parts(*plan: Tensor | RowRandom) -> Tensor:
-            parts = zip(*(one.split(height) for one in plan), strict=True)
-            return torch.cat([wander(*part) for part in parts])
+        def wander(moves: RandomMoves) -> Tensor:
+            start = rows[moves.seed]
+            noise = draw(start, moves.moving, self.scatter_cells(start), first)
+            mixed = self.mix(start, rows[moves.other], moves.share)
+            moved = self.scatter(mixed, moves.size, scale, noise)
+            noise = draw(start, moves.rounding, self.snap_cells(start), first)
+            return self.snap(moved, start, torch.full_like(moves.share, torch.inf), noise)
 
         height = max(at_once(rows.device, CELLS_AT_ONCE) // rows.shape[1:].numel(), 1)
-        return in_parts
+        return lambda moves: torch.cat([*map(wander, moves.split(height))])
 
     def swap(self, seed: Tensor, other: Tensor, chance: Tensor, noise: Tensor) -> Tensor:
         """The seed, each column of it by `chance` (batch,) as the other row has it.

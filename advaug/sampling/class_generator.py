@@ -21,7 +21,7 @@ from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
-from advaug.core.space import CELLS_AT_ONCE, Space, Wanderer
+from advaug.core.space import CELLS_AT_ONCE, RandomMoves, Space, Wanderer
 from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
@@ -555,9 +555,8 @@ class ClassGenerator(StoredFields, ClassRows):
 
     def _wandered(self, plan: Plan, random: RowRandom) -> Tensor:
         """Rows of the class mixed, moved at random and rounded at once."""
-        seed, other = plan.parent, plan.second_parent
-        noises = random.at(NOISE), random.at(ROUNDING)
-        return self.wanderer(seed, other, plan.mix, plan.noise_std, *noises)
+        pairs = plan.parent, plan.second_parent, plan.mix, plan.noise_std
+        return self.wanderer(RandomMoves(*pairs, random.at(NOISE), random.at(ROUNDING)))
 
     def _moved(
         self, models: Models, rows: Tensor, plan: Plan, random: RowRandom

@@ -56,7 +56,7 @@ def joined(
 ) -> Int[Tensor, "batch length"]:
     """Rows with the best of some blocks of other rows, or without the best of some blocks."""
     blocks, is_own = drawn_blocks(a, b, random), (a.x == b.x).all(1, keepdim=True)
-    fits = torch.where(is_own, can_go(a, blocks), fit(a, b, blocks, grammar.cohesion))
+    fits = torch.where(is_own, can_be_left_out(a, blocks), fit(a, b, blocks, grammar.cohesion))
     off = ((blocks.end - blocks.cut) / a.length.clamp_min(1) - share[:, None]).abs()
     off -= has_whole_sentences(a, blocks).to(off)
     best = off.masked_fill(~fits, torch.inf).argmin(1, keepdim=True)
@@ -117,7 +117,7 @@ def are_clauses(a: Read, b: Read, blocks: Blocks) -> Bool[Tensor, "batch cuts"]:
     return is_alike & (a.border.gather(1, end) == SENTENCE) & (a.border.gather(1, cut) == CLAUSE)
 
 
-def can_go(a: Read, blocks: Blocks) -> Bool[Tensor, "batch cuts"]:
+def can_be_left_out(a: Read, blocks: Blocks) -> Bool[Tensor, "batch cuts"]:
     """Whether a row reads on without a block: whole sentences, of which none is the first."""
     cut, end = blocks.cut, blocks.end
     fits = (cut >= LEAST_LEFT) & (end > cut) & has_whole_sentences(a, blocks)
@@ -166,14 +166,17 @@ def keeps_topic(a: Read, b: Read, blocks: Blocks, cohesion: Cohesion) -> Bool[Te
     them says little, so that it fits any text. The block says something new, of known names.
     """
     match = cohesion.compare(a, b, blocks)
-    comes = [within(one, blocks.start, blocks.stop) for one in told(b)]
-    stays = [one.sum(1, keepdim=True) - within(one, blocks.cut, blocks.end) for one in told(a)]
+    comes = [within(one, blocks.start, blocks.stop) for one in content_and_special(b)]
+    stays = [
+        one.sum(1, keepdim=True) - within(one, blocks.cut, blocks.end)
+        for one in content_and_special(a)
+    ]
     fits = cohesion.is_similar(match) | says_little(*comes) | says_little(*stays)
     is_cut_off = (blocks.stop == b.length) & ~b.is_ended & (blocks.stop - blocks.start > SHORT)
     return fits & match.knows_names & match.says_more & ~is_cut_off
 
 
-def told(row: Read) -> tuple[Tensor, Tensor]:
+def content_and_special(row: Read) -> tuple[Tensor, Tensor]:
     """Which tokens are content words, and which tokens are special."""
     return (row.content >= 0).float(), row.is_special.float()
 

@@ -1,4 +1,4 @@
-"""Bagged linear models on thousands of random convolutions of a signal, for the teacher of signals.
+"""Cross-fitted linear models on thousands of convolutions of a signal, for the teacher of signals.
 
 The features are those of the Rocket family: each kernel of a fixed set is laid over the signal and
 over its first differences, and says for how much of the time, and how far, it is above thresholds.
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from advaug.core.devices import at_once
 from advaug.core.features import Features
 from advaug.core.parameters import Parameters
 from advaug.core.storable import storable
@@ -24,13 +25,15 @@ from advaug.domains.signals.features import ConvolutionFeatures, parted
 from advaug.models.calibration import calibrated, class_weights
 from advaug.models.committee import stratified_folds
 from advaug.models.protocol import CrossFitted, Surrogate
+from advaug.sampling.encoded_dataset import sample_of_classes
+from advaug.sampling.voters import draw_seed
 
 TAPS = 9
 HIGH_TAPS = tuple(combinations(range(TAPS), 3))
 LOOKED_AT = 100  # rows from which thresholds are learnt
 LOOKED_AT_VALUES = 4000  # convolved values of each kernel from which its thresholds are learnt
 THRESHOLDS = 3
-CELLS = 2**20  # convolved values held at once
+CELLS = 2**20  # convolved values that a CPU holds at once
 LEAST = 1e-6  # standard deviation under which a feature says nothing
 PENALTIES = 10.0 ** torch.arange(-5, 3)
 
@@ -42,16 +45,16 @@ def fixed_kernels() -> Float[Tensor, "84 taps"]:
 
 
 @dataclass(frozen=True)
-class Look(MovableFields):
-    """How the kernels are laid over the signals.
+class KernelBank(MovableFields):
+    """The kernels at one dilation, on one sum of channels.
 
     Parameters
     ----------
     is_difference : bool
-        Over the steps from one time to the next instead of the values.
+        Whether they read the steps from one time to the next instead of the values.
     dilation : int
     mix : Tensor (channels,)
-        The weight of each channel in the sum that is looked at: -1, 0 or 1.
+        The weight of each channel in the sum: -1, 0 or 1.
     thresholds : Tensor (84, 3)
     """
 
@@ -70,7 +73,7 @@ class Look(MovableFields):
         there: Float[Tensor, "batch time"],
     ) -> Self:
         """Thresholds at three quantiles of what each kernel gives."""
-        found, there = laid_over(values, there, mix, dilation, is_difference)
+        found, there = convolved(values, there, mix, dilation, is_difference)
         seen = found.transpose(0, 1)[:, there > 0]
         seen = seen[:, :: max(seen.shape[1] // LOOKED_AT_VALUES, 1)]
         quantile = (torch.arange(THRESHOLDS) + 0.5) / THRESHOLDS
@@ -81,7 +84,7 @@ class Look(MovableFields):
     ) -> Float[Tensor, "batch features"]:
         """For each kernel the shares of time above the thresholds, the mean of what lies above the
         middle one, and the largest value."""
-        found, there = laid_over(values, there, self.mix, self.dilation, self.is_difference)
+        found, there = convolved(values, there, self.mix, self.dilation, self.is_difference)
         share = (there / there.sum(1, keepdim=True).clamp_min(1))[:, :, None]
         is_above = [found > level[:, None] for level in self.thresholds.unbind(1)]
         pooled = [(above.to(found) @ share)[..., 0] for above in is_above]
@@ -91,7 +94,7 @@ class Look(MovableFields):
         return torch.cat([*pooled, mean, largest.nan_to_num(neginf=0.0)], 1)
 
 
-def laid_over(
+def convolved(
     values: Float[Tensor, "batch channels time"],
     there: Float[Tensor, "batch time"],
     mix: Float[Tensor, " channels"],
@@ -115,12 +118,12 @@ class RocketFeatures(MovableFields):
 
     Parameters
     ----------
-    looks : tuple of Look
+    banks : tuple of KernelBank
     channels : int
     center, scale : Tensor (width,)
     """
 
-    looks: tuple[Look, ...]
+    banks: tuple[KernelBank, ...]
     channels: int
     center: Float[Tensor, " width"]
     scale: Float[Tensor, " width"]
@@ -133,33 +136,39 @@ class RocketFeatures(MovableFields):
         n_dilations: int,
         generator: torch.Generator,
     ) -> Self:
-        """Thresholds and scales from some of the rows."""
+        """Thresholds from some of the rows, scales from all of them."""
         few = x[torch.randperm(len(x), generator=generator)[:LOOKED_AT]]
         values, there = parted(few, channels)
         there = there.amax(1)
-        looks = []
-        for is_difference in (False, True)[: 1 + (x.shape[2] > TAPS)]:
+        has_steps = x.shape[2] > TAPS and bool((there[:, 1:] * there[:, :-1]).any())
+        banks: list[KernelBank] = []
+        for is_difference in (False, True) if has_steps else (False,):
             highest = math.log2(max((x.shape[2] - 1 - is_difference) / (TAPS - 1), 1))
             for power in torch.linspace(0, highest, n_dilations).tolist():
                 mix = drawn_mix(channels, generator)
-                looks.append(Look.learn(is_difference, int(2**power), mix, values, there))
-        seen = pooled(x, looks, channels)
-        return cls(tuple(looks), channels, seen.mean(0), seen.std(0, correction=0))
+                banks.append(KernelBank.learn(is_difference, int(2**power), mix, values, there))
+        seen = pooled(x, banks, channels)
+        return cls(tuple(banks), channels, seen.mean(0), seen.std(0, correction=0))
 
     def __call__(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch width"]:
-        scaled = (pooled(x, self.looks, self.channels) - self.center) / self.scale
+        scaled = (pooled(x, self.banks, self.channels) - self.center) / self.scale
         return torch.where(self.scale > LEAST, scaled, 0.0)
 
 
 def pooled(
-    x: Float[Tensor, "batch rows time"], looks: Sequence[Look], channels: int
+    x: Float[Tensor, "batch rows time"], banks: Sequence[KernelBank], channels: int
 ) -> Float[Tensor, "batch width"]:
-    """What all looks see of signals, few of them at once."""
+    """What all banks give for signals."""
     parts = []
-    for rows in x.split(max(CELLS // (x.shape[2] * len(HIGH_TAPS)), 1)):
+    for rows in few_at_once(x):
         values, there = parted(rows, channels)
-        parts.append(torch.cat([look(values, there.amax(1)) for look in looks], 1))
+        parts.append(torch.cat([bank(values, there.amax(1)) for bank in banks], 1))
     return torch.cat(parts)
+
+
+def few_at_once(x: Float[Tensor, "batch rows time"]) -> list[Tensor]:
+    """Signals in parts, so that memory stays bounded."""
+    return [*x.split(max(at_once(x.device, CELLS) // (x.shape[2] * len(HIGH_TAPS)), 1))]
 
 
 def drawn_mix(channels: int, generator: torch.Generator) -> Float[Tensor, " channels"]:
@@ -176,7 +185,7 @@ class FittedRocketRidge(CrossFitted, TensorFields):
 
     Parameters
     ----------
-    rocket : RocketFeatures
+    features : RocketFeatures
     weights : Tensor (members, width, classes)
     bias : Tensor (members, 1, classes)
     sharpness : float
@@ -185,7 +194,7 @@ class FittedRocketRidge(CrossFitted, TensorFields):
     fold_of_row : int Tensor (rows,)
     """
 
-    rocket: RocketFeatures
+    features: RocketFeatures
     weights: Float[Tensor, "members width classes"]
     bias: Float[Tensor, "members 1 classes"]
     sharpness: float
@@ -197,9 +206,9 @@ class FittedRocketRidge(CrossFitted, TensorFields):
     def member_logits(
         self, x: Float[Tensor, "batch rows time"]
     ) -> Float[Tensor, "members batch classes"]:
-        """Each member's logits."""
-        scores = self.rocket(x) @ self.weights + self.bias
-        return self.sharpness * scores + self.offset
+        """Each member's logits, few rows at a time."""
+        parts = [self.features(rows) @ self.weights + self.bias for rows in few_at_once(x)]
+        return self.sharpness * torch.cat(parts, 1) + self.offset
 
     @storable
     def probability(self, x: Float[Tensor, "batch rows time"]) -> Float[Tensor, "batch classes"]:
@@ -209,7 +218,7 @@ class FittedRocketRidge(CrossFitted, TensorFields):
 
 @dataclass
 class RocketRidge(Surrogate, Parameters):
-    """Settings of bagged linear models on random convolutions; `fit` trains them.
+    """Settings of cross-fitted linear models on convolutions; `fit` trains them.
 
     Parameters
     ----------
@@ -218,7 +227,8 @@ class RocketRidge(Surrogate, Parameters):
     n_dilations : int
         Dilations of the kernels, from 1 to where a kernel is as long as the signal.
     max_rows : int
-        Rows that a member learns from, at most.
+        Rows that the members learn from, at most; each class has an equal part of them, or all of
+        its rows.
 
     See Also
     --------
@@ -246,25 +256,24 @@ class RocketRidge(Surrogate, Parameters):
         """Train on encoded signals, whose channels `features` knows."""
         if not isinstance(features, ConvolutionFeatures):
             raise TypeError("RocketRidge needs signals: use a SignalAdapter, or leave it out")
-        rocket = RocketFeatures.learn(x, features.channels, self.n_dilations, generator)
-        rows, fold_of_row = rocket(x), stratified_folds(y, self.cv, generator)
-        each = torch.ones(len(y)) if sample_weight is None else sample_weight.float()
+        fold_of_row = stratified_folds(y, self.cv, generator)
+        few = sample_of_classes(y, draw_seed(generator), max(self.max_rows // n_classes, 1))
+        own = RocketFeatures.learn(x[few], features.channels, self.n_dilations, generator)
+        rows, y, fold = own(x[few]), y[few], fold_of_row[few]
+        each = torch.ones(len(y)) if sample_weight is None else sample_weight[few].float()
         heavy = each * class_weights(y, each, n_classes)[y]
         target = one_hot(y, n_classes).double() - 1 / n_classes
         members, held_out = [], torch.zeros(len(PENALTIES), len(y), n_classes).double()
-        for fold in range(self.cv):
-            known = (fold_of_row != fold).nonzero()[:, 0]
-            known = known[torch.randperm(len(known), generator=generator)[: self.max_rows]]
-            solved = ridges(rows[known], target[known], heavy[known])
-            unseen = fold_of_row == fold
-            held_out[:, unseen] = scores_of(rows[unseen], *solved)
-            members.append(solved)
+        for one in range(self.cv):
+            known, unseen = fold != one, fold == one
+            members.append(ridges(rows[known], target[known], heavy[known]))
+            held_out[:, unseen] = scores_of(rows[unseen], *members[-1])
         misfit = (heavy[:, None] * (held_out - target).square()).sum((1, 2))
         best = int(misfit.argmin())
         weights, bias = (torch.stack(part)[:, best].float() for part in zip(*members, strict=True))
         sharpness, offset = calibrated(held_out[best], y, each)
         folds = torch.arange(self.cv)
-        return FittedRocketRidge(rocket, weights, bias, sharpness, offset, folds, fold_of_row)
+        return FittedRocketRidge(own, weights, bias, sharpness, offset, folds, fold_of_row)
 
 
 def ridges(
