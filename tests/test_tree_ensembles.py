@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from advaug import AdversarialTransformer
 from advaug.adapters import FittedAdapter, TabularAdapter
 from advaug.attacks import LeafSearch
+from advaug.core.leaf_boxes import LeafBoxes
 from advaug.models.fitted_trees import fitted_trees
 from advaug.models.read_trees import read_trees
 from advaug.robust import certify
@@ -241,3 +242,14 @@ def test_leaf_search_moves_rows_of_each_library_as_little_as_the_certificate_say
     length = np.linalg.norm((moved - some) / scale, axis=1)
     assert (length >= bounds.lower * (1 - 1e-3) - 1e-4).all()
     np.testing.assert_allclose(length, bounds.upper, rtol=1e-3, atol=1e-3)
+
+
+def test_between_steps_a_number_is_on_the_side_on_which_trees_read_it():
+    edge = float(np.float32(0.7))  # below .7 as a float64, and equal to it as the trees read it
+    blank = np.array([[True], [True]]), np.arange(2), np.eye(2), np.zeros(2), np.zeros(1)
+    ends = np.array([[-np.inf], [np.nextafter(edge, 1)]]), np.array([[edge], [np.inf]])
+    boxes = LeafBoxes(*ends, *blank).between_steps(
+        np.zeros(1), np.full(1, 0.1), lambda x: x.astype(np.float32).astype(float)
+    )
+    np.testing.assert_allclose(boxes.upper[0], 0.725)
+    np.testing.assert_allclose(boxes.lower[1], 0.775)
