@@ -306,6 +306,42 @@ def test_a_student_without_weights_learns_one_label_a_row():
     assert abs(student.predict_proba(X)[:, 1].mean() - y.mean()) < 0.05
 
 
+def test_agreed_labels_are_those_of_parents_and_no_label_that_the_teacher_doubts(seen):
+    X, y = problem()
+    right = FrozenEstimator(LogisticRegression().fit(X, y))
+    plan = {"n_new_rows": 900, "labels": "agreed", "random_state": 0}
+    DistilledClassifier(Witness(), teacher=right, **plan).fit(X, y)
+    DistilledClassifier(Witness(), teacher=right, **plan | {"n_new_rows": 0}).fit(X, y)
+    (rows, labels, _), (own_rows, own_labels, _) = seen
+    assert_array_equal(own_rows, X)
+    assert_array_equal(own_labels, y)
+    assert_array_equal(rows[: len(y)], X)
+    new, new_labels = rows[len(y) :], labels[len(y) :]
+    assert 450 < len(new) < 900  # The others lie beyond the border, away from their parents.
+    share = np.array([1 - y.mean(), y.mean()])
+    assert_array_equal((right.predict_proba(new) / share).argmax(1), new_labels)
+
+
+def test_a_classifier_of_one_neighbor_learns_agreed_labels_by_default():
+    X, y = problem()
+    fitted = {
+        (n, labels): DistilledClassifier(
+            make_pipeline(StandardScaler(), KNeighborsClassifier(n)),
+            n_new_rows=900,
+            labels=labels,
+            random_state=0,
+        ).fit(X, y)
+        for n in (1, 5)
+        for labels in ("auto", "agreed", "soft")
+    }
+    proba = {key: student.predict_proba(X) for key, student in fitted.items()}
+    assert_array_equal(proba[1, "auto"], proba[1, "agreed"])
+    assert_array_equal(proba[5, "auto"], proba[5, "soft"])
+    for n in (1, 5):
+        assert (proba[n, "agreed"] != proba[n, "soft"]).any()
+    assert_array_equal(fitted[1, "agreed"].predict(X), y)
+
+
 def test_weights_reach_the_classifier_at_the_end_of_a_pipeline(seen):
     X, y = problem()
     student = make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), Witness()))

@@ -56,6 +56,7 @@ from advaug.robust.nets import (
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.soft_labels import (
     BALANCE,
+    Labels,
     SoftRows,
     fit_by_weight,
     refuse_no_probability,
@@ -94,12 +95,19 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         is `CommitteeClassifier`.
     n_new_rows : "auto" or int >= 0, default="auto"
         How many new rows the teacher labels. "auto" is 10 for each row of X, at least 3000, and up
-        to 10 000 or one for each row of X. With 0 only the labels of X are softened.
+        to 10 000 or one for each row of X; of signals one for each, at least 1000. With 0 only the
+        labels of X are softened.
     softening : float in [0, 1], default=0.5
         What the labels of X become: (1 - softening) of the label and `softening` of the teacher's
         probabilities, predicted by models that have not seen the row.
+    labels : {"auto", "soft", "agreed"}, default="auto"
+        What the student learns. "soft": each row for each label, by the probabilities. "agreed": the
+        rows of X with their own labels, and each new row with the label of the row that it was made
+        from, unless the teacher finds another class more probable (were all classes equally
+        frequent). "auto" is "agreed" for a classifier whose `n_neighbors` is 1, which cannot average
+        the labels of near rows, else "soft".
     balance : float in [0, 1], default=0.5
-        The student learns classes whose weights are their shares to the power 1 - balance, and
+        With soft labels the student learns classes whose weights are their shares to the power 1 - balance, and
         `predict` returns the class that is most probable for these weights: with 0 for the shares
         of y, with 1 for classes that are equally frequent. `predict_proba` returns probabilities
         for the shares of y, whatever it is.
@@ -208,6 +216,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         "teacher": [StrOptions({"auto"}), HasMethods(["fit", "predict_proba"])],
         "n_new_rows": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "softening": [Interval(Real, 0, 1, closed="both")],
+        "labels": [StrOptions({"auto", "soft", "agreed"})],
         "balance": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 1, None, closed="left")],
         "attack": [str, callable, None],
@@ -224,6 +233,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         *,
         n_new_rows: Literal["auto"] | int = "auto",
         softening: float = 0.5,
+        labels: Labels = "auto",
         balance: float = BALANCE,
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
@@ -240,6 +250,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         self.teacher = teacher
         self.n_new_rows = n_new_rows
         self.softening = softening
+        self.labels = labels
         self.balance = balance
         self.temperature = temperature
         self.module = module
@@ -388,7 +399,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
             self._fit_net(data, soft, training)
             return
         random = np.random.RandomState(data.seed)
-        self.student_ = soft.fit(self.estimator, random, self.balance)
+        self.student_ = soft.fit(self.estimator, random, self.balance, self.labels)
         self.n_rows_ = self.student_.n_rows
 
     def _attacked_rows(self, data: CheckedData, number: int) -> Any:
@@ -470,6 +481,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         ndarray of shape (n_rows,)
             The predicted class of each row.
         """
+        if not is_net(self):
+            return self.student_.predict(check_rows(self, containers.owned(X), reset=False))
         most_probable = balanced(self.predict_proba(X), self.class_share_**self.balance).argmax(1)
         return np.asarray(self.classes_[most_probable])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
-from advaug.estimators.prior_corrected import probability_of
+from advaug.estimators.prior_corrected import last_step, probability_of
 from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
 from advaug.models.stacking import balanced
@@ -28,10 +28,8 @@ from advaug.sampling.encoded_dataset import EncodedDataset
 from advaug.sampling.provenance import RowWriter
 
 BALANCE = 0.5  # Of classes whose weights are neither their shares nor equal.
-ROWS_PER_ROW = 10  # New rows for each real row ...
-MIN_NEW_ROWS = 3000  # ... but at least so many: few rows need them most ...
-MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each real row.
 BATCH_SIZE = 4096
+Labels = Literal["auto", "soft", "agreed"]  # As in `advaug.robust.DistilledClassifier`.
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class SoftRows:
     probability : ndarray (rows, classes)
     parents : int ndarray (rows,)
         The real row that each row was made from; near rows have the same parent.
+    codes : int ndarray (real rows,)
+        The place in `classes` of each real row's label.
     classes, share : ndarray (classes,)
         The labels, and their shares among the real rows.
     weight : ndarray (rows,)
@@ -53,24 +53,42 @@ class SoftRows:
     rows: Any
     probability: Float[Array, "rows classes"]
     parents: Array
+    codes: Array
     classes: Array
     share: Float[Array, " classes"]
     weight: Float[Array, " rows"]
 
     def fit(
-        self, estimator: Any, random: np.random.RandomState, balance: float = BALANCE
+        self,
+        estimator: Any,
+        random: np.random.RandomState,
+        balance: float = BALANCE,
+        labels: Labels = "auto",
     ) -> "Student":
         """A clone of the estimator, fitted on the rows.
 
         It gets a weighted copy of each row for each label; where it takes no weights, each row has
         one label, and rows are drawn in proportion to their weights. Classes weigh as much as their
-        shares to the power 1 - `balance`.
+        shares to the power 1 - `balance`. With agreed labels see `fit_agreed`.
         """
+        if labels == "agreed" or (labels == "auto" and repeats_labels(estimator)):
+            return self.fit_agreed(estimator, random)
         parameter = weight_parameter(estimator)
         copies = self.copies(random, balance, is_weighted=parameter is not None)
         X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
         return Student(fitted, self.classes, self.share**balance, len(y))
+
+    def fit_agreed(self, estimator: Any, random: np.random.RandomState) -> "Student":
+        """A clone of the estimator, fitted on real rows with their own labels and on those new ones
+        whose parent's label is the most probable, were the classes equally frequent."""
+        label = self.codes[self.parents]
+        is_agreed = balanced(self.probability, self.share).argmax(1) == label
+        is_agreed[: len(self.codes)] = True
+        place = np.flatnonzero(is_agreed)
+        X, y = containers.take(self.rows, place), self.classes[label[place]]
+        fitted = fit_by_weight(estimator, X, y, self.weight[place], int(random.randint(2**31 - 1)))
+        return Student(fitted, self.classes, np.ones(len(self.classes)), len(y))
 
     def with_moved(self, moved: Any) -> Self:
         """The rows with others below them: each real row, moved, with the labels that it has.
@@ -136,7 +154,7 @@ def soft_rows(
     query : function of rows in the user's container
         The teacher's probabilities of new rows.
     n_new_rows : int, optional
-        By default `default_count` of the rows.
+        By default what suits the domain.
     softening, constraints
         As in `advaug.robust.DistilledClassifier`.
     """
@@ -144,8 +162,9 @@ def soft_rows(
     writer = RowWriter.of(data.rows, data.coding, dataset, constraints)
     n = len(data.codes)
     weight = np.ones(n) if data.weight is None else data.weight
-    count = default_count(n) if n_new_rows is None else n_new_rows
-    recipe = data.coding.defaults().candidates()
+    defaults = data.coding.defaults()
+    count = defaults.n_candidates(n) if n_new_rows is None else n_new_rows
+    recipe = defaults.candidates()
     config = GenerationConfig(attack=recipe.attack, repair=writer.repair)
     candidates = candidate_rows(writer, recipe, config, count, BATCH_SIZE)
     new = [(rows, dataset.rows[batch.parent].numpy()) for batch, rows in candidates]
@@ -156,15 +175,11 @@ def soft_rows(
         rows=containers.join(data.rows, new, count),
         probability=np.concatenate([softened, *(query(rows) for rows, _ in new)]),
         parents=parents,
+        codes=data.codes,
         classes=data.classes,
         share=data.class_share,
         weight=weight[parents],
     )
-
-
-def default_count(n: int) -> int:
-    """How many new rows are made of n real ones."""
-    return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n, MIN_NEW_ROWS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +221,11 @@ class Student(ClassifierMixin, BaseEstimator):
         """The class of each row that is most probable for the shares of `fit`."""
         most_probable = balanced(self.predict_proba(X), self.factor).argmax(1)
         return np.asarray(self.classes_[most_probable])
+
+
+def repeats_labels(estimator: Any) -> bool:
+    """Whether a classifier predicts the label of the one nearest row, so that it averages none."""
+    return getattr(last_step(estimator), "n_neighbors", None) == 1
 
 
 def fit_by_weight(

@@ -20,6 +20,9 @@ from advaug.sampling.jury import EqualVotes, Jury
 from advaug.sampling.recipes import Explore, Recipe
 from advaug.sampling.voters import STACKED, cheapest_first, train_voters
 
+ROWS_PER_ROW = 10  # New rows for each real row where a teacher says their labels ...
+MIN_NEW_ROWS = 3000  # ... but at least so many: few rows need them most ...
+MAX_NEW_ROWS = 10_000  # ... up to so many, or one for each real row.
 EASY_AUC = 0.985  # From here on little is left to learn: new rows stay beside real ones.
 
 
@@ -32,6 +35,11 @@ def trees(dataset: EncodedDataset, generator: torch.Generator) -> Jury:
     """Extra trees and boosting vote beside the committee."""
     voters = train_voters(dataset.features, dataset.y, dataset.n_classes, generator)
     return EqualVotes(voters, order=cheapest_first(dataset.n_classes))
+
+
+def ten_for_each(n: int) -> int:
+    """How many new rows a teacher says the labels of, for n real ones."""
+    return max(min(ROWS_PER_ROW * n, MAX_NEW_ROWS), n, MIN_NEW_ROWS)
 
 
 def conformal_judge(n_classes: int, *, redraws: bool, keeps_structure: bool = False) -> Judge:
@@ -60,6 +68,8 @@ class Defaults:
         Trains the models that vote beside the committee.
     candidates : callable () -> Recipe
         Makes the rows whose labels a teacher says.
+    n_candidates : callable (n) -> int
+        How many of them, for n real rows.
     stacked : dict of name -> ModelFamily
         The families that are stacked with the committee where a teacher is asked for.
     row_surrogates : tuple of Surrogate
@@ -74,6 +84,7 @@ class Defaults:
     ensemble: Ensemble = field(default_factory=Ensemble)
     jury: Callable[[EncodedDataset, torch.Generator], Jury] = trees
     candidates: Callable[[], Recipe] = Swap
+    n_candidates: Callable[[int], int] = ten_for_each
     stacked: Mapping[str, ModelFamily] = field(default_factory=lambda: STACKED)
     row_surrogates: tuple[Surrogate, ...] = ()
     judge: Callable[..., Judge] = conformal_judge

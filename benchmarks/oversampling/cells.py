@@ -131,7 +131,8 @@ def parted(plan: Plan, table: data.Table, seed: int, fold: int) -> tuple[np.ndar
     train, test = list(data.folds_of(table, seed, plan.folds))[fold]
     if domain.share is not None and plan.task == "binary":
         train = data.thin(train, table.y[train], domain.share, domain.least, seed)
-    return data.cut(train, table.y[train], plan.most_rows, seed), test
+    most = min((most for most in (plan.most_rows, table.most_rows) if most), default=None)
+    return data.cut(train, table.y[train], most, seed), test
 
 
 def run_cell(

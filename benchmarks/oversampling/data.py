@@ -41,6 +41,7 @@ class Table:
     X: Any
     y: np.ndarray
     groups: np.ndarray | None = None
+    most_rows: int | None = None  # of a training fold, where the set's version says so
 
     @property
     def smallest(self) -> int:
@@ -121,7 +122,7 @@ def halves(
 def load(folder: Path, name: str, task: str = "binary", domain: str = "tabular") -> Table:
     """Read one set; ValueError if there is none of this name."""
     read = reader(folder)
-    own, *changes = name.split(harder.MARK)
+    own, version = harder.version_of(name)
     stem = own.removesuffix(VS_REST)
     if stem not in {*read.manifest(domain=domain)["name"], *harder.SHIPPED}:
         raise ValueError(
@@ -129,18 +130,22 @@ def load(folder: Path, name: str, task: str = "binary", domain: str = "tabular")
         )
     X, y, info = harder.shipped(stem) if stem in harder.SHIPPED else read.load(stem)
     X, y, groups = PREPARE[domain](X, np.asarray(y, dtype=str), info)
-    X = harder.noisy(X, changes)
+    X = harder.noisy(X, version.noise)
     classes, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     if task != "binary":
         kept = (counts >= FEWEST)[codes]
         codes = np.unique(codes[kept], return_inverse=True)[1]
         groups = groups[kept] if groups is not None else None
-        return Table(name, info["base"], take(X, np.flatnonzero(kept)), codes, groups)
-    if own.endswith(VS_REST):
+        X = take(X, np.flatnonzero(kept))
+        return Table(name, info["base"], X, codes, groups, version.rows)
+    if version.rare is not None:
+        rare = version.rare
+    elif own.endswith(VS_REST):
         rare = classes[counts >= RAREST][counts[counts >= RAREST].argmin()]
     else:
         rare = info.get("positive_label", info["minority_label"])
-    return Table(name, info["base"], take(X, np.arange(len(y))), (y == rare).astype(int), groups)
+    X, codes = take(X, np.arange(len(y))), (y == rare).astype(int)
+    return Table(name, info["base"], X, codes, groups, version.rows)
 
 
 def signals_of(X: np.ndarray, y: np.ndarray, info: dict) -> tuple:

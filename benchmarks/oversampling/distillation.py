@@ -70,7 +70,8 @@ def softened(lesson: Lesson, model: Any, fold: Fold) -> Any:
 
 
 def distilled(lesson: Lesson, model: Any, fold: Fold) -> Any:
-    """Each row once for each label, with the probabilities as weights where the learner has any."""
+    """Each row once for each label, with the probabilities as weights where the learner has any; a
+    learner that repeats labels gets those on which teacher and parent agree."""
     return lesson.soft.fit(model, np.random.RandomState(lesson.seed))
 
 
@@ -124,11 +125,12 @@ def taught(
         from advaug.models.stacking import balanced
 
         if method == "teacher":
+            factor = lesson.factor
             p = lesson.teacher.predict_proba(X_test)
         else:
             student = STUDENTS[method](lesson, model_of(learner), fold)
-            p = student.predict_proba(fold.encode(X_test))
-        return Answer(p, balanced(p, lesson.factor))
+            p, factor = student.predict_proba(fold.encode(X_test)), student.factor
+        return Answer(p, balanced(p, factor))
 
     return answer, seconds
 

@@ -63,6 +63,11 @@ class TrainedLater(ClassifierMixin, BaseEstimator):
         self.learner = learner
         self.fold = fold
 
+    @property
+    def n_neighbors(self) -> int | None:
+        """Of a learner that is the nearest row's label."""
+        return 1 if self.learner.startswith("1-nn") else None
+
     def fit(self, X: Any, y: Any) -> Any:
         """Keep the rows."""
         self.classes_, self.known_ = np.unique(y), (X, y)

@@ -87,9 +87,9 @@ def totals_of(strategy: str, y: np.ndarray) -> dict[int, int]:
     many, 'under' as many as the smallest, 'distilled' its part of the rows of `distilled`."""
     counts = np.bincount(y)
     if strategy == "distilled":
-        from advaug.robust.soft_labels import default_count
+        from advaug.sampling.defaults import ten_for_each
 
-        total = math.ceil((len(y) + default_count(len(y))) / len(np.unique(y)))
+        total = math.ceil((len(y) + ten_for_each(len(y))) / len(np.unique(y)))
         return {int(label): max(total, int(counts.max())) for label in np.unique(y)}
     factor = float(strategy.removeprefix("grow")) if strategy.startswith("grow") else 1.0
     total = int(counts.min()) if strategy == "under" else math.ceil(factor * int(counts.max()))

@@ -7,6 +7,8 @@ from advaug.models.committee import Ensemble
 from advaug.sampling.defaults import Defaults, attack_for_queries
 from advaug.sampling.recipes import Explore, Recipe
 
+MIN_NEW_SIGNALS = 1000  # Learners of signals are slow, and twice as many gain little.
+
 
 def explore(auc: float) -> Recipe:
     """Three quarters of the signals are warped in time, the others mixed with near signals."""
@@ -30,6 +32,7 @@ DEFAULTS = Defaults(
     recipe=explore,
     ensemble=Ensemble(n_components=64),
     candidates=lambda: explore(0.0),
+    n_candidates=lambda n: max(n, MIN_NEW_SIGNALS),
     row_surrogates=(RocketRidge(),),
     attack=warp_or_queries,
 )
