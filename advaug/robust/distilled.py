@@ -101,16 +101,16 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         What the labels of X become: (1 - softening) of the label and `softening` of the teacher's
         probabilities, predicted by models that have not seen the row.
     labels : {"auto", "soft", "agreed"}, default="auto"
-        What the student learns. "soft": each row for each label, by the probabilities. "agreed": the
-        rows of X with their own labels, and each new row with the label of the row that it was made
-        from, unless the teacher finds another class more probable (were all classes equally
-        frequent). "auto" is "agreed" for a classifier whose `n_neighbors` is 1, which cannot average
-        the labels of near rows, else "soft".
+        What the student learns. "soft": each row for each label, by the probabilities. "agreed":
+        the rows of X with their own labels, and each new row with the label of the row that it was
+        made from, unless the teacher finds another class more probable (were all classes equally
+        frequent). "auto" is "agreed" for a classifier whose `n_neighbors` is 1, which cannot
+        average the labels of near rows, else "soft".
     balance : float in [0, 1], default=0.5
-        With soft labels the student learns classes whose weights are their shares to the power 1 - balance, and
-        `predict` returns the class that is most probable for these weights: with 0 for the shares
-        of y, with 1 for classes that are equally frequent. `predict_proba` returns probabilities
-        for the shares of y, whatever it is.
+        With soft labels the student learns classes whose weights are their shares to the power 1 -
+        balance, and `predict` returns the class that is most probable for these weights: with 0
+        for the shares of y, with 1 for classes that are equally frequent. `predict_proba` returns
+        probabilities for the shares of y, whatever it is.
     temperature : float >= 1, default=1
         Of a net: its logits z learn softmax(z / temperature), and it predicts at temperature 1, so
         that above 1 it is more confident than its teacher.
