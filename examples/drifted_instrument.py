@@ -56,5 +56,5 @@ for seed in range(2):
         scores.append([name, *(model.score(Z, y_test) for Z in (X_test, drifted(X_test)))])
 table = pd.DataFrame(scores, columns=["model", "same instrument", "drifted instrument"])
 print((table := table.groupby("model", sort=False).mean()).round(3).to_string())
-table[::-1].plot.barh(xlim=(0.5, 1), xlabel="accuracy", ylabel="", figsize=(8, 4))
+table[::-1].plot.barh(xlim=(0.5, 1), ylim=(-0.5, 7), xlabel="accuracy", ylabel="", figsize=(8, 4))
 plt.show()

@@ -178,8 +178,8 @@ class SignalDisplay:
         self,
         ax: Any = None,
         *,
-        kind: Literal["signal", "spectra"] = "signal",
         name: str | None = None,
+        kind: Literal["signal", "spectra"] = "signal",
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
         """Draw.
@@ -188,10 +188,10 @@ class SignalDisplay:
         ----------
         ax : matplotlib Axes, optional
             Its place in its figure is divided among the channels. None: a new figure.
-        kind : {"signal", "spectra"}, default="signal"
-            The signal on its parent, or the spectra of its class.
         name : str, optional
             What the title names; None: what the judge said, or the class.
+        kind : {"signal", "spectra"}, default="signal"
+            The signal on its parent, or the spectra of its class.
         line_kwargs : dict, optional
             Keywords of matplotlib's `plot` for what is new.
 
