@@ -108,6 +108,8 @@ class Panel:
         is_one = len(dtypes) == 1 and isinstance(next(iter(dtypes)), np.dtype)
         given: dict[str, Any] = {} if is_one else {"dtype": np.float64, "na_value": np.nan}
         matrix = self.values.to_numpy(**given)
+        if not len(self):
+            return []
         if len(set(self.lengths.tolist())) == 1:
             parts = matrix.reshape(len(self), -1, matrix.shape[1])
             return np.ascontiguousarray(parts.transpose(0, 2, 1))

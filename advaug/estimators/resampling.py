@@ -120,8 +120,8 @@ class ResamplerMixin(SharesModels):
         Parameters
         ----------
         X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
-            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays, or
-            list or series of texts or lists of tokens
+            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays,
+            panel of signals in a pandas frame, or list or series of texts or lists of tokens
         y : labels in any container, or one-vs-all columns
 
         Returns
