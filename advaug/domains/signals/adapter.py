@@ -424,7 +424,7 @@ def channels_first(X: Any, layout: str) -> Any:
     if layout != "ntc":
         return X
     if containers.is_list_of_signals(X):
-        return [np.ascontiguousarray(row.T) if np.ndim(row) == 2 else row for row in X]
+        return [np.ascontiguousarray(row.T) if getattr(row, "ndim", 0) == 2 else row for row in X]
     if containers.is_nested_signals(X):
         turned: Any = np.swapaxes(containers.as_array(X), 1, 2).tolist()
         return turned
@@ -436,9 +436,9 @@ def refuse_other_layout(signals: Any, layout: str) -> None:
     """ValueError for a list in which the channels differ in number and the samples do not."""
     if not containers.is_list_of_signals(signals):
         return
-    shapes = {signal.shape for signal in signals if np.ndim(signal) == 2}
+    shapes = {signal.shape for signal in signals if getattr(signal, "ndim", 0) == 2}
     n_channels, time = ({shape[axis] for shape in shapes} for axis in (0, 1))
-    if len(time) == 1 < len(n_channels):
+    if len(time) == 1 < len(n_channels) and min(n_channels) > max(time):
         raise ValueError(
             f"layout={layout!r} reads the signals of X as {min(n_channels)} to {max(n_channels)} "
             f"channels of {time.pop()} samples each: pass adapter=SignalAdapter(layout="
