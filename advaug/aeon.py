@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
+from advaug.domains.signals.adapter import SignalAdapter
 from advaug.estimators.over_sampler import AdversarialOverSampler
 from advaug.estimators.transformer import AdversarialTransformer
 
@@ -82,7 +83,7 @@ class CollectionOverSampler(BaseCollectionTransformer):
         return self.sampler_.fit_resample(X, y)
 
     def _chosen(self) -> AdversarialOverSampler:
-        own = self.sampler or AdversarialOverSampler(adapter="signal")
+        own = self.sampler or AdversarialOverSampler(adapter=SignalAdapter(layout="nct"))
         made: AdversarialOverSampler = chosen(own, self)
         return made
 
@@ -143,7 +144,9 @@ class CollectionAugmenter(BaseCollectionTransformer):
         return self.transformer_.fit_transform(X, y)
 
     def _chosen(self) -> AdversarialTransformer:
-        own = self.transformer or AdversarialTransformer(adapter="signal", when="fit")
+        own = self.transformer or AdversarialTransformer(
+            adapter=SignalAdapter(layout="nct"), when="fit"
+        )
         made: AdversarialTransformer = chosen(own, self)
         return made
 

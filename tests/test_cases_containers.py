@@ -40,13 +40,16 @@ def panel():
 
 
 MENDED = {  # what is refused -> what the message must say; its mend is applied
-    "time first": (SIGNALS[:, :1].transpose(0, 2, 1), "channels"),
+    "time first": (SIGNALS.transpose(0, 2, 1), "channels"),
+    "time first, one channel": (SIGNALS[:, :1].transpose(0, 2, 1), "channels"),
+    "time first, few samples": (SIGNALS[:, :, 6:9].transpose(0, 2, 1), "channels"),
+    "time first, unequal": ([s.T[: 30 + k % 9] for k, s in enumerate(SIGNALS)], "channels"),
     "list of frames": ([pd.DataFrame(s.T) for s in SIGNALS], "channels"),
     "list of polars frames": ([pl.DataFrame(s.T) for s in SIGNALS], "channels"),
     "list of images": (list(IMAGES), "images"),
     "list of grey images": (list(IMAGES[:, 0]), "images"),
     "list of tensors": ([torch.from_numpy(image) for image in IMAGES], "images"),
-    "panel": (panel(), "channels"),
+    "panel": (panel(), "signal and time"),
     "nested frame": (pd.DataFrame({"x": [pd.Series(s[0]) for s in SIGNALS]}), "signals"),
     "list of dicts": ([{"a": a, "b": b} for a, b in zip(A, B, strict=True)], "dicts"),
     "dict": ({"a": A.tolist(), "b": B.tolist()}, "dict"),
@@ -66,11 +69,15 @@ def test_the_mend_of_a_refusal_works_on_what_was_refused(name):
         grown(X)
     message = str(told.value)
     assert "\n" not in message
-    call = re.search(r"pass (?:images as )?(.*?)(?:$|; | where a| if its| for images)", message)
-    known = {"np": np, "pd": pd, "torch": torch, "X": X}
-    mended = eval(call.group(1), known)
-    out = grown(mended)
-    assert len(out) == 88
+    call = re.search(r"pass (?:images as )?(.*?)(?:$|; | where a| if | for images)", message)
+    known = {"np": np, "pd": pd, "torch": torch, "X": X, "SignalAdapter": SignalAdapter}
+    setting = re.fullmatch(r"adapter=(.*)", call.group(1))
+    if setting:
+        mended, settings = X, {"adapter": eval(setting.group(1), known)}
+    else:
+        mended, settings = eval(call.group(1), known), {}
+    out = grown(mended, **settings)
+    assert len(out) == 88 * len(mended) / N
     assert type(out) is type(mended)
 
 
@@ -100,24 +107,6 @@ def test_frames_of_other_machines_are_refused_by_name(module, mend):
         grown(X)
     with pytest.raises(TypeError, match=mend):
         AdversarialTransformer(surrogate=QUICK).fit(X, Y)
-
-
-def test_channels_that_look_like_time_are_told_once():
-    with pytest.warns(UserWarning, match=r"40 channels of 3 samples.*transpose\(0, 2, 1\)"):
-        grown(SIGNALS.transpose(0, 2, 1))
-    SignalAdapter().fit(SIGNALS)
-    SignalAdapter().fit(RANDOM.normal(size=(20, 64, 50)))  # many channels are no fault
-
-
-@pytest.mark.parametrize("n_rows", [8, 68, 300])
-def test_an_axis_of_channels_that_is_longer_by_far_is_told_for_any_number_of_rows(n_rows):
-    X = np.random.default_rng(0).normal(size=(n_rows, 100, 6))  # no axis is smoother
-    with pytest.warns(UserWarning, match=r"100 channels of 6 samples.*X\.transpose\(0, 2, 1\)$"):
-        SignalAdapter().fit(X)
-    with pytest.warns(UserWarning, match=r"pass \[signal\.T for signal in X\]$"):
-        SignalAdapter().fit([*X[1:], X[0, :, :5]])
-    SignalAdapter().fit(X.transpose(0, 2, 1))  # A warning would be an error here.
-    SignalAdapter().fit(X[:, :40])
 
 
 def test_padded_tokens_are_told_and_counts_are_not():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -617,6 +618,26 @@ def test_a_mistake_with_signals_is_told(tmp_path, capsys, monkeypatch, given, to
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_signals_with_time_first_are_refused_and_the_option_that_is_named_reads_them(
+    tmp_path, capsys
+):
+    source, out = recordings(tmp_path / "in.npz"), tmp_path / "out.npz"
+    with np.load(source) as file:
+        arrays = dict(file)
+    turned = tmp_path / "turned.npz"
+    np.savez(turned, **arrays | {"X": arrays["X"].transpose(0, 2, 1)})
+    assert run("oversample", turned, "--target", "y", "--out", out) == 2
+    option = re.search(r"pass (--layout \w+) if time", capsys.readouterr().err).group(1).split()
+    assert run("oversample", turned, "--target", "y", "--out", out, *option) == 0
+    assert run("oversample", source, "--target", "y", "--out", tmp_path / "as_nct.npz") == 0
+    with np.load(out) as ntc, np.load(tmp_path / "as_nct.npz") as nct:
+        assert np.array_equal(ntc["X"], nct["X"].transpose(0, 2, 1))
+    table = write(tmp_path / "in.csv", messages())
+    given = ["--target", "kind", "--out", tmp_path / "out.csv", "--layout", "ntc"]
+    assert run("oversample", table, *given) == 2
+    assert "--layout is for signals" in capsys.readouterr().err
 
 
 def test_a_file_with_two_arrays_of_signals_or_none_is_told(tmp_path, capsys):

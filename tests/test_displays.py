@@ -7,12 +7,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.signal
 from matplotlib.colors import to_hex
 from sklearn.linear_model import LogisticRegression
 
 from advaug import AdversarialOverSampler, report, robust
 from advaug.core import drawing
 from advaug.datasets import load_ecg_beats
+from advaug.domains.signals.display import densities
 from advaug.models import Ensemble
 from advaug.robust import RobustnessDisplay
 
@@ -39,6 +41,13 @@ DRAWN = {
     ),
     "SignalDisplay": (
         lambda case, **how: report.SignalDisplay.from_sampler(*case.rows, unit="mV", **how),
+        {"line_kwargs": {"color": COLOUR}},
+        lambda ax: [line.get_color() for axes in ax.figure.axes for line in axes.get_lines()],
+    ),
+    "SignalDisplay of spectra": (
+        lambda case, **how: report.SignalDisplay.from_sampler(
+            *case.rows, kind="spectra", unit="mV", **how
+        ),
         {"line_kwargs": {"color": COLOUR}},
         lambda ax: [line.get_color() for axes in ax.figure.axes for line in axes.get_lines()],
     ),
@@ -87,12 +96,12 @@ def texts(figure):
 
 
 def test_every_display_is_in_the_table():
-    assert DISPLAYS.keys() == DRAWN.keys()
+    assert DISPLAYS.keys() == {name.split()[0] for name in DRAWN}
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_signatures_are_those_of_scikit_learn(name):
-    display, (_, style, _) = DISPLAYS[name], DRAWN[name]
+    display, (_, style, _) = DISPLAYS[name.split()[0]], DRAWN[name]
     makers = [maker for maker in dir(display) if maker.startswith("from_")]
     assert makers
     for maker in makers:
@@ -150,6 +159,36 @@ def test_the_unit_of_a_signal_stands_on_its_axes(case):
     display = DRAWN["SignalDisplay"][0](case)
     assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == ["value, mV", "added, mV"]
     assert display.axes_[0, 1].get_ylabel() == "dB"
+
+
+def test_spectra_are_those_of_all_real_and_new_signals_of_a_class(case):
+    sampler, X, y = case.rows
+    display = report.SignalDisplay.from_sampler(*case.rows, kind="spectra", sampling_rate=50.0)
+    label, is_new = sampler.provenance_["label"].iloc[0], sampler.synthetic_mask_
+    masks = {"real": ~is_new, "new": is_new}
+    places = {name: np.flatnonzero((y == label) & mask) for name, mask in masks.items()}
+    for line, (name, rows) in zip(display.axes_[-1, 0].get_lines(), places.items(), strict=True):
+        assert line.get_label() == f"{len(rows)} {name}"
+        density = [scipy.signal.periodogram(X[k][-1], 50.0, "hann")[1] for k in rows]
+        np.testing.assert_allclose(line.get_ydata(), np.median(density, axis=0)[1:])
+        assert line.get_xdata()[-1] == 25.0
+    ax = display.axes_[-1, 0]
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("Hz", "power, value²/Hz", "log")
+    display.plot(kind="signal")
+    assert display.axes_.shape[1] == 2
+    with pytest.raises(ValueError, match="kind='spectra' needs the labels"):
+        report.SignalDisplay.from_sampler(sampler, X, kind="spectra")
+    with pytest.raises(ValueError, match="kind must be one of"):
+        report.SignalDisplay.from_sampler(*case.rows, kind="spectrum")
+
+
+def test_power_density_holds_the_variance_of_signals_of_any_length():
+    random = np.random.default_rng(0)
+    signals = [random.normal(0, 3, n) for n in (4000, 3000, 3500)]
+    signals[1][7:9] = np.nan
+    frequencies, density = densities(signals, 100.0)
+    assert density.shape == (3, 2000)
+    np.testing.assert_allclose(density.sum(1) * frequencies[0], 9, rtol=0.1)
 
 
 def test_one_name_cannot_label_several_curves(case):

@@ -58,6 +58,13 @@ def add_options(parser: Parser) -> None:
         "COL",
         "copy this column (of signals: this channel) from the parent",
     )
+    parser.add_argument(
+        "--layout",
+        choices=signals.LAYOUTS,
+        default="auto",
+        help="axes of the signals in a npz: nct (n, channels, time), ntc (n, time, channels); "
+        "default: auto",
+    )
     add_text(
         parser, "learn from this column of texts alone and copy the others (of a folder: drop them)"
     )
@@ -83,6 +90,8 @@ def add_options(parser: Parser) -> None:
 
 def work(options: argparse.Namespace) -> None:
     """`advaug oversample`."""
+    if not signals.is_signals(options.source):
+        signals.refuse_layout(options)
     if options.source.is_dir():
         return work_on_folder(options)
     folders.refuse_engine(options)
@@ -141,11 +150,14 @@ def work_on_signals(options: argparse.Namespace) -> None:
     sampler = AdversarialOverSampler(
         sampling_strategy=strategy(options.strategy, y),
         recipe=options.recipe,
-        adapter=SignalAdapter(frozen=signals.channels(options.frozen)),
+        adapter=SignalAdapter(frozen=signals.channels(options.frozen), layout=options.layout),
         random_state=options.seed,
         verbose=int(X.size > LONG),
     )
-    X_new, y_new = sampler.fit_resample(X, y)
+    try:
+        X_new, y_new = sampler.fit_resample(X, y)
+    except ValueError as error:
+        raise CliError(signals.as_option(str(error))) from error
     made = {name: X_new, options.target: y_new}
     signals.write(options.out, arrays, made, sampler, options.parent)
     print_summary(sampler, y, y_new[len(y) :], options)

@@ -3,6 +3,7 @@
 Arrays as long as the rows (groups, lengths, moments) are copied from the parent, others stay.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from advaug.cli.files import PARENT, CliError
 from advaug.core.known_names import did_you_mean
 
 SUFFIX = ".npz"
+LAYOUTS = "auto", "nct", "ntc"
 Arrays = dict[str, Any]
 
 
@@ -26,6 +28,17 @@ def check_options(options: Any) -> None:
     for name in ("text", "constraint", "no-constraints", "drop", "sep", "decimal", "encoding"):
         if getattr(options, {"drop": "drop_columns"}.get(name, name.replace("-", "_"))):
             raise CliError(f"--{name} is for tables: leave it out, signals have no such column")
+
+
+def refuse_layout(options: Any) -> None:
+    """CliError where a table is read by the layout of signals."""
+    if options.layout != "auto":
+        raise CliError("--layout is for signals in a .npz: leave it out, tables have columns")
+
+
+def as_option(message: str) -> str:
+    """An error of the library, with the option in place of the parameter."""
+    return re.sub(r"adapter=SignalAdapter\(layout='(\w+)'\)", r"--layout \1", message)
 
 
 def read(source: Path) -> Arrays:
@@ -65,8 +78,8 @@ def parted(arrays: Arrays, target: str, wants_parent: bool) -> tuple[str, Any, A
     if len(rows) != 1:
         found = ", ".join(rows) or "none"
         raise CliError(
-            f"signals must be the one array (n, channels, time) or (n, time) beside the {len(y)} "
-            f"labels, found {found}: keep one in the file"
+            f"signals must be the one array (n, channels, time), (n, time, channels) or (n, time) "
+            f"beside the {len(y)} labels, found {found}: keep one in the file"
         )
     if arrays[rows[0]].dtype.name == "uint8":
         raise CliError(f"{rows[0]!r} holds bytes, as pictures do: save signals as int16 or floats")

@@ -30,6 +30,7 @@ from advaug.containers.dtypes import mend_of
 from advaug.containers.files import read_file, read_table, write_below, write_rows, write_table
 from advaug.containers.nonzeros import is_sparse_floats, nonzeros, put_values
 from advaug.containers.packing import kind_of_packed, pack, unpack
+from advaug.containers.panels import Panel, as_panel
 from advaug.containers.refusals import looks_padded, refuse_other_count
 from advaug.containers.rows import (
     Frame,
@@ -84,10 +85,12 @@ __all__ = [
     "NUMBER",
     "Frame",
     "LevelEdit",
+    "Panel",
     "Series",
     "add_to_cells",
     "add_to_floats",
     "as_array",
+    "as_panel",
     "cells",
     "classes_of",
     "close_table",

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from advaug.containers.panels import Panel
+
 
 def kind_of_packed(value: Any) -> str | None:
     """The kind of a container that can be packed; None for anything else."""
@@ -18,6 +20,8 @@ def kind_of_packed(value: Any) -> str | None:
         return "narwhals.Series"
     if sparse.issparse(value):
         return "sparse"
+    if isinstance(value, Panel):
+        return "panel"
     module = type(value).__module__.split(".")[0]
     if module in ("pandas", "polars", "pyarrow"):
         name = f"{module}.{type(value).__name__}"
@@ -83,6 +87,18 @@ def unpack_frame(parts: Any) -> pd.DataFrame:
     if len(levels) > 1:
         return frame.set_axis(pd.MultiIndex.from_tuples(names, names=levels), axis=1)
     return frame.set_axis(pd.Index(unpack_cells(flat), name=levels[0]), axis=1)
+
+
+def pack_panel(panel: Panel) -> Any:
+    """Times and names of signals are kept: new signals have the times of their parents."""
+    indexes = [[one.name, pack_cells(one)] for one in (panel.values.index, panel.names)]
+    return [pack_frame(panel.values), *indexes, panel.lengths, panel.is_nested]
+
+
+def unpack_panel(parts: Any) -> Panel:
+    values, *indexes, lengths, is_nested = parts
+    time, names = (pd.Index(unpack_cells(cells), name=name) for name, cells in indexes)
+    return Panel(unpack_frame(values).set_axis(time, axis=0), names, lengths, is_nested)
 
 
 def pack_series(series: pd.Series) -> Any:
@@ -152,6 +168,7 @@ PACKERS = {
     ),
     "pyarrow.Table": (pack_arrow, unpack_arrow),
     "pyarrow.ChunkedArray": (pack_arrow, lambda parts: unpack_arrow(parts).column(0)),
+    "panel": (pack_panel, unpack_panel),
     "sparse": (pack_sparse, unpack_sparse),
     "narwhals.Series": (
         lambda series: [kind_of_packed(series.to_native()), pack(series.to_native())],

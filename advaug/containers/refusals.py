@@ -90,8 +90,7 @@ def refuse_other_count(X: Any, n_rows: int, n_labels: int) -> None:
     is_panel = isinstance(X, pd.DataFrame) and X.index.nlevels == 2
     if is_panel and len(X.index.unique(level=0)) == n_labels:
         raise ValueError(
-            f"{message}. X is a panel, with one row for each signal and time: {SIGNAL}, pass "
-            "[part.to_numpy().T for _, part in X.groupby(level=0)]"
+            f"{message}. X is a panel, with one row for each signal and time: pass adapter='signal'"
         )
     raise ValueError(f"{message}: pass one label for each row")
 

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import sparse
 
 from advaug.containers.dtypes import plain, restored, unusual_columns
+from advaug.containers.panels import Panel, with_new_names
 from advaug.containers.refusals import refuse_large, refuse_no_table, refuse_rows_of_frames
 
 Frame = nw.DataFrame[Any]
@@ -68,8 +69,13 @@ def array_of_tensor(X: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-def given_back(rows: Any, like: Any) -> Any:
-    """Rows as a torch tensor, of the same dtype and device, where `like` is one."""
+def given_back(rows: Any, like: Any = None) -> Any:
+    """Rows as a torch tensor, of the same dtype and device, where `like` is one.
+
+    A panel is given back as the frame that it came in.
+    """
+    if isinstance(rows, Panel):
+        return rows if isinstance(like, Panel) else rows.frame
     return like.new_tensor(rows) if hasattr(like, "new_tensor") else rows
 
 
@@ -237,7 +243,7 @@ def count(X: Any) -> int:
 
 def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
     """Some rows, in the same container."""
-    if isinstance(X, pd.DataFrame | pd.Series):
+    if isinstance(X, pd.DataFrame | pd.Series | Panel):
         return X.take(rows)
     if sparse.issparse(X):  # not every format can be indexed
         return X.tocsr()[rows].asformat(X.format)
@@ -250,6 +256,8 @@ def take(X: Any, rows: np.ndarray[Any, Any]) -> Any:
 
 def copied(X: Any) -> Any:
     """A copy of which no cell is shared, of lists in lists neither."""
+    if isinstance(X, Panel):
+        return deepcopy(X.frame)
     if isinstance(X, pd.Series) and X.dtype == object:
         return pd.Series(deepcopy(X.tolist()), index=X.index, dtype=object, name=X.name)
     if isinstance(X, np.ndarray | list | tuple):
@@ -279,6 +287,9 @@ def join(X: Any, batches: Iterable[tuple[Any, np.ndarray[Any, Any]]], count: int
         return joined
     pairs = list(batches)
     new, parents = [rows for rows, _ in pairs], [parents for _, parents in pairs]
+    if isinstance(X, Panel):
+        places = np.concatenate([*parents, np.empty(0, int)])
+        return X.joined(new, longer_names(X.names, places))
     if isinstance(X, np.ndarray):
         return np.concatenate([X, *new])
     if isinstance(X, list | tuple):
@@ -306,6 +317,8 @@ def none_of(X: Any) -> Any:
 
 def numbered(rows: Any, numbers: range) -> Any:
     """Pandas rows whose index is their numbers; other containers have no index."""
+    if isinstance(rows, Panel):
+        return rows.named(pd.RangeIndex(numbers.start, numbers.stop, name=rows.names.name))
     if not isinstance(rows, pd.DataFrame | pd.Series):
         return rows
     return rows.set_axis(pd.RangeIndex(numbers.start, numbers.stop), axis=0)
@@ -313,6 +326,8 @@ def numbered(rows: Any, numbers: range) -> Any:
 
 def indexed_below(X: Any, rows: Any, parents: np.ndarray[Any, Any]) -> Any:
     """New rows with the index that they have below X."""
+    if isinstance(X, Panel):
+        return rows.named(longer_names(X.names, parents)[len(X) :])
     if not isinstance(X, pd.DataFrame | pd.Series):
         return rows
     return rows.set_axis(longer_index(X.index, parents)[len(X) :], axis=0)
@@ -329,6 +344,12 @@ def longer_index(index: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
         new = np.arange(len(parents)) + int(index.max()) + 1
         return index.append(pd.Index(new, dtype=index.dtype, name=index.name))
     return index.append(index.take(parents))
+
+
+def longer_names(names: pd.Index, parents: np.ndarray[Any, Any]) -> pd.Index:
+    """The names of signals with one for each new signal, of which none stands twice."""
+    longer = longer_index(names, parents)
+    return longer if longer.is_unique else with_new_names(names, len(parents))
 
 
 def table(columns: dict[str, Any], named: dict[str, Any]) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def attacked_model(
         return attacked_net(surrogate, coding, rows, n_classes)
     check_classifier(surrogate)
     try:
-        predicted = np.asarray(surrogate.predict(rows))
+        predicted = np.asarray(surrogate.predict(containers.given_back(rows)))
         model = QueriedEstimator(surrogate, encoded_boxes(surrogate, coding, rows))
         model = model.choose_response(rows)
     except Exception as error:

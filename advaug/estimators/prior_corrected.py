@@ -35,6 +35,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from advaug import containers
 from advaug.estimators.doc_link import DocLinkMixin
 from advaug.estimators.validation import check_parameters, checked_weights
 from advaug.models.protocol import Array
@@ -363,7 +364,7 @@ class TrainingRows:
 
 def probability_of(estimator: Any, X: Any, classes: Array) -> Array:
     """A fitted classifier's probabilities, a column for each class; 0 of one not seen."""
-    answer = np.asarray(estimator.predict_proba(X))
+    answer = np.asarray(estimator.predict_proba(containers.given_back(X)))
     found = np.zeros((len(answer), len(classes)))
     found[:, np.searchsorted(classes, estimator.classes_)] = answer
     return found

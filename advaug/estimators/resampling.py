@@ -120,8 +120,8 @@ class ResamplerMixin(SharesModels):
         Parameters
         ----------
         X : ndarray (n, features), (n, channels, time), (n, h, w) or (n, channels, h, w), pandas or
-            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays, or
-            list or series of texts or lists of tokens
+            polars frame, scipy sparse matrix, list of rows, list of (channels, time_i) arrays,
+            panel of signals in a pandas frame, or list or series of texts or lists of tokens
         y : labels in any container, or one-vs-all columns
 
         Returns
@@ -147,13 +147,14 @@ class ResamplerMixin(SharesModels):
         if containers.is_sortable(target):
             check_classification_targets(target)
             target, binarize_y = check_target_type(target, indicate_one_vs_all=True)
-        containers.refuse_other_count(X, containers.count(X), len(target))
+        containers.refuse_other_count(X, containers.count(checked), len(target))
         return X if isinstance(X, list | tuple) else checked, target, binarize_y
 
     def _checked_data(self, X: Any, y: Any, sample: Sample | None = None) -> CheckedData:
         """The rows and labels, checked; `sampling_strategy_` is set."""
         X, y = containers.owned(X), containers.owned(y)
         rows, target, _ = self._check_X_y(X, y)
+        X = rows if isinstance(rows, containers.Panel) else X
         classes, codes = containers.classes_of(target)
         counts, numbers = np.bincount(codes), np.arange(len(codes))
         strategy, kind = self.sampling_strategy, self._sampling_type  # type: ignore[attr-defined]

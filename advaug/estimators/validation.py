@@ -104,13 +104,13 @@ def check_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     if isinstance(X, list | tuple) and not len(X):
         raise ValueError("Found array with 0 sample(s) (shape=(0,)): at least 1 row is required")
     if reset:
-        named = estimator.get_params(deep=False).get("adapter", "auto")
-        estimator._adapter = choose_adapter(named, X)
+        estimator._adapter = choose_adapter(getattr(estimator, "adapter", "auto"), X)
     adapter = estimator._adapter  # Rows that come later are read as those of fit were.
     X = adapter.check(X)
     if reset or "columns" in adapter.provides:
         _check_n_features(estimator, X, reset=reset)
-    _check_feature_names(estimator, X, reset=reset)
+    named = X.values if isinstance(X, containers.Panel) else X
+    _check_feature_names(estimator, named, reset=reset)
     return X
 
 

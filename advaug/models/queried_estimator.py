@@ -84,7 +84,7 @@ class QueriedEstimator(AttackedModel):
         With a tuned threshold, or separately calibrated probabilities, the scores favour another
         class than `predict` returns: then only the labels are queried.
         """
-        predicted = self._codes(self.estimator.predict(rows))
+        predicted = self._codes(self.estimator.predict(containers.given_back(rows)))
         for name in RESPONSES:
             if hasattr(self.estimator, name):
                 self.response = name
@@ -106,7 +106,8 @@ class QueriedEstimator(AttackedModel):
         return order[np.searchsorted(self.classes, np.asarray(labels).ravel(), sorter=order)]
 
     def _scores(self, rows: Any) -> Array:
-        scores = np.asarray(getattr(self.estimator, self.response)(rows))
+        response = getattr(self.estimator, self.response)
+        scores = np.asarray(response(containers.given_back(rows)))
         if self.response == "predict":
             return np.eye(len(self.classes))[self._codes(scores)]
         scores = scores.astype(np.float64).reshape(len(scores), -1)

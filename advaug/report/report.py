@@ -221,6 +221,8 @@ class ValidityReport:
         X_real, X_synthetic, y_real, y_synthetic = (
             containers.owned(given) for given in (X_real, X_synthetic, y_real, y_synthetic)
         )
+        if adapter is not None and "time_axis" in adapter.provides:
+            X_real, X_synthetic = adapter.check(X_real), adapter.check(X_synthetic)
         y, y_new = (containers.labels(labels) for labels in (y_real, y_synthetic))
         classes, codes = containers.classes_of(y)
         parents = parents_of(parents, len(y_new), len(y))
@@ -280,8 +282,8 @@ class ValidityReport:
                 f"this {type(sampler).__name__} has not made rows yet: call "
                 "sampler.fit_resample(X, y) first"
             )
+        X = sampler.adapter_.check(containers.owned(X))
         refuse_other_rows(sampler, X, y)
-        X = containers.owned(X)
         is_new, y = sampler.synthetic_mask_, containers.labels(containers.owned(y))
         old, made = np.flatnonzero(~is_new), np.flatnonzero(is_new)
         report = cls.from_rows(

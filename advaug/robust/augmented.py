@@ -20,10 +20,15 @@ from sklearn.utils.metaestimators import available_if
 from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.estimators.committee_classifier import checked_data
-from advaug.estimators.validation import check_parameters, refuse_classes, refuse_unsortable
+from advaug.estimators.validation import (
+    SHARED_CONSTRAINTS,
+    check_parameters,
+    refuse_classes,
+    refuse_unsortable,
+)
 from advaug.models.protocol import Array
 from advaug.robust.gate import Lesson, choose
-from advaug.robust.nets import RandomState
+from advaug.robust.nets import AdapterParameter, RandomState
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.soft_labels import refuse_no_probability
 from advaug.robust.wrapped import WrappedClassifier, estimator_has
@@ -62,6 +67,8 @@ class AugmentedClassifier(WrappedClassifier):
     n_rounds : int >= 1, default=2
         How many times the classifier is attacked and refitted. It has no effect with
         `sampler="auto"`.
+    adapter : {"auto", "tabular", "image", "signal", "sequence"} or adapter, default="auto"
+        Reads the rows. "auto" is the first one that accepts them.
     scoring : str, callable or None, default=None
         By what `sampler="auto"` chooses: the name of a scikit-learn scorer, or a callable
         (estimator, X, y) -> float, which may ask the estimator for `predict` and `predict_proba` of
@@ -165,6 +172,7 @@ class AugmentedClassifier(WrappedClassifier):
             None,
         ],
         "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "adapter": SHARED_CONSTRAINTS["adapter"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -176,6 +184,7 @@ class AugmentedClassifier(WrappedClassifier):
         sampler: Any = None,
         *,
         n_rounds: int = N_ROUNDS,
+        adapter: AdapterParameter = "auto",
         scoring: Any = None,
         random_state: RandomState = None,
         n_jobs: int | None = None,
@@ -183,6 +192,7 @@ class AugmentedClassifier(WrappedClassifier):
         self.estimator = estimator
         self.sampler = sampler
         self.n_rounds = n_rounds
+        self.adapter = adapter
         self.scoring = scoring
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -268,7 +278,7 @@ class AugmentedClassifier(WrappedClassifier):
         check_parameters(self)
         data = checked_data(self, X, y, sample_weight)
         refuse_unsortable(data.classes, self.estimator)
-        choice = choose(self.estimator, Lesson.of(data), self.scoring, self.n_jobs)
+        choice = choose(self.estimator, Lesson.of(data, self.adapter), self.scoring, self.n_jobs)
         self.classes_, self.report_ = data.classes, choice.report
         self.estimator_, self.n_rows_ = choice.estimator, [choice.n_rows]
         self.teacher_score_ = choice.teacher_score
@@ -283,13 +293,14 @@ class AugmentedClassifier(WrappedClassifier):
             else containers.take(value, parents)
             for name, value in params.items()
         }
-        return clone(self.estimator).fit(X, y, **of_rows)
+        return clone(self.estimator).fit(containers.given_back(X), y, **of_rows)
 
     def _new_rows(self, X: Any, y: Array, seed: int) -> tuple[Any, Array, Array]:
         """Rows against the classifier of this round, their labels and their parents."""
         every = np.arange(len(y))
         if self.sampler is None:
-            return adversarial_rows(self.estimator_, X, y, random_state=seed), y, every
+            moved = adversarial_rows(self.estimator_, X, y, adapter=self.adapter, random_state=seed)
+            return moved, y, every
         sampler = clone(self.sampler)
         settings = {"surrogate": self.estimator_, "random_state": seed}
         known = sampler.get_params(deep=False)

@@ -23,6 +23,7 @@ from advaug.estimators.over_sampler import MIN_ROWS, AdversarialOverSampler
 from advaug.estimators.resampling import CheckedData
 from advaug.estimators.validation import MIN_AUC
 from advaug.models.protocol import Array
+from advaug.robust.nets import AdapterParameter
 from advaug.robust.soft_labels import (
     BALANCE,
     SoftRows,
@@ -62,20 +63,23 @@ class Lesson:
     teacher : CommitteeClassifier
     probability : ndarray (rows, classes)
         What the teacher says of the rows.
+    adapter : str or Adapter
+        By which the over-sampler reads the rows.
     """
 
     data: CheckedData
     dataset: EncodedDataset
     teacher: CommitteeClassifier
     probability: Float[Array, "rows classes"]
+    adapter: AdapterParameter = "auto"
 
     @classmethod
-    def of(cls, data: CheckedData) -> Self:
+    def of(cls, data: CheckedData, adapter: AdapterParameter = "auto") -> Self:
         """Rows with a teacher that is fitted on them; it says held-out probabilities."""
         data = data if data.weight is None else data.take(data.with_weight)
         dataset = fit_teacher_dataset(data, "auto", "auto")
         teacher = CommitteeClassifier().fit_encoded(data, dataset)
-        return cls(data, dataset, teacher, teacher.held_out_probability_)
+        return cls(data, dataset, teacher, teacher.held_out_probability_, adapter)
 
     @property
     def teacher_score(self) -> float:
@@ -107,7 +111,7 @@ class Lesson:
         kept = np.flatnonzero(self.fold_of_row != fold)
         data = self.data.take(kept)
         if self.teacher.stack_.row_models:  # They have other folds.
-            return self.of(data)
+            return self.of(data, self.adapter)
         learnt = self.dataset.rows.numpy()
         dataset = self.dataset.take(torch.from_numpy(np.flatnonzero(np.isin(learnt, kept))))
         places = np.searchsorted(kept, dataset.rows.numpy())
@@ -135,7 +139,7 @@ class Lesson:
     def over_sampled(self) -> tuple[Any, Array, Array | None]:
         """Rows and labels of the over-sampler, and the weights of their parents."""
         data = self.data
-        sampler = AdversarialOverSampler(random_state=data.seed)
+        sampler = AdversarialOverSampler(adapter=self.adapter, random_state=data.seed)
         X, y = sampler.fit_resample(data.rows, data.classes[data.codes])
         return X, y, None if data.weight is None else data.weight[sampler.parent_indices_]
 
@@ -272,7 +276,8 @@ def answers_of_fold(estimator: Any, inner: Lesson, X: Any) -> list[tuple[Array, 
             # That the class has few rows is said where all of them are over-sampled.
             warnings.filterwarnings("ignore", "too few rows to learn from", UserWarning)
             fitted, _ = inner.fit(estimator, option)
-        said.append((fitted.predict_proba(X), fitted.predict(X)))
+        own = containers.given_back(X)
+        said.append((fitted.predict_proba(own), fitted.predict(own)))
     return said
 
 

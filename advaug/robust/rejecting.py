@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods
 
+from advaug import containers
 from advaug.core.parameters import is_auto
 from advaug.models.protocol import Array
 from advaug.robust.detector import AdversarialDetector
@@ -70,6 +71,11 @@ class RejectingClassifier(WrappedClassifier):
         self.detector = detector
         self.reject_label = reject_label
 
+    @property
+    def adapter(self) -> Any:
+        """The adapter of the detector, by which rows are read."""
+        return getattr(self.detector, "adapter", "auto")
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the classifier, then the detector against it.
 
@@ -93,7 +99,7 @@ class RejectingClassifier(WrappedClassifier):
             raise ValueError(
                 f"reject_label={self.reject_label!r} is a class of y: take a label that is none"
             )
-        self.estimator_ = clone(self.estimator).fit(X, y, **weights)
+        self.estimator_ = clone(self.estimator).fit(containers.given_back(X), y, **weights)
         detector = AdversarialDetector() if self.detector is None else clone(self.detector)
         if is_auto(getattr(detector, "surrogate", None)):
             detector.set_params(surrogate=self.estimator_)

@@ -75,7 +75,8 @@ class SoftRows:
             return self.fit_agreed(estimator, random)
         parameter = weight_parameter(estimator)
         copies = self.copies(random, balance, is_weighted=parameter is not None)
-        X, y = containers.take(self.rows, copies.place), self.classes[copies.label]
+        X = containers.given_back(containers.take(self.rows, copies.place))
+        y = self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
         return Student(fitted, self.classes, self.share**balance, len(y))
 
@@ -232,12 +233,13 @@ def fit_by_weight(
     estimator: Any, X: Any, y: Array, weight: Float[Array, " rows"] | None, seed: int
 ) -> Any:
     """A clone fitted with weights, or where it takes none on rows drawn in proportion to them."""
+    own = containers.given_back(X)
     if weight is None:
-        return clone(estimator).fit(X, y)
+        return clone(estimator).fit(own, y)
     if parameter := weight_parameter(estimator):
-        return clone(estimator).fit(X, y, **{parameter: weight})
+        return clone(estimator).fit(own, y, **{parameter: weight})
     drawn = drawn_by_weight(weight, np.random.RandomState(seed % 2**31))
-    return clone(estimator).fit(containers.take(X, drawn), y[drawn])
+    return clone(estimator).fit(containers.given_back(containers.take(X, drawn)), y[drawn])
 
 
 def refuse_no_probability(what: str, estimator: Any) -> None:

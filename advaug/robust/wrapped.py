@@ -62,7 +62,7 @@ class WrappedClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, BaseE
     def _query(self, method: str, X: Any) -> Array:
         """The wrapped classifier's answer."""
         X = self._check_rows(X)
-        return np.asarray(getattr(self.estimator_, method)(X))
+        return np.asarray(getattr(self.estimator_, method)(containers.given_back(X)))
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Array:

@@ -26,6 +26,10 @@ from advaug.sampling.faults import Dependence, Drift, Fault, TellTale, Trait
 class Coding(RowCoding, Protocol):
     """What an adapter has learnt: a coding of rows, and what is done with such rows."""
 
+    def check(self, X: Any) -> Any:
+        """X as `encode` and `decode` take it; by default it is that already."""
+        return X
+
     def budgeted(self, radius: Any) -> "Coding":
         """The same coding, in which a radius of 1 is each column's own budget.
 
@@ -171,6 +175,9 @@ class FittedAdapter(ShortRepr, Adapter):
 
     def accepts(self, X: Any) -> bool:
         return True
+
+    def check(self, X: Any) -> Any:
+        return self.coding.check(X)
 
     def fit(self, X: Any) -> Coding:
         return self.coding

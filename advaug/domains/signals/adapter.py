@@ -1,14 +1,15 @@
 """Signals: one unit of radius is one standard deviation of a channel.
 
-Arrays (n, channels, time) or (n, time), or lists of (channels, time_i) arrays of unequal length.
-NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
+Arrays (n, channels, time) or (n, time), lists of (channels, time_i) arrays of unequal length, or
+panels: pandas frames with a row for each signal and time. With layout="ntc" time comes before the
+channels. NaN, at the end or inside, stays NaN; whole numbers stay whole; lengths stay.
 """
 
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,8 +34,9 @@ from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
-SMOOTHER = 0.5  # Channels are time if neighbours differ by less than this share.
-LONGER = 8  # Channels are time too if they are so many times as many as the samples.
+SMOOTHER = 0.5  # The axis of channels may be time if neighbours differ by less than this share,
+SHORTER = 4  # and if time has less than so many samples for each channel.
+LAYOUTS = "auto", "nct", "ntc"
 MOST_PADDING = 8  # times the mean length
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
@@ -59,6 +61,12 @@ class SignalAdapter(Adapter, Parameters):
         Channels that no signal may change.
     bounds : (low, high) or one such pair for each channel, optional
         In the signals' own units; None: the least and the largest value of each channel.
+    layout : {"auto", "nct", "ntc"}
+        Axes of arrays and lists: "nct" (n, channels, time), "ntc" (n, time, channels), the layout
+        of Keras and tslearn; in lists without n. New signals have the same axes. "auto" is "nct",
+        but refuses signals with more channels than samples, and those with less than four samples
+        for each channel whose values change less than half as much along the channels as along
+        time.
 
     See Also
     --------
@@ -71,6 +79,9 @@ class SignalAdapter(Adapter, Parameters):
     >>> X = np.random.default_rng(0).normal(size=(8, 3, 50))
     >>> SignalAdapter(sampling_rate=100.0, frozen=[2]).fit(X).encode(X).shape
     torch.Size([8, 3, 50])
+    >>> adapter = SignalAdapter(layout="ntc")
+    >>> adapter.fit(X.transpose(0, 2, 1)).encode(X.transpose(0, 2, 1)).shape
+    torch.Size([8, 3, 50])
     """
 
     sampling_rate: float | None = None
@@ -78,6 +89,7 @@ class SignalAdapter(Adapter, Parameters):
     least_snr: float | None = None
     frozen: Any = ()
     bounds: Any = None
+    layout: Literal["auto", "nct", "ntc"] = "auto"
 
     @property
     def provides(self) -> Capabilities:
@@ -85,26 +97,30 @@ class SignalAdapter(Adapter, Parameters):
 
     def accepts(self, X: Any) -> bool:
         """3-d arrays except uint8 (those are images), and lists of 2-d arrays or of lists."""
+        if isinstance(X, containers.Panel):
+            return True
         if isinstance(X, np.ndarray):
             return X.ndim == 3 and X.dtype != np.uint8
         return containers.is_list_of_signals(X) or containers.is_nested_signals(X)
 
     def check(self, X: Any) -> Any:
-        """X with nested lists as an array; ValueError for signals in another layout."""
-        refuse_other_containers(X)
-        if containers.is_list_of_signals(X):
+        """X with nested lists as an array, and a pandas frame as a panel."""
+        X = containers.as_panel(X)
+        if isinstance(X, containers.Panel) or containers.is_list_of_signals(X):
             return X
+        refuse_other_containers(X)
         containers.refuse_ragged(X)
-        X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
-        refuse_time_first(X)
-        return X
+        return check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True)
 
     def fit(self, X: Any) -> "SignalCoding":
         """Learn scale, bounds and band; errors name the signal, the channel and the mend."""
         self._check()
+        X, rows = channels_first(X, self.layout), X
+        refuse_other_layout(X, self.layout)
         values, is_whole = stacked(X)
+        if self.layout == "auto" and not isinstance(rows, containers.Panel):
+            refuse_unclear_axes(values)
         warn_of_padding(X)
-        warn_of_axes(X, values)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -131,15 +147,18 @@ class SignalAdapter(Adapter, Parameters):
             spread=torch.ones(channels, values.shape[2] + 1),
             least_snr=self.least_snr,
             keeps_shape=self.band is None,
+            layout=self.layout,
         )
         if self.band is None:
             return coding
         if isinstance(self.band, str) and self.band == "eigenbasis":
-            return coding.along_axes(X)
-        return coding.shaped(X, *self._band())
+            return coding.along_axes(rows)
+        return coding.shaped(rows, *self._band())
 
     def _check(self) -> None:
         """ValueError or TypeError naming the parameter that cannot be meant."""
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {LAYOUTS}, got {self.layout!r}")
         if isinstance(self.frozen, str):
             raise TypeError(f"frozen must be a list of channels, got {self.frozen!r}")
         for name, least, most in (
@@ -201,6 +220,7 @@ class SignalCoding(ShortRepr, Coding):
     least_snr: float | None = None
     keeps_shape: bool = False
     basis: Eigenbasis | None = None
+    layout: str = "auto"
 
     def along_axes(self, X: Any) -> "SignalCoding":
         """The same coding with moves along how the signals differ."""
@@ -227,11 +247,14 @@ class SignalCoding(ShortRepr, Coding):
 
     def encode(self, X: Any) -> Tensor:
         """(n, channels, time) float32, with as many flags of missing cells where fit saw some."""
+        X = channels_first(X, self.layout)
         values, _ = stacked(X, self.time if self.has_flags else 0)
         if values.shape[1] != len(self.scale):
+            n_channels = len(self.scale)
+            axes = f"time, {n_channels}" if self.layout == "ntc" else f"{n_channels}, time"
             raise ValueError(
-                f"X has {values.shape[1]} channels, but was fitted with {len(self.scale)}: pass "
-                f"(n, {len(self.scale)}, time); an array (n, time) has one channel"
+                f"X has {values.shape[1]} channels, but was fitted with {n_channels}: pass "
+                f"(n, {axes}); an array (n, time) has one channel"
             )
         scaled = (values - self.center[:, None]) / self.scale[:, None]
         missing = np.isnan(scaled)
@@ -251,14 +274,16 @@ class SignalCoding(ShortRepr, Coding):
         return torch.cat([x, torch.from_numpy(missing).float()], 1) if self.has_flags else x
 
     def native(self, x: Tensor) -> Tensor:
-        """(n, channels, time) in the signals' own units, NaN where a cell is missing."""
+        """Signals in their own layout and units, NaN where a cell is missing."""
         channels = len(self.scale)
         scale, center = (
             torch.tensor(each, device=x.device, dtype=x.dtype)[:, None]
             for each in (self.scale, self.center)
         )
         values = x[:, :channels] * scale + center
-        return values.masked_fill(x[:, channels:] > 0.5, math.nan) if self.has_flags else values
+        if self.has_flags:
+            values = values.masked_fill(x[:, channels:] > 0.5, math.nan)
+        return values.transpose(1, 2) if self.layout == "ntc" else values
 
     def other_units(self) -> dict[str, Callable[[Tensor], Tensor]]:
         """Channels of mean 0 and deviation 1."""
@@ -293,6 +318,13 @@ class SignalCoding(ShortRepr, Coding):
         by = (moved.double() - seed.double()).numpy()[:, : len(self.scale)]
         by = by * self.scale[:, None]
         by = np.where(self.is_whole[:, None], np.rint(by), by)
+        signals = self._moved(channels_first(rows, self.layout), by)
+        if isinstance(rows, containers.Panel):
+            return rows.with_signals(signals)
+        return channels_first(signals, self.layout)
+
+    def _moved(self, rows: Any, by: Array) -> Any:
+        """Copies of signals (channels, time), moved."""
         if containers.is_list_of_signals(rows):
             return [
                 self._edited(row[None], by[k : k + 1, :, : row.shape[1]])[0]
@@ -322,10 +354,17 @@ class SignalCoding(ShortRepr, Coding):
     def changes(self, before: Any, after: Any) -> list[Changes]:
         """For each signal and channel the sample that moved farthest in standard deviations, and
         the lengths of two signals of unequal length."""
-        return [
-            self._changes_of(np.atleast_2d(old), np.atleast_2d(new))
-            for old, new in zip(before, after, strict=True)
-        ]
+        pairs = zip(self.signals(before), self.signals(after), strict=True)
+        return [self._changes_of(old, new) for old, new in pairs]
+
+    def signals(self, X: Any) -> list[Array]:
+        """Each signal as an array (channels, time) of its own values."""
+        X = channels_first(self.check(X), self.layout)
+        return [np.atleast_2d(signal) for signal in X]
+
+    def check(self, X: Any) -> Any:
+        """X, a pandas frame as a panel."""
+        return containers.as_panel(X)
 
     def _changes_of(self, old: Array, new: Array) -> Changes:
         lengths = old.shape[1], new.shape[1]
@@ -375,39 +414,61 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
     return values, is_whole
 
 
-def refuse_time_first(X: Array) -> None:
-    """ValueError for signals of one sample in many channels: these are (n, time, 1)."""
-    if X.ndim == 3 and X.shape[2] == 1 < X.shape[1]:
+def channels_first(X: Any, layout: str) -> Any:
+    """Signals with the channels before time; from there back again.
+
+    A panel becomes an array, or a list where lengths differ.
+    """
+    if isinstance(X := containers.as_panel(X), containers.Panel):
+        return X.signals()
+    if layout != "ntc":
+        return X
+    if containers.is_list_of_signals(X):
+        return [np.ascontiguousarray(row.T) if getattr(row, "ndim", 0) == 2 else row for row in X]
+    if containers.is_nested_signals(X):
+        turned: Any = np.swapaxes(containers.as_array(X), 1, 2).tolist()
+        return turned
+    is_turned = isinstance(X, np.ndarray) and X.ndim == 3
+    return np.ascontiguousarray(X.transpose(0, 2, 1)) if is_turned else X
+
+
+def refuse_other_layout(signals: Any, layout: str) -> None:
+    """ValueError for a list in which the channels differ in number and the samples do not."""
+    if not containers.is_list_of_signals(signals):
+        return
+    shapes = {signal.shape for signal in signals if getattr(signal, "ndim", 0) == 2}
+    n_channels, time = ({shape[axis] for shape in shapes} for axis in (0, 1))
+    if len(time) == 1 < len(n_channels) and min(n_channels) > max(time):
         raise ValueError(
-            f"X has shape {X.shape}, which is read as (n, channels, time): {X.shape[1]} channels "
-            "of one sample. If the second axis is time, pass X.transpose(0, 2, 1)"
+            f"layout={layout!r} reads the signals of X as {min(n_channels)} to {max(n_channels)} "
+            f"channels of {time.pop()} samples each: pass adapter=SignalAdapter(layout="
+            f"{'nct' if layout == 'ntc' else 'ntc'!r})"
         )
 
 
-def warn_of_axes(X: Any, values: Array) -> None:
-    """UserWarning where the axis of channels looks like time: longer by far, or far smoother."""
+def refuse_unclear_axes(values: Array) -> None:
+    """ValueError where the axis of channels may be time: it is longer, or far smoother."""
     _, n_channels, time = values.shape
-    why = "Channels are seldom so many and so short"
-    if is_smoother_along_channels(values):
-        why = "Its values change less along the channels than along time"
-    elif n_channels < LONGER * time:
+    if n_channels > time:
+        why = "signals seldom have more channels than samples"
+    elif is_smoother_along_channels(values):
+        why = "their values change less along the channels than along time"
+    else:
         return
-    is_list = containers.is_list_of_signals(X)
-    mend = "[signal.T for signal in X]" if is_list else "X.transpose(0, 2, 1)"
-    warnings.warn(
-        f"X of shape {values.shape} is read as (n, channels, time): {n_channels} channels of "
-        f"{time} samples. {why}: if the second axis is time, pass {mend}",
-        UserWarning,
-        stacklevel=4,
+    raise ValueError(
+        f"the signals of X are read as {n_channels} channels of {time} samples, but {why}: pass "
+        "adapter=SignalAdapter(layout='ntc') if time comes before the channels, or "
+        "adapter=SignalAdapter(layout='nct') if they are read as they should be"
     )
 
 
 def is_smoother_along_channels(values: Array) -> bool:
-    """Whether there are more channels than samples, and neighbouring ones are far more alike."""
+    """Whether there are few samples for each channel, and neighbouring channels far more alike."""
     _, n_channels, time = values.shape
-    if time < 2 or n_channels <= time:
+    if n_channels < 2 or not 2 <= time < SHORTER * n_channels:
         return False
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of no two neighbours that are there
         along_channels, along_time = (
             float(np.nanmean(np.abs(np.diff(values, axis=axis)))) for axis in (1, 2)
         )

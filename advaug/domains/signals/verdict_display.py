@@ -111,6 +111,7 @@ class VerdictDisplay(ShortRepr):
             or no row has the label.
         """
         made = record(sampler, "label")
+        X = sampler.adapter_.check(X)
         committee = sampler.surrogate_
         descriptors = committee.features.descriptors if isinstance(committee, Committee) else None
         if descriptors is None:
