@@ -34,8 +34,7 @@ SETS = (
     "libras_traj_vs_rest~noise0.5",
     "libras_traj_vs_rest~class12~rows100~noise0.5",
     "osuleaf_vs_rest~class3~rows100~noise0.5",
-    "plaid_vs_rest",
-    "plaid_vs_rest~class3",
+    "plaid_vs_rest~class3~rows200",
 )
 
 
