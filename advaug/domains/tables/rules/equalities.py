@@ -3,7 +3,7 @@
 A guess is tried on a few rows, then on a sample; the factor is computed from all rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import combinations
 from typing import NamedTuple, TypeVar
@@ -71,7 +71,7 @@ def sums(table: Table) -> Iterator[Candidate]:
                 yield from sums_of(table, some[at], total)
 
 
-def few_at_once(table: Table, guesses: list[Guess]) -> Iterator[list[Guess]]:
+def few_at_once(table: Table, guesses: Sequence[Guess]) -> Iterator[Sequence[Guess]]:
     """The guesses, as many at once as are compared with all columns without much memory."""
     height = max(CELLS_AT_ONCE // (FEWEST_PROBES * max(len(table.names), 1)), 1)
     yield from (guesses[k : k + height] for k in range(0, len(guesses), height))
@@ -166,7 +166,7 @@ def products_of_three(table: Table) -> Iterator[Product]:
 
 
 def products_in(
-    table: Table, form: str, factors: list[tuple[int, ...]], function: Callable[..., Array]
+    table: Table, form: str, factors: Sequence[tuple[int, ...]], function: Callable[..., Array]
 ) -> Iterator[Product]:
     """The columns that are multiples of a form in all probes."""
     for some in few_at_once(table, factors):
