@@ -5,15 +5,18 @@ Counts are hashed and sparse; the columns are the directions in which the rows d
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt16
+from jaxtyping import Float, Int, UInt16
 from scipy import sparse
 from torch import Tensor
 
 from advaug.core.features import Features
+from advaug.core.tensor_fields import StoredFields
+from advaug.domains.sequences.splicing import keys_of
 
 WIDTH = 128  # columns: with more, or more for as many rows, nets learn rows by heart
 ROWS_A_COLUMN, LEAST_WIDTH = 4, 16
@@ -24,6 +27,7 @@ LETTERS = (3, 4, 5)  # lengths of n-grams: of letters,
 WORDS, EVENTS, ONE_LETTER = (1, 2), (1, 2, 3), (1, 2, 3, 4, 5)  # and of tokens
 MULTIPLIER = 0x5851F42D4C957F2D  # odd, of a linear congruential generator (Knuth)
 ROWS = 4096  # at once,
+MOST_REMEMBERED = 2**22  # n-grams of the last rows,
 MOST_CELLS = 2**23  # and places for their n-grams: one row may be much longer than the others
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -49,7 +53,7 @@ class Occurrences(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NGramFeatures(Features):
+class NGramFeatures(StoredFields, Features):
     """Rows of token numbers to at most `WIDTH` columns.
 
     Every kind of n-gram has its buckets: counts become 1 + log(count), times the log of how rare
@@ -122,15 +126,27 @@ class NGramFeatures(Features):
 
     def __call__(self, x: Float[Tensor, "batch length"]) -> Float[Tensor, "batch width"]:
         found = [
-            torch.from_numpy(self.weighed(self.counts(rows.cpu())) @ self.directions)
-            for rows in x.detach().split(ROWS)
+            torch.from_numpy(self.tfidf(rows) @ self.directions) for rows in x.detach().split(ROWS)
         ]
         return torch.cat(found).to(x) if found else x.new_zeros(0, self.directions.shape[1])
 
     def tfidf(self, x: Float[Tensor, "batch length"]) -> sparse.csr_matrix:
-        """(batch, buckets of all kinds): the weighed n-grams, sparse."""
-        parts = [self.weighed(self.counts(rows.cpu())) for rows in x.detach().split(ROWS)]
-        return sparse.vstack(parts, format="csr") if parts else self.weighed(self.counts(x.cpu()))
+        """(batch, buckets of all kinds): the weighed n-grams, sparse.
+
+        Those of the last rows are remembered: nets and ridge regressions read the same rows.
+        """
+        x = x.detach().cpu()
+        last = self._last.get("table")
+        found = None if last is None else last.of_rows(x)
+        if found is None:
+            parts = [self.weighed(self.counts(rows)) for rows in x.split(ROWS)]
+            found = sparse.vstack(parts, format="csr")
+            self._last["table"] = NGramTable.of(x, found)
+        return found
+
+    @cached_property
+    def _last(self) -> dict[str, "NGramTable | None"]:
+        return {"table": None}
 
     def counts(self, x: Float[Tensor, "batch length"]) -> list[sparse.csr_matrix]:
         """For each kind of n-gram (batch, buckets) of counts."""
@@ -189,6 +205,30 @@ class NGramFeatures(Features):
             block.data *= np.repeat((1 / size).astype(np.float32), np.diff(block.indptr))
             weighed.append(block)
         return sparse.hstack(weighed, format="csr")
+
+
+class NGramTable(NamedTuple):
+    """Rows and their weighed n-grams."""
+
+    x: Float[Tensor, "rows length"]
+    table: sparse.csr_matrix
+    keys: Int[Tensor, " rows"]  # sorted
+    order: Int[Tensor, " rows"]  # of the rows by their keys
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "rows length"], table: sparse.csr_matrix) -> Self | None:
+        """None of so many n-grams that they would take much memory."""
+        return None if table.nnz > MOST_REMEMBERED else cls(x, table, *keys_of(x).sort())
+
+    def of_rows(self, x: Float[Tensor, "batch length"]) -> sparse.csr_matrix | None:
+        """The n-grams of rows that are all among these; else None."""
+        if not len(self.x) or x.shape[1] != self.x.shape[1]:
+            return None
+        place = torch.searchsorted(self.keys, keys_of(x)).clamp_max(len(self.keys) - 1)
+        at = self.order[place]
+        if not torch.equal(self.x[at], x):
+            return None
+        return self.table[at.numpy()]
 
 
 def ngram_features_of(features: Features, model: Any) -> NGramFeatures:
