@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.devices import at_once
-from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
