@@ -356,6 +356,30 @@ def test_a_row_that_no_voter_can_save_is_asked_of_no_further_voter(pool):
     assert len(places) == len(votes) == 0
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_voters_who_read_rows_are_asked_before_the_features_are_computed(pool, order, monkeypatch):
+    """The rows are those of the same voter asked in its turn, of features of more rows."""
+    recipe, read = Explore(acceptance_power=40.0), []
+    features = type(pool.committee.features)
+    compute = features.__call__
+
+    def counting(self, x):
+        read.append(len(x))
+        return compute(self, x)
+
+    monkeypatch.setattr(features, "__call__", counting)
+    jury = EqualVotes((), (surely(1), only_beyond)[:: 1 - 2 * order])
+    assert jury.reads_rows
+    first = grow(pool, recipe, count=60, jury=jury)
+    n_read = sum(read)
+    read.clear()
+    monkeypatch.setattr(EqualVotes, "reads_rows", False)
+    last = grow(pool, recipe, count=60, jury=jury)
+    assert torch.equal(first[0], last[0])
+    assert torch.equal(first[3]["probability"], last[3]["probability"])
+    assert n_read < 0.9 * sum(read)
+
+
 def test_the_least_probability_of_explore_is_where_its_chance_meets_the_lot(pool):
     lot = torch.linspace(0, 0.99, 50)
     for power in (0.0, 0.5, 4.0):

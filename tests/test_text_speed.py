@@ -1,5 +1,6 @@
 """Counts and comparisons of texts that are made at once, beside the plain way."""
 
+import pickle
 from difflib import SequenceMatcher
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from advaug.domains.sequences import bigrams
+from advaug.adapters import SequenceAdapter
+from advaug.domains.sequences import bigrams, features
 from advaug.domains.sequences.adapter import opcodes
 from advaug.domains.sequences.bigrams import Bigrams
 from advaug.domains.sequences.features import BUCKETS, Occurrences, counted
@@ -28,8 +30,10 @@ def test_pairs_are_looked_up_in_a_table_as_in_a_sorted_list(monkeypatch):
     assert not at_once.all()
 
 
+@pytest.mark.parametrize("most_cells", [10, features.MOST_CELLS])
 @pytest.mark.parametrize("n_grams", [0, 400])
-def test_ngrams_are_counted_as_scipy_sums_equal_cells(n_grams):
+def test_ngrams_are_counted_as_scipy_sums_equal_cells(n_grams, most_cells, monkeypatch):
+    monkeypatch.setattr(features, "MOST_CELLS", most_cells)
     rng = np.random.default_rng(0)
     row = np.sort(rng.integers(1, 9, n_grams))
     bucket = rng.integers(0, 40, n_grams) * (BUCKETS // 41)
@@ -41,6 +45,36 @@ def test_ngrams_are_counted_as_scipy_sums_equal_cells(n_grams):
     for name in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(getattr(made, name), getattr(known, name))
     assert made.data.dtype == np.float32
+
+
+def test_ngrams_of_the_last_rows_are_remembered(monkeypatch):
+    texts = [f"a b{k % 3} c{k} dd{k % 7} e" for k in range(30)]
+    coding, source = SequenceAdapter().fit(texts), torch.Generator().manual_seed(0)
+    x = coding.encode(texts)
+    grams, anew = coding.features(x, source), coding.features(x, source.manual_seed(0))
+    others = x[:4].roll(1, 1)
+    for rows in (x, x[[7, 3, 3]], others, x[2:9], torch.cat([x[2:3], others]), x[:0]):
+        vars(anew).pop("_last", None)
+        assert (grams.tfidf(rows) != anew.tfidf(rows)).nnz == 0
+        assert torch.equal(grams(rows), anew(rows))
+    assert pickle.loads(pickle.dumps(grams))._last["table"] is None
+    grams.tfidf(x)
+    monkeypatch.setattr(type(grams), "counts", None)
+    assert grams.tfidf(x[[5, 2]]).shape[0] == 2
+
+
+def test_rows_that_go_on_behind_what_is_read_keep_their_end():
+    texts = ["one two three four five", "one two three", "two three four"]
+    coding = SequenceAdapter(max_tokens=3).fit(texts)
+    x = coding.encode(texts)
+    moved = x.clone()
+    moved[:, 0] = x[2, 0]
+    assert coding.decode(moved, x, texts) == ["two two three four five", "two two three", texts[2]]
+    unknown = ["seven eight nine ten", "seven eight nine"]
+    seed = coding.encode(unknown)
+    new = seed.clone()
+    new[:, 0] = x[2, 0]
+    assert coding.decode(new, seed, unknown) == ["two eight nine ten", "two eight nine"]
 
 
 def test_edits_are_those_of_difflib_where_nothing_is_common():

@@ -181,10 +181,16 @@ def cross_entropy_gradients(
     weights: Weights,
     x: Float[Tensor, "members batch width"],
     target: Float[Tensor, "*members batch classes"],
-) -> Gradients:
+    found: Gradients,
+) -> None:
     """Gradients of the mean cross-entropy of each member to probabilities that add up to 1.
 
     Written out, since autograd costs more than the products of nets as small as these.
+
+    Parameters
+    ----------
+    found : tuple of Tensor, one for each weight
+        Where the gradients are written.
     """
     *hidden, weight, bias = weights
     inputs, sums = [x], []
@@ -193,15 +199,16 @@ def cross_entropy_gradients(
         inputs.append(silu(sums[-1]))
     # Classes come first: products of few columns are slow, of few rows they are not.
     logits = torch.baddbmm(bias.mT, weight.mT, inputs[-1].mT)
-    slope = (logits.softmax(1) - target.mT).div_(x.shape[1])
-    found = [(slope @ inputs[-1]).mT, slope.sum(2, keepdim=True).mT]
-    slope = slope.mT @ weight.mT
+    slope = logits.softmax(1).sub_(target.mT).div_(x.shape[1])
+    found[-2].copy_(torch.bmm(slope, inputs[-1]).mT)
+    torch.sum(slope.mT, 1, keepdim=True, out=found[-1])
+    slope = torch.bmm(slope.mT, weight.mT)
     for layer in reversed(range(len(sums))):
         slope = torch.ops.aten.silu_backward(slope, sums[layer])
-        found = [inputs[layer].mT @ slope, slope.sum(1, keepdim=True), *found]
+        torch.bmm(inputs[layer].mT, slope, out=found[2 * layer])
+        torch.sum(slope, 1, keepdim=True, out=found[2 * layer + 1])
         if layer:
-            slope = slope @ hidden[2 * layer].mT
-    return tuple(found)
+            slope = torch.bmm(slope, hidden[2 * layer].mT)
 
 
 @dataclass(repr=False)
@@ -324,16 +331,16 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         n_classes, share = weights[-1].shape[-1], self.label_smoothing
         soft = (1 - share) * torch.eye(n_classes).to(inputs) + share / n_classes
         jitter = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=generator)))
-
         vector, parts = in_one_vector(weights)
+        slope, slopes = in_one_vector(weights)
 
         def gradients(step: int, _: Weights) -> Gradients:
             batch = inputs[rows[step]]
             noise = torch.randn(batch.shape[1:], generator=jitter, dtype=inputs.dtype, device="cpu")
             # In place: of thousands of columns each copy is many times the rows.
             batch.add_(noise.to(inputs.device), alpha=self.noise_std)
-            found = cross_entropy_gradients(parts, batch, soft[targets[step]])
-            return (torch.cat([one.flatten() for one in found]),)
+            cross_entropy_gradients(parts, batch, soft[targets[step]], slopes)
+            return (slope,)
 
         steps = ((step / self.max_iter, step) for step in range(self.max_iter))
         fit_weights(

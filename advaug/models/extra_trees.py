@@ -1,20 +1,23 @@
-"""Extra trees as scikit-learn grows them, without what its forest does around each tree.
+"""Extra trees as scikit-learn grows them, without what its estimators do around each tree.
 
-Of a few hundred rows a tree grows in a tenth of a millisecond, and the forest's clones and checks
-take ten times as long. The trees are the same.
+Of a few hundred rows a tree grows in a tenth of a millisecond, and the checks of its forest take
+thirty times as long, those of a tree four times. The trees are the same.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn import config_context
-from sklearn.tree import ExtraTreeClassifier
+from sklearn.tree._criterion import Gini
+from sklearn.tree._splitter import RandomSplitter
+from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
 from sklearn.utils.class_weight import compute_sample_weight
 
 from advaug.models.protocol import Array
 from advaug.models.read_trees import mean_of_trees
 from advaug.models.tree_ensemble import TreeEnsemble
+
+ANY_DEPTH = MOST_SEED = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,19 @@ class ExtraTrees:
         # A tree reads one column after the other.
         X, weight = np.asfortranarray(X, np.float32), compute_sample_weight("balanced", y)
         weight = weight if sample_weight is None else weight * sample_weight
-        random = np.random.RandomState(self.seed)
-        with config_context(skip_parameter_validation=True):
-            grown = [
-                self._tree(random).fit(X, y, sample_weight=weight, check_input=False)
-                for _ in range(self.n_trees)
-            ]
-        return mean_of_trees([tree.tree_ for tree in grown], X.shape[1])
-
-    def _tree(self, random: np.random.RandomState) -> ExtraTreeClassifier:
-        return ExtraTreeClassifier(
-            min_samples_leaf=self.min_samples_leaf,
-            max_features=self.max_features,
-            random_state=random.randint(np.iinfo(np.int32).max),
-        )
+        labels = np.asarray(y, np.float64)[:, None]
+        n_classes, random = np.array([y.max() + 1]), np.random.RandomState(self.seed)
+        # A new one takes sixty times as long as to seed one again.
+        of_tree, grown = np.random.RandomState(0), []
+        for _ in range(self.n_trees):
+            of_tree.seed(random.randint(MOST_SEED))
+            tree = Tree(X.shape[1], n_classes, 1)
+            splitter = RandomSplitter(
+                Gini(1, n_classes), self.max_features, self.min_samples_leaf, 0.0, of_tree, None
+            )
+            builder = DepthFirstTreeBuilder(
+                splitter, 2 * self.min_samples_leaf, self.min_samples_leaf, 0.0, ANY_DEPTH, 0.0
+            )
+            builder.build(tree, X, labels, weight)
+            grown.append(tree)
+        return mean_of_trees(grown, X.shape[1])

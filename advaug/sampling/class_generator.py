@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.devices import at_once
-from advaug.core.features import Features
 from advaug.core.finite import refuse_not_finite
 from advaug.core.norms import draw
 from advaug.core.objectives import Logits, margin, of_rows
@@ -440,16 +439,16 @@ class ClassGenerator(StoredFields, ClassRows):
     ) -> Task[tuple[Int[Tensor, " accepted"], SyntheticBatch]]:
         """The places of the candidates that the recipe's chance and the judge accept, and these."""
         cut, status, reach = self._proposed(models, rows, plan, random)
-        admitted = self._admitted(models.committee.features, cut)
-        if len(admitted) < len(cut):  # It costs less than the features that the others need.
-            cut, status, rows = cut[admitted], status[admitted], rows[admitted]
-            plan, random = plan.take(admitted), random.take(admitted)
-        x = self._whole(cut)
-        features = models.committee.features(x)
         # The number is the draw's own, so noise of the arithmetic turns a decision with the
         # probability of that noise alone.
         lot = random.at(ACCEPTANCE).uniform(1)[:, 0]
         least = self.recipe.least_probability(lot)
+        admitted = yield from self._admitted(models, cut, least)
+        if len(admitted) < len(cut):  # It costs less than the features that the others need.
+            cut, status, rows = cut[admitted], status[admitted], rows[admitted]
+            plan, lot, least = plan.take(admitted), lot[admitted], least[admitted]
+        x = self._whole(cut)
+        features = models.committee.features(x)
         places, *votes = yield from models.vote(x, features, self.label, least)
         wins = self._wins(models, x[places], plan.take(places), votes[1], lot[places])
         wins = wins.nonzero()[:, 0]  # Once: each mask as an index makes a GPU wait.
@@ -465,12 +464,18 @@ class ClassGenerator(StoredFields, ClassRows):
         batch = self._batch(rows[places], plan.take(places), cut[places], record)
         return admitted[places], batch
 
-    def _admitted(self, features: Features, x: Tensor) -> Int[Tensor, " some"]:
-        """The places of candidates that the judge does not reject by their descriptors alone."""
+    def _admitted(self, models: Models, x: Tensor, least: Tensor) -> Task[Int[Tensor, " some"]]:
+        """The places of candidates that neither the judge rejects by their descriptors alone, nor
+        voters who read no features.
+        """
         places = torch.arange(len(x), device=x.device)
-        if self.judge is None or features.descriptors is None:
-            return places
-        return places[self.judge.admits(features.describe(x), features.descriptors)]
+        features, jury = models.committee.features, models.jury
+        if self.judge is not None and features.descriptors is not None:
+            places = places[self.judge.admits(features.describe(x), features.descriptors)]
+        if jury.reads_rows:
+            some = self._whole(x[places])
+            places = places[(yield from jury.hopeful(some, self.label, least[places]))]
+        return places
 
     def _wins(
         self, models: Models, x: Tensor, plan: Plan, probabilities: Tensor, lot: Tensor

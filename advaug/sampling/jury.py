@@ -31,6 +31,11 @@ class Jury(Protocol):
         """Whether a small net that says the same is much faster."""
         return True
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether some voters read no features, so that they are asked before these are known."""
+        return False
+
     def __call__(
         self,
         x: Float[Tensor, "batch *shape"],
@@ -39,6 +44,15 @@ class Jury(Protocol):
     ) -> Float[Tensor, "batch classes"]:
         """Probabilities of encoded rows, of which the members of the committee say these logits."""
         ...
+
+    def hopeful(
+        self, x: Float[Tensor, "batch *shape"], label: int, least: Float[Tensor, " batch"]
+    ) -> Task[Int[Tensor, " some"]]:
+        """The places of rows whose label may be as probable as `least`, as far as those voters
+        know who read no features. By default all rows.
+        """
+        yield from ()
+        return torch.arange(len(x), device=x.device)
 
     def above(
         self,
@@ -65,7 +79,7 @@ class EqualVotes(Jury):
     voters : tuple of callables
         They read the committee's features.
     row_voters : tuple of callables
-        They read encoded rows.
+        They read encoded rows, and cost no more than the features and the committee.
     order : tuple of int
         The places of `voters` in the order in which `above` asks them, the cheapest first. By
         default their own.
@@ -77,7 +91,11 @@ class EqualVotes(Jury):
 
     @property
     def is_slow(self) -> bool:
-        return bool(self.voters or self.row_voters)
+        return bool(self.voters)
+
+    @property
+    def reads_rows(self) -> bool:
+        return bool(self.row_voters)
 
     def __call__(
         self,
@@ -87,6 +105,18 @@ class EqualVotes(Jury):
     ) -> Float[Tensor, "batch classes"]:
         nothing = members.new_zeros(len(x))
         return finish(self.above(x, features, members, 0, nothing))[1]
+
+    def hopeful(
+        self, x: Float[Tensor, "batch *shape"], label: int, least: Float[Tensor, " batch"]
+    ) -> Task[Int[Tensor, " some"]]:
+        places, own = torch.arange(len(x), device=x.device), torch.zeros_like(least)
+        n_voters = 1 + len(self.voters) + len(self.row_voters)
+        for count, voter in enumerate(self.row_voters, 1):
+            found = yield Question(voter, x[places])
+            own = own + found[:, label].to(own)
+            stay = (~exceeds(least[places], (own + n_voters - count) / n_voters)).nonzero()[:, 0]
+            places, own = places[stay], own[stay]
+        return places
 
     def above(
         self,

@@ -63,6 +63,7 @@ class StudentVotes(TensorFields):
                 draw = torch.rand(shape, generator=generator, dtype=torch.float32) * 2 - 1
                 weights.append((draw * into**-0.5).to(features))
         vector, parts = in_one_vector(tuple(weights))
+        slope, slopes = in_one_vector(tuple(weights))
         student = cls(parts, features.mean(0), spread(features))
         inputs = student.inputs(features)
         rows = torch.randint(len(features), (STEPS, BATCH), generator=generator)
@@ -70,8 +71,8 @@ class StudentVotes(TensorFields):
 
         def gradients(step: int, _: Weights) -> Gradients:
             batch = rows[step]
-            found = cross_entropy_gradients(parts, inputs[batch][None], probability[batch])
-            return (torch.cat([one.flatten() for one in found]),)
+            cross_entropy_gradients(parts, inputs[batch][None], probability[batch], slopes)
+            return (slope,)
 
         fit_weights(
             (vector,),

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
-from itertools import repeat
+from itertools import chain, repeat
 from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from advaug import containers
@@ -34,6 +35,7 @@ from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.reading import reading_traits
 from advaug.domains.sequences.sequence_constraints import SequenceConstraints
 from advaug.domains.sequences.space import EditSpace
+from advaug.domains.sequences.splicing import looked_up
 from advaug.domains.sequences.tokenizer import (
     FIXED_PARTS,
     Tokenizer,
@@ -145,7 +147,7 @@ class SequenceAdapter(Adapter, Parameters):
             tuple(self.positions),
         )
         cut = [cutter(row) for row in rows]
-        known = dict.fromkeys(token for tokens, _ in cut for token in tokens[: self.max_tokens])
+        known = dict.fromkeys(chain.from_iterable(tokens[: self.max_tokens] for tokens, _ in cut))
         is_text = bool(rows) and isinstance(rows[0], str)
         moves = dict(moves_of(self.moves, known))
         safe = table_of(moves, list(known), is_spaced=is_text and cutter.cut is words)
@@ -165,7 +167,7 @@ class SequenceAdapter(Adapter, Parameters):
         flat = [-1]
         for tokens, _ in [] if self.only_listed_moves else cut:
             flat += [*map(index.__getitem__, tokens[: self.max_tokens]), -1]
-        stream = torch.tensor(flat)
+        stream = torch.from_numpy(np.array(flat))
         return SequenceCoding(
             cutter=cutter,
             words=tuple(known),
@@ -209,7 +211,7 @@ class SequenceAdapter(Adapter, Parameters):
         values = [-1 if new is None else index[new] for _, new in safe]
         owners, lists = (torch.tensor(numbers, dtype=torch.long) for numbers in (owner, values))
         return EditSpace(
-            bigrams=Bigrams.of(stream, torch.tensor(tied), size),
+            bigrams=Bigrams.of(stream, torch.from_numpy(np.array(tied)), size),
             safe=RaggedIndex.of(owners, lists, size + 2),
             most=self.max_edits,
             share=self.max_edit_share,
@@ -373,17 +375,26 @@ class SequenceCoding(ShortRepr, Coding):
         refuse_not_finite(moved)
         new = containers.sequences(rows)
         edited = (moved != seed).any(1).nonzero()[:, 0]
-        are_full, numbers = (seed[edited, -1] != -1).tolist(), moved[edited].long().tolist()
-        for place, own, is_full in zip(edited.tolist(), numbers, are_full, strict=True):
-            new[place] = self._written(own, new[place], is_full)
+        goes_on = seed[edited, -1] != -1
+        if self.is_text:
+            own = looked_up(self.letters, self.edits.plain(seed[edited].long()).clamp_min(-1) + 1)
+            goes_on &= own.sum(1) != torch.tensor([len(new[place]) for place in edited.tolist()])
+        rows_of_numbers = zip(moved[edited].long().tolist(), goes_on.tolist(), strict=True)
+        for place, (numbers, is_long) in zip(edited.tolist(), rows_of_numbers, strict=True):
+            new[place] = self._written(numbers, new[place], is_long)
         return containers.put_sequences(rows, new)
 
-    def _written(self, numbers: list[int], row: Any, is_full: bool) -> Any:
+    @cached_property
+    def letters(self) -> Int[Tensor, " tokens"]:
+        """How many letters each token of texts has, after a 0 for what is none of them."""
+        return torch.tensor([0, *map(len, self.words)])
+
+    def _written(self, numbers: list[int], row: Any, is_long: bool) -> Any:
         """A row of the same kind from numbers of tokens; what was not looked at stays."""
-        size = len(self.words)
-        own = self.cutter(row)[0] if is_full or min(numbers) < -1 else []
+        words, size = self.words, len(self.words)
+        own = self.cutter(row)[0] if is_long or min(numbers) < -1 else []
         tokens = [
-            self.words[number % size] if number >= 0 else own[-number // 2 - 1]
+            words[number % size] if number >= 0 else own[-number // 2 - 1]
             for number in numbers
             if number != -1
         ]

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.tensor_fields import MovableFields
+from advaug.domains.sequences.splicing import looked_up
 
 LONGEST = 2**25  # Pairs of up to 5 790 tokens are looked up in a table of bools.
 
@@ -33,17 +34,19 @@ class RaggedIndex(MovableFields):
 
     def count(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """How many values the list of each token holds."""
-        return self.first[token + 1] - self.first[token]
+        return looked_up(self.first, token + 1) - looked_up(self.first, token)
 
     def draw(
         self, token: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"], nothing: int
     ) -> Int[Tensor, "*shape"]:
         """One value of each token's list, by a lot in [0, 1); `nothing` where it is empty."""
-        count = self.count(token)
         if not len(self.values):
             return torch.full_like(token, nothing)
-        place = self.first[token] + (lot * count).long().minimum((count - 1).clamp_min(0))
-        return self.values[place.clamp_max(len(self.values) - 1)].masked_fill(count == 0, nothing)
+        first = looked_up(self.first, token)
+        count = looked_up(self.first, token + 1) - first
+        place = first + (lot * count).long().minimum((count - 1).clamp_min(0))
+        found = looked_up(self.values, place.clamp_max_(len(self.values) - 1))
+        return found.masked_fill_(count == 0, nothing)
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,35 @@ class Bigrams(MovableFields):
         self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
     ) -> Bool[Tensor, "*shape"]:
         """Whether the two have been neighbours."""
-        number = _numbered(before, after, self.size)
+        return self.seen_codes(self.codes(before), self.codes(after))
+
+    def codes(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
+        """The numbers of tokens in pairs, also of the end of a row and of unknown ones."""
+        return _coded(token, self.size)
+
+    def seen_codes(
+        self, before: Int[Tensor, "*shape"], after: Int[Tensor, "*shape"]
+    ) -> Bool[Tensor, "*shape"]:
+        """`seen` of tokens by their codes."""
+        number = before * (self.size + 2) + after
         if self.are_seen is not None:
-            return self.are_seen[number]
+            return looked_up(self.are_seen, number)
         if not len(self.pairs):
             return torch.zeros_like(number, dtype=torch.bool)
         place = torch.searchsorted(self.pairs, number).clamp_max(len(self.pairs) - 1)
-        return self.pairs[place] == number
+        return looked_up(self.pairs, place) == number
 
     def after(
         self, before: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"]
     ) -> Int[Tensor, "*shape"]:
         """A token that has stood after each, as likely as it did so; unknown (-2) if none has."""
-        return self.followers.draw(_coded(before, self.size), lot, -2)
+        return self.after_codes(self.codes(before), lot)
+
+    def after_codes(
+        self, before: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"]
+    ) -> Int[Tensor, "*shape"]:
+        """`after` tokens by their codes."""
+        return self.followers.draw(before, lot, -2)
 
 
 def _coded(token: Tensor, size: int) -> Tensor:

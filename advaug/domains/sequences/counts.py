@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from advaug.core.tensor_fields import MovableFields
+from advaug.domains.sequences.splicing import looked_up
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,6 @@ class Counts(MovableFields):
         place = torch.searchsorted(self.numbers, number.contiguous()).clamp_max(
             len(self.numbers) - 1
         )
-        return self.counts[place].masked_fill(self.numbers[place] != number, 0)
+        return looked_up(self.counts, place).masked_fill_(
+            looked_up(self.numbers, place) != number, 0
+        )

@@ -86,9 +86,9 @@ def known_joins(
 ) -> Int[Tensor, "batch cuts"]:
     """How many of the two joins the corpus has seen; BLOCKED where blocks may not cross."""
     known = bigrams.size
-    left, right = plain(neighbours(a), known), plain(neighbours(b), known)
-    found = bigrams.seen(left.gather(1, cut), right.gather(1, start + 1)).long()
-    found += bigrams.seen(right.gather(1, start + taken), left.gather(1, cut + size + 1))
+    left, right = (bigrams.codes(plain(neighbours(one), known)) for one in (a, b))
+    found = bigrams.seen_codes(left.gather(1, cut), right.gather(1, start + 1)).long()
+    found += bigrams.seen_codes(right.gather(1, start + taken), left.gather(1, cut + size + 1))
     held = torch.cat([torch.zeros_like(a[:, :1]), stays.cumsum(1)], 1)
     tied = (b < END) | is_frozen(b, known)
     strange = torch.cat([torch.zeros_like(b[:, :1]), tied.cumsum(1)], 1)

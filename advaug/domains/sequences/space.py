@@ -255,17 +255,20 @@ class EditSpace(Space):
         count = lengths(x)[:, None]
         start = (place * (count + inserts.long() - swaps.long())).long().clamp_min(0)
         around, stays = neighbours(x), neighbours(self.stays(x).long()) == 1
-        before, at, then, last = (around.gather(1, start + k) for k in range(4))
+        at, then = (around.gather(1, start + k) for k in (1, 2))
         at_stays, then_stays = (stays.gather(1, start + k) for k in (1, 2))
-        new = self.bigrams.after(self.plain(before), token)
-        follows = torch.where(inserts, at, then)
-        fits = self.seen(before, new) & self.seen(new, follows) & (new != self.plain(at))
+        codes, seen = self.bigrams.codes(self.plain(around)), self.bigrams.seen_codes
+        before_code, at_code, then_code, last_code = (codes.gather(1, start + k) for k in range(4))
+        new = self.bigrams.after_codes(before_code, token)
+        new_code = self.bigrams.codes(new)
+        fits = seen(before_code, new_code) & (new != self.plain(at))
+        fits &= seen(new_code, torch.where(inserts, at_code, then_code))
         safe = self.safe.draw(torch.where(inserts, self.size, self._known(at)), token, -2)
         is_safe = puts & (table < SAFE) & (safe > -2)
         new, fits = torch.where(is_safe, safe, new), (fits & puts) | is_safe
         drops = deletes | (puts & (new == END))
-        joins = self.seen(before, then)
-        turns = joins & self.seen(then, at) & self.seen(at, last) & ~then_stays
+        joins = seen(before_code, then_code)
+        turns = joins & seen(then_code, at_code) & seen(at_code, last_code) & ~then_stays
         turns &= (then != END) & (self.plain(at) != self.plain(then))
         valid = torch.where(swaps, turns, torch.where(deletes, joins, fits))
         valid &= inserts | ((at != END) & ~at_stays)

@@ -64,9 +64,19 @@ class Table:
         return self.every[self.names[at]]
 
     @cached_property
+    def steps(self) -> list[float]:
+        """The unit of the last decimal of each column's numbers; 0 if there are many decimals."""
+        return [step_of(known(self.cells[name])) for name in self.names]
+
+    @cached_property
     def digits(self) -> list[int | None]:
         """How many decimals a column's numbers have; None if it has too few steps to be rounded."""
-        return [digits_of(known(self.cells[name])) for name in self.names]
+        return [
+            None
+            if not step or known(self.cells[name]).std() < FEWEST_STEPS * step
+            else round(-np.log10(step))
+            for name, step in zip(self.names, self.steps, strict=True)
+        ]
 
     @cached_property
     def slack(self) -> Array:
@@ -161,17 +171,16 @@ def known(column: Array) -> Array:
     return cells if len(cells) else np.zeros(1)
 
 
-def digits_of(cells: Array) -> int | None:
-    """Decimals of a column's numbers; None if there are many, or few steps."""
-    step = step_of(cells)
-    return None if not step or cells.std() < FEWEST_STEPS * step else round(-np.log10(step))
-
-
 def step_of(cells: Array) -> float:
     """The unit of the last decimal of a column's numbers; 0 if there are many decimals."""
     noise = 1e-9 * max(1.0, np.abs(cells).max())
-    for digits in range(MOST_DIGITS + 1):
-        # A few cells refute most guesses.
-        if all(np.abs(x - np.round(x, digits)).max() <= noise for x in (cells[:PROBES], cells)):
-            return float(10.0**-digits)
+
+    def has_digits(x: Array, digits: int) -> bool:
+        return bool(np.abs(x - np.round(x, digits)).max() <= noise)
+
+    # A few cells refute most guesses.
+    if has_digits(cells[:PROBES], MOST_DIGITS):
+        for digits in range(MOST_DIGITS + 1):
+            if has_digits(cells[:PROBES], digits) and has_digits(cells, digits):
+                return float(10.0**-digits)
     return 0.0

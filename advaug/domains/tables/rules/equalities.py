@@ -3,14 +3,14 @@
 A guess is tried on a few rows, then on a sample; the factor is computed from all rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from advaug.domains.tables.rules.candidates import Candidate, Table, known, step_of
+from advaug.domains.tables.rules.candidates import Candidate, Table, known
 from advaug.domains.tables.rules.evaluation import DATE_PARTS, Array
 from advaug.domains.tables.rules.syntax_tree import literal
 
@@ -48,7 +48,9 @@ FORMS: dict[str, Callable[[Array, Array], Array]] = {  # A 1 stands beside a rat
     "{0} * (1 + {1} / 100)": lambda a, b: a * (1 + b / 100),
 }
 FEWEST_PROBES = 4  # A guess needs so many probes without a missing cell.
+CELLS_AT_ONCE = 2**15  # What a processor's cache holds.
 MOST_DIGITS_OF_A_FACTOR = 12
+Guess = TypeVar("Guess")
 
 
 class Product(NamedTuple):
@@ -63,22 +65,34 @@ def sums(table: Table) -> Iterator[Candidate]:
     """c == a + b and d == a + b + c."""
     for n_terms in (2, 3) if len(table.names) <= MOST_FOR_THREE else (2,):
         probe = table.probe[:FIRST_PROBES] if n_terms == 3 else table.probe
-        for a in table.distinct:
-            others = combinations([b for b in table.distinct if b > a], n_terms - 1)
-            parts = [(a, *rest) for rest in others]
-            if parts:
-                fit = fits(table, probe[:, np.array(parts)].sum(2))
-                for at, total in np.argwhere(fit).tolist():
-                    yield from sums_of(table, parts[at], total)
+        for some in few_at_once(table, list(combinations(table.distinct, n_terms))):
+            fit = fits(table, probe[:, np.array(some)].sum(2))
+            for at, total in np.argwhere(fit).tolist():
+                yield from sums_of(table, some[at], total)
+
+
+def few_at_once(table: Table, guesses: Sequence[Guess]) -> Iterator[Sequence[Guess]]:
+    """The guesses, as many at once as are compared with all columns without much memory."""
+    height = max(CELLS_AT_ONCE // (FEWEST_PROBES * max(len(table.names), 1)), 1)
+    yield from (guesses[k : k + height] for k in range(0, len(guesses), height))
 
 
 def fits(table: Table, guesses: Array) -> Array:
-    """(guesses, columns): which columns equal a guess in the first probes, up to rounding."""
-    probe = table.probe[: len(guesses)]
-    off = np.abs(probe[:, None] - guesses[:, :, None])
-    slack = table.slack + table.rounding * np.abs(guesses)[:, :, None]
+    """(guesses, columns): which columns equal a guess in the first probes, up to rounding.
+
+    A few probes refute most guesses.
+    """
+    fit = np.zeros((guesses.shape[1], table.probe.shape[1]), dtype=bool)
+    hopeful = np.arange(len(fit))
+    for probe in (table.probe[:FEWEST_PROBES], table.probe[: len(guesses)]):
+        some = guesses[: len(probe), hopeful, None]
+        off = np.abs(probe[:, None] - some)
+        is_near = ~(off > table.slack + table.rounding * np.abs(some)).any(0)
+        is_hopeful = is_near.any(1)
+        hopeful, off, is_near = hopeful[is_hopeful], off[:, is_hopeful], is_near[is_hopeful]
     is_known = (~np.isnan(off)).sum(0) >= min(FEWEST_PROBES, len(probe))
-    return np.asarray(~(off > slack).any(0) & is_known)
+    fit[hopeful] = is_near & is_known
+    return fit
 
 
 def sums_of(table: Table, parts: tuple[int, ...], at: int) -> Iterator[Candidate]:
@@ -122,7 +136,8 @@ def products(table: Table) -> Iterator[Candidate]:
     found: dict[frozenset[int], list[Product]] = {}
     for product in [*products_of_two(table), *products_of_three(table)]:
         found.setdefault(frozenset((product.at, *product.factors)), []).append(product)
-    fineness = [step_of(cells) / cells.std() for cells in map(known, table.x.T)] if found else []
+    columns = zip(table.steps, map(known, table.x.T), strict=True) if found else ()
+    fineness = [step / cells.std() for step, cells in columns]
     for spellings in found.values():
         for product in sorted(spellings, key=lambda one: fineness[one.at]):
             if candidate := product_of(table, product):
@@ -134,26 +149,32 @@ def products_of_two(table: Table) -> Iterator[Product]:
     columns = table.distinct
     for form, function in FORMS.items():
         is_ordered = form != "{0} * {1}"
-        for b in (b for b in columns if may_be_rate(table, form, b)):
-            others = [a for a in columns if (a != b if is_ordered else a < b)]
-            if others:
-                guess = defined(function, table.probe[:, others], table.probe[:, [b]])
-                for a, hits in zip(others, scaled(table, guess), strict=True):
-                    for at in hits.tolist():
-                        if at not in (a, b) and at not in table.repeated:
-                            yield Product(form, (a, b), at)
+        pairs = [
+            (a, b)
+            for b in columns
+            if may_be_rate(table, form, b)
+            for a in columns
+            if (a != b if is_ordered else a < b)
+        ]
+        yield from products_in(table, form, pairs, function)
 
 
 def products_of_three(table: Table) -> Iterator[Product]:
-    if len(table.names) > MOST_FOR_THREE_FACTORS:
-        return
-    threes = list(combinations(table.distinct, 3))
-    if threes:
-        guess = np.prod([table.probe[:, [three[k] for three in threes]] for k in range(3)], 0)
-        for three, hits in zip(threes, scaled(table, guess), strict=True):
+    if len(table.names) <= MOST_FOR_THREE_FACTORS:
+        threes = list(combinations(table.distinct, 3))
+        yield from products_in(table, "{0} * {1} * {2}", threes, lambda *of: np.prod(of, 0))
+
+
+def products_in(
+    table: Table, form: str, factors: Sequence[tuple[int, ...]], function: Callable[..., Array]
+) -> Iterator[Product]:
+    """The columns that are multiples of a form in all probes."""
+    for some in few_at_once(table, factors):
+        guess = defined(function, *table.probe[:, np.array(some)].transpose(2, 0, 1))
+        for own, hits in zip(some, scaled(table, guess), strict=True):
             for at in hits.tolist():
-                if at not in three and at not in table.repeated:
-                    yield Product("{0} * {1} * {2}", three, at)
+                if at not in own and at not in table.repeated:
+                    yield Product(form, own, at)
 
 
 def may_be_rate(table: Table, form: str, at: int) -> bool:
@@ -196,11 +217,11 @@ def extremes(table: Table) -> Iterator[Candidate]:
                 table.link(table.names[at], *(table.names[part] for part in parts))
                 text = f"{name}({', '.join(map(table.quoted, parts))})"
                 yield Candidate((f"{table.quoted(at)} == {text}",), float(len(x) - max(counts)))
-    for a in table.distinct:
-        others = [b for b in table.distinct if b > a]
-        guess = np.abs(table.probe[:, [a]] - table.probe[:, others])
-        for other, at in np.argwhere(fits(table, guess)).tolist():
-            if at in (a, b := others[other]) or at in table.repeated:
+    for some in few_at_once(table, list(combinations(table.distinct, 2))):
+        guess = np.abs(np.diff(table.probe[:, np.array(some)]))[:, :, 0]
+        for pair, at in np.argwhere(fits(table, guess)).tolist():
+            a, b = some[pair]
+            if at in (a, b) or at in table.repeated:
                 continue
             busy = int(
                 min((table.x[:, a] > table.x[:, b]).sum(), (table.x[:, a] < table.x[:, b]).sum())

@@ -1,6 +1,7 @@
 """Conditions that follow from others: levels, codes that depend on codes, ranges of a number."""
 
 from collections.abc import Iterator
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,20 +16,21 @@ MOST_CODES = 100  # A column with more values is no code.
 
 def dependencies(table: Table) -> Iterator[Candidate]:
     """b is a function of a: of a code, or of the range in which a number lies."""
-    codes = {name: codes_of(table, name) for name in table.values}
+    codes = cache(partial(codes_of, table))
     repeats: set[str] = set()
-    for a in table.values:
-        order = np.argsort(codes[a], kind="stable")
-        x = codes[a][order]
-        for b, values in table.values.items():
-            if a == b or a in repeats or b in repeats or table.is_linked(a, b):
+    for a, own in table.values.items():
+        most = min(len(own), MOST_CODES)
+        others = [b for b, values in table.values.items() if b != a and len(values) <= most]
+        if not others:
+            continue
+        order = np.argsort(codes(a), kind="stable")
+        for b in others:
+            if a in repeats or b in repeats or table.is_linked(a, b):
                 continue
-            if len(values) > min(len(table.values[a]), MOST_CODES):
-                continue
-            spellings, by_chance = dependency(table, a, b, x, codes[b][order])
+            spellings, by_chance = dependency(table, a, b, codes(a)[order], codes(b)[order])
             if spellings and by_chance >= table.least:
                 table.link(a, b)
-                if len(values) == len(table.values[a]):
+                if len(table.values[b]) == len(own):
                     repeats.add(b)  # Each is a function of the other.
                 yield Candidate(spellings, by_chance)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from advaug.domains.tables.rules.candidates import Candidate, Table, known, step_of
+from advaug.domains.tables.rules.candidates import Candidate, Table
 from advaug.domains.tables.rules.equalities import shortest, spelt
 from advaug.domains.tables.rules.evaluation import Array
 from advaug.domains.tables.rules.syntax_tree import literal
@@ -62,7 +62,7 @@ def weighted_sums(table: Table) -> Iterator[Candidate]:
 
 def rounded_totals(table: Table) -> Iterator[Candidate]:
     """Columns that sum to one number, such as 100 %, but for the rounding of each of them."""
-    step = [step_of(known(table.cells[name])) for name in table.names]
+    step = table.steps
     for unit in sorted({one for one in step if one}):
         group = [
             at
