@@ -328,7 +328,7 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         vector, parts = in_one_vector(weights)
 
         def gradients(step: int, _: Weights) -> Gradients:
-            batch = inputs[rows[step]]
+            batch = inputs.index_select(0, rows[step].flatten()).view(*rows[step].shape, -1)
             noise = torch.randn(batch.shape[1:], generator=jitter, dtype=inputs.dtype, device="cpu")
             # In place: of thousands of columns each copy is many times the rows.
             batch.add_(noise.to(inputs.device), alpha=self.noise_std)

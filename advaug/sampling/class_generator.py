@@ -22,7 +22,7 @@ from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import CELLS_AT_ONCE, RandomMoves, Space, Wanderer
-from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields
+from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields, picked, some_rows
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
 from advaug.models.protocol import Array
@@ -136,7 +136,7 @@ class Models:
         """The places of rows whose label may be as probable as `least`, and the votes on them."""
         members = self.committee.read(features)
         places, probabilities = yield from self.jury.above(x, features, members, label, least)
-        return places, members.mean(0)[places], probabilities
+        return places, picked(members.mean(0), places), probabilities
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ class ModelsWithStudent(Models):
         yield from ()
         probabilities = self.student(features)
         places = (~exceeds(least, probabilities[:, label])).nonzero()[:, 0]
-        return places, self.committee.read(features[places]).mean(0), probabilities[places]
+        logits = self.committee.read(picked(features, places)).mean(0)
+        return places, logits, picked(probabilities, places)
 
 
 @dataclass(frozen=True)
@@ -442,7 +443,7 @@ class ClassGenerator(StoredFields, ClassRows):
         cut, status, reach = self._proposed(models, rows, plan, random)
         admitted = self._admitted(models.committee.features, cut)
         if len(admitted) < len(cut):  # It costs less than the features that the others need.
-            cut, status, rows = cut[admitted], status[admitted], rows[admitted]
+            cut, status, rows = (picked(part, admitted) for part in (cut, status, rows))
             plan, random = plan.take(admitted), random.take(admitted)
         x = self._whole(cut)
         features = models.committee.features(x)
@@ -451,19 +452,18 @@ class ClassGenerator(StoredFields, ClassRows):
         lot = random.at(ACCEPTANCE).uniform(1)[:, 0]
         least = self.recipe.least_probability(lot)
         places, *votes = yield from models.vote(x, features, self.label, least)
-        wins = self._wins(models, x[places], plan.take(places), votes[1], lot[places])
+        wins = self._wins(models, picked(x, places), plan.take(places), votes[1], lot[places])
         wins = wins.nonzero()[:, 0]  # Once: each mask as an index makes a GPU wait.
-        places, votes = places[wins], [vote[wins] for vote in votes]
-        accepts, record = self._verdict(x[places], features[places], *votes)
+        places, votes = picked(places, wins), [picked(vote, wins) for vote in votes]
+        accepts, record = self._verdict(picked(x, places), picked(features, places), *votes)
         record |= {
             "repair": status[places].to(reach),
             "move_share": torch.ones_like(accepts).to(reach),
         }
         accepted = accepts.nonzero()[:, 0]
-        places = places[accepted]
-        record = {name: values[accepted] for name, values in record.items()}
-        batch = self._batch(rows[places], plan.take(places), cut[places], record)
-        return admitted[places], batch
+        places, record = picked(places, accepted), some_rows(record, accepted)
+        batch = self._batch(picked(rows, places), plan.take(places), picked(cut, places), record)
+        return picked(admitted, places), batch
 
     def _admitted(self, features: Features, x: Tensor) -> Int[Tensor, " some"]:
         """The places of candidates that the judge does not reject by their descriptors alone."""
@@ -530,7 +530,7 @@ class ClassGenerator(StoredFields, ClassRows):
     # ---------------------------------------------------------------- the steps
 
     def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
-        return self.cells[places]
+        return picked(self.cells, places)
 
     def _noise(
         self, x: Tensor, random: RowRandom, step: int, cells: Tensor | None = None

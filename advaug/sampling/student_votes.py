@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.core.tensor_fields import TensorFields
+from advaug.core.tensor_fields import TensorFields, picked
 from advaug.models.committee import cross_entropy_gradients, logits_of, spread, squash
 from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 
@@ -70,7 +70,8 @@ class StudentVotes(TensorFields):
 
         def gradients(step: int, _: Weights) -> Gradients:
             batch = rows[step]
-            found = cross_entropy_gradients(parts, inputs[batch][None], probability[batch])
+            seen, said = picked(inputs, batch)[None], picked(probability, batch)
+            found = cross_entropy_gradients(parts, seen, said)
             return (torch.cat([one.flatten() for one in found]),)
 
         fit_weights(

@@ -580,9 +580,9 @@ class TabularCoding(ShortRepr, Coding):
             for name in ("low", "high", "scale")
         )
 
-        def real(cells: Array) -> Array:
-            """The cells, those beside a real value as that value."""
-            for number, column in zip(numbers, cells.T, strict=True):
+        def real(cells: Array, some: slice) -> Array:
+            """The cells of some numbers, those beside a real value as that value."""
+            for number, column in zip(numbers[some], cells.T, strict=True):
                 column[:] = number.values.nearest(column)
             return cells
 
