@@ -247,7 +247,8 @@ class Box(ShortRepr, Space):
         if self.free is not None:
             move = move * self.free
         if self.missing_flag is not None:
-            held = (x[:, self.missing_flag.clamp_min(0)] > 0.5) & (self.missing_flag >= 0)
+            flags = x.index_select(1, self.missing_flag.clamp_min(0))
+            held = (flags > 0.5) & (self.missing_flag >= 0)
             move = move.masked_fill(held, 0.0)
         return move
 

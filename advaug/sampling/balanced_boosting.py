@@ -54,20 +54,17 @@ def binned(
     """The bin of each cell, and the numbers that part the bins of each column."""
     bins, edges = np.empty(X.shape, np.uint8, order="F"), []
     for cells, bin_of_row in zip(X.T, bins.T, strict=True):
-        order = np.argsort(cells)
-        ordered = cells[order]
+        ordered = np.sort(cells)
         is_new = ordered[1:] > ordered[:-1]
         if is_new.sum() < n_bins:
             parts = (ordered[:-1][is_new] + ordered[1:][is_new]) / 2
         else:
-            parts = quantiles(ordered, weight[order], n_bins)
-        stops = np.searchsorted(ordered, parts, side="right")  # Of the bins' rows in this order.
-        sizes = np.diff(stops, prepend=0)
-        is_filled = (sizes > 0) & (stops < len(cells))
-        stops = stops[is_filled]
-        sizes = np.diff(stops, prepend=0, append=len(cells))
-        bin_of_row[order] = np.repeat(np.arange(len(sizes), dtype=np.uint8), sizes)
-        edges.append(parts[is_filled])
+            order = np.argsort(cells)
+            parts = quantiles(cells[order], weight[order], n_bins)
+        of_row = np.searchsorted(parts, cells)
+        is_filled = np.bincount(of_row, minlength=len(parts) + 1) > 0
+        bin_of_row[:] = (is_filled.cumsum() - 1)[of_row]
+        edges.append(parts[np.flatnonzero(is_filled)[:-1]])
     return bins, edges
 
 

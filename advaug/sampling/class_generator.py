@@ -452,10 +452,13 @@ class ClassGenerator(StoredFields, ClassRows):
         lot = random.at(ACCEPTANCE).uniform(1)[:, 0]
         least = self.recipe.least_probability(lot)
         places, *votes = yield from models.vote(x, features, self.label, least)
-        wins = self._wins(models, picked(x, places), plan.take(places), votes[1], lot[places])
+        x, features = picked(x, places), picked(features, places)
+        wins = self._wins(models, x, plan.take(places), votes[1], lot[places])
         wins = wins.nonzero()[:, 0]  # Once: each mask as an index makes a GPU wait.
-        places, votes = picked(places, wins), [picked(vote, wins) for vote in votes]
-        accepts, record = self._verdict(picked(x, places), picked(features, places), *votes)
+        if len(wins) < len(places):
+            x, features, places = (picked(part, wins) for part in (x, features, places))
+            votes = [picked(vote, wins) for vote in votes]
+        accepts, record = self._verdict(x, features, *votes)
         record |= {
             "repair": status[places].to(reach),
             "move_share": torch.ones_like(accepts).to(reach),
