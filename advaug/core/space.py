@@ -18,7 +18,7 @@ from advaug.core.tensor_fields import moved_fields, picked
 
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
-CELLS_AT_ONCE = 2**18  # Cells that a CPU rounds at once: wide rows fill much memory at each step.
+CELLS_AT_ONCE = 2**16  # Cells that a CPU moves at once: each step holds some copies of them.
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 

@@ -46,7 +46,7 @@ class StudentVotes(TensorFields):
 
     def __call__(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
         """Probabilities of rows whose features are known."""
-        return logits_of(self.weights, self.inputs(features))[0].softmax(-1)
+        return logits_of(self.weights, features, self.inputs)[0].softmax(-1)
 
     @classmethod
     def learn(
