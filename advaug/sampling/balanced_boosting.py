@@ -52,7 +52,8 @@ def binned(
     X: Float[Array, "rows columns"], weight: Float[Array, " rows"], n_bins: int
 ) -> tuple[UInt8[Array, "rows columns"], list[Array]]:
     """The bin of each cell, and the numbers that part the bins of each column."""
-    bins, edges = np.empty(X.shape, np.uint8, order="F"), []
+    bins: Array = np.empty(X.shape, np.uint8, order="F")
+    edges = []
     for cells, bin_of_row in zip(X.T, bins.T, strict=True):
         ordered = np.sort(cells)
         is_new = ordered[1:] > ordered[:-1]
