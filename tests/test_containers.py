@@ -360,7 +360,9 @@ def test_an_edited_frame_shares_no_cell_with_the_users_own():
     X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": ["u", "v"]})
     before = X.copy()
     by, ends = np.ones((2, 1)), (np.zeros(1), np.full(1, 9.0))
-    moved = containers.add_to_floats(X, [0], by, *ends, lambda cells: cells)
+    moved = containers.add_to_floats(
+        X, [0], lambda some: by[:, some], *ends, lambda cells, some: cells
+    )
     edited = containers.edit_columns(X, {2: lambda column: column})
     for new in (moved, edited):
         new.loc[0, "b"] = 7.0

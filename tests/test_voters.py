@@ -7,7 +7,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 
 from advaug.models.extra_trees import ExtraTrees
 from advaug.models.read_trees import read_trees
-from advaug.sampling.balanced_boosting import BalancedBoosting
+from advaug.sampling.balanced_boosting import BalancedBoosting, binned
 from advaug.sampling.voters import CLIP_AT, MANY_CLASSES, VOTERS, cheapest_first, logistic
 
 SETTINGS = {
@@ -63,3 +63,10 @@ def test_extra_trees_are_those_of_scikit_learns_forest(name, X, y):
     np.testing.assert_array_equal(own.first, theirs.first)
     for part in ("column", "threshold", "left", "right", "value"):
         np.testing.assert_array_equal(getattr(own.nodes, part), getattr(theirs.nodes, part))
+
+
+def test_bins_of_a_column_with_empty_quantiles_hold_rows_all_of_them():
+    cells = np.r_[np.zeros(900), np.linspace(1, 2, 100)][:, None]
+    bins, edges = binned(cells, np.ones(1000), 8)
+    assert len(np.unique(bins)) == len(edges[0]) + 1 == bins.max() + 1
+    np.testing.assert_array_equal(bins[:, 0], np.searchsorted(edges[0], cells[:, 0]))

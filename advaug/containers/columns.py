@@ -74,9 +74,10 @@ def levels(column: Series) -> tuple[Series, np.ndarray[Any, Any]]:
     """The column's distinct values, most frequent first (ties by first sight), and their counts."""
     codes, _ = pd.factorize(objects(column))
     there = np.flatnonzero(codes >= 0)
-    _, first, counts = np.unique(codes[there], return_index=True, return_counts=True)
+    counts = np.bincount(codes[there])
+    is_new = np.diff(np.maximum.accumulate(codes[there]), prepend=-1) > 0
     order = np.argsort(-counts, kind="stable")
-    return column[there[first][order]], counts[order]
+    return column[there[is_new][order]], counts[order]
 
 
 def is_free_text(column: Series) -> bool:

@@ -23,7 +23,7 @@ from advaug.containers.rows import (
     refuse_twice,
 )
 
-CELLS = 2**17  # Cells that are moved at once.
+CELLS = 2**15  # Cells that are moved at once.
 BLOCK = 256  # Columns of a sparse matrix that are made dense at once.
 
 
@@ -123,23 +123,24 @@ def float_places(X: Any) -> list[int]:
 def add_to_floats(
     X: Any,
     places: list[int],
-    by: np.ndarray[Any, Any],
+    by: Callable[[slice], np.ndarray[Any, Any]],
     low: np.ndarray[Any, Any],
     high: np.ndarray[Any, Any],
-    rounded: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]],
+    rounded: Callable[[np.ndarray[Any, Any], slice], np.ndarray[Any, Any]],
 ) -> Any:
-    """A copy with `by` (rows, places) added to some columns, within the bounds of each.
+    """A copy with `by` of some places (rows, some) added to columns, within the bounds of each.
 
     A cell stays missing, and one beyond a bound may stay there: as `add_to_cells`, at once. The
-    places are some of `float_places`. `rounded` brings moved cells, in float64, to what their
-    columns may hold.
+    places are some of `float_places`. `rounded` brings moved cells of some places, in float64, to
+    what their columns may hold.
     """
     found = np.array(X.iloc[:, places]) if isinstance(X, pd.DataFrame) else X[:, places]
-    height = max(CELLS // len(places), 1)
-    for rows in (slice(first, first + height) for first in range(0, len(found), height)):
-        cells, shift = found[rows].astype(np.float64), by[rows]
-        moved = np.clip(cells + shift, np.minimum(cells, low), np.maximum(cells, high))
-        found[rows] = np.where(shift == 0, cells, rounded(moved))
+    for first in range(0, len(places), width := max(CELLS // max(len(found), 1), 1)):
+        some = slice(first, first + width)
+        cells, shift = found[:, some].astype(np.float64), by(some)
+        ends = np.minimum(cells, low[some]), np.maximum(cells, high[some])
+        moved = rounded(np.clip(cells + shift, *ends), some)
+        found[:, some] = np.where(shift == 0, cells, moved)
     if isinstance(X, pd.DataFrame):
         dtypes = X.dtypes.iloc[places]
         pairs = zip(places, found.T, dtypes, strict=True)

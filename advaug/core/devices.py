@@ -2,8 +2,8 @@
 
 import torch
 
-FEWEST_ROWS, MOST_ROWS, MOST_ROWS_ON_CPU = 4096, 65_536, 16_384  # Rows of a batch.
-CELLS_OF_A_BATCH = 2**19  # Cells of a batch that fill a CPU's cache.
+FEWEST_ROWS, MOST_ROWS, MOST_ROWS_ON_CPU = 4096, 65_536, 8192  # Rows of a batch.
+CELLS_OF_A_BATCH = 3 * 2**20  # Cells of a batch of longer rows: more are too much memory.
 CELLS = 2**24  # Cells that a device other than the CPU does at once: fewer would not fill it.
 
 

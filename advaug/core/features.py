@@ -40,7 +40,9 @@ class Features(Protocol):
 def features_of(
     features: Features, x: Float[Tensor, "rows *shape"], at_once: int = 4096
 ) -> Float[Tensor, "rows width"]:
-    """The features of many rows, some at once."""
+    """The features of many rows, some at once; those that are the rows' own cells share them."""
+    if isinstance(features, FlatFeatures):
+        return features(x)
     return torch.cat([features(rows) for rows in x.split(at_once)])
 
 

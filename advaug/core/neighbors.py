@@ -14,7 +14,8 @@ SPARE = 3  # rows measured exactly beyond the k nearest,
 LEAST_SPARE = 1  # where torch orders so long a list at once,
 LISTED = 64  # as it does from so few reference rows for each row of the list on
 LIKELY = 8  # standard deviations of the rounding of a product of matrices
-FEW = 16  # times as many reference rows are all measured exactly
+FEW = 16  # times as many reference rows are all measured exactly,
+FEW_CELLS = 2**12  # where they have so few cells
 
 
 def nearest(
@@ -52,7 +53,7 @@ def _nearest(
     The product rounds by the size of the rows, and otherwise in another batch. Where the short list
     might miss a row because of that, all are measured.
     """
-    if len(reference) <= FEW * (k + SPARE):
+    if len(reference) <= FEW * (k + SPARE) and reference.numel() <= FEW_CELLS:
         return _nearest_exactly(x, reference, k, own)
     count = k + (SPARE if len(reference) >= LISTED * (k + SPARE) else LEAST_SPARE)
     size = reference.square().sum(1)

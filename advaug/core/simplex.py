@@ -14,6 +14,7 @@ from torch import Tensor
 
 from advaug.core.norms import per_row, uniform_of
 from advaug.core.space import RandomMoves, Space, Wanderer, is_typical
+from advaug.core.tensor_fields import picked
 from advaug.core.ties import exceeds, stable_argmax, stable_argsort
 
 
@@ -245,8 +246,8 @@ class Simplex(Space):
         can_reach = self.reachable.to(rows.device).expand(rows.shape[1:]).flatten()
 
         def wander(moves: RandomMoves) -> Tensor:
-            level, other_level = levels[moves.seed], levels[moves.other]
-            stuck = is_fixed[moves.seed] | is_fixed[moves.other]
+            level, other_level = picked(levels, moves.seed), picked(levels, moves.other)
+            stuck = picked(is_fixed, moves.seed) | picked(is_fixed, moves.other)
             comes = per_row(moves.share, stuck).expand(stuck.shape).masked_fill(stuck, 0.0)
             stays = 1 - comes
             lot = uniform_of(comes, moves.rounding, start + first)

@@ -14,11 +14,11 @@ from torch import Tensor
 from advaug.core.devices import at_once
 from advaug.core.norms import draw, length, per_row, standard_normal
 from advaug.core.row_random import RowRandom
-from advaug.core.tensor_fields import moved_fields
+from advaug.core.tensor_fields import moved_fields, picked
 
 TYPICAL = 0.95  # A value is typical of rows if such a share of them holds it,
 TYPICAL_BY_CHANCE = 0.01  # and as many of the other rows would hold it at most so often.
-CELLS_AT_ONCE = 2**18  # Cells that a CPU rounds at once: wide rows fill much memory at each step.
+CELLS_AT_ONCE = 2**16  # Cells that a CPU moves at once: each step holds some copies of them.
 MAX_SCATTER = 0.5  # Largest root mean square of the cells of a random move, in their scales.
 
 
@@ -241,9 +241,9 @@ class Space(Protocol):
         """
 
         def wander(moves: RandomMoves) -> Tensor:
-            start = rows[moves.seed]
+            start = picked(rows, moves.seed)
             noise = draw(start, moves.moving, self.scatter_cells(start), first)
-            mixed = self.mix(start, rows[moves.other], moves.share)
+            mixed = self.mix(start, picked(rows, moves.other), moves.share)
             moved = self.scatter(mixed, moves.size, scale, noise)
             noise = draw(start, moves.rounding, self.snap_cells(start), first)
             return self.snap(moved, start, torch.full_like(moves.share, torch.inf), noise)

@@ -31,7 +31,13 @@ def some_rows(value: Any, rows: Tensor) -> Any:
     """The rows of a tensor, or of every tensor in a dict; anything else as it is."""
     if isinstance(value, dict):
         return {name: some_rows(part, rows) for name, part in value.items()}
-    return value[rows] if isinstance(value, Tensor) else value
+    return picked(value, rows) if isinstance(value, Tensor) else value
+
+
+def picked(values: Tensor, rows: Tensor) -> Tensor:
+    """`values[rows]`: places in a list take a fifth of its time on a CPU, where rows are wide."""
+    is_list = rows.dim() == 1 and rows.dtype == torch.long and rows.device == values.device
+    return values.index_select(0, rows) if is_list and values.dim() else values[rows]
 
 
 def moved_fields(thing: T, device: torch.device | str) -> T:

@@ -145,7 +145,7 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         a rule which its parent keeps is repaired; if it cannot be repaired, a real row is copied.
     batch_size : "auto" or int, default="auto"
         Rows at once on the device. No row depends on it. "auto" is 4096 where rows are long, and
-        up to 16 384 on a CPU and 65 536 elsewhere where they are short.
+        up to 8192 on a CPU and 65 536 elsewhere where they are short.
     device : str or torch.device, default="auto"
         "auto" is cuda where there is one.
     random_state : int, RandomState or None, default=None

@@ -4,6 +4,7 @@ The members' weights are stacked, so that one batched product trains and queries
 is trained without one fold of the rows: what it predicts of those is honest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -134,7 +135,7 @@ class Committee(TensorFields, CrossFitted):
         self, features: Float[Tensor, "batch width"]
     ) -> Float[Tensor, "members batch classes"]:
         """Each member's logits of rows whose features are known."""
-        return logits_of(self.weights, self.inputs(features))
+        return logits_of(self.weights, features, self.inputs)
 
     def member_logits(
         self, x: Float[Tensor, "batch *shape"]
@@ -149,13 +150,16 @@ class Committee(TensorFields, CrossFitted):
 
 
 def logits_of(
-    weights: Weights, rows: Float[Tensor, "batch width"]
+    weights: Weights,
+    features: Float[Tensor, "batch width"],
+    inputs: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "members batch classes"]:
-    """Each member's logits of standardised rows, some rows at a time."""
+    """Each member's logits of rows, of which `inputs` makes those of the nets: some at a time."""
     members = len(weights[0])
-    height = READ_ROWS if rows.device.type == "cpu" else max(len(rows), 1)
-    parts = (some.expand(members, *some.shape) for some in rows.split(height))
-    return torch.cat([forward(weights, some).mT for some in parts], dim=2).mT
+    height = READ_ROWS if features.device.type == "cpu" else max(len(features), 1)
+    parts = (inputs(some) for some in features.split(height))
+    read = [forward(weights, some.expand(members, *some.shape)).mT for some in parts]
+    return torch.cat(read, dim=2).mT
 
 
 def forward(
@@ -335,7 +339,7 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         slope, slopes = in_one_vector(weights)
 
         def gradients(step: int, _: Weights) -> Gradients:
-            batch = inputs[rows[step]]
+            batch = inputs.index_select(0, rows[step].flatten()).view(*rows[step].shape, -1)
             noise = torch.randn(batch.shape[1:], generator=jitter, dtype=inputs.dtype, device="cpu")
             # In place: of thousands of columns each copy is many times the rows.
             batch.add_(noise.to(inputs.device), alpha=self.noise_std)

@@ -21,7 +21,7 @@ from advaug.core.objectives import Logits, margin, of_rows
 from advaug.core.problem import Attack, AttackProblem
 from advaug.core.row_random import RowRandom, generator_at
 from advaug.core.space import CELLS_AT_ONCE, RandomMoves, Space, Wanderer
-from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields
+from advaug.core.tensor_fields import MovableFields, StoredFields, TensorFields, picked, some_rows
 from advaug.core.ties import exceeds
 from advaug.models.committee import Committee, spread
 from advaug.models.protocol import Array
@@ -135,7 +135,7 @@ class Models:
         """The places of rows whose label may be as probable as `least`, and the votes on them."""
         members = self.committee.read(features)
         places, probabilities = yield from self.jury.above(x, features, members, label, least)
-        return places, members.mean(0)[places], probabilities
+        return places, picked(members.mean(0), places), probabilities
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class ModelsWithStudent(Models):
         yield from ()
         probabilities = self.student(features)
         places = (~exceeds(least, probabilities[:, label])).nonzero()[:, 0]
-        return places, self.committee.read(features[places]).mean(0), probabilities[places]
+        logits = self.committee.read(picked(features, places)).mean(0)
+        return places, logits, picked(probabilities, places)
 
 
 @dataclass(frozen=True)
@@ -445,24 +446,26 @@ class ClassGenerator(StoredFields, ClassRows):
         least = self.recipe.least_probability(lot)
         admitted = yield from self._admitted(models, cut, least)
         if len(admitted) < len(cut):  # It costs less than the features that the others need.
-            cut, status, rows = cut[admitted], status[admitted], rows[admitted]
+            cut, status, rows = (picked(part, admitted) for part in (cut, status, rows))
             plan, lot, least = plan.take(admitted), lot[admitted], least[admitted]
         x = self._whole(cut)
         features = models.committee.features(x)
         places, *votes = yield from models.vote(x, features, self.label, least)
-        wins = self._wins(models, x[places], plan.take(places), votes[1], lot[places])
+        x, features = picked(x, places), picked(features, places)
+        wins = self._wins(models, x, plan.take(places), votes[1], lot[places])
         wins = wins.nonzero()[:, 0]  # Once: each mask as an index makes a GPU wait.
-        places, votes = places[wins], [vote[wins] for vote in votes]
-        accepts, record = self._verdict(x[places], features[places], *votes)
+        if len(wins) < len(places):
+            x, features, places = (picked(part, wins) for part in (x, features, places))
+            votes = [picked(vote, wins) for vote in votes]
+        accepts, record = self._verdict(x, features, *votes)
         record |= {
             "repair": status[places].to(reach),
             "move_share": torch.ones_like(accepts).to(reach),
         }
         accepted = accepts.nonzero()[:, 0]
-        places = places[accepted]
-        record = {name: values[accepted] for name, values in record.items()}
-        batch = self._batch(rows[places], plan.take(places), cut[places], record)
-        return admitted[places], batch
+        places, record = picked(places, accepted), some_rows(record, accepted)
+        batch = self._batch(picked(rows, places), plan.take(places), picked(cut, places), record)
+        return picked(admitted, places), batch
 
     def _admitted(self, models: Models, x: Tensor, least: Tensor) -> Task[Int[Tensor, " some"]]:
         """The places of candidates that neither the judge rejects by their descriptors alone, nor
@@ -535,7 +538,7 @@ class ClassGenerator(StoredFields, ClassRows):
     # ---------------------------------------------------------------- the steps
 
     def _encoded(self, places: Int[Tensor, " batch"]) -> Tensor:
-        return self.cells[places]
+        return picked(self.cells, places)
 
     def _noise(
         self, x: Tensor, random: RowRandom, step: int, cells: Tensor | None = None

@@ -143,7 +143,8 @@ class CallableConstraints(RowConstraints):
         return dict(zip(names_of(self.rules), shares, strict=True))
 
     def take(self, rows: Array) -> "CallableConstraints":
-        """The same rules over some of the real rows."""
+        """The same rules over some of the real rows; without a rule none of them is read."""
+        rows = rows if self.rules else rows[:0]
         return CallableConstraints(self.rules, containers.take(self.X, rows))
 
     def repair(self, x: Tensor, seed: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advaug.core.tensor_fields import picked
 from advaug.core.ties import exceeds
 from advaug.models.committee import mean_probability
 from advaug.models.protocol import Array, Voter
@@ -135,10 +136,11 @@ class EqualVotes(Jury):
             own = torch.stack([vote[:, label] for vote in votes.values()]).sum(0)
             most = (own + to_come) / (1 + len(voters))
             stay = (~exceeds(least[places], most)).nonzero()[:, 0]
-            places, votes = places[stay], {place: vote[stay] for place, vote in votes.items()}
+            places = picked(places, stay)
+            votes = {place: picked(vote, stay) for place, vote in votes.items()}
             if not len(places):
                 return places, votes[-1]
-            found = yield Question(voters[at], (features if at < n else x)[places])
+            found = yield Question(voters[at], picked(features if at < n else x, places))
             votes[at] = found.to(features)
         return places, torch.stack([vote for _, vote in sorted(votes.items())]).mean(0)
 

@@ -91,7 +91,7 @@ class RowWriter:
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""
         parents = containers.take(self.parents, batch.parent.numpy())
-        new = self.coding.decode(batch.x, self.dataset.x[batch.parent], parents)
+        new = self.coding.decode(batch.x, self.dataset.x.index_select(0, batch.parent), parents)
         new, broken = self.constraints.finish(new, parents)
         return new, parents, broken
 

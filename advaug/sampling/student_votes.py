@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advaug.core.tensor_fields import TensorFields
+from advaug.core.tensor_fields import TensorFields, picked
 from advaug.models.committee import cross_entropy_gradients, logits_of, spread, squash
 from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 
@@ -46,7 +46,7 @@ class StudentVotes(TensorFields):
 
     def __call__(self, features: Float[Tensor, "batch width"]) -> Float[Tensor, "batch classes"]:
         """Probabilities of rows whose features are known."""
-        return logits_of(self.weights, self.inputs(features))[0].softmax(-1)
+        return logits_of(self.weights, features, self.inputs)[0].softmax(-1)
 
     @classmethod
     def learn(
@@ -71,7 +71,8 @@ class StudentVotes(TensorFields):
 
         def gradients(step: int, _: Weights) -> Gradients:
             batch = rows[step]
-            cross_entropy_gradients(parts, inputs[batch][None], probability[batch], slopes)
+            seen, said = picked(inputs, batch)[None], picked(probability, batch)
+            cross_entropy_gradients(parts, seen, said, slopes)
             return (slope,)
 
         fit_weights(

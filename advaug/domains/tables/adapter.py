@@ -550,13 +550,11 @@ class TabularCoding(ShortRepr, Coding):
         self, moved: Tensor, seed: Tensor, rows: Any, written: Mapping[int, int] | None = None
     ) -> Any:
         """The same column by column, but for `written` ones; plain floats at once."""
-        numbers = slice(len(self.layout.numbers))
-        by = moved[:, numbers].to(torch.float64, copy=True).sub_(seed[:, numbers]).numpy()
         at_once = self._moved_at_once(rows)
         skipped = {*at_once, *(written or {}).values()}
-        edits = dict([*self._moves(by, skipped), *self._flips(moved, seed)])
+        edits = dict([*self._moves(moved, seed, skipped), *self._flips(moved, seed)])
         if at_once:
-            rows = self._add(rows, at_once, by)
+            rows = self._add(rows, at_once, moved, seed)
         if at_once and not edits:
             return rows
         return containers.edit_columns(rows, edits, self._category_names)
@@ -571,8 +569,8 @@ class TabularCoding(ShortRepr, Coding):
             if places[number.name] in floats
         ]
 
-    def _add(self, rows: Any, at_once: list[int], by: Array) -> Any:
-        """A copy of the rows with these numbers moved; `by` is encoded."""
+    def _add(self, rows: Any, at_once: list[int], moved: Tensor, seed: Tensor) -> Any:
+        """A copy of the rows with these numbers moved."""
         numbers = [self.layout.numbers[k] for k in at_once]
         places = [self.layout.places[number.name] for number in numbers]
         low, high, scale = (
@@ -580,22 +578,27 @@ class TabularCoding(ShortRepr, Coding):
             for name in ("low", "high", "scale")
         )
 
-        def real(cells: Array) -> Array:
-            """The cells, those beside a real value as that value."""
-            for number, column in zip(numbers, cells.T, strict=True):
+        def real(cells: Array, some: slice) -> Array:
+            """The cells of some numbers, those beside a real value as that value."""
+            for number, column in zip(numbers[some], cells.T, strict=True):
                 column[:] = number.values.nearest(column)
             return cells
 
-        shift = by[:, at_once]
-        shift *= scale
+        def shift(some: slice) -> Array:
+            """How far some numbers have moved."""
+            own = torch.tensor(at_once[some])
+            by = moved.index_select(1, own).double() - seed.index_select(1, own)
+            return np.asarray(by.numpy() * scale[some])
+
         return containers.add_to_floats(rows, places, shift, low, high, real)
 
-    def _moves(self, by: Array, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
+    def _moves(self, moved: Tensor, seed: Tensor, skipped: set[int]) -> Iterator[tuple[int, Edit]]:
         """The places of other numbers of which a cell has moved, and how they are edited."""
         for k, number in enumerate(self.layout.numbers):
             if k in skipped:
                 continue
-            shift = by[:, k] * number.scale
+            by = moved[:, k].double() - seed[:, k]
+            shift = by.numpy() * number.scale
             shift = in_whole_steps(shift, number.grid) if number.is_plain else shift
             rows = np.flatnonzero(shift)
             if number.is_free and len(rows):

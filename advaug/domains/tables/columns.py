@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from advaug import containers
@@ -310,4 +311,5 @@ class TableLayout:
     def levels(self, x: Tensor) -> Tensor:
         """(rows, categories): the place of each row's level."""
         shape = (len(x), len(self.categories), self.most_levels)
-        return x[:, self.first_category :].reshape(shape).argmax(-1)
+        cells = x[:, self.first_category :].reshape(shape)
+        return torch.from_numpy(cells.numpy().argmax(-1))

@@ -4,7 +4,7 @@ Nearly all numbers that were measured or computed are such. Of them nothing is k
 scale, their bounds and the real values, which is what column by column would be found as well.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from advaug.domains.tables.value_sets import (
     some_of,
 )
 
+CELLS = 2**20  # Numbers that are put in order at once.
 FEW = 1000  # Numbers in which a step is looked for first.
 FEWEST_ROWS = 20  # Columns of fewer rows are read one by one.
 NOISES = ((np.float64, NOISE), (np.float32, NOISE_FLOAT32), (np.float16, NOISE_FLOAT16))
@@ -33,20 +34,29 @@ def learn_continuous(X: Any, frozen: Collection[Any]) -> dict[int, Number]:
     """The columns of an array of floats that are continuous, by their places."""
     if len(X) < FEWEST_ROWS:
         return {}
-    ordered = np.array(X.T, dtype=np.float64, order="C")
-    ordered.sort(axis=1)  # In place: a second copy would be the largest thing in memory.
+    # Some columns at once: a copy of all of them would be the largest thing in memory.
+    width = max(CELLS // len(X), 1)
+    blocks = (range(X.shape[1])[first : first + width] for first in range(0, X.shape[1], width))
+    return {number.name: number for block in blocks for number in continuous_of(X, block, frozen)}
+
+
+def continuous_of(X: Array, block: range, frozen: Collection[Any]) -> Iterator[Number]:
+    """Those of some columns."""
+    ordered = np.array(X[:, block.start : block.stop].T, dtype=np.float64, order="C")
+    ordered.sort(axis=1)
     places = np.flatnonzero(are_continuous(ordered))
     ordered = ordered[places] if len(places) < len(ordered) else ordered
+    if not len(ordered):
+        return
     lower, center, upper = np.percentile(ordered, [25, 50, 75], axis=1)
     facts = center, (upper - lower) / 1.349, SAME * ordered.std(1)
     own, n_rows, nothing = X.dtype.type, len(X), np.empty((2, 0))
-    found = {}
-    for place, values, middle, scale, tolerance in zip(
+    for at, values, middle, scale, tolerance in zip(
         places.tolist(), ordered, *(fact.tolist() for fact in facts), strict=True
     ):
-        ends = values[[0, -1]].tolist()
+        ends, place = values[[0, -1]].tolist(), block[at]
         known = np.stack([values, values]) if n_rows <= MOST_KNOWN else nothing
-        found[place] = Number(
+        yield Number(
             name=place,
             center=middle,
             scale=scale,
@@ -58,7 +68,6 @@ def learn_continuous(X: Any, frozen: Collection[Any]) -> dict[int, Number]:
             values=ValueSet(ends=(ends[0], ends[1]), known=known, tolerance=tolerance),
             n_rows=n_rows,
         )
-    return found
 
 
 def of_each(fact: Callable[..., Any], *columns: Array) -> Array:

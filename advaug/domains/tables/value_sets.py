@@ -115,6 +115,8 @@ class ValueSet:
         allowed = self._out_of_gaps(values)
         found = allowed if self.step is None else self.step.at(self.step.places(allowed))
         found = self._known_near(found)
+        if not len(self.atoms):
+            return found
         return np.where(self._is_atom(allowed), self._nearest_atom(allowed), found)
 
     def holds(self, values: Array, slack: float) -> Array:
