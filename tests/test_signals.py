@@ -431,6 +431,27 @@ def test_noise_of_an_instrument_has_any_color_from_white_to_pink():
     assert ratio[1] > 5
 
 
+def test_a_random_device_is_near_its_tolerances_more_often_than_not():
+    X, y = waves()
+    X, y = np.concatenate([X] * 5), np.concatenate([y] * 5)
+    attack, adapter = instrument_of(offset=0.5, steps=0), SignalAdapter(bounds=(-99, 99))
+    moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+    share = np.abs(moved - X).mean(2) / (0.5 * X.std((0, 2)))
+    assert share.max() < 1 + 1e-4
+    assert 0.42 < (share > 0.7).mean() < 0.6
+
+
+def test_the_low_pass_of_an_instrument_leaves_its_noise():
+    X, y = waves()
+    adapter = SignalAdapter(bounds=(-99, 99))
+    power = []
+    for noise in (0, 0.5):
+        attack = instrument_of(noise=noise, cutoff=1e-3, steps=0)
+        moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+        power.append(np.abs(np.fft.rfft(moved)[:, :, -5:]).mean())
+    assert power[1] > 5 * power[0]
+
+
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_device_may_have_some_of_the_faults_alone(steps):
     X, y = waves()
