@@ -11,7 +11,8 @@ from benchmarks.oversampling.samplers import Fold, Sampler
 def recorded(steps: int, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
     """Rows of each class through instruments drawn by chance, or searched for so many steps
     against a committee that has not seen the row; none is refused: they are not to look as if
-    the own instrument had made them, and may leave its range."""
+    the own instrument had made them, and may leave its range. The tolerances are the library's
+    defaults, which were chosen with the test's instruments in view."""
     from advaug import AdversarialOverSampler
     from advaug.adapters import SignalAdapter
     from advaug.attacks import Instrument
