@@ -46,7 +46,7 @@ from advaug.registry import ATTACKS
 CHANGED = [
     FGSM(),
     Instrument(
-        gain=0.1, offset=0.1, drift=0.1, clock=0.01, noise=0.2, cutoff=0.1, steps=3, step=0.4
+        gain=0.1, offset=0.1, drift=0.1, clock=0.01, noise=0.2, cutoff=0.2, steps=3, step=0.4
     ),
     PGD(steps=3, step=0.5, random_start=False, stop_at=0.0),
     MIFGSM(steps=4, step=0.3, momentum=0.5),

@@ -23,6 +23,7 @@ from advaug.adapters import SignalAdapter
 from advaug.attacks import UAP, Instrument, Patch, Warp
 from advaug.core.box import Box
 from advaug.datasets import ECG_GAIN, ECG_RATE, ECG_ZERO, load_ecg_beats
+from advaug.domains.signals import instrument
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.features import ConvolutionFeatures
 from advaug.domains.signals.space import BandLimited, spread_of
@@ -364,8 +365,8 @@ def test_signals_go_through_pipelines_cross_validation_and_grid_search(name):
 
 
 def instrument_of(**fields):
-    nothing = {"gain": 0, "offset": 0, "drift": 0, "clock": 0, "noise": 0, "cutoff": 1e6}
-    return Instrument(**{**nothing, **fields})
+    nothing = dict.fromkeys(("gain", "offset", "drift", "wander", "clock", "noise"), 0)
+    return Instrument(**{**nothing, "cutoff": 1e6, **fields})
 
 
 def share(move, x):
@@ -418,6 +419,51 @@ def test_the_baseline_wanders_in_one_slow_wave():
         left.append(min(fits) / (row**2).sum())
     assert max(left) < 1e-3
     assert np.abs(move).max() <= 0.3 * 2**0.5 * X[:, 0].std() + 1e-4
+
+
+def test_noise_of_an_instrument_has_any_color_from_white_to_pink():
+    white = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 50, 1000)))
+    noise = instrument.colored(white, torch.tensor([[0.0], [1.0]]))
+    power = torch.fft.rfft(noise).abs().square().mean(1)
+    ratio = power[:, 1:100].mean(1) / power[:, 400:].mean(1)
+    torch.testing.assert_close(noise.var(2).mean(1), torch.ones(2).double(), rtol=0.15, atol=0)
+    assert 0.8 < ratio[0] < 1.2
+    assert ratio[1] > 5
+
+
+def test_a_random_device_is_near_its_tolerances_more_often_than_not():
+    X, y = waves()
+    X, y = np.concatenate([X] * 5), np.concatenate([y] * 5)
+    attack, adapter = instrument_of(offset=0.5, steps=0), SignalAdapter(bounds=(-99, 99))
+    moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+    share = np.abs(moved - X).mean(2) / (0.5 * X.std((0, 2)))
+    assert share.max() < 1 + 1e-4
+    assert 0.42 < (share > 0.7).mean() < 0.6
+
+
+def test_the_low_pass_of_an_instrument_leaves_its_noise():
+    X, y = waves()
+    adapter = SignalAdapter(bounds=(-99, 99))
+    power = []
+    for noise in (0, 0.5):
+        attack = instrument_of(noise=noise, cutoff=1e-3, steps=0)
+        moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+        power.append(np.abs(np.fft.rfft(moved)[:, :, -5:]).mean())
+    assert power[1] > 5 * power[0]
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_device_may_have_some_of_the_faults_alone(steps):
+    X, y = waves()
+    X, y = np.concatenate([X] * 5), np.concatenate([y] * 5)
+    adapter = SignalAdapter(bounds=(-99, 99))
+    moves = []
+    for has_all in (True, False):
+        attack = instrument_of(offset=0.5, steps=steps, has_all_faults=has_all)
+        moved = transformer_of(attack=attack, adapter=adapter, radius=1.0).fit_transform(X, y)
+        moves.append(np.abs(moved - X).max((1, 2)))
+    assert (moves[0] > 1e-4).mean() > 0.95
+    assert 0.3 < (moves[1] < 1e-5).mean() < 0.6  # three of seven devices keep the offset
 
 
 def test_a_searched_instrument_fools_more_than_a_random_one():

@@ -47,8 +47,8 @@ class AdversarialClassifier(NetClassifierMixin, ClassifierMixin, RobustNet):
     attack : "auto", a name in `advaug.registry.ATTACKS` or an attack, default="auto"
         How x' is made. "auto" is "fgsm"; for "trades" it is PGD of 5 steps, for "vat" it is VAT,
         and sequences are moved by edits. "pgd" gives Madry's training, "noise" the control,
-        "instrument" prepares for signals of another recorder; clean_weight=0 with
-        PGD(steps=1, step=1.25) is fast training.
+        `Instrument(has_all_faults=False, steps=2, step=0.5)` prepares for signals of another
+        recorder; clean_weight=0 with PGD(steps=1, step=1.25) is fast training.
     radius : float >= 0, or dict or Series of column -> budget, default=0.3
         Largest move of x', in the adapter's units: robust standard deviations of a column for
         tables, black to white for images, standard deviations of a channel for signals, edits for

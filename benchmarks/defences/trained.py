@@ -163,12 +163,13 @@ def table_of_regression(found: pd.DataFrame) -> pd.DataFrame:
 
 
 SIGNALS = ("ecg200", "gunpoint", "basic_motions", "libras_traj", "italy_power_demand", "cbf")
-RECORDER = Instrument(gain=0.5, offset=0.5, drift=0.5, clock=0.1, noise=0.3, cutoff=0.1)
+RECORDER = Instrument(has_all_faults=False)
+LONGER = {"radius": 1.0, "clean_weight": 0.1, "training": Training(epochs=200)}
 SIGNAL_WAYS: dict[str, dict[str, Any]] = {
     "plain": {"clean_weight": 1},
     "noise": {"attack": "noise", "radius": 0.3},
-    "instruments at random": {"attack": replace(RECORDER, steps=0), "radius": 1.0},
-    "instruments that fool it": {"attack": replace(RECORDER, steps=2, step=0.5), "radius": 1.0},
+    "instruments at random": {"attack": replace(RECORDER, steps=0), **LONGER},
+    "instruments that fool it": {"attack": replace(RECORDER, steps=2, step=0.5), **LONGER},
 }
 
 
