@@ -31,7 +31,7 @@ ELSEWHERE = {
         **dict.fromkeys([".117", ".047"], "a difference of two figures"),
         **dict.fromkeys(["tree", "boosting"], "curves.parquet"),
         ".045": "distill_large.parquet",
-        **dict.fromkeys([".532", ".606"], "sequences_six_learners.parquet"),
+        **dict.fromkeys([".604", ".683"], "sequences_six_learners.parquet"),
         ".985": "a limit in the code",
     },
     "which-attack.md": dict.fromkeys(
