@@ -221,11 +221,14 @@ if __name__ == "__main__":
 
 
 def end_at(signal_number, out, command, n_parts=2):
-    """Run a command as a process of its own and end it when it has written some parts."""
+    """Run a command as a process of its own and end it when it has noted some parts."""
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while process.poll() is None and len([*out.glob("class*")]) < n_parts:
+    noted = out / "_parts.jsonl"
+    while process.poll() is None and (
+        not noted.exists() or noted.read_text().count("\n") < n_parts
+    ):
         time.sleep(0.002)
     process.send_signal(signal_number)
     _, told = process.communicate(timeout=60)

@@ -412,6 +412,11 @@ def test_parameters_of_a_net_are_refused_where_the_student_is_none(name, value):
         DistilledClassifier(GaussianNB(), **{name: value}).fit(X, y)
 
 
+def test_agreed_labels_are_refused_where_the_student_is_a_net():
+    with pytest.raises(ValueError, match="a net learns labels='soft'"):
+        DistilledClassifier("net", labels="agreed").fit(*problem())
+
+
 def test_a_distilled_net_is_attacked_by_its_gradient():
     X, y = problem(120)
     student = DistilledClassifier("net", n_new_rows=100, random_state=0).fit(X, y)

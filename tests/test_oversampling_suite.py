@@ -274,7 +274,7 @@ def test_a_cell_tells_decisions_only_where_they_differ_from_its_probabilities(ro
 
 def test_all_learners_share_a_gate_that_chooses_as_the_library_does(rows, monkeypatch):
     lessons, plain = [], gate.Lesson.of
-    monkeypatch.setattr(gate.Lesson, "of", lambda data: lessons.append(data) or plain(data))
+    monkeypatch.setattr(gate.Lesson, "of", lambda *own: lessons.append(own) or plain(*own))
     distillation.gate_of.cache_clear()
     answer, _ = distillation.taught("gated", rows, rows.X, of_rows(rows))
     found = {learner: answer(learner) for learner in ("tree", "knn")}

@@ -221,7 +221,10 @@ class ValidityReport:
         X_real, X_synthetic, y_real, y_synthetic = (
             containers.owned(given) for given in (X_real, X_synthetic, y_real, y_synthetic)
         )
-        if adapter is not None and "time_axis" in adapter.provides:
+        if isinstance(adapter, Coding):  # as a fitted sampler has it
+            adapter = FittedAdapter(adapter)
+        adapter = choose_adapter("auto" if adapter is None else adapter, X_real)
+        if "time_axis" in adapter.provides:
             X_real, X_synthetic = adapter.check(X_real), adapter.check(X_synthetic)
         y, y_new = (containers.labels(labels) for labels in (y_real, y_synthetic))
         classes, codes = containers.classes_of(y)
@@ -427,12 +430,10 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 
 
 def learn(
-    X: Any, codes: Array, adapter: Any, panel: PanelJudge, generator: torch.Generator, bar: Any
+    X: Any, codes: Array, adapter: Adapter, panel: PanelJudge, generator: torch.Generator, bar: Any
 ) -> RealRows:
     """The coding of all real rows, and the models of at most MOST_REAL of each class."""
-    if isinstance(adapter, Coding):  # as a fitted sampler has it
-        adapter = FittedAdapter(adapter)
-    coding = choose_adapter("auto" if adapter is None else adapter, X).fit(X)
+    coding = adapter.fit(X)
     own = [np.flatnonzero(codes == label) for label in range(codes.max() + 1)]
     kept = [shuffled(rows, generator)[:MOST_REAL] for rows in own]
     places = np.sort(np.concatenate(kept))

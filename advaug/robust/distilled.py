@@ -339,6 +339,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         elif not is_auto(self.attack):
             choose_attack(self.attack)  # An unknown name is refused before any work.
         if is_net(self):
+            if self.labels == "agreed":
+                raise ValueError("labels='agreed' has no effect: a net learns labels='soft'")
             return
         for name, default in (("temperature", 1.0), ("module", "auto"), ("training", "auto")):
             value = getattr(self, name)
@@ -481,6 +483,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         ndarray of shape (n_rows,)
             The predicted class of each row.
         """
+        check_is_fitted(self)
         if not is_net(self):
             return self.student_.predict(check_rows(self, containers.owned(X), reset=False))
         most_probable = balanced(self.predict_proba(X), self.class_share_**self.balance).argmax(1)
