@@ -22,13 +22,13 @@ plt.style.use("advaug.data.pictures")
 X, y = load_ecg_beats()
 sampler = AdversarialOverSampler(random_state=0)
 X_new, y_new = sampler.fit_resample(X, y)
-volts = (X_new - ECG_ZERO) / ECG_GAIN  # millivolts
+X_mv = (X_new - ECG_ZERO) / ECG_GAIN  # millivolts
 time = np.arange(X.shape[2]) / ECG_RATE
 figure, axes = plt.subplots(2, 3, figsize=(10, 5), sharex=True, sharey=True)
 new = np.flatnonzero(sampler.synthetic_mask_)
 for ax, row in zip(axes.flat, new[:: len(new) // 6], strict=False):
-    ax.plot(time, volts[sampler.parent_indices_[row], 0], color="#9a9a9a", label="real")
-    ax.plot(time, volts[row, 0], color="C5", label="new")
+    ax.plot(time, X_mv[sampler.parent_indices_[row], 0], color="#9a9a9a", label="real")
+    ax.plot(time, X_mv[row, 0], color="C5", label="new")
 axes[0, 0].legend()
 axes[0, 0].set(ylabel="lead MLII, mV")
 axes[1, 0].set(ylabel="lead MLII, mV", xlabel="seconds")
@@ -49,12 +49,12 @@ def measured(beats):
     return pd.DataFrame({"R, mV": height, "QRS, ms": width} | waves)
 
 
-rare = {"real": volts[: len(X)][y == "premature"], "new": volts[new]}
+rare = {"real": X_mv[: len(X)][y == "premature"], "new": X_mv[new]}
 quartiles = {name: measured(beats).quantile([0.25, 0.5, 0.75]) for name, beats in rare.items()}
 print(pd.concat(quartiles, axis=1).T.round(2).to_string())
 
 # %%
 # Spectra: the median, and from the 5th to the 95th percentile. The two peaks are the mains.
 
-SignalDisplay.from_sampler(sampler, volts, y_new, kind="spectra", sampling_rate=ECG_RATE, unit="mV")
+SignalDisplay.from_sampler(sampler, X_mv, y_new, kind="spectra", sampling_rate=ECG_RATE, unit="mV")
 plt.show()

@@ -412,6 +412,24 @@ def test_parameters_of_a_net_are_refused_where_the_student_is_none(name, value):
         DistilledClassifier(GaussianNB(), **{name: value}).fit(X, y)
 
 
+def test_agreed_labels_have_probabilities_for_the_real_shares(seen):
+    X, y = problem()
+    unsure = FrozenEstimator(LogisticRegression(C=1e-3).fit(X, y))
+    student = DistilledClassifier(Witness(), teacher=unsure, labels="agreed", random_state=0)
+    student.fit(X, y)
+    assert abs(seen[-1][1].mean() - y.mean()) > 0.01  # Rows of one class are left out more often.
+    assert_allclose(student.predict_proba(X[:1]), [[1 - y.mean(), y.mean()]], atol=1e-6)
+
+
+@pytest.mark.parametrize("mended", [{"labels": "soft"}, {"estimator": KNeighborsClassifier(3)}])
+@pytest.mark.parametrize("setting", [{"balance": 0.9}, {"softening": 0.9}])
+def test_parameters_of_soft_labels_are_refused_on_agreed_ones(setting, mended):
+    student = DistilledClassifier(KNeighborsClassifier(1), n_new_rows=10, **setting)
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} has no effect on agreed labels"):
+        student.fit(*problem())
+    student.set_params(**mended).fit(*problem())
+
+
 def test_agreed_labels_are_refused_where_the_student_is_a_net():
     with pytest.raises(ValueError, match="a net learns labels='soft'"):
         DistilledClassifier("net", labels="agreed").fit(*problem())

@@ -35,9 +35,10 @@ def some_rows(value: Any, rows: Tensor) -> Any:
 
 
 def picked(values: Tensor, rows: Tensor) -> Tensor:
-    """`values[rows]`: places in a list take a fifth of its time on a CPU, where rows are wide."""
-    is_list = rows.dim() == 1 and rows.dtype == torch.long and rows.device == values.device
-    return values.index_select(0, rows) if is_list and values.dim() else values[rows]
+    """`values[rows]`, where places of rows, none below 0, take a third to a fifth of its time."""
+    if rows.dtype != torch.long or rows.device != values.device or not values.dim():
+        return values[rows]
+    return values.index_select(0, rows.flatten()).view(*rows.shape, *values.shape[1:])
 
 
 def moved_fields(thing: T, device: torch.device | str) -> T:

@@ -18,7 +18,7 @@ from advaug.core.features import Features, FlatFeatures
 from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
 from advaug.core.storable import storable
-from advaug.core.tensor_fields import TensorFields
+from advaug.core.tensor_fields import TensorFields, picked
 from advaug.models.optimizer import Gradients, Weights, fit_weights, in_one_vector
 from advaug.models.protocol import CrossFitted, Surrogate
 
@@ -339,7 +339,7 @@ class Ensemble(ShortRepr, Surrogate, Parameters):
         slope, slopes = in_one_vector(weights)
 
         def gradients(step: int, _: Weights) -> Gradients:
-            batch = inputs.index_select(0, rows[step].flatten()).view(*rows[step].shape, -1)
+            batch = picked(inputs, rows[step])
             noise = torch.randn(batch.shape[1:], generator=jitter, dtype=inputs.dtype, device="cpu")
             # In place: of thousands of columns each copy is many times the rows.
             batch.add_(noise.to(inputs.device), alpha=self.noise_std)

@@ -59,6 +59,7 @@ from advaug.robust.soft_labels import (
     Labels,
     SoftRows,
     fit_by_weight,
+    learns_agreed,
     refuse_no_probability,
     soft_rows,
 )
@@ -105,7 +106,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         the rows of X with their own labels, and each new row with the label of the row that it was
         made from, unless the teacher finds another class more probable (were all classes equally
         frequent). "auto" is "agreed" for a classifier whose `n_neighbors` is 1, which cannot
-        average the labels of near rows, else "soft".
+        average the labels of near rows, else "soft". `softening` and `balance` are of soft labels.
     balance : float in [0, 1], default=0.5
         With soft labels the student learns classes whose weights are their shares to the power 1 -
         balance, and `predict` returns the class that is most probable for these weights: with 0
@@ -342,6 +343,13 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
             if self.labels == "agreed":
                 raise ValueError("labels='agreed' has no effect: a net learns labels='soft'")
             return
+        if learns_agreed(self.estimator, self.labels):
+            for name, kept in (("softening", 0.5), ("balance", BALANCE)):
+                if getattr(self, name) != kept:
+                    raise ValueError(
+                        f"{name} has no effect on agreed labels: leave {name}={kept}, or take "
+                        "labels='soft'"
+                    )
         for name, default in (("temperature", 1.0), ("module", "auto"), ("training", "auto")):
             value = getattr(self, name)
             if not (isinstance(value, type(default)) and value == default):

@@ -71,7 +71,7 @@ class SoftRows:
         one label, and rows are drawn in proportion to their weights. Classes weigh as much as their
         shares to the power 1 - `balance`. With agreed labels see `fit_agreed`.
         """
-        if labels == "agreed" or (labels == "auto" and repeats_labels(estimator)):
+        if learns_agreed(estimator, labels):
             return self.fit_agreed(estimator, random)
         parameter = weight_parameter(estimator)
         copies = self.copies(random, balance, is_weighted=parameter is not None)
@@ -89,7 +89,8 @@ class SoftRows:
         place = np.flatnonzero(is_agreed)
         X, y = containers.take(self.rows, place), self.classes[label[place]]
         fitted = fit_by_weight(estimator, X, y, self.weight[place], int(random.randint(2**31 - 1)))
-        return Student(fitted, self.classes, np.ones(len(self.classes)), len(y))
+        heights = np.bincount(label[place], self.weight[place])
+        return Student(fitted, self.classes, self.share / heights, len(y))
 
     def with_moved(self, moved: Any) -> Self:
         """The rows with others below them: each real row, moved, with the labels that it has.
@@ -224,9 +225,11 @@ class Student(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[most_probable])
 
 
-def repeats_labels(estimator: Any) -> bool:
-    """Whether a classifier predicts the label of the one nearest row, so that it averages none."""
-    return getattr(last_step(estimator), "n_neighbors", None) == 1
+def learns_agreed(estimator: Any, labels: Labels) -> bool:
+    """Whether a student learns agreed labels: by default one that predicts the label of the one
+    nearest row, so that it averages none."""
+    has_one = getattr(last_step(estimator), "n_neighbors", None) == 1
+    return labels == "agreed" or (labels == "auto" and has_one)
 
 
 def fit_by_weight(

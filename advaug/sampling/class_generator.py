@@ -477,7 +477,7 @@ class ClassGenerator(StoredFields, ClassRows):
             places = places[self.judge.admits(features.describe(x), features.descriptors)]
         if jury.reads_rows:
             some = self._whole(x[places])
-            places = places[(yield from jury.hopeful(some, self.label, least[places]))]
+            places = places[(yield from jury.possible_rows(some, self.label, least[places]))]
         return places
 
     def _wins(

@@ -46,7 +46,7 @@ class Jury(Protocol):
         """Probabilities of encoded rows, of which the members of the committee say these logits."""
         ...
 
-    def hopeful(
+    def possible_rows(
         self, x: Float[Tensor, "batch *shape"], label: int, least: Float[Tensor, " batch"]
     ) -> Task[Int[Tensor, " some"]]:
         """The places of rows whose label may be as probable as `least`, as far as those voters
@@ -107,7 +107,7 @@ class EqualVotes(Jury):
         nothing = members.new_zeros(len(x))
         return finish(self.above(x, features, members, 0, nothing))[1]
 
-    def hopeful(
+    def possible_rows(
         self, x: Float[Tensor, "batch *shape"], label: int, least: Float[Tensor, " batch"]
     ) -> Task[Int[Tensor, " some"]]:
         places, own = torch.arange(len(x), device=x.device), torch.zeros_like(least)

@@ -12,6 +12,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.deferred import Deferred
 from advaug.core.storable import storable
+from advaug.core.tensor_fields import picked
 from advaug.sampling.class_generator import (
     MIN_CANDIDATES,
     RECORD,
@@ -91,7 +92,7 @@ class RowWriter:
     def _decoded(self, batch: SyntheticBatch) -> tuple[Any, Any, Array]:
         """New rows, their parents, and which rows break a rule that their parent keeps."""
         parents = containers.take(self.parents, batch.parent.numpy())
-        new = self.coding.decode(batch.x, self.dataset.x.index_select(0, batch.parent), parents)
+        new = self.coding.decode(batch.x, picked(self.dataset.x, batch.parent), parents)
         new, broken = self.constraints.finish(new, parents)
         return new, parents, broken
 

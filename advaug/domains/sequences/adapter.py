@@ -26,6 +26,7 @@ from advaug.core.objectives import Logits
 from advaug.core.parameters import Parameters
 from advaug.core.short_repr import ShortRepr
 from advaug.core.space import Space
+from advaug.core.tensor_fields import picked
 from advaug.domains.sequences.bigrams import Bigrams, RaggedIndex
 from advaug.domains.sequences.biology import PAIRED_BASES, SHIPPED_MOVES, reverse_complement
 from advaug.domains.sequences.defaults import DEFAULTS
@@ -35,7 +36,6 @@ from advaug.domains.sequences.join_rules import JoinRules
 from advaug.domains.sequences.reading import reading_traits
 from advaug.domains.sequences.sequence_constraints import SequenceConstraints
 from advaug.domains.sequences.space import EditSpace
-from advaug.domains.sequences.splicing import looked_up
 from advaug.domains.sequences.tokenizer import (
     FIXED_PARTS,
     Tokenizer,
@@ -377,7 +377,7 @@ class SequenceCoding(ShortRepr, Coding):
         edited = (moved != seed).any(1).nonzero()[:, 0]
         goes_on = seed[edited, -1] != -1
         if self.is_text:
-            own = looked_up(self.letters, self.edits.plain(seed[edited].long()).clamp_min(-1) + 1)
+            own = picked(self.letters, self.edits.plain(seed[edited].long()).clamp_min(-1) + 1)
             goes_on &= own.sum(1) != torch.tensor([len(new[place]) for place in edited.tolist()])
         rows_of_numbers = zip(moved[edited].long().tolist(), goes_on.tolist(), strict=True)
         for place, (numbers, is_long) in zip(edited.tolist(), rows_of_numbers, strict=True):

@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advaug.core.tensor_fields import MovableFields
-from advaug.domains.sequences.splicing import looked_up
+from advaug.core.tensor_fields import MovableFields, picked
 
 LONGEST = 2**25  # Pairs of up to 5 790 tokens are looked up in a table of bools.
 
@@ -34,7 +33,7 @@ class RaggedIndex(MovableFields):
 
     def count(self, token: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """How many values the list of each token holds."""
-        return looked_up(self.first, token + 1) - looked_up(self.first, token)
+        return picked(self.first, token + 1) - picked(self.first, token)
 
     def draw(
         self, token: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"], nothing: int
@@ -42,10 +41,10 @@ class RaggedIndex(MovableFields):
         """One value of each token's list, by a lot in [0, 1); `nothing` where it is empty."""
         if not len(self.values):
             return torch.full_like(token, nothing)
-        first = looked_up(self.first, token)
-        count = looked_up(self.first, token + 1) - first
+        first = picked(self.first, token)
+        count = picked(self.first, token + 1) - first
         place = first + (lot * count).long().minimum((count - 1).clamp_min(0))
-        found = looked_up(self.values, place.clamp_max_(len(self.values) - 1))
+        found = picked(self.values, place.clamp_max_(len(self.values) - 1))
         return found.masked_fill_(count == 0, nothing)
 
 
@@ -95,11 +94,11 @@ class Bigrams(MovableFields):
         """`seen` of tokens by their codes."""
         number = before * (self.size + 2) + after
         if self.are_seen is not None:
-            return looked_up(self.are_seen, number)
+            return picked(self.are_seen, number)
         if not len(self.pairs):
             return torch.zeros_like(number, dtype=torch.bool)
         place = torch.searchsorted(self.pairs, number).clamp_max(len(self.pairs) - 1)
-        return looked_up(self.pairs, place) == number
+        return picked(self.pairs, place) == number
 
     def after(
         self, before: Int[Tensor, "*shape"], lot: Float[Tensor, "*shape"]

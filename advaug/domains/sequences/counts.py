@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from advaug.core.tensor_fields import MovableFields
-from advaug.domains.sequences.splicing import looked_up
+from advaug.core.tensor_fields import MovableFields, picked
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,4 @@ class Counts(MovableFields):
         place = torch.searchsorted(self.numbers, number.contiguous()).clamp_max(
             len(self.numbers) - 1
         )
-        return looked_up(self.counts, place).masked_fill_(
-            looked_up(self.numbers, place) != number, 0
-        )
+        return picked(self.counts, place).masked_fill_(picked(self.numbers, place) != number, 0)

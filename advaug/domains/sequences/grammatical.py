@@ -7,13 +7,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advaug.core.row_random import RowRandom
+from advaug.core.tensor_fields import picked
 from advaug.domains.sequences.bigrams import RaggedIndex
 from advaug.domains.sequences.crossing import is_frozen, plain
 from advaug.domains.sequences.grammar import Grammar
 from advaug.domains.sequences.phrases import NOTHING
 from advaug.domains.sequences.proposals import Proposals
 from advaug.domains.sequences.spelling import NO_MARK
-from advaug.domains.sequences.splicing import END, lengths, looked_up, neighbours
+from advaug.domains.sequences.splicing import END, lengths, neighbours
 
 KIND, TOKEN, TABLE = 1, 2, 3  # Streams of random numbers, as for edits of all kinds.
 KINDS = (0.4, 0.7, 0.85)  # Shares up to phrase, word class and insertion; the rest are deletions.
@@ -185,4 +186,4 @@ def is_spaced(token: Int[Tensor, "*shape"], grammar: Grammar) -> Bool[Tensor, "*
 
 def is_of(values: Bool[Tensor, " tokens"], token: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
     """A property of known tokens; False for all others."""
-    return looked_up(values, token.clamp_min(0)) & (token >= 0)
+    return picked(values, token.clamp_min(0)) & (token >= 0)

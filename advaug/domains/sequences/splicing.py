@@ -1,7 +1,7 @@
 """Rows of token numbers, -1 to the end: their lengths, neighbours, gaps, and one piece put in."""
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 
 END = -1
@@ -10,11 +10,6 @@ END = -1
 def lengths(x: Tensor) -> Int[Tensor, " batch"]:
     """How many tokens each row has."""
     return (x != END).sum(1)
-
-
-def looked_up(values: Shaped[Tensor, " values"], places: Int[Tensor, "*shape"]) -> Tensor:
-    """`values[places]` at a third of its cost."""
-    return values.index_select(0, places.flatten()).view(places.shape)
 
 
 def neighbours(x: Int[Tensor, "batch length"]) -> Int[Tensor, "batch longer"]:

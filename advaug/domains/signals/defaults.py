@@ -7,7 +7,7 @@ from advaug.models.committee import Ensemble
 from advaug.sampling.defaults import Defaults, attack_for_queries
 from advaug.sampling.recipes import Explore, Recipe
 
-MIN_NEW_SIGNALS = 1000  # Learners of signals are slow, and twice as many gain little.
+MIN_NEW_SIGNALS = 1000  # Fewer than of other rows: learners of signals are slow.
 
 
 def explore(auc: float) -> Recipe:

@@ -83,15 +83,15 @@ def fits(table: Table, guesses: Array) -> Array:
     A few probes refute most guesses.
     """
     fit = np.zeros((guesses.shape[1], table.probe.shape[1]), dtype=bool)
-    hopeful = np.arange(len(fit))
+    possible = np.arange(len(fit))
     for probe in (table.probe[:FEWEST_PROBES], table.probe[: len(guesses)]):
-        some = guesses[: len(probe), hopeful, None]
+        some = guesses[: len(probe), possible, None]
         off = np.abs(probe[:, None] - some)
         is_near = ~(off > table.slack + table.rounding * np.abs(some)).any(0)
-        is_hopeful = is_near.any(1)
-        hopeful, off, is_near = hopeful[is_hopeful], off[:, is_hopeful], is_near[is_hopeful]
+        is_possible = is_near.any(1)
+        possible, off, is_near = possible[is_possible], off[:, is_possible], is_near[is_possible]
     is_known = (~np.isnan(off)).sum(0) >= min(FEWEST_PROBES, len(probe))
-    fit[hopeful] = is_near & is_known
+    fit[possible] = is_near & is_known
     return fit
 
 
@@ -208,7 +208,7 @@ def extremes(table: Table) -> Iterator[Candidate]:
     for at in table.distinct:
         for name, sign in (("max", 1.0), ("min", -1.0)):
             x = sign * table.x
-            parts = [a for a in hopeful_parts(table, sign, at) if (x[:, a] <= x[:, at]).all()]
+            parts = [a for a in possible_parts(table, sign, at) if (x[:, a] <= x[:, at]).all()]
             if len(parts) < 2 or not (x[:, parts].max(1) == x[:, at]).all():
                 continue
             parts = needed(x, parts, at)
@@ -232,7 +232,7 @@ def extremes(table: Table) -> Iterator[Candidate]:
                 yield spelt(table, at, text, busy, is_exact=not table.digits[at])
 
 
-def hopeful_parts(table: Table, sign: float, at: int) -> list[int]:
+def possible_parts(table: Table, sign: float, at: int) -> list[int]:
     """The columns that are at most the column `at` in the probes; at least, by a sign of -1."""
     fit = np.all(sign * table.probe <= sign * table.probe[:, [at]], axis=0)
     return [a for a in table.distinct if fit[a] and a != at]
@@ -313,14 +313,14 @@ def scaled(table: Table, guesses: Array) -> list[Array]:
     low, high, is_known = bounds(
         table.probe[few, None], guesses[few, :, None], table.slack, table.rounding, fewest=0
     )
-    hopeful = np.flatnonzero(((low <= high) & is_known).any(1))
-    if not len(hopeful):
-        return [hopeful] * guesses.shape[1]
+    possible = np.flatnonzero(((low <= high) & is_known).any(1))
+    if not len(possible):
+        return [possible] * guesses.shape[1]
     is_one = np.zeros((guesses.shape[1], table.probe.shape[1]), dtype=bool)
     low, high, is_known = bounds(
-        table.probe[:, None], guesses[:, hopeful, None], table.slack, table.rounding
+        table.probe[:, None], guesses[:, possible, None], table.slack, table.rounding
     )
-    is_one[hopeful] = (low <= high) & ((low > 0) | (high < 0)) & is_known
+    is_one[possible] = (low <= high) & ((low > 0) | (high < 0)) & is_known
     return [np.flatnonzero(row) for row in is_one]
 
 
