@@ -28,6 +28,7 @@ from advaug.core.norms import NORMS
 from advaug.core.objectives import Margin, Odds, TargetMargin
 from advaug.core.product import Product
 from advaug.core.simplex import Simplex
+from advaug.core.tensor_fields import picked
 from advaug.domains.signals.eigenbasis import Eigenbasis
 from advaug.domains.signals.space import BandLimited
 from advaug.models.committee import Committee
@@ -196,3 +197,10 @@ def test_the_estimators_give_the_same_rows_on_every_device(device):
         work = "fit_resample" if estimator is AdversarialOverSampler else "fit_transform"
         expected, found = getattr(here, work)(X, y), getattr(there, work)(X, y)
         np.testing.assert_allclose(np.asarray(found[0]), np.asarray(expected[0]), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3)])
+@pytest.mark.parametrize("form", [(7,), (7, 2), (7, 2, 3)])
+def test_rows_are_picked_as_an_index_picks_them(shape, form):
+    values, rows = torch.rand(form), torch.randint(7, shape)
+    assert torch.equal(picked(values, rows), values[rows])

@@ -215,6 +215,37 @@ def test_a_warped_ramp_still_climbs_from_its_start_to_its_end():
     np.testing.assert_allclose(made[:, 0, [0, 24]], [[0, 24]] * 20, atol=1e-4)
 
 
+def bump(place, points=40):
+    return np.exp(-((np.arange(points) - place) ** 2) / 8)[None].astype(np.float32)
+
+
+def test_a_guided_row_runs_at_the_pace_of_its_guide():
+    pytest.importorskip("aeon", reason="the paths are aeon's")
+    late, early = bump(28), 3 * bump(10)
+    clock = signals.aligned_clock(late, early)
+    warped = signals.on_points(late, clock, late.shape[1])
+    assert warped.argmax() < late.argmax() - 5  # towards 10, where the guide's is
+    assert warped.max() == pytest.approx(1, abs=0.05)  # heights stay
+
+
+def test_the_teacher_of_a_warp_is_near_its_class_and_far_from_others():
+    pytest.importorskip("aeon", reason="the distances are aeon's")
+    own = np.stack([np.full((1, 12), level, np.float32) for level in (1, 5, 6)])
+    others = np.zeros((4, 1, 12), np.float32)
+    assert signals.teacher_of(own, others, rng()).mean() == 6
+
+
+@pytest.mark.parametrize("rule", [signals.random_guided_warp, signals.guided_warp])
+def test_guided_rows_are_as_long_as_their_sources_and_within_their_heights(rule):
+    pytest.importorskip("aeon", reason="the paths are aeon's")
+    own = signals.padded(rows_of("signal")[0][:8])
+    made = rule(own, own[:4] + 1, 30, rng())
+    assert {*signals.lengths_of(made)} <= {*signals.lengths_of(own)}
+    assert np.nanmin(made) >= np.nanmin(own)
+    assert np.nanmax(made) <= np.nanmax(own)
+    assert len(np.unique(made[:, 0, 3])) > len(own)
+
+
 def test_gaussian_rows_have_the_shrunk_covariance():
     x = rng().normal(size=(12, 5)) * [1, 2, 3, 4, 5]
     made = signals.shrunk_gaussian(x, 60_000, rng(), surplus=1)

@@ -43,7 +43,8 @@ SEQUENCE_RIVALS = "nothing,class_weights,random,edits,markov,smote"
 OURS_ELSEWHERE = "advaug:auto,advaug:auto:attack=noise"
 METHODS |= {
     "signals": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
-    "signals_hard": f"{SIGNAL_RIVALS},advaug:auto,distilled,teacher,stack",
+    "signals_hard": f"{SIGNAL_RIVALS},random_guided_warp,guided_warp,advaug:auto,distilled,teacher,"
+    "stack",
     "signals_multiclass": f"{SIGNAL_RIVALS},{OURS_ELSEWHERE}",
     "instruments": "nothing,random,smote,jitter,time_warp,instrument,advaug_instrument,"
     "advaug_instrument_searched",

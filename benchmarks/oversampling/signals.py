@@ -102,6 +102,69 @@ def time_warp(own: Array, others: Array, count: int, rng: Generator, spread: flo
     return made
 
 
+def unpadded(row: Array) -> Array:
+    """A row on its own points, in double precision."""
+    return np.ascontiguousarray(row[:, ~np.isnan(row[0])], dtype=float)
+
+
+def on_points(row: Array, clock: Array, points: int) -> Array:
+    """The row's values at these times, spread evenly over so many points."""
+    at = np.interp(np.linspace(0, len(clock) - 1, points), np.arange(len(clock)), clock)
+    return np.stack([np.interp(at, np.arange(len(channel)), channel) for channel in row])
+
+
+def aligned_clock(row: Array, guide: Array) -> Array:
+    """The row's times along the path that aligns it with the guide by dynamic time warping."""
+    from aeon.distances import dtw_alignment_path
+
+    path, _ = dtw_alignment_path(guide, row)
+    return np.array([time for _, time in path], float)
+
+
+def random_guided_warp(own: Array, others: Array, count: int, rng: Generator) -> Array:
+    """Rows that run at the pace of another row of the class, which dynamic time warping finds
+    (Iwana, Uchida. Time series data augmentation for neural networks by time warping with a
+    discriminative teacher. ICPR 2020)."""
+    made = random(own, others, count, rng).copy()
+    for row in made:
+        source, guide = unpadded(row), unpadded(own[rng.integers(len(own))])
+        points = source.shape[1]
+        row[:, :points] = on_points(source, aligned_clock(source, guide), points)
+    return made
+
+
+def teacher_of(own: Array, others: Array, rng: Generator, few: int = 3) -> Array:
+    """Of a few rows of the class the one that is farthest from rows of other classes, less its
+    distance to rows of its own."""
+    from aeon.distances import dtw_distance
+
+    def drawn(rows: Array) -> list[Array]:
+        return [unpadded(rows[i]) for i in rng.permutation(len(rows))[:few]]
+
+    kin, strange = drawn(own), drawn(others)
+    to_kin = [sum(dtw_distance(a, b) for b in kin) / max(len(kin) - 1, 1) for a in kin]
+    to_strange = [np.mean([dtw_distance(a, b) for b in strange]) for a in kin]
+    return kin[int(np.argmax(np.subtract(to_strange, to_kin)))]
+
+
+def guided_warp(own: Array, others: Array, count: int, rng: Generator) -> Array:
+    """As `random_guided_warp`, but the guide is one that tells the classes apart, and of rows that
+    were warped little up to a tenth is cut off (Iwana, Uchida. ICPR 2020)."""
+    made = random(own, others, count, rng).copy()
+    sources = [unpadded(row) for row in made]
+    clocks = [aligned_clock(row, teacher_of(own, others, rng)) for row in sources]
+    moved = []
+    for clock in clocks:
+        even = np.linspace(0, clock[-1], len(clock))
+        moved.append(np.abs(clock - even).mean())
+    for row, source, clock, warped in zip(made, sources, clocks, moved, strict=True):
+        kept = max(2, round(len(clock) * (0.9 + 0.1 * warped / max(*moved, 1e-8))))
+        start = rng.integers(len(clock) - kept + 1)
+        points = source.shape[1]
+        row[:, :points] = on_points(source, clock[start : start + kept], points)
+    return made
+
+
 def shared_neighbor_clusters(x: Array, ratio: float = 0.9) -> Array:
     """A cluster's number for each row, -1 for noise: rows whose density, by neighbors that they
     share, is at least `ratio` of their neighbors' are cores, linked where one is near the other
@@ -178,6 +241,8 @@ RULES = {
     "smote": smote,
     "jitter": jitter,
     "time_warp": time_warp,
+    "random_guided_warp": random_guided_warp,
+    "guided_warp": guided_warp,
     "ohit": ohit,
     "esmote": esmote,
 }
