@@ -16,13 +16,10 @@ the peak resident size less the size before, so the output is in it.
 
 import argparse
 import json
-import os
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.oversamplers import LIBRARIES, status  # says that one thread is enough
+from benchmarks.oversamplers import status  # says that one thread is enough
 
 import numpy as np  # isort: skip
 import torch
@@ -33,7 +30,7 @@ from advaug.adapters import SignalAdapter
 from advaug.domains.signals.features import edges_of, parted, powers
 from advaug.sampling.judges.descriptor_band import LEAST, left_out
 from benchmarks.oversampling.data import choose, load, take
-from benchmarks.tables import save
+from benchmarks.tables import machine, save
 
 SEED, RADIUS, BEYOND, BANDS, MOST = 0, 0.3, 0.02, 12, 400
 METHODS = ("real", "advaug", "noise of the same length", "FGSM", "FGSM in the band")
@@ -137,14 +134,14 @@ def cost() -> dict:
     }
 
 
-def report(machine: dict, paid: dict, rows: list[dict]) -> str:
+def report(system: str, paid: dict, rows: list[dict]) -> str:
     lines = [
         "# Signals: spectrum and cost",
         "",
         "`python -m benchmarks.signals --data FOLDER`; what each figure means stands at the head "
         "of that file.",
         "",
-        ", ".join(f"{name} {value}" for name, value in machine.items()) + ".",
+        f"{system}.",
         "",
         f"`fit_resample` of {paid['shape']} float32, imbalance 20: **{paid['cpu_s']:.1f} CPU s**, "
         f"extra memory {paid['extra_mib']:.0f} MiB, of which the output is "
@@ -176,14 +173,11 @@ def main() -> None:
     start = time.process_time()
     paid = cost()
     rows = [shares(args.data, name) for name in choose(args.data, domain="signal")]
-    machine = {"platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
-    machine |= {"threads": 1, "python": platform.python_version()}
-    machine |= {name: version(name) for name in LIBRARIES}
-    machine["CPU seconds of the whole run"] = round(time.process_time() - start)
-    text = report(machine, paid, rows)
+    system = f"{machine()}; one thread; {round(time.process_time() - start)} CPU seconds in all"
+    text = report(system, paid, rows)
     print(text)
     save(text, args.out / "signals.md")
-    held = {"machine": machine, "seed": SEED, "radius": RADIUS, "cost": paid, "sets": rows}
+    held = {"machine": system, "seed": SEED, "radius": RADIUS, "cost": paid, "sets": rows}
     (args.out / "signals.json").write_text(json.dumps(held, indent=1) + "\n")
 
 

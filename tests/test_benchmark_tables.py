@@ -1,5 +1,6 @@
 """Pages that benchmarks write, and those that are committed, name the commit that printed them."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -10,13 +11,20 @@ import pytest
 
 from benchmarks import tables
 
-RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PROGRAMS = [file.relative_to(ROOT) for file in sorted((ROOT / "benchmarks").rglob("*.py"))]
 LAST_LINE = r"Printed by commit [0-9a-f]{7,}( with local changes)?\."
 
 
 @pytest.mark.parametrize("page", RESULTS.rglob("*.md"), ids=lambda page: page.stem)
 def test_a_committed_table_names_its_commit(page):
     assert re.fullmatch(LAST_LINE, page.read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_a_benchmark_can_be_imported(program):
+    importlib.import_module(".".join(program.with_suffix("").parts))
 
 
 @pytest.fixture
