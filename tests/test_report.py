@@ -7,6 +7,7 @@ import pickle
 import re
 from collections import Counter
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,11 +27,20 @@ from advaug.domains.tables.dependence import coefficients
 from advaug.domains.tables.tell_tale import cells_of
 from advaug.judges import PanelJudge  # torch families only: quick
 from advaug.report import ClassMapDisplay
-from advaug.report.checks import CHANCE, Check, label_limits, label_status, percent, verdict_of
+from advaug.report.checks import (
+    CHANCE,
+    Check,
+    label_limits,
+    label_status,
+    of_dependence,
+    percent,
+    verdict_of,
+)
 from advaug.report.evidence import repeated
 from advaug.report.page import five_digits
 from advaug.report.report import decisions
 from advaug.report.terms import explained
+from advaug.sampling.faults import Dependence, PairGap
 
 QUICK = {"panel": PanelJudge()}
 
@@ -143,9 +153,9 @@ def test_pairs_of_columns_are_measured_as_the_textbooks_say():
     X, _ = dependent()
     layout = TabularAdapter().fit(X).layout
     cells = cells_of(layout, X, X)
-    found = coefficients(cells, cells, np.arange(6) < 3)
+    found = coefficients(cells, np.arange(6) < 3)
     assert found[0, 1] == pytest.approx(spearmanr(X["u"], X["v"]).statistic)
-    assert coefficients(cells * (-1, *5 * [1]), cells, np.arange(6) < 3)[0, 1] < -0.8
+    assert coefficients(cells * (-1, *5 * [1]), np.arange(6) < 3)[0, 1] < -0.8
     crossed = pd.crosstab(X["kind"], X["other"])
     assert found[4, 5] == pytest.approx(association(crossed, method="cramer"))
     rank = X["u"].rank()
@@ -544,6 +554,27 @@ def test_a_column_that_gives_new_rows_away_drops_the_auc_by_what_it_adds():
     assert 0.3 < shifted.columns[0][1] < 0.7
     found = [coding.tell_tale(real, same, seed).auc for seed in range(4)]
     assert min(found) == 0.5, "an AUC below a half is chance"
+
+
+def test_levels_that_few_new_rows_have_decide_nothing_about_pairs_of_columns():
+    """Three rows without a service carried Cramér's V of two services, or none where left out."""
+    draw = np.random.default_rng(2)
+    without = np.arange(300) < 20
+    real = pd.DataFrame(
+        {name: np.where(without, "none", draw.choice(["yes", "no"], 300)) for name in "ab"}
+    )
+    coding, few = TabularAdapter().fit(real), [0, 1, 2]
+    for rows in ([*few, *range(20, 300)], [*range(20, 300), *few]):
+        found = coding.dependence(real, real.iloc[rows].reset_index(drop=True), 0)
+        assert found.worst[0].gap < 0.3
+
+
+@pytest.mark.parametrize(("real", "status"), [(0.95, "doubt"), (0.85, "good")])
+def test_a_relation_that_is_nearly_exact_may_not_weaken_as_much_as_others(real, status):
+    pair = PairGap(("rate", "total"), real, real - 0.4)
+    found = Dependence([pair], gap=0.1, usual_gap=0.1, usual_worst=0.2)
+    ((_, told, *_),) = of_dependence(SimpleNamespace(dependence=found))
+    assert told == status
 
 
 def test_the_usual_worst_gap_is_the_largest_of_all_pairs():

@@ -20,7 +20,8 @@ CHANCE = 0.01  # share of batches of real rows that a limit may doubt
 MOST_RELATIONS = 3  # A line names so many of the relations that are broken most,
 MOST_PAIRS = 3  # and so many pairs of columns,
 LONGEST_RULE = 80  # with so many characters of each.
-PAIR_GAP = 0.3  # Two columns whose dependence is so much farther off raise a doubt.
+PAIR_GAP = 0.3  # Two columns whose dependence is so much farther off raise a doubt,
+STRONG_PAIR = 0.9  # and so do two that depend so strongly, if it is off by this gap alone.
 MOST_REPEATS = 0.5  # A share of repeated rows so much larger than that of real rows raises a doubt.
 TELL_TALE_AUC = 0.95  # A forest that tells rows apart so well raises a doubt.
 STATUSES = ("good", "note", "doubt", "bad")  # from best to worst
@@ -350,13 +351,16 @@ def of_dependence(evidence: Evidence) -> Iterator[Line]:
         + f" ({pair.real:.2f}, synthetic {pair.new:.2f})"
         for pair in found.worst[:MOST_PAIRS]
     )
-    worst = abs(found.worst[0].real - found.worst[0].new)
+    is_lost = any(
+        pair.gap > PAIR_GAP + (0 if abs(pair.real) >= STRONG_PAIR else found.usual_worst)
+        for pair in found.worst
+    )
     yield (
         "pairs of columns",
-        "doubt" if worst - found.usual_worst > PAIR_GAP else "good",
+        "doubt" if is_lost else "good",
         f"mean difference {found.gap:.2f}, most of {'; '.join(named)}",
         f"{found.usual_gap:.2f}, most {found.usual_worst:.2f} between real rows; doubt if a pair "
-        f"differs by {PAIR_GAP:.2f} more",
+        f"differs by {PAIR_GAP:.2f} more, or by {PAIR_GAP:.2f} from {STRONG_PAIR:.2f} on",
         "how strongly two columns depend on each other: Spearman's correlation of numbers, "
         "Cramér's V of categories, the correlation ratio of one of each",
     )

@@ -65,6 +65,11 @@ class PairGap:
     real: float
     new: float
 
+    @property
+    def gap(self) -> float:
+        """The absolute difference."""
+        return abs(self.real - self.new)
+
 
 @dataclass(frozen=True)
 class Dependence:

@@ -14,7 +14,7 @@ from advaug.domains.tables.tell_tale import cells_of, some_of
 from advaug.sampling.faults import Dependence, PairGap
 
 FEWEST_ROWS = 50  # Coefficients of fewer real rows are noise: a half of them is the control.
-FEWEST_OTHERS = 10  # So are those of a column that fewer real rows leave at its commonest value.
+FEWEST_OTHERS = 10  # So are those of fewer rows off a column's commonest value, or at a level.
 MOST_COLUMNS = 40  # Of more columns so many are read, by chance.
 MOST_LEVELS = 12  # Rarer levels of a category count as one.
 MOST_PAIRS = 12  # So many pairs are listed.
@@ -36,10 +36,12 @@ def dependence(layout: TableLayout, real: Any, new: Any, seed: int) -> Dependenc
     some = np.sort(random.permutation(varied)[:MOST_COLUMNS])
     if len(some) < 2:
         return None
-    old = old[random.permutation(len(old))]
+    old, is_number = old[random.permutation(len(old))][:, some], is_number[some]
+    made = made[:, some]
+    for k in np.flatnonzero(~is_number):
+        old[:, k], made[:, k] = shared_levels(old[:, k], made[:, k])
     half, other, alike = (
-        coefficients(rows[:, some], old[:, some], is_number[some])
-        for rows in (old[:size], old[size : 2 * size], made[:size])
+        coefficients(rows, is_number) for rows in (old[:size], old[size : 2 * size], made[:size])
     )
     one, two = np.triu_indices(len(some), 1)
     gaps, usual = (np.abs(half - others)[one, two] for others in (alike, other))
@@ -55,11 +57,31 @@ def most_alike(cells: Array) -> int:
     return int(np.unique(cells, return_counts=True)[1].max())
 
 
-def coefficients(rows: Array, real: Array, is_number: Array) -> Array:
-    """(columns, columns): how strongly each pair depends, 0 to 1; two numbers from -1 to 1."""
+def shared_levels(real: Array, new: Array) -> tuple[Array, Array]:
+    """Places of a category's levels, the most frequent first, and -1 for those that few rows have.
+
+    Few real or few new rows would decide alone how strongly the category depends on another.
+    """
+    known, counts = np.unique(real, return_counts=True)
+    first = known[np.argsort(-counts, kind="stable")][: MOST_LEVELS - 1]
+    places = [
+        np.where(np.isin(codes, first), (codes[:, None] == first).argmax(1), len(first))
+        for codes in (real, new)
+    ]
+    held = [np.bincount(place, minlength=len(first) + 1) for place in places]
+    is_rare = np.minimum(*held) < FEWEST_OTHERS
+    old, made = (np.where(is_rare[place], -1, place) for place in places)
+    return old, made
+
+
+def coefficients(rows: Array, is_number: Array) -> Array:
+    """(columns, columns): how strongly each pair depends, 0 to 1; two numbers from -1 to 1.
+
+    Categories are places of levels; -1 is no level.
+    """
     blocks = [
-        ranks(rows[:, k]) if is_number[k] else indicators(rows[:, k], real[:, k])
-        for k in range(rows.shape[1])
+        ranks(cells) if is_n else indicators(cells)
+        for cells, is_n in zip(rows.T, is_number, strict=True)
     ]
     freedom = [
         block.any(0).sum() - (not is_n) for block, is_n in zip(blocks, is_number, strict=True)
@@ -80,10 +102,8 @@ def ranks(cells: Array) -> Array:
     return ((rank - rank.mean()) / (rank.std() or 1.0))[:, None]
 
 
-def indicators(codes: Array, real: Array) -> Array:
-    """(rows, levels): centred and divided by the root of the share, rare levels as one."""
-    known, counts = np.unique(real, return_counts=True)
-    common = known[np.argsort(-counts, kind="stable")[: MOST_LEVELS - 1]]
-    is_level = np.concatenate([codes[:, None] == common, ~np.isin(codes, common)[:, None]], 1)
+def indicators(places: Array) -> Array:
+    """(rows, levels): centred and divided by the root of the share."""
+    is_level = places[:, None] == np.arange(max(places.max(), 0) + 1)
     share = is_level.mean(0)
     return np.asarray((is_level - share) / np.sqrt(np.where(share > 0, share, 1.0)))
