@@ -189,6 +189,22 @@ def test_another_column_compensates_for_what_a_bound_cuts_off():
     assert (alone == RepairStatus.REVERTED).float().mean() > 0.1
 
 
+def test_a_row_repaired_within_a_tolerance_is_off_by_as_much_as_its_parent():
+    draw = np.random.default_rng(0)
+    X = pd.DataFrame({"months": draw.integers(2, 60, 300), "fee": draw.uniform(20, 90, 300)})
+    off = draw.uniform(-2, 2, 300)
+    X["total"] = X["fee"] * (X["months"] + off)
+    coding = TabularAdapter().fit(X)
+    rule = "abs(total - months * fee) <= 2 * fee"
+    constraints, (seed, x) = coding.constraints([rule], X), moved(X, coding)
+    x, status = constraints.repair(x, seed, torch.arange(len(x)))
+    new = coding.decode(x, seed, X)[(status == RepairStatus.REPAIRED).numpy()]
+    assert len(new) > 100
+    still_off = (new["total"] / new["fee"] - new["months"]).to_numpy()
+    assert np.corrcoef(still_off, off[new.index])[0, 1] > 0.9
+    assert still_off.std() > 0.7 * off.std()
+
+
 def test_a_repaired_row_is_the_same_in_any_batch():
     X, _ = loans()
     coding = TabularAdapter().fit(X)

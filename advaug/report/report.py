@@ -338,10 +338,10 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 
     ``validity_report(sampler)`` takes an `AdversarialOverSampler` and finds the rows that its
     ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours).
-    ``validity_report(sampler, X, y)`` takes what ``fit_resample`` returned: write it if you hold
-    the rows no more, if the sampler was loaded, or if X is a plain list.
+    ``validity_report(sampler, X, y)`` takes what ``fit_resample`` returned: write it if X is a plain
+    list, or if the sampler was fitted again since, as a step of a pipeline is.
     ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any origin (SMOTE,
-    CTGAN, a colleague).
+    CTGAN, a colleague, a sampler that was stored).
 
     Parameters
     ----------
@@ -417,8 +417,14 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
         rows = rows or source.returned() or ()
         if len(rows) != 2:
             raise TypeError(
-                f"this {name} holds no rows of yours: pass those that fit_resample returned, e.g. "
-                "validity_report(sampler, *sampler.fit_resample(X, y))"
+                f"this {name} does not hold the rows that it returned, or was fitted again since: "
+                "pass them, validity_report(sampler, X_new, y_new) after X_new, y_new = "
+                "sampler.fit_resample(X, y)"
+            )
+        if not hasattr(source, "generator_"):
+            raise TypeError(
+                f"this {name} was copied or stored without what it had learnt, or is not fitted: "
+                "write validity_report(X_real, y_real, X_synthetic, y_synthetic)"
             )
         return ValidityReport.from_sampler(source, *rows, **options)
     if len(rows) != 3:

@@ -6,6 +6,7 @@ in all columns that are connected to the rule.
 """
 
 from collections import Counter
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from typing import NamedTuple
@@ -17,17 +18,20 @@ from advaug.domains.tables.linear_repair import LinearRepair, all_true
 from advaug.domains.tables.rules.constraints import Constraints, rule_holds
 from advaug.domains.tables.rules.evaluation import Array, Cells, number
 from advaug.domains.tables.rules.repair_rules import (
+    DEVIATION,
     ChosenValue,
     ComputedColumn,
     Guards,
     LinearConstraint,
     RepairRule,
+    Tolerance,
     repair_rules_of,
 )
 from advaug.domains.tables.rules.syntax_tree import Node, columns
 from advaug.sampling.constraints import RepairStatus
 
 ROUNDS = 3  # So many rounds repair in place, before more of the move is undone.
+WITHIN = 0.95  # of a tolerance: a rounded value shall not lie beyond it
 STEPS = (0, 1, -1)  # Rounding may leave a solution one step of the grid away from the rule.
 
 Solution = tuple[str, Node]  # a column, and its value with which the rule holds
@@ -40,6 +44,7 @@ class SolvedRule(NamedTuple):
     first: Solution
     others: list[Solution]
     guards: Guards
+    tolerance: Tolerance | None
 
 
 class RepairRounds:
@@ -91,7 +96,8 @@ class RepairRounds:
             usable = [choice for choice in usable if choice[0] not in taken]
             usable.sort(key=lambda choice: self.numbers[choice[0]].is_whole)
             if usable:
-                solved.append(SolvedRule(at, usable[0], usable[1:], repair.guards))
+                rest = (usable[1:], repair.guards, repair.tolerance)
+                solved.append(SolvedRule(at, usable[0], *rest))
         taken = {one.first[0] for one in solved}
         for one in solved:
             one.others[:] = [other for other in one.others if other[0] not in taken]
@@ -100,7 +106,7 @@ class RepairRounds:
 
     def _is_usable(self, name: str, node: Node) -> bool:
         is_free = name in self.numbers and self.numbers[name].is_free
-        return is_free and self.numbers.keys() >= columns(node).keys()
+        return is_free and self.numbers.keys() >= columns(node).keys() - {DEVIATION.name}
 
     @cached_property
     def connected(self) -> list[set[str]]:
@@ -200,9 +206,9 @@ class RepairRounds:
 
     def _compute(self, cells: Cells, parent: Cells, binds: Array) -> None:
         """Columns computed again; where their bounds cut a value off, another one compensates."""
-        for rule, first, others, guards in self.computed:
+        for rule, first, others, guards, tolerance in self.computed:
             rows = self._broken_rows(rule, guards, cells, binds)
-            self._write(first, rows, cells, parent)
+            self._write(first, rows, cells, parent, tolerance)
             for other, steps in product(others, STEPS):
                 tried = cells.take(rows)
                 is_broken = ~rule_holds(self.rules[rule], tried) & all_true(guards, tried)
@@ -210,23 +216,39 @@ class RepairRounds:
                 if not len(rows):
                     break
                 own, every = parent.take(rows), np.arange(len(rows))
-                self._write(other, every, tried, own, steps)
-                self._write(first, every, tried, own)
+                self._write(other, every, tried, own, tolerance, steps)
+                self._write(first, every, tried, own, tolerance)
                 is_done = rule_holds(self.rules[rule], tried)
                 for name in (other[0], first[0]):
                     cells[name][rows[is_done]] = tried[name][is_done]
 
     def _write(
-        self, solution: Solution, rows: Array, cells: Cells, parent: Cells, steps: int = 0
+        self,
+        solution: Solution,
+        rows: Array,
+        cells: Cells,
+        parent: Cells,
+        tolerance: Tolerance | None,
+        steps: int = 0,
     ) -> None:
         if not len(rows):
             return
         name, node = solution
+        read = cells.take(rows)
         with np.errstate(all="ignore"):
-            values = number(node, cells.take(rows))
+            if tolerance:
+                read = with_deviation(read, parent.take(rows), tolerance)
+            values = number(node, read)
         is_known = np.isfinite(values) & ~np.isnan(parent[name][rows])
         rows, values = rows[is_known], values[is_known] + steps * self.numbers[name].grid
         cells[name][rows] = self.numbers[name].representable(values, parent[name][rows])
+
+
+def with_deviation(cells: Cells, parent: Cells, tolerance: Tolerance) -> Cells:
+    """Cells that tell by how much the parent is off, as far as the tolerance of the row allows."""
+    room = WITHIN * number(tolerance.most, cells)
+    deviation = np.clip(number(tolerance.deviation, parent), -room, room)
+    return replace(cells, columns={**cells.columns, DEVIATION.name: deviation})
 
 
 def with_fixed_values(repairs: list[tuple[int, RepairRule]]) -> list[tuple[int, RepairRule]]:

@@ -31,6 +31,7 @@ from advaug.domains.tables.rules.syntax_tree import (
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 ZERO = Constant(0.0)
+DEVIATION = Column("parent's deviation\0")  # No table has a column of this name.
 Guards: TypeAlias = tuple[Node, ...]
 
 
@@ -46,11 +47,23 @@ class LinearConstraint:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """abs(deviation) <= most."""
+
+    deviation: Node
+    most: Node
+
+
+@dataclass(frozen=True)
 class ComputedColumn:
-    """Choices of one column and its expression of the others; first a column that stands alone."""
+    """Choices of one column and its expression of the others; first a column that stands alone.
+
+    With a tolerance the expression reads `DEVIATION` too, by which the parent is off.
+    """
 
     choices: tuple[tuple[str, Node], ...]
     guards: Guards
+    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +170,9 @@ def repairs_of_order(less: Node, more: Node, is_strict: bool, guards: Guards) ->
                 linear_constraint(side, more, False, is_strict, guards)
                 for side in (of, Negative(of))
             )
-            return [one, other] if one and other else computed_column(of, ZERO, guards)
+            if one and other:
+                return [one, other]
+            return computed_column(of, DEVIATION, guards, Tolerance(of, more))
         case _, Column(name) if name not in columns(less):
             return [ComputedColumn(((name, Call("max", (more, less))),), guards)]
         case Column(name), _ if name not in columns(more):
@@ -214,15 +229,18 @@ def scaled(
     return {name: weight * by for name, weight in form[0].items()}, form[1] * by
 
 
-def computed_column(left: Node, right: Node, guards: Guards) -> list[RepairRule]:
+def computed_column(
+    left: Node, right: Node, guards: Guards, tolerance: Tolerance | None = None
+) -> list[RepairRule]:
     """The equality solved for each column that it names once; first those that are a term."""
     terms = flattened(Sum((left, Negative(right))))
     count = Counter(part.name for part in walk(terms) if isinstance(part, Column))
+    del count[DEVIATION.name]
     parts = [term.of if isinstance(term, Negative) else term for term in terms.terms]
     alone = [part.name for part in parts if isinstance(part, Column)]
     names = sorted((n for n, times in count.items() if times == 1), key=lambda n: n not in alone)
     choices = [(name, solution) for name in names if (solution := solved_for(terms, name))]
-    return [ComputedColumn(tuple(choices), guards)] if choices else []
+    return [ComputedColumn(tuple(choices), guards, tolerance)] if choices else []
 
 
 def flattened(node: Sum) -> Sum:
