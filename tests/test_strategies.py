@@ -61,3 +61,13 @@ def test_counts_may_be_of_more_rows_than_memory_holds():
     X, y = np.arange(40.0)[:, None], np.repeat(["no", "yes"], [30, 10])
     sampler = AdversarialOverSampler(random_state=0).fit_sample(X, y, counts)
     assert sampler.sampling_strategy_ == {"yes": 10**13 - 10**9}
+
+
+def test_a_ratio_below_the_present_one_is_refused_with_that_ratio():
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.repeat(["no", "yes"], [40, 20])
+    with pytest.raises(ValueError, match=r"class 'yes' has 20 rows already, a ratio of 0\.5 to"):
+        AdversarialOverSampler(sampling_strategy=0.3).fit_resample(X, y)
+    _, grown = AdversarialOverSampler(
+        sampling_strategy=0.6, recipe="interpolate", random_state=0
+    ).fit_resample(X, y)
+    assert (grown == "yes").sum() == 24

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from advaug import containers
 from advaug.core.devices import resolve
 from advaug.core.features import features_of
 from advaug.core.row_random import generator_at, mix_seed
-from advaug.estimators.strategies import rows_to_make
+from advaug.estimators.strategies import refuse_low_ratio, rows_to_make
 from advaug.estimators.validation import (
     COMMITTEE,
     ROWS,
@@ -172,8 +173,11 @@ class ResamplerMixin(SharesModels):
 def checked_strategy(strategy: Any, target: np.ndarray[Any, Any], kind: str) -> dict[Any, int]:
     """imbalanced-learn's counts of rows to make or keep, for labels that it cannot sort by codes.
 
-    ValueError where the strategy names a class that y does not have.
+    ValueError where the strategy names a class that y does not have, or asks for no new row.
     """
+    if kind == "over-sampling" and isinstance(strategy, Real):
+        classes, codes = containers.classes_of(target)
+        refuse_low_ratio(strategy, dict(zip(classes.tolist(), np.bincount(codes), strict=True)))
     if containers.is_sortable(target):
         counts: dict[Any, int] = check_sampling_strategy(strategy, target, kind)
         return counts

@@ -85,16 +85,23 @@ def rows_to_make(strategy: Any, counts: Mapping[Any, int]) -> dict[Any, int]:
         return {label: more(counts, label, total) for label, total in sorted(strategy.items())}
     if isinstance(strategy, Real) and len(counts) == 2 and 0 < float(strategy) <= 1:
         [(label, count)] = [pair for pair in counts.items() if pair[0] != largest]
-        total = int(top * float(strategy))
-        if total <= count:
-            raise ValueError(
-                f"sampling_strategy={strategy} asks for no more rows than class {label!r} has: "
-                "give a larger ratio"
-            )
-        return {label: total - count}
+        refuse_low_ratio(strategy, counts)
+        return {label: int(top * float(strategy)) - count}
     # What is left is refused by imbalanced-learn: other words, lists, other ratios.
     refused: dict[Any, int] = check_sampling_strategy(strategy, list(counts), "over-sampling")
     return refused
+
+
+def refuse_low_ratio(strategy: Any, counts: Mapping[Any, int]) -> None:
+    """ValueError where a ratio of two classes asks for no new row."""
+    if not isinstance(strategy, Real) or len(counts) != 2 or not 0 < float(strategy) <= 1:
+        return
+    (label, few), (_, many) = sorted(counts.items(), key=lambda pair: pair[1])
+    if int(many * float(strategy)) <= few:
+        raise ValueError(
+            f"sampling_strategy={strategy} asks for no new row: class {label!r} has {few} rows "
+            f"already, a ratio of {few / many:.3g} to the other class. Give a larger ratio, up to 1"
+        )
 
 
 def more(counts: Mapping[Any, int], label: Any, total: int) -> int:

@@ -338,8 +338,8 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
 
     ``validity_report(sampler)`` takes an `AdversarialOverSampler` and finds the rows that its
     ``fit_resample`` returned, for as long as you hold them (the sampler keeps none of yours).
-    ``validity_report(sampler, X, y)`` takes what ``fit_resample`` returned: write it if X is a plain
-    list, or if the sampler was fitted again since, as a step of a pipeline is.
+    ``validity_report(sampler, X, y)`` takes what ``fit_resample`` returned: write it if X is a
+    plain list, or if the sampler was fitted again since, as a step of a pipeline is.
     ``validity_report(X_real, y_real, X_synthetic, y_synthetic)`` takes rows of any origin (SMOTE,
     CTGAN, a colleague, a sampler that was stored).
 
