@@ -162,6 +162,8 @@ def of_cells(evidence: Evidence) -> Iterator[Line]:
 
 def of_rules(evidence: Evidence) -> Iterator[Line]:
     for rule, is_broken in evidence.broken.items():
+        if rule in evidence.unreal and not is_broken.any():
+            continue  # It is counted among the relations.
         share = float(is_broken.mean())
         yield (
             f"rule: {rule}",

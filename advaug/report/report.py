@@ -285,6 +285,11 @@ class ValidityReport:
                 f"this {type(sampler).__name__} has not made rows yet: call "
                 "sampler.fit_resample(X, y) first"
             )
+        if not hasattr(sampler, "generator_"):
+            raise ValueError(
+                f"this {type(sampler).__name__} was copied or stored, which leaves out what it has "
+                "learnt: write validity_report(X_real, y_real, X_synthetic, y_synthetic)"
+            )
         X = sampler.adapter_.check(containers.owned(X))
         refuse_other_rows(sampler, X, y)
         is_new, y = sampler.synthetic_mask_, containers.labels(containers.owned(y))
@@ -420,11 +425,6 @@ def validity_report(source: Any, *rows: Any, **options: Any) -> ValidityReport:
                 f"this {name} does not hold the rows that it returned, or was fitted again since: "
                 "pass them, validity_report(sampler, X_new, y_new) after X_new, y_new = "
                 "sampler.fit_resample(X, y)"
-            )
-        if not hasattr(source, "generator_"):
-            raise TypeError(
-                f"this {name} was copied or stored without what it had learnt, or is not fitted: "
-                "write validity_report(X_real, y_real, X_synthetic, y_synthetic)"
             )
         return ValidityReport.from_sampler(source, *rows, **options)
     if len(rows) != 3:
