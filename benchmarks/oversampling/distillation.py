@@ -1,9 +1,7 @@
 """Learners that are taught by a teacher's probabilities, and the controls beside them.
 
 The teacher is fitted and new rows are made once for a fold; all students learn from them. A
-student decides for the class that is most probable for the class weights that it has learnt, but
-`distilled:at_share` as learners of balanced rows do, as if all classes were equally frequent: where
-the rare class is more probable than its share.
+student decides for the class that is most probable for the class weights that it has learnt.
 """
 
 import time
@@ -104,11 +102,9 @@ def hard(lesson: Lesson, model: Any, fold: Fold) -> Any:
     return Student(model, soft.classes, lesson.factor, len(label))
 
 
-AT_SHARE = "distilled:at_share"
 STUDENTS: dict[str, Callable[[Lesson, Any, Fold], Any]] = {
     "softened": softened,
     "distilled": distilled,
-    AT_SHARE: distilled,
     "distilled:copies": distilled_without_weights,
     "hard": hard,
 }
@@ -134,8 +130,6 @@ def taught(
         else:
             student = STUDENTS[method](lesson, model_of(learner), fold)
             p, factor = student.predict_proba(fold.encode(X_test)), student.factor
-            if method == AT_SHARE:
-                factor = lesson.soft.share
         return Answer(p, balanced(p, factor))
 
     return answer, seconds
