@@ -41,6 +41,7 @@ from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
 MOST_PADDING = 8  # times the mean length
+NYQUIST = 0.5  # the highest frequency of a signal, in cycles per sample
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
 
@@ -54,7 +55,8 @@ class SignalAdapter(Adapter, Parameters):
         Samples a second; None: frequencies are in cycles per sample.
     band : "data", "eigenbasis", None or (low, high)
         Frequencies that a move may have: "data" those that hold 99.9 % of the signals' variance,
-        None all of them, or from low to high, in Hz (cycles per sample without sampling_rate).
+        None all of them, or from low to high, in Hz (cycles per sample without sampling_rate), up
+        to half the sampling rate.
         With "data" and (low, high) moves have the spectrum of the data. With "eigenbasis" they are
         combinations of how the signals differ from each other, all channels and times at once:
         for signals that begin at the same event.
@@ -194,7 +196,7 @@ class SignalAdapter(Adapter, Parameters):
     def _band(self) -> tuple[float, float]:
         """Lowest and highest frequency in cycles per sample."""
         if isinstance(self.band, str) and self.band == "data":
-            return 0.0, 0.5
+            return 0.0, NYQUIST
         rate = 1.0 if self.sampling_rate is None else self.sampling_rate
         try:
             low, high = (float(edge) / rate for edge in self.band)
@@ -204,7 +206,24 @@ class SignalAdapter(Adapter, Parameters):
             ) from None
         if not 0 <= low < high:
             raise ValueError(f"band must go from low to high, got {self.band!r}")
+        if low >= NYQUIST or high > NYQUIST:
+            raise ValueError(self._beyond_nyquist())
         return low, high
+
+    def _beyond_nyquist(self) -> str:
+        """What is said of a band with frequencies that no signal has."""
+        if self.sampling_rate is None:
+            unit, mend = "cycles per sample", "pass sampling_rate if band is in Hz"
+        else:
+            unit, mend = (
+                f"Hz at sampling_rate={self.sampling_rate:g}",
+                "lower it, or correct sampling_rate",
+            )
+        highest = NYQUIST * (self.sampling_rate or 1.0)
+        return (
+            f"band must end at the Nyquist frequency at most, {highest:g} {unit}, and begin below "
+            f"it, got {self.band!r}: {mend}"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -237,7 +256,7 @@ class SignalCoding(ShortRepr, Coding):
         if not inside.any():
             raise ValueError(
                 f"no frequency of signals of {self.time} samples lies in the band {low:g} to "
-                f"{high:g} cycles per sample: widen it, or give sampling_rate"
+                f"{high:g} cycles per sample: widen it"
             )
         return replace(self, spread=spread * inside)
 
