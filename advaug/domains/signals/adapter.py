@@ -6,7 +6,6 @@ channels. NaN, at the end or inside, stays NaN; whole numbers stay whole; length
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -33,6 +32,7 @@ from advaug.domains.signals.layout import (
     refuse_other_layout,
     refuse_unclear_axes,
 )
+from advaug.domains.signals.padding import warn_of_constant_ends, warn_of_long_signals
 from advaug.domains.signals.space import BandLimited, spread_of
 from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
@@ -40,7 +40,6 @@ from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
-MOST_PADDING = 8  # times the mean length
 NYQUIST = 0.5  # the highest frequency of a signal, in cycles per sample
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
@@ -125,7 +124,8 @@ class SignalAdapter(Adapter, Parameters):
         values, is_whole = stacked(X)
         if self.layout == "auto" and not isinstance(rows, containers.Panel):
             refuse_unclear_axes(values)
-        warn_of_padding(X)
+        warn_of_long_signals(X)
+        warn_of_constant_ends(values)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -434,22 +434,6 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
             "finite value or by a missing one (NaN)"
         )
     return values, is_whole
-
-
-def warn_of_padding(X: Any) -> None:
-    """UserWarning naming the signal for whose length nearly all memory and time would go."""
-    if not containers.is_list_of_signals(X):
-        return
-    lengths = np.array([row.shape[1] for row in X])
-    if lengths.max() > MOST_PADDING * lengths.mean():
-        longest, usual = int(lengths.argmax()), int(np.median(lengths))
-        warnings.warn(
-            f"signal {longest} has {lengths[longest]} samples, half of them at most {usual}: all "
-            f"are padded to the longest, which takes {lengths.max() / lengths.mean():.0f} times "
-            "the memory and time; cut it into windows, or resample it",
-            UserWarning,
-            stacklevel=6,
-        )
 
 
 def padded(signals: Any, least: int) -> Array:
