@@ -1,5 +1,6 @@
 """What `make docs` builds on: pictures, the check of links, and the code that readers copy."""
 
+import math
 import re
 import runpy
 from pathlib import Path
@@ -74,6 +75,37 @@ def test_the_check_finds_broken_links_and_foreign_files(tmp_path, faults, body, 
 def test_the_check_finds_a_font_from_the_network(tmp_path, faults):
     (tmp_path / "a.css").write_text("@font-face {src: url('https://example.org/x.woff')}")
     assert list(faults(tmp_path)) == ["a.css loads from the network"]
+
+
+# ---------------------------------------------------------------- the check of docstrings
+
+
+def test_the_check_finds_a_default_that_is_not_that_of_the_signature(monkeypatch):
+    pytest.importorskip("numpydoc")
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+
+    def searched(rate=0.5, steps=8, norm=math.inf, name="pgd", size=None, bare=3):
+        """Search.
+
+        Parameters
+        ----------
+        rate : float, default=.25
+            One.
+        steps, bare : int, default=3
+            Two.
+        norm : {inf, 2, 1}, default=inf
+            One.
+        name : str, default="pgd"
+            One.
+        size : int, optional
+            One.
+        """
+
+    found = runpy.run_path(str(DOCS / "check_docstrings.py"))["wrong_defaults"](searched)
+    assert list(found) == [
+        "the default of rate is 0.5, the docstring says .25",
+        "the default of steps is 8, the docstring says 3",
+    ]
 
 
 # ---------------------------------------------------------------- code that readers copy
