@@ -110,7 +110,10 @@ def test_the_check_finds_a_default_that_is_not_that_of_the_signature(monkeypatch
 
 # ---------------------------------------------------------------- code that readers copy
 
-PAGES = ("constraints", "probabilities", "soft-labels", "tables", "value-sets", "when-it-helps")
+PAGES = (
+    *("constraints", "probabilities", "signals", "soft-labels", "tables"),
+    *("value-sets", "when-it-helps"),
+)
 OWN_RULES = "\n## Rules of your own"  # Of constraints: these are about a table that does not ship.
 
 
@@ -147,11 +150,19 @@ def test_the_code_of_getting_started_runs(heading, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.fixture
+def few_beats(monkeypatch):
+    """Every fourth normal beat, and all premature ones."""
+    X, y = datasets.load_ecg_beats()
+    few = sorted({*range(0, len(y), 4), *(y == "premature").nonzero()[0]})
+    monkeypatch.setattr(datasets, "load_ecg_beats", lambda: (X[few], y[few]))
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_patients")
+@pytest.mark.usefixtures("few_patients", "few_beats")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs(page):
     text = (DOCS / f"{page}.md").read_text().partition(OWN_RULES)[0]
     names: dict[str, object] = {}
-    exec(compile(code(text), page, "exec"), names)
+    exec(compile(code(text).replace("epochs=200", "epochs=2"), page, "exec"), names)
     assert {"X", "y"} <= names.keys()

@@ -64,7 +64,8 @@ class SignalAdapter(Adapter, Parameters):
     frozen : sequence of int
         Channels that no signal may change.
     bounds : (low, high) or one such pair for each channel, optional
-        In the signals' own units; None: the least and the largest value of each channel.
+        In the signals' own units, which no new signal leaves; None: the least and the largest
+        value of each channel. Attacks that raise the gain, such as `Instrument`, touch them.
     layout : {"auto", "nct", "ntc"}
         Axes of arrays and lists: "nct" (n, channels, time), "ntc" (n, time, channels), the layout
         of Keras and tslearn; in lists without n. New signals have the same axes. "auto" is "nct",
