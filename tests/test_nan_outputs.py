@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from advaug import AdversarialOverSampler, AdversarialTransformer, grow
@@ -126,3 +127,12 @@ def test_the_masked_net_of_the_page_trains():
     exec(compile(block, "your-model", "exec"), names)
     net, X, y = names["net"], names["X"], names["y"]
     assert np.mean(net.predict(X) == y) > 0.9
+
+
+def test_a_fitted_estimator_that_returns_nan_is_refused_too():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    model = LogisticRegression().fit(X, y)
+    model.coef_[:] = math.nan
+    with pytest.raises(ValueError, match="surrogate returns NaN for row 0 of X, which has no"):
+        AdversarialTransformer(surrogate=model).fit(X, y)
