@@ -887,7 +887,7 @@ def test_verdicts_are_of_the_made_signals_by_default_and_drawn_with_their_shares
     assert shares == [f"{passed.mean():.0%}" for passed in checks]
     (image,) = display.ax_.get_images()
     np.testing.assert_array_equal(image.get_array().sum(1), [passed.sum() for passed in checks])
-    assert display.ax_.get_title(loc="left") == "Refused signals are orange: 24 signals as 1"
+    assert display.ax_.get_title(loc="left") == "Rejected signals are orange: 24 signals as 1"
     plt.close("all")
 
 
