@@ -90,6 +90,22 @@ def methods(thing: Any) -> Iterator[tuple[str, Any]]:
                 yield name, value
 
 
+def wrong_defaults(thing: Any) -> Iterator[str]:
+    """Parameters whose docstring names another default than the signature has."""
+    from numpydoc.docscrape import NumpyDocString
+
+    thing = getattr(thing, "__func__", thing)
+    parameters = inspect.signature(thing).parameters
+    for entry in NumpyDocString(inspect.getdoc(thing) or "")["Parameters"]:
+        told = entry.type.partition("default=")[2].replace('"', "'").strip("'")
+        for name in entry.name.split(", "):
+            if told and name in parameters:
+                default = parameters[name].default
+                numbers = isinstance(default, float) and told in {f"{default:g}", str(default)}
+                if not numbers and told != str(default):
+                    yield f"the default of {name} is {default!r}, the docstring says {told}"
+
+
 def undocumented(thing: Any) -> set[str]:
     """Attributes that `fit` sets and that the docstring of the class does not describe."""
     from numpydoc.docscrape import ClassDoc
@@ -121,6 +137,7 @@ def faults() -> Iterator[str]:
         for code, message in validate(path)["errors"]:
             if code not in without:
                 yield f"{path}: {code} {message}"
+        yield from (f"{path}: {fault}" for fault in wrong_defaults(thing))
         if inspect.isclass(thing) and hasattr(thing, "get_params"):
             for name in sorted(undocumented(thing)):
                 yield f"{path}: the attribute {name} is not documented"

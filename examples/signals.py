@@ -54,3 +54,21 @@ for (over, added, strip), (name, band) in zip(axes.T, bands.items(), strict=True
     added.plot(time, (moved - X)[rare[0], 0] / ECG_GAIN, color="C5")
     added.set(ylabel="added, mV", xlabel="seconds", ylim=(-0.1, 0.1))
 plt.show()
+
+# %%
+# What the band cannot see: beats that run backwards have its powers, steps and correlations.
+
+backwards = VerdictDisplay.from_sampler(
+    sampler,
+    X_new,
+    y_new,
+    signals=X[rare, :, ::-1],
+    label="premature",
+    name=f"{len(rare)} beats, reversed",
+)
+print(f"reversed in time               inside the spectral band {backwards.is_inside.mean():.0%}")
+print(f"                               the committee agrees     {backwards.agrees.mean():.0%}")
+print(
+    f"                               plausible                {backwards.is_plausible.mean():.0%}"
+)
+plt.show()

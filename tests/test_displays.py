@@ -157,8 +157,30 @@ def test_every_axis_with_numbers_has_a_label(case, name):
 
 def test_the_unit_of_a_signal_stands_on_its_axes(case):
     display = DRAWN["SignalDisplay"][0](case)
-    assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == ["value, mV", "added, mV"]
+    assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == ["value, mV", "difference, mV"]
     assert display.axes_[0, 1].get_ylabel() == "dB"
+
+
+def test_a_channel_says_how_far_the_child_differs_and_the_legend_covers_no_line(case):
+    display = DRAWN["SignalDisplay"][0](case)
+    over, unused = display.axes_[0, 0], display.axes_[1, 1]
+    scale = case.rows[0].adapter_.scale[0]
+    most = np.abs(display.child[0] - display.parent[0]).max() / scale
+    assert over.get_title(loc="left").endswith(f"difference {most:.1f} standard deviations")
+    assert over.get_legend() is None
+    assert [text.get_text() for text in unused.get_legend().get_texts()] == ["parent", "child"]
+    bare = report.SignalDisplay(parent=display.parent, child=display.child).plot()
+    assert bare.axes_[0, 0].get_title(loc="left").endswith("\nchannel 0")
+
+
+def test_verdicts_have_the_names_of_the_attributes(case):
+    ax = DRAWN["VerdictDisplay"][0](case).ax_
+    assert [text.get_text().split(" (")[0] for text in ax.get_yticklabels()] == [
+        "agrees",
+        "plausible",
+        "inside the band",
+        "accepted",
+    ]
 
 
 def test_spectra_are_those_of_all_real_and_new_signals_of_a_class(case):

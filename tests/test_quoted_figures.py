@@ -5,6 +5,7 @@ the text names. Rows that gather several of them, and the text itself, quote fig
 """
 
 import re
+import runpy
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -173,3 +174,17 @@ def test_a_figure_that_is_off_by_a_thousandth_is_found():
         ".704": [".704"],
         ".90629": [".90629"],
     }
+
+
+@pytest.mark.slow
+def test_the_figures_of_the_example_of_heart_beats_are_those_that_it_prints(monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(plt, "show", plt.close)
+    table = runpy.run_path(str(ROOT / "examples" / "ecg_pipeline.py"))["table"]
+    for line in (ROOT / "docs" / "signals.md").read_text().splitlines():
+        if is_row(line) and (name := cells(line)[0]) in ELSEWHERE["signals.md"]:
+            learner = name.split()[0]
+            printed = table[[f"{learner}, AP", f"{learner}, macro F1"]].to_numpy().ravel()
+            quoted = [figure.value for cell in cells(line)[1:] for figure in figures(cell)]
+            # Other versions of scikit-learn grow other forests.
+            assert quoted == pytest.approx(printed, abs=0.005), name

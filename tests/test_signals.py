@@ -237,6 +237,13 @@ def test_moves_keep_to_the_frequencies_of_the_band():
         assert power[rate > 10].sum() < 1e-8 * power.sum()
 
 
+@pytest.mark.parametrize("fields", [{"band": (0.0, 0.5)}, {"band": (0, 64), "sampling_rate": 128}])
+def test_a_band_may_end_at_the_nyquist_frequency(fields):
+    X = waves(12)[0]
+    spread = SignalAdapter(**fields).fit(X).spread
+    assert torch.equal(spread, SignalAdapter().fit(X).spread)
+
+
 def test_without_a_band_fgsm_is_the_textbooks():
     X, y = waves()
     adapter = SignalAdapter(band=None, bounds=(-99, 99))
@@ -526,6 +533,26 @@ ERRORS = {
     "turned bounds": ({"bounds": [(0, 1), (1, 0)]}, lambda X: X, "bounds of channel 1 must go"),
     "band": ({"band": "low"}, lambda X: X, "band must be 'data', 'eigenbasis', None or"),
     "an empty band": ({"band": (0.301, 0.302)}, lambda X: X, "no frequency of signals of 40"),
+    "hertz without a rate": (
+        {"band": (0.5, 40.0)},
+        lambda X: X,
+        "Nyquist frequency at most, 0.5 cycles per sample, .* pass sampling_rate if band is in Hz",
+    ),
+    "hertz below one without a rate": (
+        {"band": (0.1, 0.6)},
+        lambda X: X,
+        "0.5 cycles per sample, .* pass sampling_rate if band is in Hz",
+    ),
+    "a band that ends too high": (
+        {"band": (0.5, 100.0), "sampling_rate": 128.0},
+        lambda X: X,
+        "Nyquist frequency at most, 64 Hz at sampling_rate=128, .* lower it, or correct",
+    ),
+    "a band that begins too high": (
+        {"band": (64.0, 64.0 + 1e-9), "sampling_rate": 128.0},
+        lambda X: X,
+        "Nyquist frequency at most, 64 Hz at sampling_rate=128, and begin below",
+    ),
 }
 
 
@@ -860,7 +887,7 @@ def test_verdicts_are_of_the_made_signals_by_default_and_drawn_with_their_shares
     assert shares == [f"{passed.mean():.0%}" for passed in checks]
     (image,) = display.ax_.get_images()
     np.testing.assert_array_equal(image.get_array().sum(1), [passed.sum() for passed in checks])
-    assert display.ax_.get_title(loc="left") == "Refused signals are orange: 24 signals as 1"
+    assert display.ax_.get_title(loc="left") == "Rejected signals are orange: 24 signals as 1"
     plt.close("all")
 
 

@@ -1,5 +1,6 @@
 """What `make docs` builds on: pictures, the check of links, and the code that readers copy."""
 
+import math
 import re
 import runpy
 from pathlib import Path
@@ -76,9 +77,43 @@ def test_the_check_finds_a_font_from_the_network(tmp_path, faults):
     assert list(faults(tmp_path)) == ["a.css loads from the network"]
 
 
+# ---------------------------------------------------------------- the check of docstrings
+
+
+def test_the_check_finds_a_default_that_is_not_that_of_the_signature(monkeypatch):
+    pytest.importorskip("numpydoc")
+    monkeypatch.syspath_prepend(str(ROOT / "tests"))
+
+    def searched(rate=0.5, steps=8, norm=math.inf, name="pgd", size=None, bare=3):
+        """Search.
+
+        Parameters
+        ----------
+        rate : float, default=.25
+            One.
+        steps, bare : int, default=3
+            Two.
+        norm : {inf, 2, 1}, default=inf
+            One.
+        name : str, default="pgd"
+            One.
+        size : int, optional
+            One.
+        """
+
+    found = runpy.run_path(str(DOCS / "check_docstrings.py"))["wrong_defaults"](searched)
+    assert list(found) == [
+        "the default of rate is 0.5, the docstring says .25",
+        "the default of steps is 8, the docstring says 3",
+    ]
+
+
 # ---------------------------------------------------------------- code that readers copy
 
-PAGES = ("constraints", "probabilities", "soft-labels", "tables", "value-sets", "when-it-helps")
+PAGES = (
+    *("constraints", "probabilities", "signals", "soft-labels", "tables"),
+    *("value-sets", "when-it-helps"),
+)
 OWN_RULES = "\n## Rules of your own"  # Of constraints: these are about a table that does not ship.
 
 
@@ -115,11 +150,19 @@ def test_the_code_of_getting_started_runs(heading, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.fixture
+def few_beats(monkeypatch):
+    """Every fourth normal beat, and all premature ones."""
+    X, y = datasets.load_ecg_beats()
+    few = sorted({*range(0, len(y), 4), *(y == "premature").nonzero()[0]})
+    monkeypatch.setattr(datasets, "load_ecg_beats", lambda: (X[few], y[few]))
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_patients")
+@pytest.mark.usefixtures("few_patients", "few_beats")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs(page):
     text = (DOCS / f"{page}.md").read_text().partition(OWN_RULES)[0]
     names: dict[str, object] = {}
-    exec(compile(code(text), page, "exec"), names)
+    exec(compile(code(text).replace("epochs=200", "epochs=2"), page, "exec"), names)
     assert {"X", "y"} <= names.keys()

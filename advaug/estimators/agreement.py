@@ -14,7 +14,7 @@ from torch import Tensor
 from advaug import containers
 from advaug.core.domain import RowCoding
 from advaug.models.protocol import AttackedModel
-from advaug.models.torch_model import TorchModel
+from advaug.models.torch_model import TorchModel, refuse_nan
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +48,7 @@ def warn_of_disagreement(
     """UserWarning where a model agrees with its labels no better than the largest class alone.
 
     Also where a net agrees with them clearly better in other units; the warning names these.
+    ValueError where the model returns NaN.
     """
     kept = evenly_spaced(len(codes), N_ROWS)
     rows, codes = containers.take(X, kept), codes[kept]
@@ -57,7 +58,10 @@ def warn_of_disagreement(
     column = codes if model.classes is None else places_among(model.classes, classes)[codes]
     seed = coding.encode(rows)
     with model.frozen(), torch.no_grad():
-        found = Agreement.of(model.encoded_logits(coding, rows, seed)(seed), column)
+        logits = model.encoded_logits(coding, rows, seed)(seed)
+        if logits.isnan().any():
+            refuse_nan(logits, coding.native(seed), numbers=kept)
+        found = Agreement.of(logits, column)
         mend, better = best_other_units(model, coding, seed, column)
     is_useless = found.share <= largest and found.balanced <= 1 / len(np.unique(codes))
     is_better = better.balanced > found.balanced + CLEARLY

@@ -23,7 +23,7 @@ from advaug.models.pipeline_to_torch import pipeline_to_torch
 from advaug.models.protocol import Array, AttackedModel
 from advaug.models.queried_estimator import QueriedEstimator
 from advaug.models.sklearn_to_torch import fitted_module, sklearn_to_torch
-from advaug.models.torch_model import TorchModel, reads_tokens
+from advaug.models.torch_model import TorchModel, reads_tokens, refuse_nan
 from advaug.sampling.domain import Coding
 
 PROBED = 64  # rows on which a model is looked at before it is attacked
@@ -50,10 +50,10 @@ def attacked_model(
         return own
     if own_coding(surrogate) is coding.base and isinstance(surrogate.model_, TorchModel):
         return net_of_base(surrogate.model_, coding)
-    rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
     if isinstance(surrogate, nn.Module):
-        return attacked_net(surrogate, coding, rows, n_classes)
+        return attacked_net(surrogate, coding, X, n_classes)
     check_classifier(surrogate)
+    rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
     try:
         predicted = np.asarray(surrogate.predict(containers.given_back(rows)))
         model = QueriedEstimator(surrogate, encoded_boxes(surrogate, coding, rows))
@@ -75,17 +75,16 @@ def net_of_base(net: TorchModel, coding: RowCoding) -> TorchModel:
     return TorchModel(net.module, net.classes, True, layout=coding.in_base)
 
 
-def attacked_net(
-    module: nn.Module, coding: RowCoding, rows: Any, n_classes: int | None
-) -> TorchModel:
+def attacked_net(module: nn.Module, coding: RowCoding, X: Any, n_classes: int | None) -> TorchModel:
     """A user's net, tried on rows in each layout that the coding has; the first one that fits."""
-    encoded, failure = coding.encode(rows), None
+    numbers = evenly_spaced(containers.count(X), PROBED)
+    encoded, failure = coding.encode(containers.take(X, numbers)), None
     for layout in coding.layouts():
         net = TorchModel(module, layout=layout)
         native = layout(encoded)
         try:
             coding.check_net(net.logits, native)
-            check_logits(net, native, n_classes, slopes="gradient" in coding.provides)
+            check_logits(net, native, numbers, n_classes, slopes="gradient" in coding.provides)
         except ValueError as error:
             failure = failure or error
             continue
@@ -200,12 +199,16 @@ def columns_of(coding: RowCoding, width: int) -> tuple[Array, Array, Array]:
 def check_logits(
     net: TorchModel,
     rows: Tensor,
+    numbers: Array,
     n_classes: int | None,
     name: str = "surrogate",
     *,
     slopes: bool = True,
 ) -> None:
-    """ValueError, naming the parameter, if a net has no logits with a gradient for such rows."""
+    """ValueError, naming the parameter, if a net has no logits with a gradient for such rows.
+
+    `numbers` are those that the rows have in X.
+    """
     try:
         with torch.enable_grad():
             logits = net.logits(rows.detach().requires_grad_(slopes))
@@ -232,3 +235,4 @@ def check_logits(
             f"but y has {n_classes} classes: its last layer must have {n_classes} outputs"
             + (" (or one)" if n_classes == 2 else "")
         )
+    refuse_nan(logits, rows, name, numbers)

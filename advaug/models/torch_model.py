@@ -121,6 +121,32 @@ def two_class_logits(output: Any) -> Float[Tensor, "batch all_classes"]:
     return torch.cat([-logits / 2, logits / 2], dim=1) if logits.shape[1] == 1 else logits
 
 
+def refuse_nan(
+    output: Tensor, rows: Tensor, name: str = "surrogate", numbers: Array | None = None
+) -> None:
+    """ValueError naming a row of X for which a model returns NaN, and what mends it.
+
+    `rows` are what the model has read, with NaN where X has no value, and `numbers` their numbers
+    in X; None: they are all of X.
+    """
+    if not bool(output.isnan().any()):
+        return
+    first = int(output.flatten(1).isnan().any(1).nonzero()[0])
+    number = first if numbers is None else numbers[first]
+    has_missing = bool(rows[first].isnan().any())
+    raise ValueError(
+        f"{name} returns NaN for row {number} of X, "
+        + (
+            "in which values are missing: it reads NaN there, and signals of unequal length are "
+            "padded with NaN at the end. Begin its forward with x = torch.nan_to_num(x), or mask "
+            "x.isnan()"
+            if has_missing
+            else "which has no missing value: look for NaN in its weights, and for a logarithm, "
+            "root or division in its forward"
+        )
+    )
+
+
 def are_probabilities(output: Tensor) -> bool:
     """Whether every row adds up to 1, or is one number between 0 and 1."""
     rows = output.reshape(len(output), -1)

@@ -8,10 +8,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
 from advaug import containers
-from advaug.estimators.agreement import evenly_spaced
-from advaug.estimators.attacked_model import PROBED, attacked_net
+from advaug.estimators.attacked_model import attacked_net
 from advaug.models.protocol import Array
-from advaug.models.torch_model import TorchModel
+from advaug.models.torch_model import TorchModel, refuse_nan
 from advaug.sampling.domain import Coding
 
 BATCH_SIZE = 1024
@@ -37,9 +36,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         ValueError says what the net cannot read.
         """
         classes = containers.classes_of(containers.labels(y))[0]
-        X = containers.owned(X)
-        rows = containers.take(X, evenly_spaced(containers.count(X), PROBED))
-        return cls(attacked_net(module, coding, rows, len(classes)), coding, classes)
+        net = attacked_net(module, coding, containers.owned(X), len(classes))
+        return cls(net, coding, classes)
 
     @property
     def classes_(self) -> Array:
@@ -51,10 +49,13 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         encoded = self.coding.encode(containers.owned(X))
         with self.net.frozen(), torch.no_grad():
             parts = [
-                self.net.logits(self.net.rows_for(self.coding, part)).softmax(1)
+                self.net.logits(self.net.rows_for(self.coding, part))
                 for part in encoded.split(BATCH_SIZE)
             ]
-        return torch.cat(parts).numpy()
+        logits = torch.cat(parts)
+        if logits.isnan().any():
+            refuse_nan(logits, self.coding.native(encoded), "the net")
+        return logits.softmax(1).numpy()
 
     def predict(self, X: Any) -> Array:
         """The most probable class."""

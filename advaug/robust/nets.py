@@ -23,7 +23,12 @@ from advaug.estimators.validation import SHARED_CONSTRAINTS, check_rows
 from advaug.models.committee import stratified_folds
 from advaug.models.optimizer import Schedule, one_cycle
 from advaug.models.protocol import Array
-from advaug.models.torch_model import TorchModel, are_probabilities, output_tensor
+from advaug.models.torch_model import (
+    TorchModel,
+    are_probabilities,
+    output_tensor,
+    refuse_nan,
+)
 from advaug.models.training import Loss, SmallNet, Training
 from advaug.registry import AdapterName
 from advaug.sampling.domain import Adapter, Coding
@@ -104,7 +109,9 @@ class NetWithCoding:
 def batched_logits(module: nn.Module, rows: Tensor) -> Tensor:
     """The module's logits of rows as it takes them, batch by batch."""
     with TorchModel(module).frozen() as model, torch.no_grad():
-        return torch.cat([model.logits(part) for part in rows.split(BATCH_SIZE)])
+        logits = torch.cat([model.logits(part) for part in rows.split(BATCH_SIZE)])
+    refuse_nan(logits, rows, "the net")
+    return logits
 
 
 def query_net(estimator: Any, X: Any) -> Tensor:
@@ -157,16 +164,33 @@ def new_net(
     if not any(weight.requires_grad for weight in module.parameters()):
         raise ValueError("module has no parameter that asks for a gradient: there is none to train")
     net = NetWithCoding(copy.deepcopy(module).cpu().float(), coding, False)
-    rows = net.native(x[:N_PROBED])
+    numbers = probed_rows(net, x)
+    rows = net.native(x[numbers])
     logits = outputs if outputs > 1 else None
     check_logits(
-        TorchModel(net.module), rows, logits, "module", slopes="gradient" in coding.provides
+        TorchModel(net.module),
+        rows,
+        numbers,
+        logits,
+        "module",
+        slopes="gradient" in coding.provides,
     )
     if outputs == 1:
         check_one_output(net.module, rows)
     elif are_probabilities(batched_logits(net.module, rows)):
         raise ValueError("module returns probabilities: remove its final softmax or sigmoid")
     return net
+
+
+def probed_rows(net: NetWithCoding, x: Tensor) -> Array:
+    """The numbers of the first rows, and of the one with the most missing values, if any has one:
+    NaN in a single row would spoil the weights."""
+    missing = torch.cat(
+        [net.native(part).flatten(1).isnan().sum(1) for part in x.split(BATCH_SIZE)]
+    )
+    first = np.arange(min(len(x), N_PROBED))
+    worst = int(missing.argmax())
+    return np.append(first, worst) if missing[worst] and worst not in first else first
 
 
 def check_one_output(module: nn.Module, rows: Tensor) -> None:

@@ -238,7 +238,7 @@ class Harden(Recipe, Parameters):
     ----------
     radius_share : float
         That share.
-    norm : {inf, 2, 1}, default=2
+    norm : {inf, 2, 1}, default=inf
         The norm of the radius.
     attack : attack, optional
         How rows move where the sampler names no attack; None: not at all.

@@ -6,7 +6,6 @@ channels. NaN, at the end or inside, stays NaN; whole numbers stay whole; length
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -33,6 +32,7 @@ from advaug.domains.signals.layout import (
     refuse_other_layout,
     refuse_unclear_axes,
 )
+from advaug.domains.signals.padding import warn_of_constant_ends, warn_of_long_signals
 from advaug.domains.signals.space import BandLimited, spread_of
 from advaug.sampling.changes import Changes, farthest_cells
 from advaug.sampling.constraints import CallableConstraints
@@ -40,7 +40,7 @@ from advaug.sampling.defaults import Defaults
 from advaug.sampling.domain import Adapter, Coding
 
 Array = np.ndarray[Any, Any]
-MOST_PADDING = 8  # times the mean length
+NYQUIST = 0.5  # the highest frequency of a signal, in cycles per sample
 PROVIDES = CELLS | {"ordered", "time_axis", "descriptors"}
 
 
@@ -54,7 +54,8 @@ class SignalAdapter(Adapter, Parameters):
         Samples a second; None: frequencies are in cycles per sample.
     band : "data", "eigenbasis", None or (low, high)
         Frequencies that a move may have: "data" those that hold 99.9 % of the signals' variance,
-        None all of them, or from low to high, in Hz (cycles per sample without sampling_rate).
+        None all of them, or from low to high, in Hz (cycles per sample without sampling_rate), up
+        to half the sampling rate.
         With "data" and (low, high) moves have the spectrum of the data. With "eigenbasis" they are
         combinations of how the signals differ from each other, all channels and times at once:
         for signals that begin at the same event.
@@ -63,7 +64,8 @@ class SignalAdapter(Adapter, Parameters):
     frozen : sequence of int
         Channels that no signal may change.
     bounds : (low, high) or one such pair for each channel, optional
-        In the signals' own units; None: the least and the largest value of each channel.
+        In the signals' own units, which no new signal leaves; None: the least and the largest
+        value of each channel. Attacks that raise the gain, such as `Instrument`, touch them.
     layout : {"auto", "nct", "ntc"}
         Axes of arrays and lists: "nct" (n, channels, time), "ntc" (n, time, channels), the layout
         of Keras and tslearn; in lists without n. New signals have the same axes. "auto" is "nct",
@@ -123,7 +125,8 @@ class SignalAdapter(Adapter, Parameters):
         values, is_whole = stacked(X)
         if self.layout == "auto" and not isinstance(rows, containers.Panel):
             refuse_unclear_axes(values)
-        warn_of_padding(X)
+        warn_of_long_signals(X)
+        warn_of_constant_ends(values)
         channels = values.shape[1]
         frozen = [self.frozen] if isinstance(self.frozen, int) else sorted(self.frozen)
         if any(not 0 <= channel < channels for channel in frozen):
@@ -194,7 +197,7 @@ class SignalAdapter(Adapter, Parameters):
     def _band(self) -> tuple[float, float]:
         """Lowest and highest frequency in cycles per sample."""
         if isinstance(self.band, str) and self.band == "data":
-            return 0.0, 0.5
+            return 0.0, NYQUIST
         rate = 1.0 if self.sampling_rate is None else self.sampling_rate
         try:
             low, high = (float(edge) / rate for edge in self.band)
@@ -204,7 +207,24 @@ class SignalAdapter(Adapter, Parameters):
             ) from None
         if not 0 <= low < high:
             raise ValueError(f"band must go from low to high, got {self.band!r}")
+        if low >= NYQUIST or high > NYQUIST:
+            raise ValueError(self._beyond_nyquist())
         return low, high
+
+    def _beyond_nyquist(self) -> str:
+        """What is said of a band with frequencies that no signal has."""
+        if self.sampling_rate is None:
+            unit, mend = "cycles per sample", "pass sampling_rate if band is in Hz"
+        else:
+            unit, mend = (
+                f"Hz at sampling_rate={self.sampling_rate:g}",
+                "lower it, or correct sampling_rate",
+            )
+        highest = NYQUIST * (self.sampling_rate or 1.0)
+        return (
+            f"band must end at the Nyquist frequency at most, {highest:g} {unit}, and begin below "
+            f"it, got {self.band!r}: {mend}"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -237,7 +257,7 @@ class SignalCoding(ShortRepr, Coding):
         if not inside.any():
             raise ValueError(
                 f"no frequency of signals of {self.time} samples lies in the band {low:g} to "
-                f"{high:g} cycles per sample: widen it, or give sampling_rate"
+                f"{high:g} cycles per sample: widen it"
             )
         return replace(self, spread=spread * inside)
 
@@ -415,22 +435,6 @@ def stacked(X: Any, least: int = 0) -> tuple[Array, bool]:
             "finite value or by a missing one (NaN)"
         )
     return values, is_whole
-
-
-def warn_of_padding(X: Any) -> None:
-    """UserWarning naming the signal for whose length nearly all memory and time would go."""
-    if not containers.is_list_of_signals(X):
-        return
-    lengths = np.array([row.shape[1] for row in X])
-    if lengths.max() > MOST_PADDING * lengths.mean():
-        longest, usual = int(lengths.argmax()), int(np.median(lengths))
-        warnings.warn(
-            f"signal {longest} has {lengths[longest]} samples, half of them at most {usual}: all "
-            f"are padded to the longest, which takes {lengths.max() / lengths.mean():.0f} times "
-            "the memory and time; cut it into windows, or resample it",
-            UserWarning,
-            stacklevel=6,
-        )
 
 
 def padded(signals: Any, least: int) -> Array:

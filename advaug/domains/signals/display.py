@@ -39,6 +39,9 @@ class SignalDisplay:
         The signals whose spectra are drawn; None: parent and child alone.
     label : object
         The class of these signals.
+    scale : ndarray (channels,), optional
+        The standard deviation of each channel over all signals, in which the title of a channel
+        says how far the child differs from its parent.
 
     Attributes
     ----------
@@ -79,6 +82,7 @@ class SignalDisplay:
         real: list[Signal] | None = None,
         new: list[Signal] | None = None,
         label: Any = None,
+        scale: Signal | None = None,
     ) -> None:
         self.parent = np.atleast_2d(np.asarray(parent, np.float64))
         self.child = np.atleast_2d(np.asarray(child, np.float64))
@@ -88,6 +92,7 @@ class SignalDisplay:
         self.real = [self.parent] if real is None else real
         self.new = [self.child] if new is None else new
         self.label = label
+        self.scale = scale
 
     @classmethod
     def from_sampler(
@@ -168,9 +173,9 @@ class SignalDisplay:
             label=facts["label"],
             **of_class,
             sampling_rate=sampling_rate,
-            verdict=f"class {facts['label']}, probability {facts['probability']:.2f}, "
-            f"moved by {facts['distance']:.1f} sd",
+            verdict=f"class {facts['label']}, probability {facts['probability']:.2f}",
             unit=unit,
+            scale=coding.scale,
         )
         return display.plot(ax, kind=kind, name=name, line_kwargs=line_kwargs)
 
@@ -210,7 +215,6 @@ class SignalDisplay:
             ax.set_axis_off()
             draw = self._draw_signal if kind == "signal" else self._draw_spectra
             axes = draw(ax.get_subplotspec(), shown, name, line_kwargs or {})
-            axes[0, 0].legend(loc="upper right", frameon=True, framealpha=0.9, ncols=2)
         self.ax_, self.axes_, self.figure_ = ax, axes, ax.figure
         return self
 
@@ -223,7 +227,8 @@ class SignalDisplay:
         for channel in range(shown):
             self._channel(channel, axes[2 * channel : 2 * channel + 2], look)
         title = titled("A new signal and its parent", name or self.verdict or None)
-        axes[0, 0].set_title(f"{title}\nchannel 0", loc="left", pad=12)
+        axes[0, 0].set_title(f"{title}\n{self._of_channel(0)}", loc="left", pad=12)
+        axes[1, 1].legend(*axes[0, 0].get_legend_handles_labels(), loc="center", frameon=False)
         return axes
 
     def _draw_spectra(self, place: Any, shown: int, name: str | None, look: dict[str, Any]) -> Any:
@@ -249,7 +254,16 @@ class SignalDisplay:
             dress(ax, f"channel {channel}", x=x * is_last, y=f"power, {unit}²/{per}")
         title = titled("Spectra of real and new signals", name or f"class {self.label}")
         axes[0, 0].set_title(f"{title}\nchannel 0", loc="left", pad=12)
+        axes[0, 0].legend(loc="best", frameon=True, framealpha=0.9, ncols=2)
         return axes
+
+    def _of_channel(self, channel: int) -> str:
+        """The title of a channel."""
+        if self.scale is None:
+            return f"channel {channel}"
+        difference = np.abs(self.child[channel] - self.parent[channel])
+        most = np.nan_to_num(difference).max() / self.scale[channel]
+        return f"channel {channel}, largest difference {most:.1f} standard deviations"
 
     def _channel(self, channel: int, axes: Any, look: dict[str, Any]) -> None:
         parent, child = self.parent[channel], self.child[channel]
@@ -263,17 +277,17 @@ class SignalDisplay:
         below.fill_between(time, child - parent, color=NEW, alpha=0.35, linewidth=0)
         below.axhline(0, color=GREY, linewidth=0.6)
         there = np.isfinite(parent)
-        added = np.abs(child - parent)[there].max(initial=0.0)
+        difference = np.abs(child - parent)[there].max(initial=0.0)
         span = np.ptp(parent[there]) if there.any() else 0.0
-        half = max(span / 3, 1.05 * added, 1e-9)
+        half = max(span / 3, 1.05 * difference, 1e-9)
         below.set_ylim(-half, half)
         spectrum.plot(*power(parent, rate), color=GREY, linewidth=2.2)
         spectrum.plot(*power(child, rate), **look)
         unit = f", {self.unit}" if self.unit else ""
-        dress(over, f"channel {channel}", y=f"value{unit}")
-        dress(below, "", x="seconds" if self.sampling_rate else "samples", y=f"added{unit}")
+        dress(over, self._of_channel(channel), y=f"value{unit}")
+        dress(below, "", x="seconds" if self.sampling_rate else "samples", y=f"difference{unit}")
         dress(spectrum, "power", x="Hz" if self.sampling_rate else "cycles per sample", y="dB")
-        unused.set_visible(False)
+        unused.set_axis_off()
 
 
 def densities(channel: list[Signal], rate: float) -> tuple[Signal, Signal]:

@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(repr=False)
 class VerdictDisplay(ShortRepr):
-    """Which signals of one class the judge would keep, and which test each of the others fails.
+    """Which signals of one class the judge accepts, and which test each of the others fails.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ class VerdictDisplay(ShortRepr):
         with styled(ax) as ax:
             self._draw(ax, image_kwargs or {})
             name = f"{len(self.agrees)} signals as {self.label}" if name is None else name
-            dress(ax, titled("Refused signals are orange", name))
+            dress(ax, titled("Rejected signals are orange", name))
             ax.set_xticks([])
             ax.spines[["left", "bottom"]].set_visible(False)
             ax.tick_params(length=0, labelcolor=INK)
@@ -196,7 +196,7 @@ class VerdictDisplay(ShortRepr):
             f"agrees (p ≥ {self.judge.min_probability:.2g})": self.agrees,
             f"plausible (p ≥ {self.judge.alpha:.2g})": self.is_plausible,
             "inside the band": self.is_inside,
-            "kept": self.accepts,
+            "accepted": self.accepts,
         }
         order = np.lexsort([~passed for passed in strips.values()])
         shown = np.stack([passed[order] for passed in strips.values()])
