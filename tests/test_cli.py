@@ -739,6 +739,30 @@ def test_an_attack_on_texts_says_where_they_are_attacked(tmp_path, capsys, froze
     assert said.err.count("\n") == 1
 
 
+OPTIONS_OF_OTHERS = {
+    "text": (["attack", "m", "x.csv", "--target", "y", "--text", "note"], "greedy"),
+    "text=": (["attack", "m", "x.csv", "--target", "y", "--text=note"], "greedy"),
+    "recipe": (
+        ["undersample", "x.csv", "--target", "y", "--out", "o.csv", "--recipe", "bag"],
+        "leave it out",
+    ),
+    "cost": (
+        ["report", "a.csv", "b.csv", "--target", "y", "--out", "o.html", "--cost", "3"],
+        "leave it out",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS_OF_OTHERS)
+def test_an_option_of_another_command_is_said_to_be_one(capsys, case):
+    arguments, told = OPTIONS_OF_OTHERS[case]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "did you mean" not in error
+    assert "is an option of " in error
+    assert told in error
+
+
 def test_a_file_without_a_classifier_is_told(tmp_path, capsys):
     model, rows = saved_model(tmp_path)
     other = tmp_path / "other.joblib"

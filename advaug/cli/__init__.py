@@ -24,6 +24,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(required=True, metavar="command", parser_class=Parser)
     for command in (demo, oversample, fit, grow, undersample, report, attack):
         options = commands.add_parser(command.NAME, help=command.HELP)
+        options.siblings = commands.choices
         command.add_options(options)
         options.set_defaults(work=command.work, out_suffixes=command.OUT)
     return top

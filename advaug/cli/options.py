@@ -4,7 +4,7 @@ import argparse
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +15,22 @@ from advaug.core.known_names import did_you_mean
 class Parser(argparse.ArgumentParser):
     """argparse, with its errors on one line; a misspelt word is answered with the nearest one."""
 
+    refusals: Mapping[str, str] = {}  # option of other commands -> what to do instead
+    siblings: Mapping[str, argparse.ArgumentParser] = {}  # the parsers of all commands, by name
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, rest = super().parse_known_args(args, namespace)
         for word in rest:
             if word.startswith("--"):
+                word = word.partition("=")[0]
+                owners = [
+                    name
+                    for name, one in self.siblings.items()
+                    if word in one._option_string_actions
+                ]
+                if owners:
+                    mend = self.refusals.get(word, "leave it out")
+                    self.error(f"{word} is an option of {' and '.join(owners)} alone: {mend}")
                 known = [name[2:] for name in self._option_string_actions if name[:2] == "--"]
                 self.error(f"option {word} is not known: {did_you_mean(word[2:], known)}")
         return found, rest
