@@ -121,6 +121,15 @@ class Coding(RowCoding, Protocol):
         """Whether the provenance of new rows lists their changes."""
         return False
 
+    @property
+    def why_unmoved(self) -> str:
+        """Why an attack leaves a row where it is, and what moves it."""
+        return (
+            "the model is flat there, every cell is frozen, missing or at its bound, or no success "
+            "lies within the radius. Raise radius, freeze less, or take another attack, such as "
+            "'square' for a model that is flat"
+        )
+
 
 @runtime_checkable
 class Adapter(Protocol):

@@ -344,6 +344,16 @@ class SequenceCoding(ShortRepr, Coding):
     def lists_changes(self) -> bool:
         return True
 
+    @property
+    def why_unmoved(self) -> str:
+        letters = " or edit letters, SequenceAdapter(tokens='character')," if self.is_text else ""
+        return (
+            "of the edits that were tried, those that the other rows or a list allow, none makes "
+            "the prediction less sure. Allow more: list tokens that may stand for others, "
+            f"SequenceAdapter(moves={{token: [others]}}),{letters} or try more: raise radius, or "
+            "attack=Greedy(patience=20, n_candidates=60)"
+        )
+
     def defaults(self) -> Defaults:
         return DEFAULTS
 
