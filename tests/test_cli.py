@@ -544,6 +544,7 @@ def test_the_report_reads_the_texts_that_oversample_has_written(tmp_path, capsys
     said = capsys.readouterr().out
     assert "class complaint: 15 real rows, 60 synthetic\n" in said
     assert "surprise" in said  # a trait of texts
+    assert "No check says that a text makes sense" in said.splitlines()[0]
     assert "more.csv" in (tmp_path / "page.html").read_text()
 
 

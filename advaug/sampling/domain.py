@@ -130,6 +130,11 @@ class Coding(RowCoding, Protocol):
             "'square' for a model that is flat"
         )
 
+    @property
+    def caveat(self) -> str:
+        """What no check of the report can see in such rows: a sentence, or nothing."""
+        return ""
+
 
 @runtime_checkable
 class Adapter(Protocol):

@@ -354,6 +354,11 @@ class SequenceCoding(ShortRepr, Coding):
             "attack=Greedy(patience=20, n_candidates=60)"
         )
 
+    @property
+    def caveat(self) -> str:
+        what = "text" if self.is_text else "sequence"
+        return f"No check says that a {what} makes sense: read some of them"
+
     def defaults(self) -> Defaults:
         return DEFAULTS
 
