@@ -13,7 +13,7 @@ from typing import Any
 from advaug import __version__
 from advaug.cli import attack, demo, fit, grow, oversample, report, undersample
 from advaug.cli.files import CliError, streams
-from advaug.cli.options import Parser
+from advaug.cli.options import Parser, as_options
 from advaug.core.drawing import visible
 
 
@@ -55,7 +55,7 @@ def one_line_warnings() -> Iterator[None]:
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
         if issubclass(category, UserWarning):
-            text = " ".join(str(message).split())
+            text = as_options(" ".join(str(message).split()))
             print(visible(f"advaug: warning: {text}"), file=sys.stderr)
 
     with warnings.catch_warnings():

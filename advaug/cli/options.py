@@ -1,6 +1,7 @@
 """What several commands take on the line: the parser, shared options, numbers, --strategy."""
 
 import argparse
+import ast
 import codecs
 import json
 import re
@@ -123,6 +124,22 @@ def add_strategy(parser: Parser, one: str, example: str, growth: str = "") -> No
         help=f"auto, {one}, not minority, not majority or all; minority/majority ratio for two "
         f"classes; {growth}or totals as JSON: '{{\"{example}\": 900}}' (default: auto)",
     )
+
+
+def as_options(message: str) -> str:
+    """A warning of the library, with options of `advaug oversample` in place of parameters."""
+    message = re.sub(r"sampling_strategy=(\{.*?\})", as_json, message)
+    message = re.sub(r"recipe='(\w+)'", r"--recipe \1", message)
+    return message.replace("SequenceAdapter(", "in Python SequenceAdapter(")
+
+
+def as_json(found: re.Match[str]) -> str:
+    """Totals of classes as --strategy takes them; as they were if they are no plain dict."""
+    try:
+        totals = ast.literal_eval(found[1])
+    except (ValueError, SyntaxError):
+        return found[0]
+    return f"--strategy '{json.dumps(totals)}'"
 
 
 def add_repeatable(parser: Parser, name: str, metavar: str, what: str) -> None:
