@@ -503,8 +503,12 @@ def test_texts_of_one_sentence_are_edited_where_they_cannot_cross():
 
 def few_ways(n=12):
     """Texts of one class that can be said in few other words, and of two that nobody repeats."""
-    late = ["The red car is late.", "The old car is late.", "The red boat is late."]
-    rows = [late[k % 3] for k in range(n)] + [f"Please call {k} and ask." for k in range(60)]
+    colours, things = ["red", "old", "big"], ["car", "boat", "coat"]
+    pairs = zip(colours, things, strict=True)
+    late = [f"My {colour} one and a {thing} came late." for colour, thing in pairs]
+    rows = [late[k % 3] for k in range(n)] + [
+        f"Call {k}: a {colours[k % 3]} one and a {things[k // 3 % 3]} will do." for k in range(60)
+    ]
     rows += [f"{TOPICS[k % 12]} {DEEDS[k % 5]} {k}, I think." for k in range(40)]
     return rows, ["late"] * n + ["call"] * 60 + ["think"] * 40
 
@@ -518,6 +522,7 @@ def test_repeated_texts_are_counted_and_the_advice_mends_it():
         X_new, y_new = sampler.fit_resample(rows, y)
     said = str(told[0].message)
     new = [row for row, label in zip(X_new[112:], y_new[112:], strict=True) if label == "late"]
+    assert {*new} - {*rows}
     assert f"{len({*new} - {*rows})} of 48 in class 'late'" in said
     with pytest.warns(UserWarning, match="few new rows differ") as again:
         assert sampler.new_rows(rows, y)[0] == X_new[112:]
@@ -542,6 +547,7 @@ def test_equal_rows_of_arrays_and_token_lists_are_counted_as_returned():
         with pytest.warns(UserWarning, match="few new rows differ") as told:
             X_new, _ = sampler.fit_resample(X, y)
         real, new = ({str(list(row)) for row in part} for part in (list(X), list(X_new)[112:]))
+        assert new - real
         assert f"{len(new - real)} of 48" in str(told[0].message)
 
 
