@@ -521,6 +521,21 @@ def test_a_column_of_texts_grows_and_the_others_are_copied(tmp_path):
     assert any(row["message"] not in texts for row in found[90:])
 
 
+def test_repeated_texts_are_told_with_options_that_mend_it(tmp_path, capsys):
+    texts = ["The red car is late.", "The old car is late.", "The red boat is late."]
+    rows = [{"message": texts[k % 3], "kind": "late"} for k in range(12)]
+    rows += [{"message": f"Please call {k} and ask.", "kind": "call"} for k in range(60)]
+    source = write(tmp_path / "in.csv", rows)
+    given = ("oversample", source, "--target", "kind", "--text", "message")
+    assert run(*given, "--out", tmp_path / "a.csv", "--recipe", "paraphrase") == 0
+    error = capsys.readouterr().err
+    assert re.search(r"\d of 48 in class 'late'", error)
+    assert "--recipe bag" in error
+    strategy = re.search(r"--strategy '(.*?)'", error)[1]
+    assert run(*given, "--out", tmp_path / "b.csv", "--strategy", strategy) == 0
+    assert len(cells(tmp_path / "b.csv")) == 60 + json.loads(strategy)["late"] < 120
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -544,6 +559,7 @@ def test_the_report_reads_the_texts_that_oversample_has_written(tmp_path, capsys
     said = capsys.readouterr().out
     assert "class complaint: 15 real rows, 60 synthetic\n" in said
     assert "surprise" in said  # a trait of texts
+    assert "No check says that a text makes sense" in said.splitlines()[0]
     assert "more.csv" in (tmp_path / "page.html").read_text()
 
 
@@ -737,6 +753,30 @@ def test_an_attack_on_texts_says_where_they_are_attacked(tmp_path, capsys, froze
     assert code == 2
     assert "AdversarialTransformer(attack='greedy'" in said.err
     assert said.err.count("\n") == 1
+
+
+OPTIONS_OF_OTHERS = {
+    "text": (["attack", "m", "x.csv", "--target", "y", "--text", "note"], "greedy"),
+    "text=": (["attack", "m", "x.csv", "--target", "y", "--text=note"], "greedy"),
+    "recipe": (
+        ["undersample", "x.csv", "--target", "y", "--out", "o.csv", "--recipe", "bag"],
+        "leave it out",
+    ),
+    "cost": (
+        ["report", "a.csv", "b.csv", "--target", "y", "--out", "o.html", "--cost", "3"],
+        "leave it out",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS_OF_OTHERS)
+def test_an_option_of_another_command_is_said_to_be_one(capsys, case):
+    arguments, told = OPTIONS_OF_OTHERS[case]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "did you mean" not in error
+    assert "is an option of " in error
+    assert told in error
 
 
 def test_a_file_without_a_classifier_is_told(tmp_path, capsys):

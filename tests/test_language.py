@@ -212,6 +212,9 @@ def test_a_report_on_texts_says_how_they_read():
     assert (frame["strange"] > 0).mean() > 0.9
     assert frame["reasons"].str.contains("reads oddly at '").mean() > 0.8
     assert "reads oddly at" in bad.to_html()
+    for report in (good, bad):
+        for shown in (str(report).splitlines()[0], report.to_html(), report._repr_html_()):
+            assert "No check says that a text makes sense: read some of them." in shown
 
 
 def test_what_is_odd_in_a_row_is_named():

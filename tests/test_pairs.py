@@ -285,6 +285,7 @@ def check_like(new, X):
     assert np.isfinite(new).all()
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.filterwarnings("ignore:recipe Distill makes no row of class:UserWarning")
 @domains
 def test_every_attack_recipe_and_judge_makes_rows(monkeypatch, domain):
@@ -372,6 +373,7 @@ def test_every_domain_with_a_gradient_is_under_sampled(domain):
     check_like(X_new, X)
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @domains
 def test_models_of_the_user_are_attacked_by_every_recipe(monkeypatch, domain):
     monkeypatch.setattr("advaug.estimators.over_sampler.MIN_AUC", 0.0)

@@ -143,9 +143,10 @@ def test_the_picture_has_a_solid_and_a_dashed_line_for_each_model():
 # ---------------------------------------------------------------- augmented
 
 
-def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies():
+@pytest.mark.parametrize("when", ["always", "fit"])
+def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies(when):
     X, y = problem()
-    mover = AdversarialTransformer(attack="fgsm", radius=0.2)
+    mover = AdversarialTransformer(attack="fgsm", radius=0.2, when=when)
     model = AugmentedClassifier(LogisticRegression(), mover, n_rounds=1, random_state=0).fit(X, y)
     first = LogisticRegression().fit(X, y)
     both = np.concatenate([X, moved(first, X, y, 0.2)])

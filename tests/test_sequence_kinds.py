@@ -230,6 +230,7 @@ def is_paired(text):
     return depth == 0
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.parametrize("tokens", ["character", 2])
 def test_brackets_stay_paired_in_all_new_rows(tokens):
     rng = np.random.default_rng(0)
@@ -433,10 +434,24 @@ def test_rules_know_the_numbers_of_their_events():
     assert kept.tolist() == [[True, True], [False, False], [False, True]]
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "sequences.md"
+OTHERS = "## Sequences that are not language"
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* rows were not moved")
+def test_the_code_of_the_page_about_texts_runs():
+    names: dict[str, object] = {}
+    part = PAGE.read_text().partition(OTHERS)[0]
+    for code in re.findall(r"```python\n(.*?)```", part, re.DOTALL):
+        exec(compile(code, "sequences.md", "exec"), names)
+    assert len(set(names["new_texts"]) - set(names["texts"])) > len(names["new_texts"]) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 def test_the_page_prints_what_its_code_prints(capsys):
-    page = (Path(__file__).parents[1] / "docs" / "sequences.md").read_text()
-    part, names = page.partition("## Sequences that are not language")[2], {}
+    part, names = PAGE.read_text().partition(OTHERS)[2], {}
     blocks = re.findall(r"```(python|text)\n(.*?)```", part, re.DOTALL)
     assert [kind for kind, _ in blocks] == ["python", "text"] * 4
     for (_, code), (_, printed) in zip(blocks[::2], blocks[1::2], strict=True):

@@ -411,6 +411,7 @@ def test_the_sampler_gives_back_the_container_with_its_own_rows_first(kind):
     assert np.mean(changed) > 0.5
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.parametrize(
     "recipe",
     ["auto", "match", "harden", "translate", "interpolate", "paraphrase", "recombine", "bag"],
@@ -450,6 +451,7 @@ def test_no_new_row_breaks_a_grammar_or_loses_a_protected_span():
         assert X_new[len(texts) + k].startswith(texts[parent][:4])
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 def test_every_address_still_matches_the_regular_expression_of_one():
     rng, pattern = np.random.default_rng(0), re.compile(r"https?://[a-z]+(\.[a-z]+)+(/[a-z0-9]*)*")
     hosts, ends = ["shop", "bank", "mail", "news"], ["com", "org", "net"]
@@ -502,6 +504,7 @@ def test_a_fitted_sampler_can_be_stored():
     assert again.provenance_["changes"].tolist() == sampler.provenance_["changes"].tolist()
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.filterwarnings("ignore:too few rows")
 @pytest.mark.parametrize("rows", [[""] * 9, ["a"] * 9, ["", EMOJI] * 9, [["a"], ["a", "b"]] * 9])
 def test_corpora_that_hold_nearly_nothing_are_over_sampled(rows):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -479,3 +480,31 @@ def test_no_op_tokens_of_the_table_get_no_blank_in_token_lists():
     coding = SequenceAdapter(moves={"": ["nop"]}).fit(rows)
     assert "nop" in coding.words
     assert " nop" not in coding.words
+
+
+@pytest.mark.filterwarnings("default:.*were not moved")
+def test_a_warning_of_texts_that_stay_speaks_of_texts_and_its_advice_moves_them():
+    rows = ["alpha is x", "beta was y", "gamma has z", "delta had q"] * 5
+    y = [True, True, False, False] * 5
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(rows, y)
+    stuck = AdversarialTransformer(
+        adapter=SequenceAdapter(tokens="word"),
+        attack="greedy",
+        surrogate=model,
+        radius=2,
+        random_state=0,
+    )
+    with pytest.warns(UserWarning, match="20 of 20 rows were not moved") as told:
+        assert stuck.fit(rows).transform(rows) == rows
+    said = str(told[0].message)
+    assert "cell" not in said
+    assert "bound" not in said
+    for advice, name in (
+        ({"tokens": "word", "moves": {"alpha": ["gamma"]}}, "moves={"),
+        ({"tokens": "character"}, "tokens='character'"),
+    ):
+        assert name in said
+        free = clone(stuck).set_params(adapter=SequenceAdapter(**advice))
+        with pytest.warns(UserWarning, match="rows were not moved") as fewer:
+            assert free.fit(rows).transform(rows) != rows
+        assert int(str(fewer[0].message).split()[0]) < 20

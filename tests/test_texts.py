@@ -1,13 +1,17 @@
 """Texts that keep their grammar: what edits leave alone, and where two texts cross."""
 
+import ast
 import re
+import warnings
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from advaug import AdversarialOverSampler
 from advaug.adapters import SequenceAdapter
@@ -16,6 +20,7 @@ from advaug.domains.sequences.function_words import function_words
 from advaug.domains.sequences.grammar import telling_tokens
 from advaug.domains.sequences.recipes import nearest_partners
 from advaug.domains.sequences.sentences import borders
+from advaug.estimators.strategies import grow
 from advaug.recipes import Paraphrase, Recombine
 from advaug.sampling.class_generator import ClassGenerator
 
@@ -465,6 +470,7 @@ def test_recipes_for_sequences_are_refused_on_tables(recipe):
         AdversarialOverSampler(recipe=recipe).fit_resample(np.eye(9), [0, 1, 1] * 3)
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
 def test_rows_that_cannot_move_are_no_parents(recipe):
     rows = reviews(80)
@@ -495,6 +501,65 @@ def test_texts_of_one_sentence_are_edited_where_they_cannot_cross():
     assert all(re.fullmatch(r"Nobody \w+ our \w+ today", text) for text in X_new[150:])
 
 
+def few_ways(n=12):
+    """Texts of one class that can be said in few other words, and of two that nobody repeats."""
+    colours, things = ["red", "old", "big"], ["car", "boat", "coat"]
+    pairs = zip(colours, things, strict=True)
+    late = [f"My {colour} one and a {thing} came late." for colour, thing in pairs]
+    rows = [late[k % 3] for k in range(n)] + [
+        f"Call {k}: a {colours[k % 3]} one and a {things[k // 3 % 3]} will do." for k in range(60)
+    ]
+    rows += [f"{TOPICS[k % 12]} {DEEDS[k % 5]} {k}, I think." for k in range(40)]
+    return rows, ["late"] * n + ["call"] * 60 + ["think"] * 40
+
+
+def test_repeated_texts_are_counted_and_the_advice_mends_it():
+    rows, y = few_ways()
+    sampler = AdversarialOverSampler(
+        recipe="paraphrase", sampling_strategy={"late": 60, "think": 45}, random_state=0
+    )
+    with pytest.warns(UserWarning, match="few new rows differ") as told:
+        X_new, y_new = sampler.fit_resample(rows, y)
+    said = str(told[0].message)
+    new = [row for row, label in zip(X_new[112:], y_new[112:], strict=True) if label == "late"]
+    assert {*new} - {*rows}
+    assert f"{len({*new} - {*rows})} of 48 in class 'late'" in said
+    with pytest.warns(UserWarning, match="few new rows differ") as again:
+        assert sampler.new_rows(rows, y)[0] == X_new[112:]
+    assert str(again[0].message) == said
+    totals = ast.literal_eval(re.search(r"sampling_strategy=(\{.*?\})", said)[1])
+    assert totals["late"] < 60
+    assert set(totals) == {"late", "think"}, "other classes grow as before"
+    bag = clone(sampler).set_params(recipe="bag")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*in class 'late'")
+        warnings.filterwarnings("ignore", message="few new rows differ")
+        clone(sampler).set_params(sampling_strategy=totals).fit_resample(rows, y)
+        bag.fit_resample(rows, y)
+
+
+def test_equal_rows_of_arrays_and_token_lists_are_counted_as_returned():
+    rows, y = few_ways()
+    for X in (pd.Series(rows), np.array(rows, dtype=object), [row.split() for row in rows]):
+        sampler = AdversarialOverSampler(
+            recipe="paraphrase", sampling_strategy={"late": 60}, random_state=0
+        )
+        with pytest.warns(UserWarning, match="few new rows differ") as told:
+            X_new, _ = sampler.fit_resample(X, y)
+        real, new = ({str(list(row)) for row in part} for part in (list(X), list(X_new)[112:]))
+        assert new - real
+        assert f"{len(new - real)} of 48" in str(told[0].message)
+
+
+def test_copies_of_rows_with_soft_labels_are_no_repeats():
+    rows, y = few_ways()
+    strategy = grow(2)
+    AdversarialOverSampler(
+        recipe="distill", sampling_strategy=strategy, random_state=0
+    ).fit_resample(rows, y)
+
+
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.parametrize("recipe", ["paraphrase", "recombine"])
 def test_a_class_in_which_nothing_can_move_is_copied_at_once(monkeypatch, recipe):
     rows = [f"No {k} w{k}x" for k in range(20)] + reviews(60)

@@ -13,7 +13,7 @@ from typing import Any
 from advaug import __version__
 from advaug.cli import attack, demo, fit, grow, oversample, report, undersample
 from advaug.cli.files import CliError, streams
-from advaug.cli.options import Parser
+from advaug.cli.options import Parser, as_options
 from advaug.core.drawing import visible
 
 
@@ -24,6 +24,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(required=True, metavar="command", parser_class=Parser)
     for command in (demo, oversample, fit, grow, undersample, report, attack):
         options = commands.add_parser(command.NAME, help=command.HELP)
+        options.siblings = commands.choices
         command.add_options(options)
         options.set_defaults(work=command.work, out_suffixes=command.OUT)
     return top
@@ -54,7 +55,7 @@ def one_line_warnings() -> Iterator[None]:
 
     def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
         if issubclass(category, UserWarning):
-            text = " ".join(str(message).split())
+            text = as_options(" ".join(str(message).split()))
             print(visible(f"advaug: warning: {text}"), file=sys.stderr)
 
     with warnings.catch_warnings():

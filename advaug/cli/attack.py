@@ -20,10 +20,12 @@ from advaug.core.known_names import did_you_mean
 
 OUT = ()
 NAME, HELP = "attack", "the score of a saved classifier under attack"
-TEXTS = (  # what mends a column of free text besides --frozen
-    "; no attack of the command line reads texts: attack a model of texts in Python, with "
+IN_PYTHON = (
+    "attack a model of texts in Python, with "
     "AdversarialTransformer(attack='greedy', surrogate=model, radius=3)"
 )
+# What mends a column of free text besides --frozen.
+TEXTS = f"; no attack of the command line reads texts: {IN_PYTHON}"
 NUMBER = r"[+-]?[\d.]+(?:e[+-]?\d+)?"
 
 
@@ -37,6 +39,7 @@ def add_options(parser: Parser) -> None:
     )
     add_source(parser, "DATA")
     parser.set_defaults(out=None)
+    parser.refusals = {"--text": IN_PYTHON}
     add_repeatable(
         parser,
         "--radius",

@@ -1,10 +1,11 @@
 """What several commands take on the line: the parser, shared options, numbers, --strategy."""
 
 import argparse
+import ast
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +16,22 @@ from advaug.core.known_names import did_you_mean
 class Parser(argparse.ArgumentParser):
     """argparse, with its errors on one line; a misspelt word is answered with the nearest one."""
 
+    refusals: Mapping[str, str] = {}  # option of other commands -> what to do instead
+    siblings: Mapping[str, argparse.ArgumentParser] = {}  # the parsers of all commands, by name
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, rest = super().parse_known_args(args, namespace)
         for word in rest:
             if word.startswith("--"):
+                word = word.partition("=")[0]
+                owners = [
+                    name
+                    for name, one in self.siblings.items()
+                    if word in one._option_string_actions
+                ]
+                if owners:
+                    mend = self.refusals.get(word, "leave it out")
+                    self.error(f"{word} is an option of {' and '.join(owners)} alone: {mend}")
                 known = [name[2:] for name in self._option_string_actions if name[:2] == "--"]
                 self.error(f"option {word} is not known: {did_you_mean(word[2:], known)}")
         return found, rest
@@ -111,6 +124,22 @@ def add_strategy(parser: Parser, one: str, example: str, growth: str = "") -> No
         help=f"auto, {one}, not minority, not majority or all; minority/majority ratio for two "
         f"classes; {growth}or totals as JSON: '{{\"{example}\": 900}}' (default: auto)",
     )
+
+
+def as_options(message: str) -> str:
+    """A warning of the library, with options of `advaug oversample` in place of parameters."""
+    message = re.sub(r"sampling_strategy=(\{.*?\})", as_json, message)
+    message = re.sub(r"recipe='(\w+)'", r"--recipe \1", message)
+    return message.replace("SequenceAdapter(", "in Python SequenceAdapter(")
+
+
+def as_json(found: re.Match[str]) -> str:
+    """Totals of classes as --strategy takes them; as they were if they are no plain dict."""
+    try:
+        totals = ast.literal_eval(found[1])
+    except (ValueError, SyntaxError):
+        return found[0]
+    return f"--strategy '{json.dumps(totals)}'"
 
 
 def add_repeatable(parser: Parser, name: str, metavar: str, what: str) -> None:

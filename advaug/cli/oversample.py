@@ -40,6 +40,9 @@ from advaug.registry import RECIPES
 
 OUT = SUFFIXES
 NAME, HELP = "oversample", "add synthetic rows to a csv or parquet file, a folder, or a npz"
+TEXTS = (
+    "texts to be read: paraphrase or recombine; to be counted: bag (explore does nearly the same)"
+)
 FEW = 3  # The summary names so many relations that were found,
 LONGEST_RULE = 80  # with so many characters of each.
 LONG = 100_000  # cells to be made, above which a progress bar is shown
@@ -51,7 +54,7 @@ def add_options(parser: Parser) -> None:
     growth = "grow12 for all classes with 12 times the rows of the largest; "
     add_strategy(parser, "minority", "sick", growth)
     recipes = ["auto", *RECIPES]
-    parser.add_argument("--recipe", choices=recipes, default="auto", help="default: auto")
+    parser.add_argument("--recipe", choices=recipes, default="auto", help=f"default: auto; {TEXTS}")
     add_repeatable(
         parser,
         "--frozen",
@@ -234,7 +237,10 @@ def summary(sampler: Any, y: Any, y_new: Any, out: Path) -> str:
     text = [
         f"{out}: {len(y)} rows as they were, {len(y_new)} synthetic rows below them",
         aligned(lines),
-        "accepted: share of the synthetic rows that the judge accepted as they were drawn",
+        "accepted: share of the synthetic rows that the judge accepted as they were drawn, by how "
+        "sure the voting models are of the label and by how usual the row looks",
+        "held-out AUC: how well models rank rows of the class that they have not seen; 0.5 is "
+        "chance",
     ]
     work = sampler.constraints_report_
     is_relation = sampler.findings_["by_chance"] > 0

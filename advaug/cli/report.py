@@ -88,7 +88,7 @@ def work(options: argparse.Namespace) -> None:
         verbose=int(sys.stderr.isatty() and not options.quiet),
     )
     found.to_html(options.out, name=f"{options.source.name}, {options.synthetic.name}")
-    say(f"{found}\n\n{options.out}", options)
+    say(f"{found}\n\n{options.out}: the same with what each check means", options)
 
 
 def check_columns(X: Any, options: argparse.Namespace) -> None:

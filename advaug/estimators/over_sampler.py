@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -68,6 +69,7 @@ from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.jury import EqualVotes, Jury, StackedVotes
 from advaug.sampling.provenance import ClassRequest, RowWriter
 from advaug.sampling.recipes import Interpolate, Recipe
+from advaug.sampling.repeats import FEW, are_different, worth_asking
 from advaug.sampling.row_generator import ClassEntry, RowGenerator, with_changes
 from advaug.sampling.voters import train_voters
 
@@ -103,7 +105,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         with the labels that a `CommitteeClassifier` finds probable: let all classes grow,
         `grow(12)`. For sequences only: "paraphrase" makes one or two edits that keep a text's
         grammar, "recombine" exchanges whole sentences and clauses, "bag" exchanges any blocks and
-        edits freely, so that its texts are to be counted and not to be read.
+        edits freely, so that its texts are to be counted and not to be read ("explore" does so,
+        too, with fewer second rows of another class).
     attack : str or attack, default="auto"
         How rows move: a name of `advaug.attacks` such as "pgd" or "noise" (the control), or an
         attack. "auto" is the recipe's own.
@@ -378,6 +381,8 @@ class AdversarialOverSampler(ResamplerMixin, BaseOverSampler):
         self._remember(made, requests, len(data.codes))
         if len(made):
             warn_of_identifiers(data.coding.identifiers)
+            if not recipe_of(self).relabels:
+                warn_of_repeats(data, X_out, made)
         self.constraints_report_ = report_of(constraints, made)
         return X_out, y_out
 
@@ -713,6 +718,32 @@ def warn_of_identifiers(names: list[Any]) -> None:
             f"column {found} only tells rows apart: new rows get numbers above all real ones, so "
             "that a model could tell new rows by it. Drop the column before a model learns from "
             "the rows, or before fit_resample",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def warn_of_repeats(data: CheckedData, X_out: Any, made: Any) -> None:
+    """UserWarning where most new rows of a class, which end X_out, repeat real ones or others."""
+    keys = data.coding.keys(X_out), data.coding.keys(data.rows)
+    if keys[0] is None or keys[1] is None:
+        return
+    new = islice(keys[0], containers.count(X_out) - len(made), None)
+    is_different, labels = are_different(keys[1], new), made["label"].cat.codes.to_numpy()
+    totals, told, recipes = {}, [], []
+    for code in np.unique(labels):
+        label, own = data.classes.tolist()[code], is_different[labels == code]
+        count = len(own)
+        if own.mean() < FEW:
+            told.append(f"{own.sum()} of {count} in class {label!r}")
+            recipes.append(made["recipe"][int(np.argmax(labels == code))])
+            count = worth_asking(own) or int(own.sum())
+        totals[label] = int(data.counts[code]) + count
+    if told:
+        warnings.warn(
+            "few new rows differ from the real rows and from each other, and repeats add no "
+            f"information: {', '.join(told)}. Ask for fewer, sampling_strategy={totals}, "
+            f"{data.coding.against_repeats(recipes[0])}",
             UserWarning,
             stacklevel=5,
         )

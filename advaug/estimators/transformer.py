@@ -414,9 +414,8 @@ class AdversarialTransformer(SharesModels, OneToOneFeatureMixin, TransformerMixi
             moved.append(y.cpu())
         if stuck:
             warnings.warn(
-                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: the model is "
-                "flat there, every cell is frozen, missing or at its bound, or no success lies "
-                "within the radius",
+                f"{stuck} of {len(seed)} rows were not moved by {self.attack_}: "
+                f"{self.adapter_.why_unmoved}",
                 stacklevel=4,
             )
         return torch.cat(moved)

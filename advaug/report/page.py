@@ -46,6 +46,7 @@ def page(
         verdict=verdict,
         headline=headline,
         explanation=explanation,
+        caveat=real.coding.caveat,
         worst_checks=list(dict.fromkeys(worst)),
         tally=tally(checks),
         counts=counts,
@@ -68,7 +69,7 @@ def page(
     )
 
 
-def summary(checks: list[Check], counts: dict[Any, tuple[int, int]]) -> str:
+def summary(checks: list[Check], counts: dict[Any, tuple[int, int]], caveat: str) -> str:
     """The verdict and the checks as a few lines of HTML, for a notebook."""
     verdict = verdict_of(checks)
     headline, _, explanation = VERDICTS[verdict].partition(": ")
@@ -77,6 +78,7 @@ def summary(checks: list[Check], counts: dict[Any, tuple[int, int]]) -> str:
         verdict=verdict,
         headline=headline,
         explanation=explanation,
+        caveat=caveat,
         tally=tally(checks),
         classes={name: [one for one in checks if one.label == name] for name in classes},
         counts=counts,

@@ -110,13 +110,13 @@ class ValidityReport:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the verdict and a table of the checks."""
-        return summary(self.checks, self.counts)
+        return summary(self.checks, self.counts, self.real.coding.caveat)
 
     def __str__(self) -> str:
         return "\n".join(visible(line) for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{VERDICTS[self.verdict]}."
+        yield ". ".join(filter(None, (VERDICTS[self.verdict], self.real.coding.caveat))) + "."
         for evidence in self.evidence:
             name = self.classes[evidence.label]
             old, made = self.counts[name]

@@ -41,6 +41,12 @@ def has_decision(self: Any) -> bool:
     return not is_auto(self.sampler) and bool(estimator_has("decision_function")(self))
 
 
+def moves_in_fit(transformer: Any) -> bool:
+    """Whether it, or one that it holds, moves rows in `fit_transform` alone: `when="fit"`."""
+    settings = transformer.get_params().items()
+    return any(name.split("__")[-1] == "when" and value == "fit" for name, value in settings)
+
+
 class AugmentedClassifier(WrappedClassifier):
     """A classifier that is fitted on more rows than it was given, where that helps.
 
@@ -308,6 +314,8 @@ class AugmentedClassifier(WrappedClassifier):
         if not hasattr(sampler, "fit_resample"):
             with warnings.catch_warnings():  # It was fitted on these rows: its units are right.
                 warnings.filterwarnings("ignore", message="surrogate agrees with y in")
+                if moves_in_fit(sampler):
+                    return sampler.fit_transform(X, y), y, every
                 return sampler.fit(X, y).transform(X, y), y, every
         X_new, y_new = sampler.fit_resample(X, y)
         new = np.arange(len(y), len(y_new))

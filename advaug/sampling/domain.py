@@ -4,7 +4,7 @@ An adapter holds settings and learns a coding; the coding turns rows into tensor
 inherit from the protocols here. Members whose body is not "..." have a default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -120,6 +120,28 @@ class Coding(RowCoding, Protocol):
     def lists_changes(self) -> bool:
         """Whether the provenance of new rows lists their changes."""
         return False
+
+    @property
+    def why_unmoved(self) -> str:
+        """Why an attack leaves a row where it is, and what moves it."""
+        return (
+            "the model is flat there, every cell is frozen, missing or at its bound, or no success "
+            "lies within the radius. Raise radius, freeze less, or take another attack, such as "
+            "'square' for a model that is flat"
+        )
+
+    @property
+    def caveat(self) -> str:
+        """What no check of the report can see in such rows: a sentence, or nothing."""
+        return ""
+
+    def keys(self, X: Any) -> Iterator[Hashable] | None:
+        """What equal rows have in common; None where new rows hardly ever repeat others."""
+        return None
+
+    def against_repeats(self, recipe: str) -> str:
+        """What makes more new rows by a recipe differ: the end of a sentence."""
+        return "or take another recipe"
 
 
 @runtime_checkable

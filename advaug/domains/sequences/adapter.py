@@ -5,7 +5,7 @@ Rows become numbers of tokens, padded with -1; what has not moved is handed back
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -52,6 +52,8 @@ from advaug.sampling.faults import Trait
 
 PROVIDES = frozenset({"edits", "ordered"})
 MOST_TOKENS = 2**22  # numbers of tokens that float32 holds, marks and all
+FREE = ("bag", "explore")  # Recipes that edit freely, from any two rows.
+NOT_READ = "whose texts are to be counted and not to be read"
 ALIGNED = 200  # differing tokens up to which edits are told one by one
 
 
@@ -343,6 +345,30 @@ class SequenceCoding(ShortRepr, Coding):
     @property
     def lists_changes(self) -> bool:
         return True
+
+    @property
+    def why_unmoved(self) -> str:
+        letters = " or edit letters, SequenceAdapter(tokens='character')," if self.is_text else ""
+        return (
+            "of the edits that were tried, those that the other rows or a list allow, none makes "
+            "the prediction less sure. Allow more: list tokens that may stand for others, "
+            f"SequenceAdapter(moves={{token: [others]}}),{letters} or try more: raise radius, or "
+            "attack=Greedy(patience=20, n_candidates=60)"
+        )
+
+    @property
+    def caveat(self) -> str:
+        what = "text" if self.is_text else "sequence"
+        return f"No check says that a {what} makes sense: read some of them"
+
+    def keys(self, X: Any) -> Iterator[Hashable]:
+        return (row if isinstance(row, str) else tuple(row) for row in containers.sequences(X))
+
+    def against_repeats(self, recipe: str) -> str:
+        if recipe == "interpolate":
+            return "or provide more real rows"
+        moves = "list tokens that may stand for others, SequenceAdapter(moves={token: [others]})"
+        return f"or {moves}" if recipe in FREE else f"{moves}, or take recipe='bag', {NOT_READ}"
 
     def defaults(self) -> Defaults:
         return DEFAULTS

@@ -181,12 +181,15 @@ class Paraphrase(VotedRecipe, Parameters):
     >>> import numpy as np
     >>> from advaug import AdversarialOverSampler
     >>> colours, things = ["red", "green", "blue", "grey"], ["car", "boat", "house", "coat"]
-    >>> X = [f"We have sold the {c} {t} to you." for c in colours for t in things]
-    >>> X += [f"They will bring a {c} {t} for me." for c in colours for t in things[:2]]
+    >>> X = [f"We have sold the {c} one and the {t} to you." for c in colours for t in things]
+    >>> pairs = zip(colours * 2, things + things[1:] + things[:1])
+    >>> X += [f"They will bring a {c} one and a {t} for me." for c, t in pairs]
     >>> y = np.repeat(["sold", "bought"], [16, 8])
     >>> sampler = AdversarialOverSampler(recipe="paraphrase", random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, y)
     >>> all(text.startswith("They will bring a ") for text in X_new[24:])
+    True
+    >>> len({*X_new[24:]} - {*X}) > 2
     True
     """
 
@@ -329,12 +332,15 @@ class Bag(VotedRecipe, Parameters):
     --------
     >>> from advaug import AdversarialOverSampler
     >>> from advaug.recipes import Bag
-    >>> X = ["good film", "very good film", "a good plot", "so good a film"] * 6 + ["bad film"] * 8
+    >>> X = ["good film", "very good film", "a good plot", "so good a film"] * 6
+    >>> X += ["a bad film", "very bad plot", "so bad a plot", "bad film"] * 2
     >>> y = ["good"] * 24 + ["bad"] * 8
-    >>> sampler = AdversarialOverSampler(recipe=Bag(), random_state=0)
+    >>> sampler = AdversarialOverSampler(
+    ...     recipe=Bag(), sampling_strategy={"bad": 12}, random_state=0
+    ... )
     >>> X_new, y_new = sampler.fit_resample(X, y)
     >>> len(X_new), y_new.count("bad")
-    (48, 24)
+    (36, 12)
     """
 
     requires: ClassVar[frozenset[str]] = EDITS
