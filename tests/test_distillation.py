@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from advaug import AdversarialOverSampler, CommitteeClassifier, grow
@@ -587,3 +587,25 @@ def test_labels_that_scikit_learn_does_not_take_are_refused_with_the_mend():
         with pytest.raises(ValueError, match=r"GaussianNB may not take: pass y=\[str"):
             model.fit(X, days)
         assert set(model.fit(X, [str(label) for label in days]).predict(X)) == {*map(str, days)}
+
+
+def test_students_of_signals_find_more_rare_ones_than_they_have_learnt_to():
+    random = np.random.RandomState(0)
+    X = random.normal(size=(120, 1, 40))
+    y = (np.arange(120) < 20).astype(int)
+    X[y == 1] += np.sin(np.arange(40) / 3) * 0.6
+    flat = make_pipeline(FunctionTransformer(flattened), LogisticRegression())
+    settings = {"n_new_rows": 100, "random_state": 0}
+    auto, same = (
+        DistilledClassifier(flat, balance=value, **settings).fit(X, y) for value in ("auto", 0.5)
+    )
+    p = auto.predict_proba(X)
+    assert_allclose(p, same.predict_proba(X))
+    for model, exponent in ((auto, 0.7), (same, 0.5)):
+        share = np.array([100, 20]) / 120
+        assert_array_equal(model.predict(X), balanced(p, share**exponent).argmax(1))
+    assert auto.predict(X).sum() > same.predict(X).sum()
+
+
+def flattened(X):
+    return np.asarray(X).reshape(len(X), -1)

@@ -56,8 +56,10 @@ from advaug.robust.nets import (
 from advaug.robust.robustness import adversarial_rows
 from advaug.robust.soft_labels import (
     BALANCE,
+    Balance,
     Labels,
     SoftRows,
+    balance_of,
     fit_by_weight,
     learns_agreed,
     refuse_no_probability,
@@ -107,10 +109,11 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         made from, unless the teacher finds another class more probable (were all classes equally
         frequent). "auto" is "agreed" for a classifier whose `n_neighbors` is 1, which cannot
         average the labels of near rows, else "soft". `softening` and `balance` are of soft labels.
-    balance : float in [0, 1], default=0.5
+    balance : "auto" or float in [0, 1], default="auto"
         With soft labels the student learns classes whose weights are their shares to the power 1 -
         balance, and `predict` returns the class that is most probable for these weights: with 0
-        for the shares of y, with 1 for classes that are equally frequent. `predict_proba` returns
+        for the shares of y, with 1 for classes that are equally frequent. "auto" is 0.5; of signals
+        a student other than a net learns with 0.5 and decides with 0.7. `predict_proba` returns
         probabilities for the shares of y, whatever it is.
     temperature : float >= 1, default=1
         Of a net: its logits z learn softmax(z / temperature), and it predicts at temperature 1, so
@@ -218,7 +221,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         "n_new_rows": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "softening": [Interval(Real, 0, 1, closed="both")],
         "labels": [StrOptions({"auto", "soft", "agreed"})],
-        "balance": [Interval(Real, 0, 1, closed="both")],
+        "balance": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 1, None, closed="left")],
         "attack": [str, callable, None],
         "radius": [Interval(Real, 0, None, closed="neither")],
@@ -235,7 +238,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         n_new_rows: Literal["auto"] | int = "auto",
         softening: float = 0.5,
         labels: Labels = "auto",
-        balance: float = BALANCE,
+        balance: Balance = "auto",
         temperature: float = 1.0,
         module: ModuleParameter = "auto",
         training: TrainingParameter = "auto",
@@ -344,10 +347,11 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
                 raise ValueError("labels='agreed' has no effect: a net learns labels='soft'")
             return
         if learns_agreed(self.estimator, self.labels):
-            for name, kept in (("softening", 0.5), ("balance", BALANCE)):
-                if getattr(self, name) != kept:
+            own: dict[str, Any] = {"softening": 0.5, "balance": "auto"}
+            for name, value in own.items():
+                if getattr(self, name) != value:
                     raise ValueError(
-                        f"{name} has no effect on agreed labels: leave {name}={kept}, or take "
+                        f"{name} has no effect on agreed labels: leave {name}={value!r}, or take "
                         "labels='soft'"
                     )
         for name, default in (("temperature", 1.0), ("module", "auto"), ("training", "auto")):
@@ -435,7 +439,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
 
     def _fit_net(self, data: CheckedData, soft: SoftRows, training: Training) -> None:
         x = self.adapter_.encode(soft.rows)
-        probability = balanced(soft.probability, soft.share**self.balance)
+        probability = balanced(soft.probability, soft.share**self._net_balance)
         generator, target = generator_at(data.seed, ORDER), torch.from_numpy(probability)
         net = new_net(self.module, self.adapter_, x, len(soft.classes), training, generator)
         weight = torch.from_numpy(soft.weight / soft.weight.mean()).float()
@@ -449,6 +453,11 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         module = TemperatureScaling(net.module, float(self.temperature)).eval()
         self.net_ = NetWithCoding(module, net.coding, net.reads_encoded)
         self.n_rows_ = len(probability)
+
+    @property
+    def _net_balance(self) -> float:
+        """What a net learns and decides with."""
+        return balance_of(self.balance, BALANCE)
 
     @property
     def model_(self) -> TorchModel:
@@ -475,7 +484,7 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         check_is_fitted(self)
         if is_net(self):
             probability = np.asarray(query_net(self, X).double().softmax(1).numpy())
-            return balanced(probability, self.class_share_**-self.balance)
+            return balanced(probability, self.class_share_**-self._net_balance)
         return self.student_.predict_proba(check_rows(self, containers.owned(X), reset=False))
 
     def predict(self, X: Any) -> Array:
@@ -494,8 +503,8 @@ class DistilledClassifier(DocLinkMixin, ClassifierMixin, MetaEstimatorMixin, Bas
         check_is_fitted(self)
         if not is_net(self):
             return self.student_.predict(check_rows(self, containers.owned(X), reset=False))
-        most_probable = balanced(self.predict_proba(X), self.class_share_**self.balance).argmax(1)
-        return np.asarray(self.classes_[most_probable])
+        factor = self.class_share_**self._net_balance
+        return np.asarray(self.classes_[balanced(self.predict_proba(X), factor).argmax(1)])
 
 
 class TemperatureScaling(nn.Module):

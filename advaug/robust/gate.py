@@ -25,7 +25,6 @@ from advaug.estimators.validation import MIN_AUC
 from advaug.models.protocol import Array
 from advaug.robust.nets import AdapterParameter
 from advaug.robust.soft_labels import (
-    BALANCE,
     SoftRows,
     Student,
     drawn_by_weight,
@@ -156,7 +155,7 @@ class Lesson:
             student = Student(fitted, data.classes, factor, len(y))
         else:
             soft = self.softened if option == "softened" else self.distilled
-            student = soft.fit(estimator, np.random.RandomState(data.seed), BALANCE)
+            student = soft.fit(estimator, np.random.RandomState(data.seed))
         return student, student.n_rows
 
     def _heights(self, y: Array, weight: Array | None) -> Array:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import has_fit_parameter
 
 from advaug import containers
+from advaug.core.parameters import is_auto
 from advaug.estimators.prior_corrected import last_step, probability_of
 from advaug.estimators.resampling import CheckedData
 from advaug.models.protocol import Array
@@ -29,6 +30,7 @@ from advaug.sampling.provenance import RowWriter
 
 BALANCE = 0.5  # Of classes whose weights are neither their shares nor equal.
 BATCH_SIZE = 4096
+Balance = Literal["auto"] | float  # As in `advaug.robust.DistilledClassifier`.
 Labels = Literal["auto", "soft", "agreed"]  # As in `advaug.robust.DistilledClassifier`.
 
 
@@ -48,6 +50,8 @@ class SoftRows:
         The labels, and their shares among the real rows.
     weight : ndarray (rows,)
         How many rows each row counts for; a new row counts as its parent.
+    decision_balance : float
+        The domain's own, see `advaug.sampling.defaults`.
     """
 
     rows: Any
@@ -57,28 +61,33 @@ class SoftRows:
     classes: Array
     share: Float[Array, " classes"]
     weight: Float[Array, " rows"]
+    decision_balance: float = BALANCE
 
     def fit(
         self,
         estimator: Any,
         random: np.random.RandomState,
-        balance: float = BALANCE,
+        balance: Balance = "auto",
         labels: Labels = "auto",
     ) -> "Student":
         """A clone of the estimator, fitted on the rows.
 
         It gets a weighted copy of each row for each label; where it takes no weights, each row has
         one label, and rows are drawn in proportion to their weights. Classes weigh as much as their
-        shares to the power 1 - `balance`. With agreed labels see `fit_agreed`.
+        shares to the power 1 - `balance`; "auto" is .5, and the domain's own for decisions. With
+        agreed labels see `fit_agreed`.
         """
         if learns_agreed(estimator, labels):
             return self.fit_agreed(estimator, random)
+        learnt = balance_of(balance, BALANCE)
         parameter = weight_parameter(estimator)
-        copies = self.copies(random, balance, is_weighted=parameter is not None)
+        copies = self.copies(random, learnt, is_weighted=parameter is not None)
         X = containers.given_back(containers.take(self.rows, copies.place))
         y = self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
-        return Student(fitted, self.classes, self.share**balance, len(y))
+        decided = balance_of(balance, self.decision_balance)
+        factors = self.share**learnt, self.share**decided
+        return Student(fitted, self.classes, factors[0], len(y), factors[1])
 
     def fit_agreed(self, estimator: Any, random: np.random.RandomState) -> "Student":
         """A clone of the estimator, fitted on real rows with their own labels and on those new ones
@@ -124,6 +133,11 @@ class SoftRows:
             copies = replace(copies, place=place)
         order = random.permutation(len(copies.place))
         return LabelledCopies(copies.place[order], copies.label[order], copies.weight[order])
+
+
+def balance_of(balance: Balance, auto: float) -> float:
+    """The number that was given, or what "auto" stands for."""
+    return auto if is_auto(balance) else float(balance)
 
 
 def drawn_by_weight(weight: Float[Array, " rows"], random: np.random.RandomState) -> Array:
@@ -181,6 +195,7 @@ def soft_rows(
         classes=data.classes,
         share=data.class_share,
         weight=weight[parents],
+        decision_balance=defaults.decision_balance,
     )
 
 
@@ -198,12 +213,15 @@ class Student(ClassifierMixin, BaseEstimator):
         By what the weight of each class was divided when it was fitted.
     n_rows : int
         How many rows it was fitted on.
+    decision_factor : ndarray (classes,), optional
+        By what `predict` divides the probabilities of the classes; None: `factor`.
     """
 
     estimator: Any
     classes_: Array
     factor: Array
     n_rows: int
+    decision_factor: Array | None = None
 
     def fit(self, X: Any, y: Any) -> Self:
         """Itself: it is fitted."""
@@ -220,9 +238,13 @@ class Student(ClassifierMixin, BaseEstimator):
         return balanced(probability_of(self.estimator, X, self.classes_), 1 / self.factor)
 
     def predict(self, X: Any) -> Array:
-        """The class of each row that is most probable for the shares of `fit`."""
-        most_probable = balanced(self.predict_proba(X), self.factor).argmax(1)
-        return np.asarray(self.classes_[most_probable])
+        """The class of each row that is most probable once divided by the decision's factor."""
+        return np.asarray(self.classes_[self.decided(self.predict_proba(X)).argmax(1)])
+
+    def decided(self, probability: Float[Array, "rows classes"]) -> Float[Array, "rows classes"]:
+        """The probabilities whose largest one `predict` takes."""
+        factor = self.factor if self.decision_factor is None else self.decision_factor
+        return balanced(probability, factor)
 
 
 def learns_agreed(estimator: Any, labels: Labels) -> bool:

@@ -70,6 +70,9 @@ class Defaults:
         Makes the rows whose labels a teacher says.
     n_candidates : callable (n) -> int
         How many of them, for n real rows.
+    decision_balance : float in [0, 1]
+        For which shares of the classes a student of these labels decides: their shares to the power
+        1 - decision_balance.
     stacked : dict of name -> ModelFamily
         The families that are stacked with the committee where a teacher is asked for.
     row_surrogates : tuple of Surrogate
@@ -85,6 +88,7 @@ class Defaults:
     jury: Callable[[EncodedDataset, torch.Generator], Jury] = trees
     candidates: Callable[[], Recipe] = Swap
     n_candidates: Callable[[int], int] = ten_for_each
+    decision_balance: float = 0.5
     stacked: Mapping[str, ModelFamily] = field(default_factory=lambda: STACKED)
     row_surrogates: tuple[Surrogate, ...] = ()
     judge: Callable[..., Judge] = conformal_judge

@@ -125,12 +125,11 @@ def taught(
         from advaug.models.stacking import balanced
 
         if method == "teacher":
-            factor = lesson.factor
             p = lesson.teacher.predict_proba(X_test)
-        else:
-            student = STUDENTS[method](lesson, model_of(learner), fold)
-            p, factor = student.predict_proba(fold.encode(X_test)), student.factor
-        return Answer(p, balanced(p, factor))
+            return Answer(p, balanced(p, lesson.factor))
+        student = STUDENTS[method](lesson, model_of(learner), fold)
+        p = student.predict_proba(fold.encode(X_test))
+        return Answer(p, student.decided(p))
 
     return answer, seconds
 

@@ -9,6 +9,9 @@ from advaug.sampling.recipes import Explore, Recipe
 
 MIN_NEW_SIGNALS = 1000  # Fewer than of other rows: learners of signals are slow.
 
+# Students of few signals find too few rare ones if they decide as they have learnt.
+DECISION_BALANCE = 0.7
+
 
 def explore(auc: float) -> Recipe:
     """Three quarters of the signals are warped in time, the others mixed with near signals."""
@@ -33,6 +36,7 @@ DEFAULTS = Defaults(
     ensemble=Ensemble(n_components=64),
     candidates=lambda: explore(0.0),
     n_candidates=lambda n: max(n, MIN_NEW_SIGNALS),
+    decision_balance=DECISION_BALANCE,
     row_surrogates=(RocketRidge(),),
     attack=warp_or_queries,
 )
