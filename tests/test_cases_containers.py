@@ -207,6 +207,7 @@ def test_names_of_levels_of_columns_and_of_the_index_stay():
     assert moved.columns.names == ["top", "sub"]
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 def test_a_rule_that_writes_leaves_nested_lists_alone():
     tokens = [["a", "b", "c"][: 1 + k % 3] + ["b"] * (k % 4) for k in range(N)]
     series = pd.Series([list(row) for row in tokens])
