@@ -149,6 +149,7 @@ def texts():
     return ["call me now", "see you at home", "call us today", "you see me at home"] * (N // 4)
 
 
+@pytest.mark.filterwarnings("ignore:few new rows differ")
 @pytest.mark.parametrize(
     "rows",
     [
