@@ -357,6 +357,15 @@ def test_means_gains_and_tests_are_told_with_and_without_the_tree():
     assert "without the tree" not in report.summary(scored().query("learner != 'tree'"), ("AP",))
 
 
+def test_gains_of_each_learner_are_told_for_rankings_and_decisions():
+    assert len(report.by_learner(scored())) == 2
+    table = scored().assign(**{"macro F1": lambda frame: 1 - frame["AP"]})
+    _, ranking, title, decisions = report.by_learner(table)
+    assert title == "**macro F1 over nothing, by learner**"
+    assert "| good | 0.4000 | -0.0020 |" in ranking
+    assert "| good | -0.4000 | 0.0020 |" in decisions
+
+
 def test_cells_below_nothing_are_counted_by_any_amount_and_beyond_the_rope():
     means = report.summary(scored(), ("AP",))
     assert means.loc["good", ["below nothing", "by more than 0.005"]].tolist() == ["50%", "0%"]

@@ -22,6 +22,7 @@ from benchmarks.oversampling.significance import (
 from benchmarks.tables import machine, markdown, save
 
 TESTED = ("AP", "AUC", "F1", "macro F1")  # those of them that a table has
+BY_LEARNER = ("AP", "macro F1")
 
 
 def summary(scores: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
@@ -68,6 +69,16 @@ def gains(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     if has_tree(scores):
         means["without the tree"] = each.drop(columns="tree").mean(axis=1)
     return each.assign(**means)
+
+
+def by_learner(scores: pd.DataFrame) -> list[str]:
+    """Markdown: what each learner gains over nothing in ranking and, where it is told, decisions."""
+    return [
+        part
+        for metric in BY_LEARNER
+        if metric in scores
+        for part in (f"**{metric} over nothing, by learner**", markdown(gains(scores, metric)))
+    ]
 
 
 def costs(scores: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +178,7 @@ def settings_of(plan: Plan) -> str:
 
 def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str) -> str:
     """Parquet, Markdown and pictures named after the table; returns the Markdown of the means,
-    the gains by learner and the costs."""
+    the gains by learner (ranking, and decisions where the table has macro F1) and the costs."""
     out.mkdir(parents=True, exist_ok=True)
     slug = title.replace(" ", "_")
     metrics = metrics_of(plan)
@@ -175,7 +186,7 @@ def write(plan: Plan, scores: pd.DataFrame, title: str, out: Path, command: str)
     facts = facts_of(plan, [*dict.fromkeys(scores["set"])])
     shown = [markdown(summary(scores, metrics))]
     if "nothing" in plan.methods:
-        shown += ["**AP over nothing, by learner**", markdown(gains(scores, "AP"))]
+        shown += by_learner(scores)
     shown += ["**CPU seconds of a fold**", markdown(costs(scores), digits=2)]
     old = stale(scores, plan.domain)
     absent = [name for name in plan.sets if name not in facts.index]
