@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -521,19 +522,23 @@ def test_a_column_of_texts_grows_and_the_others_are_copied(tmp_path):
     assert any(row["message"] not in texts for row in found[90:])
 
 
-def test_repeated_texts_are_told_with_options_that_mend_it(tmp_path, capsys):
+@pytest.mark.parametrize("label", ["late", "it's late", 1])
+def test_repeated_texts_are_told_with_options_that_mend_it(tmp_path, capsys, label):
     texts = ["The red car is late.", "The old car is late.", "The red boat is late."]
-    rows = [{"message": texts[k % 3], "kind": "late"} for k in range(12)]
-    rows += [{"message": f"Please call {k} and ask.", "kind": "call"} for k in range(60)]
+    rows = [{"message": texts[k % 3], "kind": label} for k in range(12)]
+    other = 0 if label == 1 else "call"
+    rows += [{"message": f"Please call {k} and ask.", "kind": other} for k in range(60)]
     source = write(tmp_path / "in.csv", rows)
     given = ("oversample", source, "--target", "kind", "--text", "message")
     assert run(*given, "--out", tmp_path / "a.csv", "--recipe", "paraphrase") == 0
     error = capsys.readouterr().err
-    assert re.search(r"\d of 48 in class 'late'", error)
+    assert f"0 of 48 in class {label!r}. Ask for none, --strategy" in error
     assert "--recipe bag" in error
-    strategy = re.search(r"--strategy '(.*?)'", error)[1]
+    _, strategy, *_ = shlex.split(error[error.index("--strategy") :])
+    strategy = strategy.rstrip(",")
+    assert json.loads(strategy) == {str(label): 12}
     assert run(*given, "--out", tmp_path / "b.csv", "--strategy", strategy) == 0
-    assert len(cells(tmp_path / "b.csv")) == 60 + json.loads(strategy)["late"] < 120
+    assert len(cells(tmp_path / "b.csv")) == 60 + 12
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,14 @@ def test_a_round_is_the_estimator_on_its_rows_and_their_moved_copies(when):
     assert model.n_rows_ == [300, 600]
 
 
+def test_a_transformer_within_a_pipeline_moves_rows_too():
+    X, y = problem()
+    mover = make_pipeline(AdversarialTransformer(attack="noise", when="fit", random_state=0))
+    model = AugmentedClassifier(LogisticRegression(), mover, n_rounds=1).fit(X, y)
+    copies = LogisticRegression().fit(np.tile(X, (2, 1)), np.tile(y, 2))
+    assert np.abs(model.estimator_.coef_ - copies.coef_).max() > 1e-3
+
+
 def test_an_adversarial_row_has_the_weight_of_its_parent():
     X, y = problem()
     weight = np.random.default_rng(0).random(len(y))

@@ -5,6 +5,7 @@ import ast
 import codecs
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -134,12 +135,12 @@ def as_options(message: str) -> str:
 
 
 def as_json(found: re.Match[str]) -> str:
-    """Totals of classes as --strategy takes them; as they were if they are no plain dict."""
+    """Totals of classes as --strategy takes them; as they were if JSON has no such labels."""
     try:
-        totals = ast.literal_eval(found[1])
-    except (ValueError, SyntaxError):
+        totals = json.dumps(ast.literal_eval(found[1]), ensure_ascii=False)
+    except (ValueError, SyntaxError, TypeError):
         return found[0]
-    return f"--strategy '{json.dumps(totals)}'"
+    return f"--strategy {shlex.quote(totals)}"
 
 
 def add_repeatable(parser: Parser, name: str, metavar: str, what: str) -> None:

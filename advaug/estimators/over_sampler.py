@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -33,6 +32,7 @@ from advaug.estimators.attacked_model import attacked_model, is_given
 from advaug.estimators.choices import choose_judge, choose_voters, is_stacked
 from advaug.estimators.committee_classifier import fit_teacher
 from advaug.estimators.resampling import CheckedData, ResamplerMixin, Sample, fit_dataset
+from advaug.estimators.row_warnings import warn_of_identifiers, warn_of_repeats
 from advaug.estimators.sampler_parts import (
     Source,
     attack_of,
@@ -69,7 +69,6 @@ from advaug.sampling.judges.protocol import Judge
 from advaug.sampling.jury import EqualVotes, Jury, StackedVotes
 from advaug.sampling.provenance import ClassRequest, RowWriter
 from advaug.sampling.recipes import Interpolate, Recipe
-from advaug.sampling.repeats import FEW, are_different, worth_asking
 from advaug.sampling.row_generator import ClassEntry, RowGenerator, with_changes
 from advaug.sampling.voters import train_voters
 
@@ -708,45 +707,6 @@ def stacked_votes(coding: Coding, seed: int, dataset: EncodedDataset) -> Jury:
     """All models of `CommitteeClassifier`, with its weights."""
     count = dataset.class_counts
     return StackedVotes(fit_teacher(coding, seed, dataset, "auto"), count / count.sum())
-
-
-def warn_of_identifiers(names: list[Any]) -> None:
-    """UserWarning where a column tells new rows from real ones."""
-    if names:
-        found = ", ".join(map(repr, names))
-        warnings.warn(
-            f"column {found} only tells rows apart: new rows get numbers above all real ones, so "
-            "that a model could tell new rows by it. Drop the column before a model learns from "
-            "the rows, or before fit_resample",
-            UserWarning,
-            stacklevel=5,
-        )
-
-
-def warn_of_repeats(data: CheckedData, X_out: Any, made: Any) -> None:
-    """UserWarning where most new rows of a class, which end X_out, repeat real ones or others."""
-    keys = data.coding.keys(X_out), data.coding.keys(data.rows)
-    if keys[0] is None or keys[1] is None:
-        return
-    new = islice(keys[0], containers.count(X_out) - len(made), None)
-    is_different, labels = are_different(keys[1], new), made["label"].cat.codes.to_numpy()
-    totals, told, recipes = {}, [], []
-    for code in np.unique(labels):
-        label, own = data.classes.tolist()[code], is_different[labels == code]
-        count = len(own)
-        if own.mean() < FEW:
-            told.append(f"{own.sum()} of {count} in class {label!r}")
-            recipes.append(made["recipe"][int(np.argmax(labels == code))])
-            count = worth_asking(own) or int(own.sum())
-        totals[label] = int(data.counts[code]) + count
-    if told:
-        warnings.warn(
-            "few new rows differ from the real rows and from each other, and repeats add no "
-            f"information: {', '.join(told)}. Ask for fewer, sampling_strategy={totals}, "
-            f"{data.coding.against_repeats(recipes[0])}",
-            UserWarning,
-            stacklevel=5,
-        )
 
 
 def report_of(constraints: RowConstraints, provenance: Any) -> dict[str, Any]:

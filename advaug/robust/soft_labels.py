@@ -86,8 +86,7 @@ class SoftRows:
         y = self.classes[copies.label]
         fitted = clone(estimator).fit(X, y, **({parameter: copies.weight} if parameter else {}))
         decided = balance_of(balance, self.decision_balance)
-        factors = self.share**learnt, self.share**decided
-        return Student(fitted, self.classes, factors[0], len(y), factors[1])
+        return Student(fitted, self.classes, self.share**learnt, len(y), self.share**decided)
 
     def fit_agreed(self, estimator: Any, random: np.random.RandomState) -> "Student":
         """A clone of the estimator, fitted on real rows with their own labels and on those new ones

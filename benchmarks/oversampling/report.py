@@ -72,7 +72,7 @@ def gains(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def by_learner(scores: pd.DataFrame) -> list[str]:
-    """Markdown: what each learner gains over nothing in ranking and, where it is told, decisions."""
+    """Markdown: what each learner gains over nothing in ranking, and in decisions where told."""
     return [
         part
         for metric in BY_LEARNER
