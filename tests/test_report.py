@@ -174,6 +174,8 @@ def test_pairs_that_no_longer_depend_are_doubted_and_named():
     line = next(check for check in report.checks if check.name == "pairs of columns")
     assert line.status == "doubt"
     assert re.search(r"most of u and v \(0\.[89]", line.found)
+    lost = {pair.columns for pair in report.evidence[0].dependence.worst if pair.gap > 0.3}
+    assert {("u", "v"), ("u", "level"), ("kind", "other")} <= lost
     fresh, labels = dependent(seed=1)
     fresh = fresh[labels == "ill"]
     sound = validity_report(X, y, fresh, ["ill"] * len(fresh), **QUICK)
