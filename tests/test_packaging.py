@@ -5,13 +5,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from rattler_build import Stage0Recipe
 
 import advaug
 from advaug import versions
 from advaug.cli import main
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 README = (ROOT / "README.md").read_text()
 USERS_EXTRAS = ("plot", "report", "parquet", "aeon")
 
@@ -73,3 +75,34 @@ def test_the_classifiers_name_the_pythons_that_the_project_asks_for():
     lowest = PROJECT["requires-python"].removeprefix(">=")
     named = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if "Python :: 3." in line]
     assert named[0] == lowest
+
+
+@pytest.fixture
+def conda(monkeypatch):
+    """The conda package as rattler-build reads it, name of a part -> its content."""
+    monkeypatch.setenv("VERSION", advaug.__version__)
+    [variant] = Stage0Recipe.from_file(ROOT / "conda" / "recipe.yaml").render()
+    return variant.recipe.to_dict()
+
+
+def test_the_conda_package_is_this_one(conda):
+    assert conda["package"] == {"name": PROJECT["name"], "version": advaug.__version__}
+    assert conda["about"]["license"] == PROJECT["license"]
+    assert conda["about"]["summary"] == PROJECT["description"]
+    commands = [f"{name} = {place}" for name, place in PROJECT["scripts"].items()]
+    assert conda["build"]["python"]["entry_points"] == commands
+    assert (ROOT / "conda" / conda["source"][0]["path"]).samefile(ROOT)
+
+
+def test_the_conda_package_requires_what_the_wheel_requires(conda):
+    python = "python " + PROJECT["requires-python"]
+    wheel = [spaced(line).replace("torch ", "pytorch ") for line in PROJECT["dependencies"]]
+    assert sorted(conda["requirements"]["run"]) == sorted([python, *wheel])
+    assert {spaced(line) for line in SETTINGS["build-system"]["requires"]} < {
+        *conda["requirements"]["host"]
+    }
+
+
+def spaced(requirement):
+    """A requirement as conda writes it: a blank between name and versions."""
+    return re.sub(r"(?<=\w)(?=[<>=])", " ", requirement, count=1)
