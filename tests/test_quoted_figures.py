@@ -38,7 +38,7 @@ ELSEWHERE = {
         **dict.fromkeys([".707", ".713"], "balance.parquet"),
         ".733": "distill.parquet",
         **dict.fromkeys([".117", ".047", "+.015"], "a difference of two figures"),
-        **dict.fromkeys(["tree", "boosting", "MLP", "mean without the tree"], "curves.parquet"),
+        "tree": "curves.parquet",
         **dict.fromkeys([".604", ".683"], "sequences_six_learners.parquet"),
         ".985": "a limit in the code",
     },
