@@ -42,9 +42,9 @@ class AdversarialUnderSampler(ResamplerMixin, BaseUnderSampler):
     drop : {"redundant", "noisy", "both"}, default="noisy"
         "redundant": rows far from the border, by the first-order adversarial distance. "noisy":
         rows that held-out members of the committee take for another class, then rows by chance.
-        "both": doubtful rows first, then redundant ones. No way gains more than chance
-        (benchmarks/results/oversampling/undersample.md): use them where you want the rows beside
-        the border, not better scores.
+        "both": doubtful rows first, then redundant ones. None of them ranks clearly better than
+        rows dropped at random (benchmarks/results/oversampling/undersample.md): use them where
+        you want the rows beside the border, not better scores.
     sharpness : float >= 0, default=1.0
         How much likelier the deepest row goes than the shallowest: exp(sharpness) times. 0 drops
         by chance, `numpy.inf` strictly the deepest.
