@@ -280,6 +280,54 @@ def test_extremes_name_only_the_columns_that_are_needed():
 # ---------------------------------------------------------------- what is found of a column
 
 
+def shortest(values):
+    """As a table holds them that was written from float32 and read as float64."""
+    return np.array([float(str(one)) for one in values.astype(np.float32)])
+
+
+ROUNDED = {
+    "float32 in few digits": (shortest(np.arange(-300, 1200) / 9), "v is a multiple of 1/9"),
+    "five significant digits": (
+        np.array([float(f"{one:.5g}") for one in np.arange(1, 430) / 517]),
+        "v is a multiple of 1/517",
+    ),
+    "six decimals": ((np.arange(-30, 60) / 26.09 + 0.3).round(6), "equal steps of 0.0383289"),
+}
+
+
+@pytest.mark.parametrize("case", ROUNDED)
+def test_rounded_numbers_keep_the_step_that_they_had(case):
+    values, words = ROUNDED[case]
+    seen = draw().permutation(np.repeat(values, 2))[: len(values)]  # About six of ten values.
+    X = pd.DataFrame({"v": seen, "w": draw().normal(size=len(seen))})
+    coding = TabularAdapter().fit(X)
+    assert any(words in finding.rule for finding in coding.findings)
+    found = coding.layout.numbers[0].values
+    inside = values[(values >= seen.min()) & (values <= seen.max())]
+    assert found.holds(inside, 2e-7 * np.abs(inside).max()).all()
+    few = found.nearest(draw().uniform(seen.min(), seen.max(), 200))
+    assert max(len(str(abs(one))) for one in few) <= max(len(str(abs(one))) for one in values)
+
+
+def test_rules_between_rounded_numbers_are_repaired_to_such_numbers():
+    r = draw()
+    light = r.integers(1, 600, N) + 200 * Y
+    red, green, blue = (light + r.integers(0, 90, N) for _ in range(3))
+    ninths = {"red": red, "green": green, "blue": blue, "more_red": 2 * red - green - blue}
+    X = pd.DataFrame({name: shortest(whole / 9) for name, whole in ninths.items()})
+    X["mean"] = shortest((red + green + blue) / 27)
+    rules = [
+        "abs(mean - (red + green + blue) / 3) <= 0.001",
+        "abs(more_red - (2 * red - green - blue)) <= 0.002",
+    ]
+    s, out, _ = grown(X, constraints=rules)
+    assert (s.provenance_["status"] == "repaired").mean() > 0.9
+    assert s.constraints_report_["reverted"] == 0
+    new = out.iloc[N:]
+    for name, parts in {**dict.fromkeys(ninths, 9), "mean": 27}.items():
+        np.testing.assert_allclose(new[name] * parts, np.rint(new[name] * parts), atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -289,6 +337,9 @@ def test_extremes_name_only_the_columns_that_are_needed():
         (draw().integers(0, 30, N) * 0.05, "v is a multiple of 0.05"),
         (draw().integers(0, 30, N) * 4 + 3, "v is 3 above a multiple of 4"),
         (draw().integers(0, 50, N) / 7.3, "v is one of equal steps of 0.136986"),
+        (draw().integers(0, 50, N) / 7, "v is a multiple of 1/7"),
+        (draw().integers(0, 50, N) * 0.0621, "v is a multiple of 0.0621"),
+        (draw().integers(1, 50, N) * 5 - draw(1).choice([0, 0.01], N), "v is a multiple of 0.01"),
         (draw().choice(FEW, N), "v is one of 4 values: 0.137, 2.91, 7.77, 12.5"),
         (draw().choice([0, 5, 20, 50], N), "v is one of 4 values: 0, 5, 20, 50"),
         (

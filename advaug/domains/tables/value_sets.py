@@ -14,10 +14,14 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 EXACT = 2.0**53  # Floats cannot hold larger whole numbers, so nothing is looked for in them.
 MOST_DIGITS = 8  # A column with more decimals is read as one without a step.
+FEWEST_ROUNDED = 4  # Numbers of so many decimals may be rounded ones of a wider step: 0.3333.
+WIDER = 1.5  # A wider step is at least so many times as wide.
+MOST_PARTS = 10_000  # A step may be one of so many equal parts of 1, as a ninth is.
 FEWEST_STEPS = 8  # A step is accepted if so many distinct values lie on it.
 MOST_UNITS = 1e5  # A step that is no decimal number is looked for in ranges of so many steps.
 # A value may miss its step by so many parts of itself: what sums of decimals and dtypes lose.
 NOISE, NOISE_FLOAT32, NOISE_FLOAT16 = 4e-12, 6.1e-8, 5e-4
+TINY = 1e-9  # Scaled numbers may miss whole ones by so much more.
 BY_CHANCE = 1e-6  # Values that are no multiples of a decimal step are near to some so often.
 PROBES = 64  # So many values refute most guesses.
 MOST_NOISE = 0.02  # Scaled numbers miss their step by at most so much of it.
@@ -43,16 +47,38 @@ MOST_KNOWN = 10_000  # Of columns with more values no value is remembered.
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """To at most so many `decimals`, and so many significant `digits`, numbers are rounded."""
+
+    decimals: int
+    digits: int
+
+    def of(self, values: Array) -> Array:
+        powers = 10.0 ** self._decimals_of(values).clip(0, self.decimals)
+        return np.rint(values * powers) / powers
+
+    def most(self, values: Array) -> float:
+        """By how much the largest of these numbers may have been moved, or a little more."""
+        return float(0.1 ** self._decimals_of(np.abs(values).max()))
+
+    def _decimals_of(self, values: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            leading = np.floor(np.log10(np.abs(values)))
+        return np.minimum(self.decimals, self.digits - 1 - leading)
+
+
+@dataclass(frozen=True)
 class Step:
     """Numbers at equal distances: (first + k * size) / divisor for whole k.
 
     Decimal steps have whole `first` and `size`, and a power of ten as divisor: the quotient is then
-    the float nearest to the decimal number.
+    the float nearest to the decimal number. Other numbers may be `rounded`, as 1/3 to 0.3333.
     """
 
     first: float
     size: float
     divisor: float = 1.0
+    rounded: "Rounding | None" = None
 
     @property
     def width(self) -> float:
@@ -64,11 +90,14 @@ class Step:
         return np.rint((values * self.divisor - self.first) / self.size)
 
     def at(self, places: Array) -> Array:
-        return (self.first + places * self.size) / self.divisor
+        exact = (self.first + places * self.size) / self.divisor
+        return exact if self.rounded is None else self.rounded.of(exact)
 
     @property
     def words(self) -> str:
-        """ "a multiple of 0.05", "0.5 above a multiple of 2"."""
+        """ "a multiple of 0.05", "0.5 above a multiple of 2", "a multiple of 1/9"."""
+        if not np.log10(self.divisor).is_integer():
+            return f"a multiple of 1/{self.divisor:g}"
         rest = self.first % self.size / self.divisor
         if self.divisor != 1 or float(self.size).is_integer():
             multiple = f"a multiple of {self.width:g}"
@@ -232,7 +261,9 @@ def find_step(unique: Array) -> Step | None:
             if np.log((2 * slack).clip(max=1)).sum() > np.log(BY_CHANCE) or slack.max() > 0.25:
                 break
             if fit:
-                return decimal_step(np.rint(scaled), digits)
+                whole = np.rint(scaled)
+                step = decimal_step(whole, digits)
+                return wider_step(unique, step, Rounding(digits, most_digits(whole))) or step
     return equal_step(unique, noises_of(unique)[-1] * float(np.abs(unique).max()))
 
 
@@ -249,8 +280,13 @@ def are_whole(values: Array) -> bool:
 
 def are_decimals(scaled: Array, noise: float) -> tuple[Array, bool]:
     """By how much each number may miss a whole one, and whether none misses it by more."""
-    slack = noise * np.abs(scaled) + 1e-9
-    return slack, bool((np.abs(scaled - np.rint(scaled)) <= slack).all())
+    slack = noise * np.abs(scaled) + TINY
+    return slack, are_whole_within(scaled, slack)
+
+
+def are_whole_within(scaled: Array, slack: Array | float) -> bool:
+    """Whether no number misses a whole one by more than `slack`."""
+    return bool((np.abs(scaled - np.rint(scaled)) <= slack).all())
 
 
 def noises_of(unique: Array) -> list[float]:
@@ -270,19 +306,40 @@ def decimal_step(whole: Array, digits: int) -> Step:
     return Step(float(whole[0]) % size, float(size), 10.0**digits)
 
 
-def equal_step(unique: Array, noise: float) -> Step | None:
-    """A step of numbers that were scaled, such as whole numbers divided by their deviation."""
+def most_digits(whole: Array) -> int:
+    """How many digits the longest of whole numbers has, without zeros at its end."""
+    return max(len(f"{abs(one):.0f}".rstrip("0")) for one in some_of(whole).tolist())
+
+
+def wider_step(unique: Array, step: Step, rounded: Rounding) -> Step | None:
+    """The step that numbers had before they were rounded, if it is wider than their decimals."""
+    if rounded.decimals < FEWEST_ROUNDED:
+        return None
+    wider = equal_step(unique, rounded.most(unique), rounded)
+    return wider if wider is not None and wider.width > WIDER * step.width else None
+
+
+def equal_step(unique: Array, noise: float, rounded: Rounding | None = None) -> Step | None:
+    """A step of numbers that were scaled, such as ninths, or counts divided by their deviation.
+
+    noise : by how much a number may miss its step
+    """
     if len(unique) < FEWEST_STEPS:
         return None
-    width = float(np.diff(unique).min())
+    differences = np.diff(unique)
+    width = float(differences.min())
     span = float(unique[-1] - unique[0])
     if noise > MOST_NOISE * width or span > MOST_UNITS * width:
         return None
-    width = span / np.rint(span / width)
-    places = (unique - unique[0]) / width
-    if (np.abs(places - np.rint(places)) > MOST_NOISE).any():
+    places = np.r_[0.0, np.rint(differences / width).cumsum()]
+    width, first = np.polyfit(places, unique, 1).tolist()
+    parts = float(np.rint(1 / width))
+    near = max(noise, 2 * NOISE_FLOAT32 * float(np.abs(unique).max())) * parts + TINY
+    if 1 < parts <= MOST_PARTS and are_whole_within(unique * parts, near):
+        return Step(0.0, 1.0, parts, rounded)
+    if not are_whole_within((unique - first) / width, MOST_NOISE):
         return None
-    return Step(float(unique[0]), width)
+    return Step(first, width, rounded=rounded)
 
 
 # ---------------------------------------------------------------- levels and special values
