@@ -162,8 +162,11 @@ def days_of(year: Array, month: Array, day: Array) -> Array:
     """Days since 1970, NaN where a field is missing; a day that does not exist is the nearest."""
     months = month_count(year, month)
     known = np.isfinite(months + day)
-    starts = np.where(known, months, 0).astype("int64").astype("datetime64[M]")
-    first, following = (m.astype("datetime64[D]").astype(np.int64) for m in (starts, starts + 1))
+    starts = np.where(known, months, 0).astype(np.int64)
+    first, following = (
+        (starts + later).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        for later in (0, 1)
+    )
     days = first + np.where(known, day, 1).clip(1, following - first) - 1
     return np.where(known, days, np.nan)
 
