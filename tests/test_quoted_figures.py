@@ -35,10 +35,9 @@ ELSEWHERE = {
         ["logistic regression", "forest on samples"], "examples/ecg_pipeline.py prints it"
     ),
     "when-it-helps.md": {
-        **dict.fromkeys([".707", ".713"], "balance.parquet"),
-        ".733": "distill.parquet",
+        **dict.fromkeys([".712", ".713", ".733"], "distill.parquet"),
         **dict.fromkeys([".117", ".047", "+.015"], "a difference of two figures"),
-        "tree": "curves.parquet",
+        **dict.fromkeys(["tree", "MLP"], "curves.parquet"),
         **dict.fromkeys([".604", ".683"], "sequences_six_learners.parquet"),
         ".985": "a limit in the code",
     },
