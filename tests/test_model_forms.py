@@ -369,10 +369,11 @@ class ByHand(ClassifierMixin, BaseEstimator):
 
 
 def quietly(run):
-    """What a function returns; the hint that a net gives probabilities is no matter here."""
+    """What a function returns, without hints that are no matter here."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="surrogate returns probabilities")
         warnings.filterwarnings("ignore", message=".* rows were not moved by")
+        warnings.filterwarnings("ignore", message="Guards may run slower on Python 3.13.0")
         return run()
 
 

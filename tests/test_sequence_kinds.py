@@ -3,6 +3,7 @@
 import math
 import re
 import sqlite3
+from contextlib import closing
 from itertools import permutations
 from pathlib import Path
 
@@ -410,14 +411,14 @@ def test_statements_stay_statements_of_their_database():
     adapter = SequenceAdapter(tokens="sql")
     sampler = AdversarialOverSampler(adapter=adapter, sampling_strategy={"a": 110}, random_state=0)
     new = sampler.fit_resample(rows, y)[0][len(rows) :]
-    database = sqlite3.connect(":memory:")
-    for table in ("users", "orders", "items"):
-        database.execute(f"CREATE TABLE {table} (name, age, city, state)")
-    for text, k in zip(new, sampler.provenance_["parent"], strict=True):
-        database.execute(text)
-        assert re.findall(r"\d+|[A-Z]{3,}", re.sub(r"'[^']*'", "", text)) == re.findall(
-            r"\d+|[A-Z]{3,}", re.sub(r"'[^']*'", "", rows[k])
-        )
+    with closing(sqlite3.connect(":memory:")) as database:
+        for table in ("users", "orders", "items"):
+            database.execute(f"CREATE TABLE {table} (name, age, city, state)")
+        for text, k in zip(new, sampler.provenance_["parent"], strict=True):
+            database.execute(text)
+            assert re.findall(r"\d+|[A-Z]{3,}", re.sub(r"'[^']*'", "", text)) == re.findall(
+                r"\d+|[A-Z]{3,}", re.sub(r"'[^']*'", "", rows[k])
+            )
     assert {*new} - {*rows}
 
 

@@ -67,14 +67,19 @@ def xgboost(**settings):
             max_cat_to_onehot=4,
             monotone_constraints=tuple(UP),
             **settings,
-        ).fit(X, y)
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*booster=dart.* is deprecated")
+            model.fit(X, y)
         return model, lambda X: model.predict(X, output_margin=True)
 
     return fit
 
 
 def xgboost_forest(X, y):
-    model = pytest.importorskip("xgboost").XGBRFClassifier(n_estimators=20).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*XGBRFClassifier.* is deprecated", FutureWarning)
+        model = pytest.importorskip("xgboost").XGBRFClassifier(n_estimators=20).fit(X, y)
     return model, lambda X: model.predict(X, output_margin=True)
 
 

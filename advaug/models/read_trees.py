@@ -179,16 +179,18 @@ def xgboost(model: Any) -> TreeEnsemble | None:
     booster, objective = learner["gradient_booster"], learner["objective"]["name"]
     if objective not in ("binary:logistic", "multi:softprob", "multi:softmax"):
         return None
-    weights = np.array(booster.get("weight_drop", 1.0), dtype=np.float32)
-    booster = booster.get("gbtree", booster)  # "dart" holds one.
-    if "trees" not in booster.get("model", {}):
+    drops = booster.get("weight_drop", 1.0)
+    booster = booster.get("gbtree", booster)  # Older versions' "dart" holds one.
+    boosted = booster.get("model", {})
+    if "trees" not in boosted:
         return None
-    about, about_trees = learner["learner_model_param"], booster["model"]["trees"]
+    drops = np.array(boosted.get("weight_drop", drops), dtype=np.float32)
+    about, about_trees = learner["learner_model_param"], boosted["trees"]
     is_binary = objective == "binary:logistic"
     n_outputs = 1 if is_binary else int(about["num_class"])
     level_sets: list[Array] = []
-    drops = np.broadcast_to(weights, len(about_trees))
-    trees = [xgboost_tree(*each, level_sets) for each in zip(about_trees, drops, strict=True)]
+    weights = np.broadcast_to(drops, len(about_trees))
+    trees = [xgboost_tree(*each, level_sets) for each in zip(about_trees, weights, strict=True)]
     base = np.atleast_1d(np.array(json.loads(about["base_score"]), dtype=np.float32))
     if is_binary:
         base = -np.log(np.float32(1) / base - np.float32(1))
@@ -196,7 +198,7 @@ def xgboost(model: Any) -> TreeEnsemble | None:
         trees,
         int(about["num_feature"]),
         "logistic" if is_binary else "softmax",
-        output=booster["model"]["tree_info"],
+        output=boosted["tree_info"],
         level_sets=level_sets,
         start=np.broadcast_to(base, n_outputs),
         reads_float32=True,
