@@ -48,7 +48,7 @@ MOST_KNOWN = 10_000  # Of columns with more values no value is remembered.
 
 @dataclass(frozen=True)
 class Rounding:
-    """To at most so many `decimals`, and so many significant `digits`, numbers are rounded."""
+    """Numbers are rounded to at most so many `decimals` and so many significant `digits`."""
 
     decimals: int
     digits: int
@@ -57,8 +57,8 @@ class Rounding:
         powers = 10.0 ** self._decimals_of(values).clip(0, self.decimals)
         return np.rint(values * powers) / powers
 
-    def most(self, values: Array) -> float:
-        """By how much the largest of these numbers may have been moved, or a little more."""
+    def error(self, values: Array) -> float:
+        """By how much the largest of these numbers may be off, or a little more."""
         return float(0.1 ** self._decimals_of(np.abs(values).max()))
 
     def _decimals_of(self, values: Array) -> Array:
@@ -78,7 +78,7 @@ class Step:
     first: float
     size: float
     divisor: float = 1.0
-    rounded: "Rounding | None" = None
+    rounded: Rounding | None = None
 
     @property
     def width(self) -> float:
@@ -315,7 +315,7 @@ def wider_step(unique: Array, step: Step, rounded: Rounding) -> Step | None:
     """The step that numbers had before they were rounded, if it is wider than their decimals."""
     if rounded.decimals < FEWEST_ROUNDED:
         return None
-    wider = equal_step(unique, rounded.most(unique), rounded)
+    wider = equal_step(unique, rounded.error(unique), rounded)
     return wider if wider is not None and wider.width > WIDER * step.width else None
 
 
