@@ -36,7 +36,7 @@ ELSEWHERE = {
     ),
     "when-it-helps.md": {
         **dict.fromkeys([".712", ".713", ".733"], "distill.parquet"),
-        **dict.fromkeys([".117", ".047", "+.015"], "a difference of two figures"),
+        **dict.fromkeys([".129", ".064", ".105", "+.015"], "a difference of two figures"),
         **dict.fromkeys(["tree", "MLP"], "curves.parquet"),
         **dict.fromkeys([".604", ".683"], "sequences_six_learners.parquet"),
         ".985": "a limit in the code",
