@@ -1,6 +1,8 @@
 """Trees of four libraries in one form: equal to their own float on 10 000 rows."""
 
+import json
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from advaug.attacks import LeafSearch
 from advaug.core.leaf_boxes import LeafBoxes
 from advaug.models.fitted_trees import fitted_trees
 from advaug.models.read_trees import read_trees
+from advaug.models.read_trees import xgboost as read_xgboost
 from advaug.robust import certify
 
 TYPES = ["q", "q", "q", "c", "c"]
@@ -154,6 +157,22 @@ def test_trees_predict_as_their_library_does_on_10000_rows(name, n_classes):
     np.testing.assert_array_equal(own, expected)
     predicted = np.asarray(model.predict(rows)).ravel()
     np.testing.assert_array_equal(np.asarray(model.classes_)[trees.predict(rows)], predicted)
+
+
+def test_weights_of_dropped_trees_are_read_where_newer_versions_of_xgboost_keep_them():
+    model, _ = EVERY["XGBoost dart"](*table(600, 2))
+    about = json.loads(bytes(model.get_booster().save_raw("json")))
+    booster = about["learner"]["gradient_booster"]
+    if "gbtree" in booster:  # As XGBoost 3.2 writes it.
+        moved = booster["gbtree"]
+        moved["model"]["weight_drop"] = booster["weight_drop"]
+        about["learner"]["gradient_booster"] = moved
+    stored = SimpleNamespace(save_raw=lambda form: json.dumps(about).encode())
+    trees = read_xgboost(SimpleNamespace(get_booster=lambda: stored))
+    rows = table(200, 2, seed=1)[0]
+    np.testing.assert_array_equal(
+        trees.decision_function(rows), read_trees(model).decision_function(rows)
+    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
