@@ -54,6 +54,7 @@ class Rounding:
     digits: int
 
     def of(self, values: Array) -> Array:
+        """The rounded numbers; NaN stays NaN."""
         powers = 10.0 ** self._decimals_of(values).clip(0, self.decimals)
         return np.rint(values * powers) / powers
 
